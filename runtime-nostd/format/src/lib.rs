@@ -1,0 +1,2 @@
+//! Format.
+#![no_std]
