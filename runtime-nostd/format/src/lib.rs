@@ -9,5 +9,11 @@
 extern crate std;
 
 mod dtype;
+pub mod kernels;
+mod micro;
+mod place;
 
 pub use dtype::{DType, UnknownDType};
+pub use kernels::{Kernel, KernelId, Params};
+pub use micro::{Micro, MicroId, MicroOp};
+pub use place::{Access, AccessKind, ParamError, Place, Region};
