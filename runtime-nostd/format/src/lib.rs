@@ -9,5 +9,7 @@
 extern crate std;
 
 mod dtype;
+pub mod float;
+pub mod scalar;
 
 pub use dtype::{DType, UnknownDType};
