@@ -9,11 +9,5 @@
 extern crate std;
 
 mod dtype;
-pub mod kernels;
-mod micro;
-mod place;
-
-pub use dtype::{DType, UnknownDType};
-pub use kernels::{Kernel, KernelId, Params};
-pub use micro::{Micro, MicroId, MicroOp};
-pub use place::{Access, AccessKind, ParamError, Place, Region};
+pub mod float;
+pub mod scalar;
