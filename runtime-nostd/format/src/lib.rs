@@ -10,4 +10,12 @@ extern crate std;
 
 mod dtype;
 pub mod float;
+pub mod kernels;
+mod micro;
+mod place;
 pub mod scalar;
+
+pub use dtype::{DType, UnknownDType};
+pub use kernels::{Kernel, KernelId, Params};
+pub use micro::{Micro, MicroId, MicroOp};
+pub use place::{Access, AccessKind, ParamError, Place, Region};
