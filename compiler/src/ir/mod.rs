@@ -12,7 +12,5 @@ pub mod types;
 pub use attr::{Attr, Dict};
 pub use constant::{ConstData, Constant};
 pub use entity::{Arena, EntityId};
-pub use module::{
-    Block, BlockId, Body, Def, Func, FuncId, Module, Op, OpId, Value, ValueId,
-};
+pub use module::{Block, BlockId, Body, Def, Func, FuncId, Module, Op, OpId, Value, ValueId};
 pub use types::{Dim, ElementType, QuantType, TensorType, Type};

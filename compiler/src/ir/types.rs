@@ -141,10 +141,7 @@ impl TensorType {
 
     /// The same element type with other static dimensions.
     pub fn with_dims(&self, dims: &[u64]) -> Self {
-        TensorType {
-            dims: dims.iter().map(|&d| Dim::Static(d)).collect(),
-            elem: self.elem.clone(),
-        }
+        TensorType { dims: dims.iter().map(|&d| Dim::Static(d)).collect(), elem: self.elem.clone() }
     }
 }
 
@@ -245,9 +242,8 @@ impl fmt::Display for TensorType {
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |types: &[Type]| {
-            types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Type::Tensor(t) => write!(f, "{t}"),
             Type::Token => f.write_str("!stablehlo.token"),

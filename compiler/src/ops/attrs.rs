@@ -70,6 +70,15 @@ impl<'a> AttrReader<'a> {
         Self::required(name, v)
     }
 
+    /// An optional integer whose bits are an unsigned number.
+    pub fn opt_u64(&mut self, name: &str) -> Result<Option<u64>, OpError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Attr::Int(v, _)) => Ok(Some(v as u64)),
+            Some(other) => Self::mismatch(name, "an integer", &other),
+        }
+    }
+
     /// An optional boolean.
     pub fn opt_bool(&mut self, name: &str) -> Result<Option<bool>, OpError> {
         match self.take(name) {
@@ -86,6 +95,28 @@ impl<'a> AttrReader<'a> {
             None => Ok(None),
             Some(Attr::Float(v, _)) => Ok(Some(v)),
             Some(other) => Self::mismatch(name, "a float", &other),
+        }
+    }
+
+    /// A required float.
+    pub fn float(&mut self, name: &str) -> Result<f64, OpError> {
+        let v = self.opt_float(name)?;
+        Self::required(name, v)
+    }
+
+    /// `precision_config`: one precision name per operand, or none.
+    pub fn precision(&mut self) -> Result<Vec<Arc<str>>, OpError> {
+        let name = "precision_config";
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(Attr::Array(items)) => items
+                .iter()
+                .map(|item| match item {
+                    Attr::Enum(_, v) | Attr::String(v) => Ok(Arc::clone(v)),
+                    other => Self::mismatch(name, "a list of precisions", other),
+                })
+                .collect(),
+            Some(other) => Self::mismatch(name, "a list of precisions", &other),
         }
     }
 
@@ -122,7 +153,9 @@ impl<'a> AttrReader<'a> {
     pub fn opt_pairs(&mut self, name: &str) -> Result<Option<Vec<(i64, i64)>>, OpError> {
         let Some(attr) = self.take(name) else { return Ok(None) };
         let flat = match &attr {
-            Attr::Array(rows) => rows.iter().map(ints_of).collect::<Option<Vec<_>>>().map(|r| r.concat()),
+            Attr::Array(rows) => {
+                rows.iter().map(ints_of).collect::<Option<Vec<_>>>().map(|r| r.concat())
+            }
             other => ints_of(other),
         };
         match flat {
@@ -240,6 +273,24 @@ impl AttrWriter {
         self.attr(name, Attr::i64(value));
     }
 
+    /// Writes an `i32`.
+    pub fn i32(&mut self, name: &str, value: i64) {
+        self.attr(name, Attr::Int(i128::from(value), "i32".into()));
+    }
+
+    /// Writes an `f32`.
+    pub fn f32(&mut self, name: &str, value: f64) {
+        self.attr(name, Attr::Float(value, "f32".into()));
+    }
+
+    /// Writes `precision_config` unless it is empty.
+    pub fn precision(&mut self, names: &[Arc<str>]) {
+        if !names.is_empty() {
+            let items = names.iter().map(|n| Attr::enumeration("precision", n)).collect();
+            self.attr("precision_config", Attr::Array(items));
+        }
+    }
+
     /// Writes `array<i64: ...>`.
     pub fn ints(&mut self, name: &str, values: &[i64]) {
         self.attr(name, Attr::DenseInts(values.to_vec()));
@@ -259,7 +310,8 @@ impl AttrWriter {
     pub fn pairs(&mut self, name: &str, pairs: &[(i64, i64)]) {
         let bytes: Vec<u8> =
             pairs.iter().flat_map(|&(a, b)| [a, b]).flat_map(i64::to_le_bytes).collect();
-        let ty = crate::ir::TensorType::fixed(&[pairs.len() as u64, 2], microhlo_format::DType::I64);
+        let ty =
+            crate::ir::TensorType::fixed(&[pairs.len() as u64, 2], microhlo_format::DType::I64);
         self.attr(name, Attr::Dense(Arc::new(Constant::dense(ty, bytes))));
     }
 }

@@ -24,7 +24,9 @@ impl StructuralOp for Constant {
         let value = attrs.dense("value")?;
         // The literal of a quantised constant carries the storage type; the result has the real one.
         let value = match attrs.results().first().and_then(Type::tensor) {
-            Some(ty) if ty.elem != value.ty.elem && ty.elem.storage() == value.ty.elem.storage() => {
+            Some(ty)
+                if ty.elem != value.ty.elem && ty.elem.storage() == value.ty.elem.storage() =>
+            {
                 Arc::new(ir::Constant { ty: ty.clone(), data: value.data.clone() })
             }
             _ => value,
@@ -53,6 +55,6 @@ impl StructuralOp for Constant {
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Ok(vec![Tensor::from_constant(&self.value)])
+        Ok(vec![Tensor::from_constant(&self.value)?])
     }
 }

@@ -18,7 +18,11 @@ impl<'a> OpView<'a> {
     pub fn operand(&self, i: usize) -> Result<&'a Type, OpError> {
         let value = self.op.operands.get(i);
         value.map(|&v| self.body.ty(v)).ok_or_else(|| {
-            OpError::new(format!("expects at least {} operands, has {}", i + 1, self.op.operands.len()))
+            OpError::new(format!(
+                "expects at least {} operands, has {}",
+                i + 1,
+                self.op.operands.len()
+            ))
         })
     }
 
@@ -32,7 +36,11 @@ impl<'a> OpView<'a> {
     pub fn result(&self, i: usize) -> Result<&'a Type, OpError> {
         let value = self.op.results.get(i);
         value.map(|&v| self.body.ty(v)).ok_or_else(|| {
-            OpError::new(format!("expects at least {} results, has {}", i + 1, self.op.results.len()))
+            OpError::new(format!(
+                "expects at least {} results, has {}",
+                i + 1,
+                self.op.results.len()
+            ))
         })
     }
 

@@ -13,12 +13,14 @@ mod dtype;
 #[cfg(feature = "std")]
 mod encode;
 mod error;
+pub mod float;
 mod header;
 pub mod kernels;
 mod manifest;
 mod micro;
 mod place;
 mod program;
+pub mod scalar;
 
 pub use artifact::Artifact;
 #[cfg(feature = "std")]
