@@ -1,1 +1,3 @@
 //! Placeholder crate root; modules follow.
+
+pub mod plan;
