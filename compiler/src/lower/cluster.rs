@@ -6,10 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use microhlo_format::kernels::{
-    Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS,
-};
 use microhlo_format::DType;
+use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS};
 
 use super::epilogue::{self, Epilogue};
 use super::facts::Facts;

@@ -16,8 +16,7 @@ impl Lowerer<'_> {
     pub(super) fn concatenate(&mut self, op: OpId, c: &Concatenate) -> Lowered<()> {
         let span = self.span(op);
         let operands = self.body.ops[op].operands.clone();
-        let views =
-            operands.iter().map(|&v| self.view(v, span)).collect::<Lowered<Vec<View>>>()?;
+        let views = operands.iter().map(|&v| self.view(v, span)).collect::<Lowered<Vec<View>>>()?;
         let (output, dtype, dims) = self.result(self.body.ops[op].results[0], op)?;
         let strides = dense_strides(&dims, dtype.size());
         let mut offset = i64::from(output.offset);
@@ -54,7 +53,7 @@ impl Lowerer<'_> {
         let mut to_strides = Vec::new();
         for d in 0..dims.len() {
             let step = p.interior[d] + 1;
-            let first = (-p.low[d]).max(0).div_ceil(step);
+            let first = ((-p.low[d]).max(0) + step - 1) / step;
             // Element i lands at low + i * step, which must lie inside the result.
             let room = i64::from(dims[d]) - 1 - p.low[d];
             let last = if room < 0 { -1 } else { (room / step).min(i64::from(from.sizes[d]) - 1) };

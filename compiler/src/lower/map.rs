@@ -104,9 +104,7 @@ impl Lowerer<'_> {
         let result = self.body.ops[op].results[0];
         // Temporaries whose last reader is this operation are free for its result: a
         // micro-operation reads each element before it writes it.
-        let later = |v: &ValueId| {
-            rest[1..].iter().any(|&r| self.body.ops[r].operands.contains(v))
-        };
+        let later = |v: &ValueId| rest[1..].iter().any(|&r| self.body.ops[r].operands.contains(v));
         for slot in &mut draft.temps {
             if slot.as_ref().is_some_and(|v| !later(v)) {
                 *slot = None;
@@ -151,7 +149,9 @@ impl Lowerer<'_> {
                 let micro = match (c.direction, total) {
                     (Direction::Lt, true) => MicroOp::total_lt,
                     (_, true) => {
-                        return Err(missing("this TOTALORDER comparison is not supported yet".into()));
+                        return Err(missing(
+                            "this TOTALORDER comparison is not supported yet".into(),
+                        ));
                     }
                     (Direction::Eq, _) => MicroOp::eq,
                     (Direction::Ne, _) => MicroOp::ne,
@@ -164,7 +164,7 @@ impl Lowerer<'_> {
             }
             other => return Err(missing(format!("`{}` is not elementwise", other.name()))),
         };
-        if microhlo::Kernels::ALL.has_micro(id) {
+        if super::device_has(id) {
             Ok(id)
         } else {
             let name = o.kind.name();
@@ -235,7 +235,7 @@ impl Lowerer<'_> {
         let output = self.buffer("converted", to, &view.sizes, Storage::Temp, span)?;
         let output = View::dense(output, to, &view.sizes);
         let micro = MicroId::convert(view.dtype, to);
-        if !microhlo::Kernels::ALL.has_micro(micro) {
+        if !super::device_has(micro) {
             let what = format!("conversion from {} to {to} has no device kernel yet", view.dtype);
             return Err(CompileError::unsupported(span, what));
         }
@@ -274,9 +274,10 @@ impl Draft {
         // it as a temporary ends before.
         let &[ref output] = self.outputs.as_slice() else { return None };
         let fits = output.dtype.size() == size && !taken(Reg::Output(0));
-        let in_the_way = self.inputs.iter().enumerate().any(|(i, view)| {
-            view.strides == output.strides && read_later.contains(&Reg::Input(i))
-        });
+        let in_the_way =
+            self.inputs.iter().enumerate().any(|(i, view)| {
+                view.strides == output.strides && read_later.contains(&Reg::Input(i))
+            });
         (fits && !in_the_way).then_some(Reg::Output(0))
     }
 

@@ -354,3 +354,8 @@ fn result_name(func: &Func, i: usize) -> String {
         _ => format!("out{i}"),
     }
 }
+
+/// Whether the runtime has a micro-operation.
+fn device_has(id: microhlo_format::MicroId) -> bool {
+    id.decode().is_some()
+}

@@ -101,7 +101,8 @@ impl Program {
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let io = |list: &[Io]| {
-            let one = |io: &Io| format!("{} {:?}x{} @{}", io.name, io.dims, io.dtype, io.place.buffer);
+            let one =
+                |io: &Io| format!("{} {:?}x{} @{}", io.name, io.dims, io.dtype, io.place.buffer);
             list.iter().map(one).collect::<Vec<_>>().join(", ")
         };
         writeln!(f, "inputs {}", io(&self.inputs))?;

@@ -137,7 +137,8 @@ impl Lowerer<'_> {
         // The specification reduces over padding as well, which holds the initial value: that is
         // free for neutral initial values only.
         let padding_counts = !self.neutral_init(op, micro);
-        let kernel = Window { op: micro, input: base, init, output, post, dims, inner, padding_counts };
+        let kernel =
+            Window { op: micro, input: base, init, output, post, dims, inner, padding_counts };
         self.step(Kernel::window(kernel), op);
         Ok(())
     }
@@ -157,7 +158,12 @@ impl Lowerer<'_> {
             Some(Micro::Op(MicroOp::add, d)) if d.is_float() => {
                 // Adding +0 turns -0 into +0, but a sum that began at +0 is never -0; and -0 is
                 // neutral itself.
-                let magnitude = |b: &[u8]| b.iter().rev().enumerate().all(|(i, &x)| x & if i == 0 { 0x7f } else { 0xff } == 0);
+                let magnitude = |b: &[u8]| {
+                    b.iter()
+                        .rev()
+                        .enumerate()
+                        .all(|(i, &x)| x & if i == 0 { 0x7f } else { 0xff } == 0)
+                };
                 magnitude(bytes)
             }
             Some(Micro::Op(MicroOp::add | MicroOp::xor, _)) => bytes.iter().all(|&b| b == 0),

@@ -27,7 +27,7 @@ pub fn share_buffers(program: &mut Program) {
                     && !matches!(program.buffers[b].storage, Storage::Const(_))
                     && last_use.get(&b) == Some(&i)
                     && !taken.contains(&b)
-                    && whole(program, *input) == whole(program, *out)
+                    && whole(program, input) == whole(program, out)
                     && (input.start, input.end) == (out.start, out.end)
                     && reads_once(&accesses, b)
                     && legal(&step.kernel, out.place, input.place)
@@ -42,7 +42,7 @@ pub fn share_buffers(program: &mut Program) {
 }
 
 /// Size of the buffer, if the access covers it from its first to its last byte.
-fn whole(program: &Program, access: microhlo_format::Access<Ref>) -> Option<u32> {
+fn whole(program: &Program, access: &microhlo_format::Access<Ref>) -> Option<u32> {
     let bytes = program.buffers[access.place.buffer].bytes;
     let all = access.place.offset == 0 && (access.start, access.end) == (0, i64::from(bytes));
     all.then_some(bytes)

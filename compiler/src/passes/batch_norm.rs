@@ -18,7 +18,7 @@ use crate::ops::{ElementwiseOp, OpKind};
 pub fn fold_batch_norm(body: &mut Body) -> bool {
     let uses = body.use_counts();
     let users = users(body);
-    let mut skip = std::collections::HashSet::new();
+    let mut skip: std::collections::HashSet<OpId> = Default::default();
     rewrite(body, |ed, op| {
         if skip.contains(&op) {
             return Visit::Keep;
@@ -169,9 +169,11 @@ fn per_channel(body: &Body, value: ValueId, feature: &Feature) -> Option<Vec<f32
     let OpKind::BroadcastInDim(b) = &def.kind else { return None };
     let c = body.constant(def.operands[0])?;
     // Every dimension but the one mapped to the features has size one.
-    let ok = c.ty.dims.iter().zip(&b.dims).all(|(size, &d)| {
-        size.size() == Some(1) || d as usize == feature.result_dim
-    });
+    let ok =
+        c.ty.dims
+            .iter()
+            .zip(&b.dims)
+            .all(|(size, &d)| size.size() == Some(1) || d as usize == feature.result_dim);
     let values = c.to_f32s()?;
     if !ok {
         return None;

@@ -113,9 +113,8 @@ fn broadcast(ed: &mut Editor<'_>, op: OpId, b: &BroadcastInDim) -> Option<ValueI
             }
             OpKind::Reshape(_) => {
                 let source = ed.body.ty(inner.operands[0]).tensor()?;
-                inserted_ones(source, &from).map(|map| {
-                    map.iter().map(|&d| b.dims[d]).collect::<Vec<i64>>()
-                })
+                inserted_ones(source, &from)
+                    .map(|map| map.iter().map(|&d| b.dims[d]).collect::<Vec<i64>>())
             }
             _ => None,
         };
@@ -245,7 +244,8 @@ fn sink_broadcast(ed: &mut Editor<'_>, op: OpId, e: ElementwiseOp) -> Option<Val
     let (b, small) = shape?;
     let mut operands = Vec::new();
     for &v in &o.operands {
-        let splat = ed.body.constant(v).and_then(|c| Some((c.ty.clone(), c.splat_bytes()?.to_vec())));
+        let splat =
+            ed.body.constant(v).and_then(|c| Some((c.ty.clone(), c.splat_bytes()?.to_vec())));
         operands.push(match splat {
             Some((ty, e)) => {
                 let ty = TensorType { dims: small.dims.clone(), elem: ty.elem };

@@ -58,6 +58,7 @@ fn key(kind: &OpKind, operands: &[ValueId]) -> u64 {
 
 fn same(body: &Body, a: OpId, b: OpId) -> bool {
     let (x, y) = (&body.ops[a], &body.ops[b]);
-    let types = |o: &crate::ir::Op| o.results.iter().map(|&v| body.ty(v).clone()).collect::<Vec<_>>();
+    let types =
+        |o: &crate::ir::Op| o.results.iter().map(|&v| body.ty(v).clone()).collect::<Vec<_>>();
     x.operands == y.operands && types(x) == types(y) && x.kind == y.kind
 }

@@ -80,10 +80,11 @@ fn fold_splat(body: &Body, module: &Module, op: OpId, inputs: &[&Constant]) -> O
     }
     let elements: Vec<&[u8]> = inputs.iter().map(|c| c.splat_bytes()).collect::<Option<_>>()?;
     match &o.kind {
-        OpKind::BroadcastInDim(_) | OpKind::Reshape(_) | OpKind::Transpose(_)
-        | OpKind::Slice(_) | OpKind::Reverse(_) => {
-            Some(Constant::splat(result.clone(), elements[0]))
-        }
+        OpKind::BroadcastInDim(_)
+        | OpKind::Reshape(_)
+        | OpKind::Transpose(_)
+        | OpKind::Slice(_)
+        | OpKind::Reverse(_) => Some(Constant::splat(result.clone(), elements[0])),
         OpKind::Elementwise(_) | OpKind::Compare(_) => {
             // One element through the same operation, then spread again.
             let scalar = |t: &TensorType| TensorType { dims: Vec::new(), elem: t.elem.clone() };

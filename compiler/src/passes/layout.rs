@@ -7,6 +7,7 @@
 
 use super::rewrite::{Editor, Visit, rewrite};
 use crate::ir::{Body, OpId, TensorType, Type, ValueId};
+use crate::ops::OpKind;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::convolution::{ConvDims, Convolution};
 use crate::ops::pad::Pad;
@@ -14,7 +15,6 @@ use crate::ops::reduce::Reduce;
 use crate::ops::reduce_window::ReduceWindow;
 use crate::ops::transpose::Transpose;
 use crate::ops::window::Window;
-use crate::ops::OpKind;
 
 /// Rewrites convolutions to channels-last layout and sinks transposes. Returns whether anything
 /// changed.
@@ -148,8 +148,7 @@ fn sink(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
         OpKind::Pad(p) => {
             let inverse = invert(&permutation);
             let pick = |v: &[i64]| inverse.iter().map(|&i| v[i as usize]).collect();
-            let kind =
-                Pad { low: pick(&p.low), high: pick(&p.high), interior: pick(&p.interior) };
+            let kind = Pad { low: pick(&p.low), high: pick(&p.high), interior: pick(&p.interior) };
             let ty = permute(&result, &inverse);
             let value = ed.emit(kind, vec![source, o.operands[1]], ty, o.span);
             transposed(ed, value, permutation, op)
