@@ -2,5 +2,6 @@
 
 pub mod diag;
 pub mod eval;
+pub mod front;
 pub mod ir;
 pub mod ops;
