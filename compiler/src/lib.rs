@@ -9,6 +9,7 @@ pub mod compile;
 pub mod diag;
 pub mod emit;
 pub mod eval;
+pub mod front;
 pub mod ir;
 pub mod lower;
 pub mod ops;
