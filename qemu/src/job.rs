@@ -31,6 +31,9 @@ impl Default for Options {
     }
 }
 
+/// The outcome of one job.
+pub type Outcome = Result<JobReport, JobError>;
+
 /// What a board reports of a job whose artifact it loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobReport {
