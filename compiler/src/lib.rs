@@ -1,1 +1,6 @@
-//! Placeholder crate root; modules follow.
+//! The host compiler: StableHLO in, a statically planned flat artifact for microcontrollers out.
+
+pub mod diag;
+pub mod eval;
+pub mod ir;
+pub mod ops;

@@ -1,0 +1,254 @@
+//! Tensor types: dimensions, element types, quantisation parameters.
+
+use std::fmt;
+use std::sync::Arc;
+
+use microhlo_format::DType;
+
+/// One dimension of a shape.
+///
+/// Symbolic dimensions will be a further variant; code that needs a number asks [`Dim::size`] and
+/// handles `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dim {
+    /// A size known at compile time.
+    Static(u64),
+    /// `?`, with an optional upper bound (`#stablehlo.bounds`).
+    Dynamic {
+        /// The largest size that the dimension can take, if known.
+        bound: Option<u64>,
+    },
+}
+
+impl Dim {
+    /// The size, if it is known at compile time.
+    pub fn size(self) -> Option<u64> {
+        match self {
+            Dim::Static(n) => Some(n),
+            Dim::Dynamic { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Static(n) => write!(f, "{n}"),
+            Dim::Dynamic { .. } => f.write_str("?"),
+        }
+    }
+}
+
+/// Parameters of a quantised element type, `!quant.uniform<...>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantType {
+    /// Integer type of the stored values.
+    pub storage: DType,
+    /// Float type of the values that they stand for.
+    pub expressed: DType,
+    /// Least and greatest stored value.
+    pub storage_range: (i64, i64),
+    /// Dimension of per-axis parameters; `None` for per-tensor ones.
+    pub axis: Option<u32>,
+    /// One scale per tensor, or one per index of `axis`.
+    pub scales: Vec<f64>,
+    /// As many zero points as scales.
+    pub zero_points: Vec<i64>,
+}
+
+/// Element type of a tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ElementType {
+    /// A plain type.
+    Plain(DType),
+    /// MLIR's `index`, as `shape` and `arith` leftovers use it.
+    Index,
+    /// A quantised type.
+    Quant(Arc<QuantType>),
+}
+
+impl ElementType {
+    /// The plain type, or `None` for quantised elements and `index`.
+    pub fn plain(&self) -> Option<DType> {
+        match self {
+            ElementType::Plain(d) => Some(*d),
+            ElementType::Index | ElementType::Quant(_) => None,
+        }
+    }
+
+    /// The type of the stored bits: the storage type of a quantised type, `i64` for `index`.
+    pub fn storage(&self) -> DType {
+        match self {
+            ElementType::Plain(d) => *d,
+            ElementType::Index => DType::I64,
+            ElementType::Quant(q) => q.storage,
+        }
+    }
+}
+
+/// A ranked tensor type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorType {
+    /// Dimensions, outermost first.
+    pub dims: Vec<Dim>,
+    /// Element type.
+    pub elem: ElementType,
+}
+
+impl TensorType {
+    /// A tensor with static dimensions of a plain element type.
+    pub fn fixed(dims: &[u64], dtype: DType) -> Self {
+        TensorType {
+            dims: dims.iter().map(|&d| Dim::Static(d)).collect(),
+            elem: ElementType::Plain(dtype),
+        }
+    }
+
+    /// A rank-0 tensor.
+    pub fn scalar(dtype: DType) -> Self {
+        Self::fixed(&[], dtype)
+    }
+
+    /// Number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.dims.len()
+    }
+
+    /// All sizes, or `None` when a dimension is dynamic.
+    pub fn static_dims(&self) -> Option<Vec<u64>> {
+        self.dims.iter().map(|d| d.size()).collect()
+    }
+
+    /// Number of elements, or `None` when a dimension is dynamic or the product overflows.
+    pub fn elements(&self) -> Option<u64> {
+        self.dims.iter().try_fold(1u64, |n, d| n.checked_mul(d.size()?))
+    }
+
+    /// Size of the densely stored tensor in bytes.
+    pub fn bytes(&self) -> Option<u64> {
+        self.elements()?.checked_mul(self.elem.storage().size() as u64)
+    }
+
+    /// The plain element type, if it is one.
+    pub fn dtype(&self) -> Option<DType> {
+        self.elem.plain()
+    }
+
+    /// The same dimensions with another plain element type.
+    pub fn with_dtype(&self, dtype: DType) -> Self {
+        TensorType { dims: self.dims.clone(), elem: ElementType::Plain(dtype) }
+    }
+
+    /// The same element type with other static dimensions.
+    pub fn with_dims(&self, dims: &[u64]) -> Self {
+        TensorType { dims: dims.iter().map(|&d| Dim::Static(d)).collect(), elem: self.elem.clone() }
+    }
+}
+
+/// Type of an SSA value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// A tensor.
+    Tensor(TensorType),
+    /// `!stablehlo.token`.
+    Token,
+    /// `tuple<...>`.
+    Tuple(Vec<Type>),
+    /// `!stablehlo.future<...>`.
+    Future(Vec<Type>),
+}
+
+impl Type {
+    /// The tensor type, if it is one.
+    pub fn tensor(&self) -> Option<&TensorType> {
+        match self {
+            Type::Tensor(t) => Some(t),
+            Type::Token | Type::Tuple(_) | Type::Future(_) => None,
+        }
+    }
+}
+
+impl From<TensorType> for Type {
+    fn from(t: TensorType) -> Type {
+        Type::Tensor(t)
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ElementType::Plain(d) => write!(f, "{d}"),
+            ElementType::Index => f.write_str("index"),
+            ElementType::Quant(q) => write!(f, "{q}"),
+        }
+    }
+}
+
+impl fmt::Display for QuantType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // MLIR's quant dialect spells unsigned storage `u8`, not `ui8`.
+        let storage = self.storage.name().replace("ui", "u");
+        write!(f, "!quant.uniform<{storage}")?;
+        if self.storage_range != full_range(self.storage) {
+            write!(f, "<{}:{}>", self.storage_range.0, self.storage_range.1)?;
+        }
+        write!(f, ":{}", self.expressed)?;
+        let one = |i: usize| match self.zero_points.get(i).copied().unwrap_or(0) {
+            0 => format!("{:?}", self.scales[i]),
+            zp => format!("{:?}:{zp}", self.scales[i]),
+        };
+        match self.axis {
+            None => write!(f, ", {}>", one(0)),
+            Some(axis) => {
+                let all: Vec<String> = (0..self.scales.len()).map(one).collect();
+                write!(f, ":{axis}, {{{}}}>", all.join(", "))
+            }
+        }
+    }
+}
+
+/// Least and greatest value of an integer type of at most 64 bits.
+pub fn full_range(dtype: DType) -> (i64, i64) {
+    let bits = dtype.bits().min(63);
+    if dtype.is_signed_integer() {
+        let bits = dtype.bits();
+        (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits))
+    } else {
+        (0, ((1u64 << bits) - 1) as i64)
+    }
+}
+
+impl fmt::Display for TensorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tensor<")?;
+        for d in &self.dims {
+            write!(f, "{d}x")?;
+        }
+        write!(f, "{}", self.elem)?;
+        if self.dims.iter().any(|d| matches!(d, Dim::Dynamic { bound: Some(_) })) {
+            let bounds: Vec<String> = self
+                .dims
+                .iter()
+                .map(|d| match d {
+                    Dim::Dynamic { bound: Some(b) } => b.to_string(),
+                    Dim::Static(_) | Dim::Dynamic { bound: None } => "?".to_string(),
+                })
+                .collect();
+            write!(f, ", #stablehlo.bounds<{}>", bounds.join(", "))?;
+        }
+        f.write_str(">")
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list =
+            |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Type::Tensor(t) => write!(f, "{t}"),
+            Type::Token => f.write_str("!stablehlo.token"),
+            Type::Tuple(types) => write!(f, "tuple<{}>", list(types)),
+            Type::Future(types) => write!(f, "!stablehlo.future<{}>", list(types)),
+        }
+    }
+}

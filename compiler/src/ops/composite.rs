@@ -1,0 +1,69 @@
+//! `composite`: a named operation with a function that decomposes it.
+//!
+//! StableHLO specification, section `composite`.
+
+use std::sync::Arc;
+
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use crate::eval::{EvalError, Evaluator, Tensor};
+use crate::ir::{Attr, Dict, Type};
+
+/// A named operation with a function that decomposes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Composite {
+    /// Name of the composite operation.
+    pub name: Arc<str>,
+    /// The function of the module that computes it.
+    pub decomposition: Arc<str>,
+    /// Attributes of the composite operation.
+    pub attributes: Dict,
+    /// Version of the composite operation.
+    pub version: i64,
+}
+
+impl StructuralOp for Composite {
+    const NAME: &'static str = "stablehlo.composite";
+    const SPEC: &'static str = "composite";
+
+    fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
+        Ok(Composite {
+            name: attrs.string("name")?,
+            decomposition: attrs.symbol("decomposition")?,
+            attributes: match attrs.take("composite_attributes") {
+                None => Dict::default(),
+                Some(Attr::Dict(d)) => d,
+                Some(other) => {
+                    let what = "attribute `composite_attributes` must be a dictionary";
+                    return Err(OpError::new(format!("{what}, is `{other}`")));
+                }
+            },
+            version: attrs.opt_int("version")?.unwrap_or(0),
+        })
+    }
+
+    fn write(&self, attrs: &mut AttrWriter) {
+        attrs.attr("name", Attr::String(Arc::clone(&self.name)));
+        attrs.attr("decomposition", Attr::Symbol(Arc::clone(&self.decomposition)));
+        if !self.attributes.is_empty() {
+            attrs.attr("composite_attributes", Attr::Dict(self.attributes.clone()));
+        }
+        attrs.i32("version", self.version);
+    }
+
+    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        Ok(None)
+    }
+
+    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+        Ok(())
+    }
+
+    fn eval(
+        &self,
+        _op: &OpView<'_>,
+        _inputs: &[Tensor],
+        _evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Tensor>, EvalError> {
+        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+    }
+}

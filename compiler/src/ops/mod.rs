@@ -1,0 +1,257 @@
+//! The operation table.
+//!
+//! A structural operation is one file: its attributes as a struct that implements
+//! [`StructuralOp`], and one row in the table below. An elementwise operation without attributes
+//! is one row in [`elementwise`]. The table expands into [`OpKind`], reading, writing,
+//! verification, inference and evaluation; a missing method is a compile error.
+
+pub mod attrs;
+pub mod elementwise;
+mod view;
+
+pub mod batch_norm_inference;
+pub mod bitcast_convert;
+pub mod broadcast;
+pub mod broadcast_in_dim;
+pub mod case;
+pub mod check;
+pub mod compare;
+pub mod composite;
+pub mod concatenate;
+pub mod constant;
+pub mod convolution;
+pub mod custom_call;
+pub mod dot;
+pub mod dot_general;
+pub mod dynamic_slice;
+pub mod dynamic_update_slice;
+pub mod func;
+pub mod gather;
+pub mod get_dimension_size;
+pub mod if_op;
+pub mod iota;
+pub mod map;
+pub mod optimization_barrier;
+pub mod pad;
+pub mod reduce;
+pub mod reduce_precision;
+pub mod reduce_window;
+pub mod reshape;
+pub mod reverse;
+pub mod scatter;
+pub mod select_and_scatter;
+pub mod slice;
+pub mod sort;
+pub mod transpose;
+pub mod tuple;
+pub mod while_loop;
+pub mod window;
+
+pub use attrs::{AttrReader, AttrWriter};
+pub use elementwise::ElementwiseOp;
+pub use view::OpView;
+
+use crate::eval::{EvalError, Evaluator, Tensor};
+use crate::ir::Type;
+
+/// A violated constraint or a malformed attribute of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", .constraint.map(|c| format!("({c}) ")).unwrap_or_default())]
+pub struct OpError {
+    /// The constraint's label in the specification's section, for example `C3` or `I1`.
+    pub constraint: Option<&'static str>,
+    /// What is wrong, with the offending values.
+    pub message: String,
+}
+
+impl OpError {
+    /// An error that names no constraint of the specification.
+    pub fn new(message: impl Into<String>) -> Self {
+        OpError { constraint: None, message: message.into() }
+    }
+
+    /// A violation of the labelled constraint.
+    pub fn constraint(label: &'static str, message: impl Into<String>) -> Self {
+        OpError { constraint: Some(label), message: message.into() }
+    }
+}
+
+/// Fails with the labelled constraint unless the condition holds.
+#[macro_export]
+macro_rules! constraint {
+    ($cond:expr, $label:literal, $($message:tt)+) => {
+        if !$cond {
+            return Err($crate::ops::OpError::constraint($label, format!($($message)+)));
+        }
+    };
+}
+
+/// An operation with attributes or regions: one file.
+pub trait StructuralOp: Sized {
+    /// Full name, for example `stablehlo.transpose`.
+    const NAME: &'static str;
+    /// The section of the StableHLO specification that defines it, or a note why there is none.
+    const SPEC: &'static str;
+
+    /// Reads the attributes. Anything left over becomes discardable.
+    fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError>;
+
+    /// Writes the attributes so that [`StructuralOp::read`] gives an equal value.
+    fn write(&self, attrs: &mut AttrWriter);
+
+    /// Result types implied by operands, attributes and regions; `None` where the result types
+    /// are the author's choice (as for `reshape`) and [`StructuralOp::verify`] checks them.
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError>;
+
+    /// Checks the specification's constraints that [`StructuralOp::infer`] does not imply.
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError>;
+
+    /// Evaluates exactly as the specification says, slowly.
+    fn eval(
+        &self,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Tensor>, EvalError>;
+}
+
+macro_rules! structural_ops {
+    ($($variant:ident($ty:path);)*) => {
+        /// What an operation does.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum OpKind {
+            /// An elementwise operation without attributes.
+            Elementwise(ElementwiseOp),
+            $(
+                #[doc = concat!("See [`", stringify!($ty), "`].")]
+                $variant($ty),
+            )*
+        }
+
+        impl OpKind {
+            /// Full name, for example `stablehlo.add`.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    OpKind::Elementwise(op) => op.name(),
+                    $(OpKind::$variant(_) => <$ty as StructuralOp>::NAME,)*
+                }
+            }
+
+            /// Section of the specification.
+            pub fn spec(&self) -> &'static str {
+                match self {
+                    OpKind::Elementwise(op) => op.spec(),
+                    $(OpKind::$variant(_) => <$ty as StructuralOp>::SPEC,)*
+                }
+            }
+
+            /// Names of all known operations.
+            pub fn known() -> impl Iterator<Item = &'static str> {
+                [$(<$ty as StructuralOp>::NAME),*].into_iter().chain(ElementwiseOp::names())
+            }
+
+            /// Reads the operation called `name`; `None` if it is not known.
+            pub fn read(name: &str, attrs: &mut AttrReader<'_>) -> Option<Result<OpKind, OpError>> {
+                $(if name == <$ty as StructuralOp>::NAME {
+                    return Some(<$ty as StructuralOp>::read(attrs).map(OpKind::$variant));
+                })*
+                ElementwiseOp::from_name(name).map(|op| Ok(OpKind::Elementwise(op)))
+            }
+
+            /// Writes the attributes.
+            pub fn write(&self, attrs: &mut AttrWriter) {
+                match self {
+                    OpKind::Elementwise(_) => {}
+                    $(OpKind::$variant(op) => op.write(attrs),)*
+                }
+            }
+
+            /// See [`StructuralOp::infer`].
+            pub fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+                match self {
+                    OpKind::Elementwise(e) => e.infer(op),
+                    $(OpKind::$variant(s) => s.infer(op),)*
+                }
+            }
+
+            /// See [`StructuralOp::verify`].
+            pub fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+                match self {
+                    OpKind::Elementwise(e) => e.verify(op),
+                    $(OpKind::$variant(s) => s.verify(op),)*
+                }
+            }
+
+            /// See [`StructuralOp::eval`].
+            pub fn eval(
+                &self,
+                op: &OpView<'_>,
+                inputs: &[Tensor],
+                evaluator: &mut Evaluator<'_>,
+            ) -> Result<Vec<Tensor>, EvalError> {
+                match self {
+                    OpKind::Elementwise(e) => e.eval(op, inputs).map(|t| vec![t]),
+                    $(OpKind::$variant(s) => s.eval(op, inputs, evaluator),)*
+                }
+            }
+        }
+
+        $(impl From<$ty> for OpKind {
+            fn from(op: $ty) -> OpKind {
+                OpKind::$variant(op)
+            }
+        })*
+    };
+}
+
+structural_ops! {
+    Constant(constant::Constant);
+    Iota(iota::Iota);
+    Compare(compare::Compare);
+    BitcastConvert(bitcast_convert::BitcastConvert);
+    ReducePrecision(reduce_precision::ReducePrecision);
+    Map(map::Map);
+    BroadcastInDim(broadcast_in_dim::BroadcastInDim);
+    Broadcast(broadcast::Broadcast);
+    Reshape(reshape::Reshape);
+    Transpose(transpose::Transpose);
+    Reverse(reverse::Reverse);
+    Concatenate(concatenate::Concatenate);
+    Pad(pad::Pad);
+    Slice(slice::Slice);
+    DynamicSlice(dynamic_slice::DynamicSlice);
+    DynamicUpdateSlice(dynamic_update_slice::DynamicUpdateSlice);
+    Gather(gather::Gather);
+    Scatter(scatter::Scatter);
+    Reduce(reduce::Reduce);
+    ReduceWindow(reduce_window::ReduceWindow);
+    SelectAndScatter(select_and_scatter::SelectAndScatter);
+    Sort(sort::Sort);
+    BatchNormInference(batch_norm_inference::BatchNormInference);
+    Dot(dot::Dot);
+    DotGeneral(dot_general::DotGeneral);
+    Convolution(convolution::Convolution);
+    While(while_loop::While);
+    If(if_op::If);
+    Case(case::Case);
+    OptimizationBarrier(optimization_barrier::OptimizationBarrier);
+    GetDimensionSize(get_dimension_size::GetDimensionSize);
+    Tuple(tuple::Tuple);
+    GetTupleElement(tuple::GetTupleElement);
+    CustomCall(custom_call::CustomCall);
+    Composite(composite::Composite);
+    Call(func::Call);
+    FuncReturn(func::FuncReturn);
+    Return(func::Return);
+    ExpectEq(check::ExpectEq);
+    ExpectEqConst(check::ExpectEqConst);
+    ExpectAlmostEq(check::ExpectAlmostEq);
+    ExpectAlmostEqConst(check::ExpectAlmostEqConst);
+    ExpectClose(check::ExpectClose);
+}
+
+impl From<ElementwiseOp> for OpKind {
+    fn from(op: ElementwiseOp) -> OpKind {
+        OpKind::Elementwise(op)
+    }
+}

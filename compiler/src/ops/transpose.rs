@@ -1,0 +1,58 @@
+//! `transpose`: permutes dimensions.
+//!
+//! StableHLO specification, section `transpose`.
+
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use crate::constraint;
+use crate::eval::{EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
+
+/// `result[i_0, ...] = operand[...]` with `result` dimension `d` being `operand` dimension
+/// `permutation[d]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transpose {
+    /// A permutation of the operand's dimensions.
+    pub permutation: Vec<i64>,
+}
+
+impl StructuralOp for Transpose {
+    const NAME: &'static str = "stablehlo.transpose";
+    const SPEC: &'static str = "transpose";
+
+    fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
+        Ok(Transpose { permutation: attrs.ints("permutation")? })
+    }
+
+    fn write(&self, attrs: &mut AttrWriter) {
+        attrs.ints("permutation", &self.permutation);
+    }
+
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        let operand = op.tensor(0)?;
+        let mut sorted = self.permutation.clone();
+        sorted.sort_unstable();
+        let rank = operand.rank() as i64;
+        constraint!(
+            sorted.iter().copied().eq(0..rank),
+            "C2",
+            "permutation {:?} must be a permutation of 0..{rank}",
+            self.permutation
+        );
+        let dims = self.permutation.iter().map(|&p| operand.dims[p as usize]).collect();
+        Ok(Some(vec![Type::Tensor(TensorType { dims, elem: operand.elem.clone() })]))
+    }
+
+    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+        Ok(())
+    }
+
+    fn eval(
+        &self,
+        _op: &OpView<'_>,
+        _inputs: &[Tensor],
+        _evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Tensor>, EvalError> {
+        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+    }
+}

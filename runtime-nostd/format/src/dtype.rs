@@ -1,0 +1,185 @@
+//! Element types, shared by the compiler's IR and the artifact.
+//!
+//! The discriminants are part of the artifact format: they never change, new types get new numbers.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! dtypes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $bits:literal;)*) => {
+        /// The type of one tensor element, named as StableHLO text spells it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "u8", into = "u8")]
+        #[repr(u8)]
+        pub enum DType { $($(#[$doc])* $variant = $code,)* }
+
+        impl DType {
+            /// All element types, in code order.
+            pub const ALL: &'static [DType] = &[$(DType::$variant,)*];
+
+            /// The spelling in StableHLO text, for example `f32` or `ui8`.
+            pub const fn name(self) -> &'static str {
+                match self { $(DType::$variant => $name,)* }
+            }
+
+            /// Width of the value in bits. A complex number counts both parts; `i1` is 1.
+            pub const fn bits(self) -> u32 {
+                match self { $(DType::$variant => $bits,)* }
+            }
+
+            /// The type with this artifact code, or `None` for a code of a later format.
+            pub const fn from_code(code: u8) -> Option<DType> {
+                match code { $($code => Some(DType::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+dtypes! {
+    /// Boolean, one byte per element, 0 or 1.
+    I1 = 1, "i1", 1;
+    /// Signed 2-bit integer, one byte per element (sign-extended).
+    I2 = 2, "i2", 2;
+    /// Signed 4-bit integer, one byte per element (sign-extended).
+    I4 = 3, "i4", 4;
+    /// Signed 8-bit integer.
+    I8 = 4, "i8", 8;
+    /// Signed 16-bit integer.
+    I16 = 5, "i16", 16;
+    /// Signed 32-bit integer.
+    I32 = 6, "i32", 32;
+    /// Signed 64-bit integer.
+    I64 = 7, "i64", 64;
+    /// Unsigned 2-bit integer, one byte per element.
+    U2 = 8, "ui2", 2;
+    /// Unsigned 4-bit integer, one byte per element.
+    U4 = 9, "ui4", 4;
+    /// Unsigned 8-bit integer.
+    U8 = 10, "ui8", 8;
+    /// Unsigned 16-bit integer.
+    U16 = 11, "ui16", 16;
+    /// Unsigned 32-bit integer.
+    U32 = 12, "ui32", 32;
+    /// Unsigned 64-bit integer.
+    U64 = 13, "ui64", 64;
+    /// OCP MX 4-bit float, one byte per element.
+    F4E2M1FN = 14, "f4E2M1FN", 4;
+    /// OCP MX 6-bit float, one byte per element.
+    F6E2M3FN = 15, "f6E2M3FN", 6;
+    /// OCP MX 6-bit float, one byte per element.
+    F6E3M2FN = 16, "f6E3M2FN", 6;
+    /// 8-bit float, IEEE-like.
+    F8E3M4 = 17, "f8E3M4", 8;
+    /// 8-bit float, IEEE-like.
+    F8E4M3 = 18, "f8E4M3", 8;
+    /// 8-bit float without infinities.
+    F8E4M3FN = 19, "f8E4M3FN", 8;
+    /// 8-bit float without infinities and negative zero.
+    F8E4M3FNUZ = 20, "f8E4M3FNUZ", 8;
+    /// 8-bit float with exponent bias 11, without infinities and negative zero.
+    F8E4M3B11FNUZ = 21, "f8E4M3B11FNUZ", 8;
+    /// 8-bit float, IEEE-like.
+    F8E5M2 = 22, "f8E5M2", 8;
+    /// 8-bit float without infinities and negative zero.
+    F8E5M2FNUZ = 23, "f8E5M2FNUZ", 8;
+    /// 8-bit exponent-only float.
+    F8E8M0FNU = 24, "f8E8M0FNU", 8;
+    /// Brain float.
+    BF16 = 25, "bf16", 16;
+    /// IEEE 754 binary16.
+    F16 = 26, "f16", 16;
+    /// IEEE 754 binary32.
+    F32 = 27, "f32", 32;
+    /// IEEE 754 binary64.
+    F64 = 28, "f64", 64;
+    /// Complex number of two `f32`, real part first.
+    C64 = 29, "complex<f32>", 64;
+    /// Complex number of two `f64`, real part first.
+    C128 = 30, "complex<f64>", 128;
+}
+
+impl DType {
+    /// The artifact code.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Storage of one element in memory, in bytes. Sub-byte types occupy one byte.
+    pub const fn size(self) -> usize {
+        match self.bits() {
+            0..=8 => 1,
+            16 => 2,
+            32 => 4,
+            64 => 8,
+            _ => 16,
+        }
+    }
+
+    /// Alignment of an element in memory, in bytes: that of its scalar part.
+    pub const fn align(self) -> usize {
+        match self {
+            DType::C64 => 4,
+            DType::C128 => 8,
+            other => other.size(),
+        }
+    }
+
+    /// A signed or unsigned integer; `i1` is neither.
+    pub const fn is_integer(self) -> bool {
+        self.code() >= DType::I2.code() && self.code() <= DType::U64.code()
+    }
+
+    /// A signed integer.
+    pub const fn is_signed_integer(self) -> bool {
+        self.code() >= DType::I2.code() && self.code() <= DType::I64.code()
+    }
+
+    /// An unsigned integer.
+    pub const fn is_unsigned_integer(self) -> bool {
+        self.code() >= DType::U2.code() && self.code() <= DType::U64.code()
+    }
+
+    /// A real floating-point type of any width.
+    pub const fn is_float(self) -> bool {
+        self.code() >= DType::F4E2M1FN.code() && self.code() <= DType::F64.code()
+    }
+
+    /// `complex<f32>` or `complex<f64>`.
+    pub const fn is_complex(self) -> bool {
+        matches!(self, DType::C64 | DType::C128)
+    }
+
+    /// The type with this StableHLO spelling (`i8`, `ui8`, `u8`, `f32`, ...).
+    pub fn from_name(name: &str) -> Option<DType> {
+        DType::ALL.iter().copied().find(|d| d.name() == name)
+    }
+}
+
+impl TryFrom<u8> for DType {
+    type Error = UnknownDType;
+
+    fn try_from(code: u8) -> Result<DType, UnknownDType> {
+        DType::from_code(code).ok_or(UnknownDType(code))
+    }
+}
+
+impl From<DType> for u8 {
+    fn from(dtype: DType) -> u8 {
+        dtype.code()
+    }
+}
+
+impl core::fmt::Display for DType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An element type code that this version of the format does not define.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownDType(pub u8);
+
+impl core::fmt::Display for UnknownDType {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "unknown element type code {}", self.0)
+    }
+}

@@ -1,0 +1,168 @@
+//! The kernel table and the parameters of every kernel.
+//!
+//! Parameters are generic over `P`, the type of an operand: the compiler's buffer references
+//! before memory planning, [`Place`] in the artifact. A step of a program is the kernel's id and
+//! its postcard-encoded parameters; the field order of each struct is part of the format.
+
+mod check;
+mod conv;
+mod data;
+mod map;
+mod reduce;
+
+pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
+pub use data::{Fill, Move, SoftmaxF32};
+pub use map::{Map, MapInstr, MapOperand};
+pub use reduce::{Post, Reduce, Window, WindowDim};
+
+use crate::place::{Access, ParamError, Place};
+
+/// Largest number of loop dimensions of a kernel, after the compiler has merged adjacent ones.
+pub const MAX_RANK: usize = 8;
+/// Most operands that one `map` reads.
+pub const MAX_MAP_INPUTS: usize = 8;
+/// Most tensors that one `map` writes.
+pub const MAX_MAP_OUTPUTS: usize = 4;
+/// Most temporaries of one `map`.
+pub const MAX_MAP_TEMPS: u8 = 16;
+/// Most instructions of one `map`.
+pub const MAX_MAP_CODE: usize = 24;
+
+/// Sizes of loop dimensions, outermost first.
+pub type Sizes = heapless::Vec<u32, MAX_RANK>;
+/// Strides in bytes, one per loop dimension; 0 repeats an element.
+pub type Strides = heapless::Vec<i32, MAX_RANK>;
+
+/// What every kernel's parameters offer to compiler and loader.
+pub trait Params<P: Copy>: Sized {
+    /// The parameters with every operand replaced, in declaration order.
+    type With<Q: Copy>;
+
+    /// Replaces every operand.
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Self::With<Q>;
+
+    /// Checks the parameters on their own and reports all memory that the kernel touches.
+    ///
+    /// After `Ok`, a kernel given memory for every reported access stays inside it.
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError>;
+
+    /// The micro-operations that the kernel calls.
+    fn micro_ops(&self, _visit: &mut dyn FnMut(crate::MicroId)) {}
+
+    /// Multiply-accumulate operations of one execution, padding taps included.
+    fn macs(&self) -> u64 {
+        0
+    }
+}
+
+/// Calls `$callback!` with one row per kernel: `code, name, Parameters, "description";`.
+#[macro_export]
+macro_rules! for_each_kernel {
+    ($callback:ident) => {
+        $callback! {
+            /// `f32` convolution, NHWC, or a matrix product with constant right-hand side, with
+            /// bias and activation.
+            1, conv_f32, ConvF32;
+            /// `f32` depthwise convolution, NHWC, with bias and activation.
+            2, depthwise_f32, DepthwiseF32;
+            /// `f32` batched matrix product of two activations.
+            3, dot_f32, DotF32;
+            /// Batched contraction of any element type by `multiply_add`.
+            4, dot_any, DotAny;
+            /// Convolution of any element type and rank by `multiply_add`.
+            5, conv_any, ConvAny;
+            /// A fused chain of elementwise, broadcast and convert operations.
+            6, map, Map;
+            /// Reduction over dimensions.
+            7, reduce, Reduce;
+            /// Reduction over a sliding window.
+            8, window, Window;
+            /// Strided copy: transpose, slice, reverse, concatenate, pad, broadcast.
+            9, move_, Move;
+            /// Fills a dense tensor with one element.
+            10, fill, Fill;
+            /// `f32` softmax over rows.
+            11, softmax_f32, SoftmaxF32;
+        }
+    };
+}
+
+/// Decodes a postcard value that must fill `bytes` exactly; left-over bytes are an error.
+pub fn decode_exact<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, postcard::Error> {
+    match postcard::take_from_bytes(bytes)? {
+        (value, []) => Ok(value),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    }
+}
+
+macro_rules! kernel_table {
+    ($($(#[$doc:meta])* $code:literal, $name:ident, $params:ident;)*) => {
+        /// Which kernel a step runs.
+        #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum KernelId { $($(#[$doc])* $name = $code,)* }
+
+        impl KernelId {
+            /// All kernels.
+            pub const ALL: &'static [KernelId] = &[$(KernelId::$name,)*];
+
+            /// The kernel with this code, or `None` for one of a later format.
+            pub const fn from_code(code: u16) -> Option<KernelId> {
+                match code { $($code => Some(KernelId::$name),)* _ => None }
+            }
+
+            /// The kernel's name, which is the identifier of its runtime module.
+            pub const fn name(self) -> &'static str {
+                match self { $(KernelId::$name => stringify!($name),)* }
+            }
+        }
+
+        /// A kernel with its parameters.
+        #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Kernel<P> { $($(#[$doc])* $name($params<P>),)* }
+
+        impl<P: Copy> Kernel<P> {
+            /// Which kernel it is.
+            pub const fn id(&self) -> KernelId {
+                match self { $(Kernel::$name(_) => KernelId::$name,)* }
+            }
+
+            /// See [`Params::map_places`].
+            pub fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Kernel<Q> {
+                match self { $(Kernel::$name(p) => Kernel::$name(p.map_places(f)),)* }
+            }
+
+            /// See [`Params::accesses`].
+            pub fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+                match self { $(Kernel::$name(p) => p.accesses(visit),)* }
+            }
+
+            /// See [`Params::micro_ops`].
+            pub fn micro_ops(&self, visit: &mut dyn FnMut(crate::MicroId)) {
+                match self { $(Kernel::$name(p) => p.micro_ops(visit),)* }
+            }
+
+            /// See [`Params::macs`].
+            pub fn macs(&self) -> u64 {
+                match self { $(Kernel::$name(p) => p.macs(),)* }
+            }
+        }
+
+        impl Kernel<Place> {
+            /// Decodes the parameters of kernel `id`; see [`decode_exact`].
+            pub fn decode(id: KernelId, body: &[u8]) -> Result<Self, postcard::Error> {
+                match id { $(KernelId::$name => decode_exact(body).map(Kernel::$name),)* }
+            }
+
+            /// Encodes the parameters.
+            #[cfg(feature = "std")]
+            pub fn encode(&self) -> Result<std::vec::Vec<u8>, postcard::Error> {
+                match self { $(Kernel::$name(p) => postcard::to_stdvec(p),)* }
+            }
+        }
+    };
+}
+
+for_each_kernel!(kernel_table);

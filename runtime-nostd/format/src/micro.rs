@@ -1,0 +1,235 @@
+//! Micro-operations: the scalar functions that map, reduce, window and generic contraction
+//! kernels apply to strided runs of elements.
+//!
+//! A micro-operation is one StableHLO elementwise operation on one element type. Its id is
+//! `operation << 5 | type`, or, for conversions, `0x8000 | from << 5 | to`. The numbers are part
+//! of the artifact format.
+
+use serde::{Deserialize, Serialize};
+
+use crate::DType;
+
+/// Calls `$callback!` with one row per micro-operation:
+/// `name = code, inputs -> result, "stablehlo name";`.
+///
+/// `result` is `same` (the operand type) or `i1`.
+#[macro_export]
+macro_rules! for_each_micro_op {
+    ($callback:ident) => {
+        $callback! {
+            /// Copies.
+            copy = 1, 1, same, "copy";
+            /// Absolute value.
+            abs = 2, 1, same, "abs";
+            /// Sum; logical or on `i1`.
+            add = 3, 2, same, "add";
+            /// Logical or bitwise and.
+            and = 4, 2, same, "and";
+            /// Angle of (x, y), operands y, x.
+            atan2 = 5, 2, same, "atan2";
+            /// Cube root.
+            cbrt = 6, 1, same, "cbrt";
+            /// Smallest integral value not below.
+            ceil = 7, 1, same, "ceil";
+            /// Operands min, x, max.
+            clamp = 8, 3, same, "clamp";
+            /// Cosine.
+            cosine = 9, 1, same, "cosine";
+            /// Leading zero bits.
+            count_leading_zeros = 10, 1, same, "count_leading_zeros";
+            /// Quotient.
+            divide = 11, 2, same, "divide";
+            /// e to the power x.
+            exponential = 12, 1, same, "exponential";
+            /// e to the power x, less one.
+            exponential_minus_one = 13, 1, same, "exponential_minus_one";
+            /// Largest integral value not above.
+            floor = 14, 1, same, "floor";
+            /// Neither infinite nor NaN.
+            is_finite = 15, 1, i1, "is_finite";
+            /// Natural logarithm.
+            log = 16, 1, same, "log";
+            /// Natural logarithm of one plus x.
+            log_plus_one = 17, 1, same, "log_plus_one";
+            /// 1 / (1 + e^-x).
+            logistic = 18, 1, same, "logistic";
+            /// Larger value, NaN if any is; or on `i1`.
+            maximum = 19, 2, same, "maximum";
+            /// Smaller value, NaN if any is; and on `i1`.
+            minimum = 20, 2, same, "minimum";
+            /// Product; logical and on `i1`.
+            multiply = 21, 2, same, "multiply";
+            /// Negation.
+            negate = 22, 1, same, "negate";
+            /// Logical or bitwise complement.
+            not = 23, 1, same, "not";
+            /// Logical or bitwise or.
+            or = 24, 2, same, "or";
+            /// One bits.
+            popcnt = 25, 1, same, "popcnt";
+            /// Operands base, exponent.
+            power = 26, 2, same, "power";
+            /// Remainder with the dividend's sign.
+            remainder = 27, 2, same, "remainder";
+            /// Nearest integral value, ties away from zero.
+            round_nearest_afz = 28, 1, same, "round_nearest_afz";
+            /// Nearest integral value, ties to even.
+            round_nearest_even = 29, 1, same, "round_nearest_even";
+            /// Reciprocal square root.
+            rsqrt = 30, 1, same, "rsqrt";
+            /// Left shift; zero beyond the width.
+            shift_left = 31, 2, same, "shift_left";
+            /// Right shift that copies the sign.
+            shift_right_arithmetic = 32, 2, same, "shift_right_arithmetic";
+            /// Right shift that brings in zeros.
+            shift_right_logical = 33, 2, same, "shift_right_logical";
+            /// -1, 0 or 1.
+            sign = 34, 1, same, "sign";
+            /// Sine.
+            sine = 35, 1, same, "sine";
+            /// Square root.
+            sqrt = 36, 1, same, "sqrt";
+            /// Difference.
+            subtract = 37, 2, same, "subtract";
+            /// Tangent.
+            tan = 38, 1, same, "tan";
+            /// Hyperbolic tangent.
+            tanh = 39, 1, same, "tanh";
+            /// Logical or bitwise exclusive or.
+            xor = 40, 2, same, "xor";
+            /// Operands predicate (`i1`), on true, on false; the type is that of the values.
+            select = 41, 3, same, "select";
+            /// Equal.
+            eq = 42, 2, i1, "compare EQ";
+            /// Not equal, true for NaN.
+            ne = 43, 2, i1, "compare NE";
+            /// Less.
+            lt = 44, 2, i1, "compare LT";
+            /// Less or equal.
+            le = 45, 2, i1, "compare LE";
+            /// Greater.
+            gt = 46, 2, i1, "compare GT";
+            /// Greater or equal.
+            ge = 47, 2, i1, "compare GE";
+            /// Operands a, b, c: c + a * b, each operation rounded.
+            multiply_add = 48, 3, same, "multiply_add";
+            /// Less in the total order of floats.
+            total_lt = 49, 2, i1, "compare LT, TOTALORDER";
+        }
+    };
+}
+
+macro_rules! micro_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $arity:literal, $result:ident, $text:literal;)*) => {
+        /// The operation of a micro-operation, without its element type.
+        #[allow(non_camel_case_types, reason = "names are those of StableHLO operations")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u16)]
+        pub enum MicroOp { $($(#[$doc])* $name = $code,)* }
+
+        impl MicroOp {
+            /// All operations.
+            pub const ALL: &'static [MicroOp] = &[$(MicroOp::$name,)*];
+
+            /// The operation with this code.
+            pub const fn from_code(code: u16) -> Option<MicroOp> {
+                match code { $($code => Some(MicroOp::$name),)* _ => None }
+            }
+
+            /// Number of operands, 1 to 3.
+            pub const fn arity(self) -> usize {
+                match self { $(MicroOp::$name => $arity,)* }
+            }
+
+            /// Identifier of the module that holds its rows in the runtime.
+            pub const fn ident(self) -> &'static str {
+                match self { $(MicroOp::$name => stringify!($name),)* }
+            }
+
+            /// What the operation is called in StableHLO.
+            pub const fn text(self) -> &'static str {
+                match self { $(MicroOp::$name => $text,)* }
+            }
+
+            /// Whether the result is `i1` whatever the operand type.
+            pub const fn is_predicate(self) -> bool {
+                match self { $(MicroOp::$name => micro_codes!(@i1 $result),)* }
+            }
+        }
+    };
+    (@i1 i1) => { true };
+    (@i1 same) => { false };
+}
+
+for_each_micro_op!(micro_codes);
+
+/// Id of a micro-operation: an operation on an element type, or a conversion between two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MicroId(pub u16);
+
+/// A decoded [`MicroId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Micro {
+    /// An operation on an element type (for `select`, the type of the values).
+    Op(MicroOp, DType),
+    /// A conversion.
+    Convert(DType, DType),
+}
+
+impl MicroId {
+    const CONVERT: u16 = 0x8000;
+
+    /// The id of an operation on a type.
+    pub const fn op(op: MicroOp, dtype: DType) -> MicroId {
+        MicroId((op as u16) << 5 | dtype.code() as u16)
+    }
+
+    /// The id of a conversion.
+    pub const fn convert(from: DType, to: DType) -> MicroId {
+        MicroId(Self::CONVERT | (from.code() as u16) << 5 | to.code() as u16)
+    }
+
+    /// What the id stands for, or `None` for a code that this format version does not define.
+    pub const fn decode(self) -> Option<Micro> {
+        let Some(low) = DType::from_code((self.0 & 31) as u8) else { return None };
+        if self.0 & Self::CONVERT != 0 {
+            return match DType::from_code((self.0 >> 5 & 31) as u8) {
+                Some(from) if self.0 >> 10 & 31 == 0 => Some(Micro::Convert(from, low)),
+                _ => None,
+            };
+        }
+        match MicroOp::from_code(self.0 >> 5) {
+            Some(op) => Some(Micro::Op(op, low)),
+            None => None,
+        }
+    }
+}
+
+impl Micro {
+    /// Number of operands.
+    pub const fn arity(self) -> usize {
+        match self {
+            Micro::Op(op, _) => op.arity(),
+            Micro::Convert(..) => 1,
+        }
+    }
+
+    /// Element type of operand `i`.
+    pub const fn operand(self, i: usize) -> DType {
+        match self {
+            Micro::Op(MicroOp::select, _) if i == 0 => DType::I1,
+            Micro::Op(_, dtype) => dtype,
+            Micro::Convert(from, _) => from,
+        }
+    }
+
+    /// Element type of the result.
+    pub const fn result(self) -> DType {
+        match self {
+            Micro::Op(op, _) if op.is_predicate() => DType::I1,
+            Micro::Op(_, dtype) => dtype,
+            Micro::Convert(_, to) => to,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Where a kernel's operand lies, before and after memory planning.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A memory region that kernels address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Region {
+    /// The artifact's constant section, read in place. Never written.
+    Const = 0,
+    /// The caller's arena.
+    Arena = 1,
+}
+
+/// An allegation: a byte offset into a region that nobody has checked yet.
+///
+/// Only the loader's bounds check turns a place into memory. In the artifact a place is one
+/// varint, `offset << 3 | region`; regions 2 to 7 are reserved for further memories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The region.
+    pub region: Region,
+    /// Byte offset from the region's start.
+    pub offset: u32,
+}
+
+impl Place {
+    /// A place in the arena.
+    pub const fn arena(offset: u32) -> Place {
+        Place { region: Region::Arena, offset }
+    }
+
+    /// A place in the constant section.
+    pub const fn constant(offset: u32) -> Place {
+        Place { region: Region::Const, offset }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(u64::from(self.offset) << 3 | self.region as u64)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Place, D::Error> {
+        let raw = u64::deserialize(d)?;
+        let region = match raw & 7 {
+            0 => Region::Const,
+            1 => Region::Arena,
+            _ => return Err(serde::de::Error::custom("unknown region")),
+        };
+        let offset =
+            u32::try_from(raw >> 3).map_err(|_| serde::de::Error::custom("offset too large"))?;
+        Ok(Place { region, offset })
+    }
+}
+
+/// How a kernel touches an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKind {
+    /// Only read.
+    Read,
+    /// Written; old contents are not read.
+    Write,
+    /// Private working memory for the duration of the step.
+    Scratch,
+}
+
+/// The memory that a kernel touches through one operand.
+///
+/// An empty access (`start == end`) touches nothing; its place is not checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access<P> {
+    /// Read, written or scratch.
+    pub kind: AccessKind,
+    /// The operand.
+    pub place: P,
+    /// First byte touched, relative to the place; negative for reversed strides.
+    pub start: i64,
+    /// One past the last byte touched, relative to the place.
+    pub end: i64,
+    /// Alignment in bytes that the kernel relies on, a power of two of at most 16.
+    pub align: u8,
+    /// Whether this operand may take part in an in-place update: a written operand may lie exactly
+    /// on a read operand (same first and last byte) when both have the mark.
+    pub in_place: bool,
+}
+
+/// Why parameters of a kernel make no sense, whatever memory they are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamError {
+    /// A size that must be at least one is zero.
+    Zero,
+    /// A product or sum of sizes exceeds 32 bits.
+    Overflow,
+    /// Two sizes that must agree do not.
+    Mismatch,
+    /// A register, opcode or enum value is out of range.
+    BadCode,
+}
