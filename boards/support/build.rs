@@ -26,10 +26,7 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    println!(
-        "cargo::rerun-if-changed={}",
-        board.folder.join("board.toml").display()
-    );
+    println!("cargo::rerun-if-changed={}", board.folder.join("board.toml").display());
 
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);

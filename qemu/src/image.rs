@@ -12,9 +12,7 @@ pub fn size_of(piece: &Piece<'_>) -> u64 {
 
 /// Bytes a case adds to an image.
 pub fn size_of_case(case: &[Vec<u8>]) -> u64 {
-    case.iter()
-        .map(|input| (INPUT_RECORD + aligned(input.len())) as u64)
-        .sum()
+    case.iter().map(|input| (INPUT_RECORD + aligned(input.len())) as u64).sum()
 }
 
 /// Bytes an image has apart from its jobs.
@@ -26,17 +24,9 @@ pub const FIXED_SIZE: u64 = (HEADER + ALIGNMENT) as u64;
 /// it. The image is smaller than 4 GiB, as partitions are.
 pub fn build(pieces: &[Piece<'_>]) -> Vec<u8> {
     let job_count = pieces.len();
-    let input_count = pieces
-        .iter()
-        .flat_map(|piece| piece.cases)
-        .flatten()
-        .count();
+    let input_count = pieces.iter().flat_map(|piece| piece.cases).flatten().count();
     let tables = HEADER + job_count * JOB_RECORD + input_count * INPUT_RECORD;
-    let mut builder = Builder {
-        records: Vec::new(),
-        blobs: Vec::new(),
-        base: aligned(tables),
-    };
+    let mut builder = Builder { records: Vec::new(), blobs: Vec::new(), base: aligned(tables) };
     let mut inputs = Vec::new();
     for job in pieces {
         let first_input = inputs.len() / 2;
@@ -48,11 +38,7 @@ pub fn build(pieces: &[Piece<'_>]) -> Vec<u8> {
             job.cases.len(),
             per_case,
             first_input,
-            if job.profile {
-                FLAG_PROFILE as usize
-            } else {
-                0
-            },
+            if job.profile { FLAG_PROFILE as usize } else { 0 },
         ]);
         for input in job.cases.iter().flatten() {
             inputs.extend([builder.blob(input), input.len()]);
@@ -99,21 +85,9 @@ mod tests {
     fn jobs() -> Vec<Job> {
         let case = |n: u8| vec![vec![n; 3], vec![n + 1; 20]];
         vec![
-            Job {
-                artifact: vec![1; 17],
-                cases: vec![case(10), case(20)],
-                profile: true,
-            },
-            Job {
-                artifact: vec![2; 5],
-                cases: vec![],
-                profile: false,
-            },
-            Job {
-                artifact: vec![3; 16],
-                cases: vec![vec![vec![7; 4]]],
-                profile: false,
-            },
+            Job { artifact: vec![1; 17], cases: vec![case(10), case(20)], profile: true },
+            Job { artifact: vec![2; 5], cases: vec![], profile: false },
+            Job { artifact: vec![3; 16], cases: vec![vec![vec![7; 4]]], profile: false },
         ]
     }
 
@@ -122,9 +96,7 @@ mod tests {
     }
 
     fn pieces(jobs: &[Job]) -> Vec<Piece<'_>> {
-        jobs.iter()
-            .flat_map(|job| crate::pieces::cut(0, job, 1 << 20).unwrap())
-            .collect()
+        jobs.iter().flat_map(|job| crate::pieces::cut(0, job, 1 << 20).unwrap()).collect()
     }
 
     #[test]
@@ -144,10 +116,7 @@ mod tests {
                     assert_eq!(read, bytes);
                 }
             }
-            assert_eq!(
-                read.input(read.cases, 0).unwrap_err(),
-                ImageError::OutOfBounds
-            );
+            assert_eq!(read.input(read.cases, 0).unwrap_err(), ImageError::OutOfBounds);
         }
     }
 
@@ -170,10 +139,7 @@ mod tests {
         let jobs = jobs();
         let sum = FIXED_SIZE + pieces(&jobs).iter().map(size_of).sum::<u64>();
         let length = built(&jobs).len() as u64;
-        assert!(
-            length <= sum && sum - length < 2 * ALIGNMENT as u64,
-            "{length} {sum}"
-        );
+        assert!(length <= sum && sum - length < 2 * ALIGNMENT as u64, "{length} {sum}");
     }
 
     #[test]

@@ -25,9 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(60),
-        }
+        Self { timeout: Duration::from_secs(60) }
     }
 }
 

@@ -23,23 +23,12 @@ pub fn cut<'j>(index: usize, job: &'j Job, available: u64) -> Result<Vec<Piece<'
     let inputs = job.cases.first().map_or(0, Vec::len);
     if job.cases.iter().any(|case| case.len() != inputs) {
         let text = "its cases differ in their number of inputs".to_owned();
-        return Err(JobError::Rejected {
-            stage: Stage::Job,
-            text,
-        });
+        return Err(JobError::Rejected { stage: Stage::Job, text });
     }
-    let piece = |cases| Piece {
-        job: index,
-        artifact: &job.artifact,
-        cases,
-        profile: job.profile,
-    };
+    let piece = |cases| Piece { job: index, artifact: &job.artifact, cases, profile: job.profile };
     let fixed = image::FIXED_SIZE + image::size_of(&piece(&[]));
     if fixed > available {
-        return Err(JobError::TooLarge {
-            needed: fixed,
-            available,
-        });
+        return Err(JobError::TooLarge { needed: fixed, available });
     }
     let mut pieces = Vec::new();
     let mut rest = job.cases.as_slice();
@@ -51,10 +40,7 @@ pub fn cut<'j>(index: usize, job: &'j Job, available: u64) -> Result<Vec<Piece<'
         });
         let (cases, after) = rest.split_at(fitting.count());
         if cases.is_empty() && !rest.is_empty() {
-            return Err(JobError::TooLarge {
-                needed: size,
-                available,
-            });
+            return Err(JobError::TooLarge { needed: size, available });
         }
         pieces.push(piece(cases));
         rest = after;
@@ -83,11 +69,7 @@ mod tests {
     use crate::job::Case;
 
     fn job(cases: usize, size: usize) -> Job {
-        Job {
-            artifact: vec![0; 100],
-            cases: vec![vec![vec![0; size]]; cases],
-            profile: false,
-        }
+        Job { artifact: vec![0; 100], cases: vec![vec![vec![0; size]]; cases], profile: false }
     }
 
     #[test]
@@ -104,11 +86,7 @@ mod tests {
         }
         let pieces = cut(3, &job, 4000).unwrap();
         assert_eq!(pieces.len(), 4);
-        let numbers: Vec<u8> = pieces
-            .iter()
-            .flat_map(|p| p.cases)
-            .map(|case| case[0][0])
-            .collect();
+        let numbers: Vec<u8> = pieces.iter().flat_map(|p| p.cases).map(|case| case[0][0]).collect();
         assert_eq!(numbers, (0..10).collect::<Vec<u8>>());
         for piece in pieces {
             assert_eq!(piece.job, 3);
@@ -119,53 +97,24 @@ mod tests {
     #[test]
     fn what_never_fits_is_an_error() {
         let needed = |result: Result<Vec<Piece<'_>>, _>| match result {
-            Err(JobError::TooLarge {
-                needed,
-                available: 4000,
-            }) => needed,
+            Err(JobError::TooLarge { needed, available: 4000 }) => needed,
             other => panic!("{other:?}"),
         };
         assert!(needed(cut(0, &job(2, 4000), 4000)) > 4000);
-        assert!(
-            needed(cut(
-                0,
-                &Job {
-                    artifact: vec![0; 4000],
-                    ..Job::default()
-                },
-                4000
-            )) > 4000
-        );
+        assert!(needed(cut(0, &Job { artifact: vec![0; 4000], ..Job::default() }, 4000)) > 4000);
     }
 
     #[test]
     fn reports_join_in_order_and_errors_win() {
         let report = |instructions, stack_bytes| {
-            let case = Case {
-                instructions,
-                ..Case::default()
-            };
-            Ok(JobReport {
-                stack_bytes,
-                cases: vec![Ok(case)],
-                ..JobReport::default()
-            })
+            let case = Case { instructions, ..Case::default() };
+            Ok(JobReport { stack_bytes, cases: vec![Ok(case)], ..JobReport::default() })
         };
         let joined = join(Some(report(1, 20)), report(2, 10)).unwrap();
         assert_eq!(joined.stack_bytes, 20);
-        let counts: Vec<u64> = joined
-            .cases
-            .iter()
-            .flatten()
-            .map(|c| c.instructions)
-            .collect();
+        let counts: Vec<u64> = joined.cases.iter().flatten().map(|c| c.instructions).collect();
         assert_eq!(counts, [1, 2]);
-        let error = || {
-            Err(JobError::TooLarge {
-                needed: 2,
-                available: 1,
-            })
-        };
+        let error = || Err(JobError::TooLarge { needed: 2, available: 1 });
         assert!(join(Some(report(1, 0)), error()).is_err());
         assert!(join(Some(error()), report(1, 0)).is_err());
     }

@@ -51,9 +51,7 @@ pub fn run_jobs_on(
     jobs: &[Job],
     options: &Options,
 ) -> Result<Vec<Outcome>, Error> {
-    let partition = board
-        .region(RegionKind::Model)
-        .map_or(0, |region| region.length);
+    let partition = board.region(RegionKind::Model).map_or(0, |region| region.length);
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     let mut pieces = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
@@ -103,9 +101,7 @@ fn settle(
         Some(failure) if done.len() < batch.len() => done.push(Err(failure.into())),
         Some(failure) => return Err(failure),
         None if done.len() < batch.len() => {
-            return Err(Error::Protocol {
-                reason: "the guest skipped a job".to_owned(),
-            });
+            return Err(Error::Protocol { reason: "the guest skipped a job".to_owned() });
         }
         None => {}
     }
@@ -217,11 +213,7 @@ impl Session {
             self.receive()?;
         }
         let end = self.consumed + length;
-        let bytes = self
-            .buffer
-            .get(self.consumed..end)
-            .unwrap_or_default()
-            .to_vec();
+        let bytes = self.buffer.get(self.consumed..end).unwrap_or_default().to_vec();
         self.consumed = end;
         if let Some(current) = &mut self.current {
             current.case.outputs.push(bytes);
@@ -239,9 +231,7 @@ impl Session {
                 self.buffer.extend(chunk);
                 Ok(())
             }
-            Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
-                limit: self.timeout,
-            }),
+            Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut { limit: self.timeout }),
             Err(RecvTimeoutError::Disconnected) => Err(self.early_end()),
         }
     }
@@ -283,16 +273,9 @@ fn handle(
             *current = Some(Current::default());
             Ok(Next::Continue)
         }
-        (
-            Message::Failed {
-                stage: Stage::Job,
-                text,
-                ..
-            },
-            None,
-        ) => Err(Error::Protocol {
-            reason: text.to_owned(),
-        }),
+        (Message::Failed { stage: Stage::Job, text, .. }, None) => {
+            Err(Error::Protocol { reason: text.to_owned() })
+        }
         (Message::JobDone { stack_bytes }, Some(_)) => {
             done.extend(current.take().map(|job| job.finish(stack_bytes)));
             Ok(Next::Continue)
@@ -307,36 +290,19 @@ impl Current {
     /// Takes a message about the job itself.
     fn handle(&mut self, message: Message<'_>) -> Result<Next, Error> {
         match message {
-            Message::Loaded {
-                arena_bytes, steps, ..
-            } => {
+            Message::Loaded { arena_bytes, steps, .. } => {
                 self.report.arena_bytes = arena_bytes;
                 self.report.steps = steps;
             }
-            Message::Failed {
-                stage: Stage::Run,
-                text,
-                ..
-            } => {
+            Message::Failed { stage: Stage::Run, text, .. } => {
                 self.case = Case::default();
                 self.report.cases.push(Err(text.to_owned()));
             }
             Message::Failed { stage, text, .. } => {
-                self.rejected = Some(JobError::Rejected {
-                    stage,
-                    text: text.to_owned(),
-                });
+                self.rejected = Some(JobError::Rejected { stage, text: text.to_owned() });
             }
-            Message::Step {
-                index,
-                kernel,
-                instructions,
-            } => {
-                self.case.kernels.push(Step {
-                    index,
-                    kernel,
-                    instructions,
-                });
+            Message::Step { index, kernel, instructions } => {
+                self.case.kernels.push(Step { index, kernel, instructions });
             }
             Message::Output { index, length } if index as usize == self.case.outputs.len() => {
                 return Ok(Next::Payload(length as usize));
@@ -359,16 +325,12 @@ impl Current {
 }
 
 fn unexpected(message: Message<'_>) -> Error {
-    Error::Protocol {
-        reason: format!("unexpected message {message:?}"),
-    }
+    Error::Protocol { reason: format!("unexpected message {message:?}") }
 }
 
 fn garbage(error: &FrameError, bytes: &[u8]) -> Error {
     let shown = bytes.get(..bytes.len().min(60)).unwrap_or_default();
-    Error::Protocol {
-        reason: format!("{error:?} in `{}`", shown.escape_ascii()),
-    }
+    Error::Protocol { reason: format!("{error:?} in `{}`", shown.escape_ascii()) }
 }
 
 /// Writes an image to a file in the format the board's machine takes.
@@ -378,9 +340,7 @@ fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
     match board.qemu.image {
         ImageFormat::Raw => file.write_all(image),
         ImageFormat::Elf => {
-            let address = board
-                .region(RegionKind::Model)
-                .map_or(0, |region| region.origin);
+            let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
             let wrapped = elf::wrap(image, address).map_err(|error| Error::Io {
                 what: "wrapping the image".to_owned(),
                 source: std::io::Error::other(error),
@@ -396,9 +356,7 @@ fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
 fn loader_argument(board: &Board, image: &Path) -> String {
     // QEMU reads a comma as the end of a value unless it is doubled.
     let path = image.display().to_string().replace(',', ",,");
-    let address = board
-        .region(RegionKind::Model)
-        .map_or(0, |region| region.origin);
+    let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
     match board.qemu.image {
         ImageFormat::Raw => format!("loader,file={path},addr={address:#x},force-raw=on"),
         ImageFormat::Elf => format!("loader,file={path}"),
@@ -438,87 +396,42 @@ mod tests {
         Ok((done, payload))
     }
 
-    const LOADED: Message<'_> = Message::Loaded {
-        arena_bytes: 64,
-        steps: 2,
-        inputs: 1,
-        outputs: 1,
-    };
+    const LOADED: Message<'_> =
+        Message::Loaded { arena_bytes: 64, steps: 2, inputs: 1, outputs: 1 };
     const STARTED: Message<'_> = Message::JobStarted { job: 0 };
     const DONE: Message<'_> = Message::JobDone { stack_bytes: 900 };
 
     #[test]
     fn messages_become_a_report() {
         let (done, payload) = take(&[
-            Message::Hello {
-                version: VERSION,
-                board: "b",
-                arena_bytes: 1,
-            },
+            Message::Hello { version: VERSION, board: "b", arena_bytes: 1 },
             STARTED,
             LOADED,
-            Message::Step {
-                index: 0,
-                kernel: 6,
-                instructions: 30,
-            },
-            Message::Output {
-                index: 0,
-                length: 12,
-            },
-            Message::CaseDone {
-                case: 0,
-                instructions: 40,
-            },
-            Message::Failed {
-                stage: Stage::Run,
-                case: 1,
-                text: "why",
-            },
-            Message::CaseDone {
-                case: 2,
-                instructions: 50,
-            },
+            Message::Step { index: 0, kernel: 6, instructions: 30 },
+            Message::Output { index: 0, length: 12 },
+            Message::CaseDone { case: 0, instructions: 40 },
+            Message::Failed { stage: Stage::Run, case: 1, text: "why" },
+            Message::CaseDone { case: 2, instructions: 50 },
             DONE,
             Message::Finished,
         ])
         .unwrap();
         assert_eq!(payload, Some(12));
         let report = done.into_iter().next().unwrap().unwrap();
-        assert_eq!(
-            (report.arena_bytes, report.steps, report.stack_bytes),
-            (64, 2, 900)
-        );
+        assert_eq!((report.arena_bytes, report.steps, report.stack_bytes), (64, 2, 900));
         let [Ok(first), Err(second), Ok(third)] = report.cases.as_slice() else {
             panic!("{:?}", report.cases);
         };
-        assert_eq!(
-            first.kernels,
-            [Step {
-                index: 0,
-                kernel: 6,
-                instructions: 30
-            }]
-        );
+        assert_eq!(first.kernels, [Step { index: 0, kernel: 6, instructions: 30 }]);
         assert_eq!((first.instructions, third.instructions), (40, 50));
         assert_eq!(second, "why");
     }
 
     #[test]
     fn a_rejected_artifact_is_the_outcome_of_its_job() {
-        let failed = Message::Failed {
-            stage: Stage::Load,
-            case: 0,
-            text: "bad magic",
-        };
+        let failed = Message::Failed { stage: Stage::Load, case: 0, text: "bad magic" };
         let (done, _) = take(&[STARTED, failed, DONE, Message::Finished]).unwrap();
-        let [
-            Err(JobError::Rejected {
-                stage: Stage::Load,
-                text,
-            }),
-        ] = done.as_slice()
-        else {
+        let [Err(JobError::Rejected { stage: Stage::Load, text })] = done.as_slice() else {
             panic!("{done:?}");
         };
         assert_eq!(text, "bad magic");
@@ -527,64 +440,34 @@ mod tests {
     #[test]
     fn a_failure_is_the_outcome_of_the_job_that_was_running() {
         let cases = [vec![]];
-        let piece = |job| Piece {
-            job,
-            artifact: &[],
-            cases: &cases,
-            profile: false,
-        };
+        let piece = |job| Piece { job, artifact: &[], cases: &cases, profile: false };
         let batch = [piece(0), piece(1), piece(2)];
-        let fault = || Error::Fault {
-            report: String::new(),
-        };
+        let fault = || Error::Fault { report: String::new() };
         let mut outcomes = vec![None, None, None];
         let done = vec![Ok(JobReport::default())];
-        assert_eq!(
-            settle(&mut outcomes, &batch, done, Some(fault())).unwrap(),
-            2
-        );
+        assert_eq!(settle(&mut outcomes, &batch, done, Some(fault())).unwrap(), 2);
         assert!(matches!(outcomes[0], Some(Ok(_))));
-        assert!(matches!(
-            outcomes[1],
-            Some(Err(JobError::Emulation(Error::Fault { .. })))
-        ));
+        assert!(matches!(outcomes[1], Some(Err(JobError::Emulation(Error::Fault { .. })))));
         assert!(outcomes[2].is_none());
         assert!(settle(&mut outcomes, &batch[2..], vec![], None).is_err());
     }
 
     #[test]
     fn messages_out_of_order_are_garbage() {
-        let case = Message::CaseDone {
-            case: 1,
-            instructions: 0,
-        };
-        let hello = Message::Hello {
-            version: VERSION + 1,
-            board: "",
-            arena_bytes: 0,
-        };
+        let case = Message::CaseDone { case: 1, instructions: 0 };
+        let hello = Message::Hello { version: VERSION + 1, board: "", arena_bytes: 0 };
         for messages in [
             &[LOADED][..],
             &[DONE],
             &[STARTED, STARTED],
             &[STARTED, Message::Finished],
             &[STARTED, LOADED, case],
-            &[
-                STARTED,
-                LOADED,
-                Message::Output {
-                    index: 1,
-                    length: 0,
-                },
-            ],
+            &[STARTED, LOADED, Message::Output { index: 1, length: 0 }],
             &[Message::JobStarted { job: 1 }],
             &[hello],
         ] {
             let error = take(messages).unwrap_err();
-            assert!(
-                matches!(error, Error::Protocol { .. }),
-                "{messages:?}: {error}"
-            );
+            assert!(matches!(error, Error::Protocol { .. }), "{messages:?}: {error}");
         }
     }
 }
