@@ -33,6 +33,9 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("memory.x"), board.linker_script())?;
     fs::write(out.join("board.rs"), source(board))?;
     println!("cargo::rustc-link-search={}", out.display());
+    // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and DEP_MICROHLO_BOARD_CORE.
+    println!("cargo::metadata=name={}", board.name);
+    println!("cargo::metadata=core={}", board.core);
     Ok(())
 }
 
