@@ -9,9 +9,11 @@
 extern crate std;
 
 mod dtype;
+pub mod float;
 pub mod kernels;
 mod micro;
 mod place;
+pub mod scalar;
 
 pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};

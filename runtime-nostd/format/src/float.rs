@@ -1,0 +1,302 @@
+//! Narrow floating-point formats as bit patterns: binary16, bfloat16 and the 4- to 8-bit ones.
+//!
+//! Formats follow IEEE 754 (f16), Google's bfloat16, the OCP 8-bit and microscaling (MX)
+//! specifications, and LLVM's `APFloat` for the spelling and special values of the `UZ` variants.
+
+use crate::DType;
+
+/// Which bit patterns are infinities and NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Specials {
+    /// The greatest exponent holds infinity and NaN.
+    Ieee,
+    /// No infinity; NaN is all ones of either sign.
+    NanOnly,
+    /// No infinity, no negative zero; NaN is the pattern of negative zero.
+    NanIsNegativeZero,
+    /// Only finite values; conversion saturates, NaN becomes negative zero.
+    Finite,
+    /// Unsigned powers of two; NaN is all ones, there is no zero.
+    ExponentOnly,
+}
+
+/// A floating-point format of at most 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    exponent_bits: u32,
+    mantissa_bits: u32,
+    bias: i32,
+    specials: Specials,
+}
+
+/// binary16.
+pub const F16: Format = Format::new(5, 10, 15, Specials::Ieee);
+/// bfloat16.
+pub const BF16: Format = Format::new(8, 7, 127, Specials::Ieee);
+
+impl Format {
+    const fn new(exponent_bits: u32, mantissa_bits: u32, bias: i32, specials: Specials) -> Format {
+        Format { exponent_bits, mantissa_bits, bias, specials }
+    }
+
+    /// The format of an element type; `None` for `f32`, `f64` and everything that is no float.
+    pub const fn of(dtype: DType) -> Option<Format> {
+        use Specials::{ExponentOnly, Finite, Ieee, NanIsNegativeZero, NanOnly};
+        Some(match dtype {
+            DType::F4E2M1FN => Format::new(2, 1, 1, Finite),
+            DType::F6E2M3FN => Format::new(2, 3, 1, Finite),
+            DType::F6E3M2FN => Format::new(3, 2, 3, Finite),
+            DType::F8E3M4 => Format::new(3, 4, 3, Ieee),
+            DType::F8E4M3 => Format::new(4, 3, 7, Ieee),
+            DType::F8E4M3FN => Format::new(4, 3, 7, NanOnly),
+            DType::F8E4M3FNUZ => Format::new(4, 3, 8, NanIsNegativeZero),
+            DType::F8E4M3B11FNUZ => Format::new(4, 3, 11, NanIsNegativeZero),
+            DType::F8E5M2 => Format::new(5, 2, 15, Ieee),
+            DType::F8E5M2FNUZ => Format::new(5, 2, 16, NanIsNegativeZero),
+            DType::F8E8M0FNU => Format::new(8, 0, 127, ExponentOnly),
+            DType::F16 => F16,
+            DType::BF16 => BF16,
+            _ => return None,
+        })
+    }
+
+    /// The sign bit; 0 for the format that has none.
+    const fn sign_bit(self) -> u16 {
+        match self.specials {
+            Specials::ExponentOnly => 0,
+            _ => 1 << (self.exponent_bits + self.mantissa_bits),
+        }
+    }
+
+    /// The greatest exponent field.
+    const fn max_exponent(self) -> u32 {
+        (1 << self.exponent_bits) - 1
+    }
+
+    /// All bits but the sign.
+    const fn magnitude_mask(self) -> u16 {
+        ((1u32 << (self.exponent_bits + self.mantissa_bits)) - 1) as u16
+    }
+
+    /// The pattern of infinity, or of the value that overflow gives.
+    const fn overflow(self) -> u16 {
+        match self.specials {
+            Specials::Ieee => (self.max_exponent() << self.mantissa_bits) as u16,
+            Specials::Finite => self.magnitude_mask(),
+            Specials::NanOnly | Specials::NanIsNegativeZero | Specials::ExponentOnly => self.nan(),
+        }
+    }
+
+    /// The pattern of a quiet NaN, or what stands for it.
+    const fn nan(self) -> u16 {
+        match self.specials {
+            Specials::Ieee => {
+                (self.max_exponent() << self.mantissa_bits) as u16 | 1 << (self.mantissa_bits - 1)
+            }
+            Specials::NanOnly | Specials::ExponentOnly => self.magnitude_mask(),
+            Specials::NanIsNegativeZero | Specials::Finite => self.sign_bit(),
+        }
+    }
+
+    /// The magnitude of the greatest finite value.
+    const fn max_finite(self) -> u16 {
+        match self.specials {
+            Specials::Ieee => self.overflow() - 1,
+            Specials::NanOnly | Specials::ExponentOnly => self.magnitude_mask() - 1,
+            Specials::Finite | Specials::NanIsNegativeZero => self.magnitude_mask(),
+        }
+    }
+
+    /// The exact value of a bit pattern.
+    pub fn decode(self, bits: u16) -> f64 {
+        let magnitude = bits & self.magnitude_mask();
+        let negative = bits & self.sign_bit() != 0;
+        let exponent = u32::from(magnitude) >> self.mantissa_bits;
+        let mantissa = u32::from(magnitude) & ((1 << self.mantissa_bits) - 1);
+        let value = match self.specials {
+            Specials::Ieee if exponent == self.max_exponent() => {
+                if mantissa == 0 {
+                    f64::INFINITY
+                } else {
+                    f64::NAN
+                }
+            }
+            Specials::NanOnly | Specials::ExponentOnly if magnitude == self.magnitude_mask() => {
+                f64::NAN
+            }
+            Specials::NanIsNegativeZero if negative && magnitude == 0 => return f64::NAN,
+            Specials::ExponentOnly => power_of_two(exponent as i32 - self.bias),
+            _ => {
+                let scale =
+                    power_of_two(exponent.max(1) as i32 - self.bias - self.mantissa_bits as i32);
+                let hidden = if exponent == 0 { 0 } else { 1 << self.mantissa_bits };
+                f64::from(mantissa + hidden) * scale
+            }
+        };
+        if negative { -value } else { value }
+    }
+
+    /// The bit pattern nearest to a value, ties to even, rounded once.
+    pub fn encode(self, value: f64) -> u16 {
+        let negative = value.is_sign_negative();
+        let sign = if negative { self.sign_bit() } else { 0 };
+        if value.is_nan() {
+            // The sign of an IEEE NaN survives; the other formats have one NaN per sign at most.
+            return match self.specials {
+                Specials::Ieee | Specials::NanOnly => self.nan() | sign,
+                _ => self.nan(),
+            };
+        }
+        if self.specials == Specials::ExponentOnly {
+            return self.encode_power(value);
+        }
+        let magnitude = if value.is_infinite() { u64::MAX } else { self.round(libm::fabs(value)) };
+        let magnitude = if magnitude > u64::from(self.max_finite()) {
+            self.overflow()
+        } else {
+            magnitude as u16
+        };
+        match self.specials {
+            // These have one zero; its pattern with a sign is NaN, which overflow gives too.
+            Specials::NanIsNegativeZero if magnitude & self.magnitude_mask() == 0 => magnitude,
+            _ => magnitude | sign,
+        }
+    }
+
+    /// Rounds a finite non-negative value to the format's grid; the pattern, unbounded above.
+    fn round(self, value: f64) -> u64 {
+        let bits = value.to_bits();
+        let exponent = (bits >> 52) as i32 - 1023;
+        if exponent < -1022 {
+            return 0; // An f64 subnormal is below half of every narrow format's least value.
+        }
+        let significand = bits & ((1 << 52) - 1) | 1 << 52;
+        let field = exponent + self.bias;
+        // Bits dropped: all below the mantissa, and more for a subnormal result.
+        let drop = 52 - self.mantissa_bits as i32 + (1 - field).max(0);
+        if drop > 54 {
+            return 0;
+        }
+        let kept = significand >> drop;
+        let rest = significand & ((1 << drop) - 1);
+        let half = 1u64 << (drop - 1);
+        let up = rest > half || rest == half && kept & 1 == 1;
+        let rounded = kept + u64::from(up);
+        // The hidden bit adds one to the exponent field; a carry out of the mantissa does as well.
+        if field >= 1 { rounded + (((field - 1) as u64) << self.mantissa_bits) } else { rounded }
+    }
+
+    /// Rounds to a power of two.
+    fn encode_power(self, value: f64) -> u16 {
+        if !(value > 0.0) || value.is_infinite() {
+            return if value == 0.0 { 0 } else { self.nan() };
+        }
+        let bits = value.to_bits();
+        let exponent = (bits >> 52) as i32 - 1023;
+        let mantissa = bits & ((1 << 52) - 1);
+        let half = 1u64 << 51;
+        // Ties between powers go to the even exponent field.
+        let field = exponent + self.bias;
+        let up = mantissa > half || mantissa == half && field & 1 == 1;
+        let field = field + i32::from(up);
+        if field > 254 { self.nan() } else { field.max(0) as u16 }
+    }
+}
+
+/// `2^n` for exponents of normal `f64` numbers.
+fn power_of_two(n: i32) -> f64 {
+    f64::from_bits(((n + 1023) as u64) << 52)
+}
+
+/// The nearest `f16`, ties to even.
+pub fn f16_from_f32(x: f32) -> u16 {
+    F16.encode(f64::from(x))
+}
+
+/// The exact value of an `f16`.
+pub fn f16_to_f32(bits: u16) -> f32 {
+    F16.decode(bits) as f32
+}
+
+/// The nearest `bf16`, ties to even.
+pub fn bf16_from_f32(x: f32) -> u16 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        return (bits >> 16) as u16 | 0x40;
+    }
+    // Adding just under half of the last kept bit, plus that bit, rounds to nearest even.
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// The exact value of a `bf16`.
+pub fn bf16_to_f32(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_landmarks() {
+        for (bits, value) in [
+            (0x3c00u16, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960464477539063e-8),
+            (0x0400, 6.103515625e-5),
+            (0x7c00, f64::INFINITY),
+        ] {
+            assert_eq!(F16.decode(bits), value);
+            assert_eq!(F16.encode(value), bits);
+        }
+        assert_eq!(F16.encode(65519.9), 0x7bff);
+        assert_eq!(F16.encode(65520.0), 0x7c00);
+        assert_eq!(F16.encode(-0.0), 0x8000);
+        assert_eq!(F16.encode(2.9802322387695312e-8), 0, "a tie goes to even zero");
+        assert_eq!(F16.encode(2.99e-8), 1);
+    }
+
+    #[test]
+    fn bfloat_rounds_to_even() {
+        assert_eq!(bf16_from_f32(1.0), 0x3f80);
+        assert_eq!(bf16_from_f32(f32::from_bits(0x3f80_8000)), 0x3f80);
+        assert_eq!(bf16_from_f32(f32::from_bits(0x3f81_8000)), 0x3f82);
+        assert_eq!(bf16_from_f32(f32::MAX), 0x7f80);
+        assert!(bf16_to_f32(bf16_from_f32(f32::NAN)).is_nan());
+        for bits in (0..=u32::MAX).step_by(65_521) {
+            let x = f32::from_bits(bits);
+            if !x.is_nan() {
+                assert_eq!(bf16_from_f32(x), BF16.encode(f64::from(x)), "{x:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_every_format_survives() {
+        for &dtype in DType::ALL {
+            let Some(format) = Format::of(dtype) else { continue };
+            for bits in 0..1u32 << dtype.bits() {
+                let bits = bits as u16;
+                let value = format.decode(bits);
+                if value.is_nan() {
+                    assert!(format.decode(format.encode(value)).is_nan());
+                } else {
+                    assert_eq!(format.encode(value), bits, "{dtype} {bits:#x} = {value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn formats_without_infinity_overflow_as_documented() {
+        let fn8 = Format::of(DType::F8E4M3FN).unwrap();
+        assert_eq!(fn8.decode(0x7e), 448.0);
+        assert_eq!(fn8.encode(1e6), 0x7f);
+        let uz = Format::of(DType::F8E4M3FNUZ).unwrap();
+        assert_eq!(uz.encode(-1e6), 0x80);
+        assert_eq!(uz.encode(-0.0), 0);
+        let f4 = Format::of(DType::F4E2M1FN).unwrap();
+        assert_eq!(f4.encode(-100.0), 0xf);
+    }
+}
