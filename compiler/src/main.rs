@@ -1,0 +1,3 @@
+//! The `microhlo` command.
+
+fn main() {}
