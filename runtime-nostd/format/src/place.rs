@@ -68,6 +68,8 @@ pub enum AccessKind {
 }
 
 /// The memory that a kernel touches through one operand.
+///
+/// An empty access (`start == end`) touches nothing; its place is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access<P> {
     /// Read, written or scratch.
@@ -80,7 +82,8 @@ pub struct Access<P> {
     pub end: i64,
     /// Alignment in bytes that the kernel relies on, a power of two of at most 16.
     pub align: u8,
-    /// Whether this written operand may lie exactly on one of the read operands.
+    /// Whether this operand may take part in an in-place update: a written operand may lie exactly
+    /// on a read operand (same first and last byte) when both have the mark.
     pub in_place: bool,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{Extent, Slide, dense, homogeneous, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, MicroId, ParamError};
 
@@ -234,4 +235,337 @@ pub struct ConvDim {
     pub kernel_dilation: u32,
     /// Whether the kernel is applied reversed.
     pub reverse: bool,
+}
+
+/// A channel count rounded up to whole blocks of eight.
+fn blocks_of_8(channels: u32) -> Result<u32, ParamError> {
+    channels.checked_next_multiple_of(8).ok_or(ParamError::Overflow)
+}
+
+fn wide_product(sizes: &[u32]) -> u64 {
+    sizes.iter().fold(1, |total: u64, &size| total.saturating_mul(u64::from(size)))
+}
+
+impl<P: Copy> ConvF32<P> {
+    fn slides(&self) -> [Slide; 2] {
+        [
+            Slide {
+                input: self.in_h,
+                output: self.out_h,
+                kernel: self.kernel_h,
+                stride: self.stride_h,
+                pad: self.pad_top,
+                input_dilation: 1,
+                kernel_dilation: self.dilation_h,
+            },
+            Slide {
+                input: self.in_w,
+                output: self.out_w,
+                kernel: self.kernel_w,
+                stride: self.stride_w,
+                pad: self.pad_left,
+                input_dilation: 1,
+                kernel_dilation: self.dilation_w,
+            },
+        ]
+    }
+}
+
+impl<P: Copy> Params<P> for ConvF32<P> {
+    type With<Q: Copy> = ConvF32<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> ConvF32<Q> {
+        ConvF32 {
+            input: f(self.input),
+            weights: f(self.weights),
+            bias: self.bias.map(&mut *f),
+            output: f(self.output),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            in_c: self.in_c,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            out_c: self.out_c,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            activation: self.activation,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.in_c, self.out_c])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let out_c = blocks_of_8(self.out_c)?;
+        let input = dense(&[self.batch, self.in_h, self.in_w, self.in_c, 4])?;
+        let weights = dense(&[out_c, self.kernel_h, self.kernel_w, self.in_c, 4])?;
+        let bias = dense(&[out_c, 4])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, self.out_c, 4])?;
+        visit(input.access(AccessKind::Read, self.input, 4));
+        visit(weights.access(AccessKind::Read, self.weights, 4));
+        if let Some(place) = self.bias {
+            visit(bias.access(AccessKind::Read, place, 4));
+        }
+        visit(output.access(AccessKind::Write, self.output, 4));
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.out_c]);
+        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w, self.in_c]))
+    }
+}
+
+impl<P: Copy> DepthwiseF32<P> {
+    fn slides(&self) -> [Slide; 2] {
+        [
+            Slide {
+                input: self.in_h,
+                output: self.out_h,
+                kernel: self.kernel_h,
+                stride: self.stride_h,
+                pad: self.pad_top,
+                input_dilation: 1,
+                kernel_dilation: self.dilation_h,
+            },
+            Slide {
+                input: self.in_w,
+                output: self.out_w,
+                kernel: self.kernel_w,
+                stride: self.stride_w,
+                pad: self.pad_left,
+                input_dilation: 1,
+                kernel_dilation: self.dilation_w,
+            },
+        ]
+    }
+}
+
+impl<P: Copy> Params<P> for DepthwiseF32<P> {
+    type With<Q: Copy> = DepthwiseF32<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DepthwiseF32<Q> {
+        DepthwiseF32 {
+            input: f(self.input),
+            weights: f(self.weights),
+            bias: self.bias.map(&mut *f),
+            output: f(self.output),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels: self.channels,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            activation: self.activation,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.channels])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let packed = blocks_of_8(self.channels)?;
+        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels, 4])?;
+        let weights = dense(&[packed, self.kernel_h, self.kernel_w, 4])?;
+        let bias = dense(&[packed, 4])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels, 4])?;
+        visit(input.access(AccessKind::Read, self.input, 4));
+        visit(weights.access(AccessKind::Read, self.weights, 4));
+        if let Some(place) = self.bias {
+            visit(bias.access(AccessKind::Read, place, 4));
+        }
+        visit(output.access(AccessKind::Write, self.output, 4));
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.channels]);
+        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w]))
+    }
+}
+
+/// Extent of `batch` matrices of `rows` rows of `row` bytes; strides are multiples of 4.
+fn matrix(batch: (u32, i32), rows: (u32, i32), row: Extent) -> Result<Extent, ParamError> {
+    if batch.1 & 3 != 0 || rows.1 & 3 != 0 {
+        return Err(ParamError::Mismatch);
+    }
+    row.extend(rows.0, rows.1)?.extend(batch.0, batch.1)
+}
+
+impl<P: Copy> Params<P> for DotF32<P> {
+    type With<Q: Copy> = DotF32<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DotF32<Q> {
+        DotF32 {
+            lhs: f(self.lhs),
+            rhs: f(self.rhs),
+            bias: self.bias.map(&mut *f),
+            output: f(self.output),
+            batch: self.batch,
+            m: self.m,
+            n: self.n,
+            k: self.k,
+            lhs_batch_stride: self.lhs_batch_stride,
+            lhs_row_stride: self.lhs_row_stride,
+            rhs_batch_stride: self.rhs_batch_stride,
+            rhs_row_stride: self.rhs_row_stride,
+            activation: self.activation,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.m, self.n, self.k])?;
+        product(&[self.batch, self.m, self.k])?;
+        let batch = |stride| (self.batch, stride);
+        let lhs = matrix(
+            batch(self.lhs_batch_stride),
+            (self.m, self.lhs_row_stride),
+            dense(&[self.k, 4])?,
+        )?;
+        let rhs = matrix(
+            batch(self.rhs_batch_stride),
+            (self.k, self.rhs_row_stride),
+            dense(&[self.n, 4])?,
+        )?;
+        let output = dense(&[self.batch, self.m, self.n, 4])?;
+        visit(lhs.access(AccessKind::Read, self.lhs, 4));
+        visit(rhs.access(AccessKind::Read, self.rhs, 4));
+        if let Some(place) = self.bias {
+            visit(dense(&[self.n, 4])?.access(AccessKind::Read, place, 4));
+        }
+        visit(output.access(AccessKind::Write, self.output, 4));
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        wide_product(&[self.batch, self.m, self.n, self.k])
+    }
+}
+
+impl<P: Copy> Params<P> for DotAny<P> {
+    type With<Q: Copy> = DotAny<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DotAny<Q> {
+        DotAny {
+            op: self.op,
+            lhs: f(self.lhs),
+            rhs: f(self.rhs),
+            output: f(self.output),
+            sizes: self.sizes.clone(),
+            lhs_strides: self.lhs_strides.clone(),
+            rhs_strides: self.rhs_strides.clone(),
+            contract: self.contract.clone(),
+            lhs_contract_strides: self.lhs_contract_strides.clone(),
+            rhs_contract_strides: self.rhs_contract_strides.clone(),
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let dtype = homogeneous(self.op, 3)?;
+        let (element, align) = (dtype.size(), dtype.align());
+        let operand = |outer: &Strides, inner: &Strides| {
+            strided(&[(&self.sizes, outer), (&self.contract, inner)], element, align)
+        };
+        let outputs = product(&self.sizes)?;
+        product(&[outputs, product(&self.contract)?])?;
+        let lhs = operand(&self.lhs_strides, &self.lhs_contract_strides)?;
+        let rhs = operand(&self.rhs_strides, &self.rhs_contract_strides)?;
+        visit(lhs.access(AccessKind::Read, self.lhs, align));
+        visit(rhs.access(AccessKind::Read, self.rhs, align));
+        let output = dense(&[outputs, element as u32])?;
+        visit(output.access(AccessKind::Write, self.output, align));
+        Ok(())
+    }
+
+    fn micro_ops(&self, visit: &mut dyn FnMut(MicroId)) {
+        visit(self.op);
+    }
+
+    fn macs(&self) -> u64 {
+        wide_product(&self.sizes).saturating_mul(wide_product(&self.contract))
+    }
+}
+
+impl<P: Copy> Params<P> for ConvAny<P> {
+    type With<Q: Copy> = ConvAny<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> ConvAny<Q> {
+        ConvAny {
+            op: self.op,
+            input: f(self.input),
+            weights: f(self.weights),
+            output: f(self.output),
+            batch: self.batch,
+            groups: self.groups,
+            in_c: self.in_c,
+            out_c: self.out_c,
+            spatial: self.spatial.clone(),
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let dtype = homogeneous(self.op, 3)?;
+        let (element, align) = (dtype.size() as u32, dtype.align());
+        nonzero(&[self.batch, self.groups, self.in_c, self.out_c])?;
+        if self.spatial.is_empty() {
+            return Err(ParamError::Zero);
+        }
+        let mut sizes = [
+            product(&[self.batch, self.groups, self.in_c, element])?,
+            product(&[self.groups, self.in_c, self.out_c, element])?,
+            product(&[self.batch, self.groups, self.out_c, element])?,
+        ];
+        for dim in &self.spatial {
+            dim.slide().check()?;
+            sizes[0] = product(&[sizes[0], dim.input])?;
+            sizes[1] = product(&[sizes[1], dim.kernel])?;
+            sizes[2] = product(&[sizes[2], dim.output])?;
+        }
+        visit(dense(&[sizes[0]])?.access(AccessKind::Read, self.input, align));
+        visit(dense(&[sizes[1]])?.access(AccessKind::Read, self.weights, align));
+        visit(dense(&[sizes[2]])?.access(AccessKind::Write, self.output, align));
+        Ok(())
+    }
+
+    fn micro_ops(&self, visit: &mut dyn FnMut(MicroId)) {
+        visit(self.op);
+    }
+
+    fn macs(&self) -> u64 {
+        let channels = wide_product(&[self.batch, self.groups, self.in_c, self.out_c]);
+        self.spatial.iter().fold(channels, |total, dim| {
+            total.saturating_mul(wide_product(&[dim.output, dim.kernel]))
+        })
+    }
+}
+
+impl ConvDim {
+    fn slide(&self) -> Slide {
+        Slide {
+            input: self.input,
+            output: self.output,
+            kernel: self.kernel,
+            stride: self.stride,
+            pad: self.pad,
+            input_dilation: self.input_dilation,
+            kernel_dilation: self.kernel_dilation,
+        }
+    }
 }

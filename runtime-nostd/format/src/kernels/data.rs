@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{dense, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, ParamError};
 
@@ -49,4 +50,77 @@ pub struct SoftmaxF32<P> {
     pub rows: u32,
     /// Elements per row.
     pub n: u32,
+}
+
+/// Alignment of an opaque element of `bytes` bytes: complex<f64> is aligned like its parts.
+fn element_align(bytes: u8) -> Result<usize, ParamError> {
+    match bytes {
+        1 | 2 | 4 | 8 => Ok(usize::from(bytes)),
+        16 => Ok(8),
+        _ => Err(ParamError::BadCode),
+    }
+}
+
+impl<P: Copy> Params<P> for Move<P> {
+    type With<Q: Copy> = Move<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Move<Q> {
+        Move {
+            input: f(self.input),
+            output: f(self.output),
+            element: self.element,
+            sizes: self.sizes.clone(),
+            input_strides: self.input_strides.clone(),
+            output_strides: self.output_strides.clone(),
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let align = element_align(self.element)?;
+        let element = usize::from(self.element);
+        product(&self.sizes)?;
+        let read = strided(&[(&self.sizes, &self.input_strides)], element, align)?;
+        let write = strided(&[(&self.sizes, &self.output_strides)], element, align)?;
+        visit(read.access(AccessKind::Read, self.input, align));
+        visit(write.access(AccessKind::Write, self.output, align));
+        Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for Fill<P> {
+    type With<Q: Copy> = Fill<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Fill<Q> {
+        Fill {
+            value: f(self.value),
+            output: f(self.output),
+            element: self.element,
+            count: self.count,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let align = element_align(self.element)?;
+        let element = u32::from(self.element);
+        visit(dense(&[element])?.access(AccessKind::Read, self.value, align));
+        visit(dense(&[self.count, element])?.access(AccessKind::Write, self.output, align));
+        Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for SoftmaxF32<P> {
+    type With<Q: Copy> = SoftmaxF32<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> SoftmaxF32<Q> {
+        SoftmaxF32 { input: f(self.input), output: f(self.output), rows: self.rows, n: self.n }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.rows, self.n])?;
+        let extent = dense(&[self.rows, self.n, 4])?;
+        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        visit(mark(extent.access(AccessKind::Read, self.input, 4)));
+        visit(mark(extent.access(AccessKind::Write, self.output, 4)));
+        Ok(())
+    }
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::{dense, micro, nonzero, product, strided};
 use super::{MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, Params, Sizes, Strides};
-use crate::{Access, AccessKind, MicroId, ParamError, Place};
+use crate::{Access, AccessKind, DType, MicroId, ParamError};
 
 /// A strided operand of a [`Map`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub struct Map<P> {
     pub outputs: heapless::Vec<MapOperand<P>, MAX_MAP_OUTPUTS>,
     /// Working memory for temporaries, absent when there are none.
     pub scratch: Option<P>,
-    /// Number of temporaries.
+    /// Number of temporaries, at most [`MAX_MAP_TEMPS`](super::MAX_MAP_TEMPS).
     pub temps: u8,
     /// Bytes per element of a temporary.
     pub temp_size: u8,
@@ -52,4 +53,167 @@ pub struct Map<P> {
     pub tile: u32,
     /// Instructions.
     pub code: heapless::Vec<MapInstr, MAX_MAP_CODE>,
+}
+
+/// What one register holds and when it is used, by instruction number.
+#[derive(Clone, Copy, Default)]
+struct Register {
+    /// Bytes and alignment of an element; 0 until the first use.
+    size: u8,
+    align: u8,
+    last_read: u8,
+    /// One past the instruction that first writes it; 0 while unwritten.
+    first_write: u8,
+}
+
+impl Register {
+    fn hold(&mut self, dtype: DType) -> Result<(), ParamError> {
+        let (size, align) = (dtype.size() as u8, dtype.align() as u8);
+        if self.size != 0 && self.size != size {
+            return Err(ParamError::Mismatch);
+        }
+        self.size = size;
+        self.align = self.align.max(align);
+        Ok(())
+    }
+}
+
+const REGISTERS: usize = MAX_MAP_INPUTS + MAX_MAP_OUTPUTS;
+
+impl<P: Copy> Map<P> {
+    /// Element sizes and use of the input and output registers, from a walk over the code.
+    fn registers(&self) -> Result<[Register; REGISTERS], ParamError> {
+        let mut registers = [Register::default(); REGISTERS];
+        let operands = self.inputs.len() + self.outputs.len();
+        let count = operands + usize::from(self.temps);
+        for (i, instr) in self.code.iter().enumerate() {
+            let op = micro(instr.op)?;
+            for (a, &arg) in instr.args.iter().enumerate() {
+                let arg = usize::from(arg);
+                if a >= op.arity() {
+                    if arg != 0 {
+                        return Err(ParamError::BadCode);
+                    }
+                } else if arg >= operands {
+                    self.temporary(arg, count, op.operand(a))?;
+                } else if let Some(register) = registers.get_mut(arg) {
+                    register.hold(op.operand(a))?;
+                    register.last_read = i as u8;
+                }
+            }
+            let dst = usize::from(instr.dst);
+            if dst < self.inputs.len() {
+                return Err(ParamError::BadCode);
+            } else if dst >= operands {
+                self.temporary(dst, count, op.result())?;
+            } else if let Some(register) = registers.get_mut(dst) {
+                register.hold(op.result())?;
+                if register.first_write == 0 {
+                    register.first_write = i as u8 + 1;
+                }
+            }
+        }
+        Ok(registers)
+    }
+
+    fn temporary(&self, register: usize, count: usize, dtype: DType) -> Result<(), ParamError> {
+        if register >= count {
+            return Err(ParamError::BadCode);
+        }
+        let temp_size = usize::from(self.temp_size);
+        let fits = dtype.size() <= temp_size && temp_size % dtype.align() == 0;
+        if fits { Ok(()) } else { Err(ParamError::Mismatch) }
+    }
+
+    /// Whether the output may lie on the input: same elements in the same order, and the input is
+    /// not read after the output's first write.
+    fn may_share(&self, input: (&Strides, &Register), output: (&Strides, &Register)) -> bool {
+        let strides = input.0.iter().zip(output.0.iter());
+        let same = self.sizes.iter().zip(strides).all(|(&n, (a, b))| n == 1 || a == b);
+        let (read, written) = (input.1, output.1);
+        same && read.size == written.size && read.last_read < written.first_write
+    }
+
+    fn scratch_access(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        match (self.scratch, self.temps) {
+            (None, 0) => Ok(()),
+            (Some(place), 1..=super::MAX_MAP_TEMPS) => {
+                if !matches!(self.temp_size, 1 | 2 | 4 | 8 | 16) {
+                    return Err(ParamError::BadCode);
+                }
+                let bytes = [u32::from(self.temps), self.tile, u32::from(self.temp_size)];
+                let align = usize::from(self.temp_size).min(8);
+                visit(dense(&bytes)?.access(AccessKind::Scratch, place, align));
+                Ok(())
+            }
+            _ => Err(ParamError::Mismatch),
+        }
+    }
+}
+
+impl<P: Copy> MapOperand<P> {
+    fn with<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> MapOperand<Q> {
+        MapOperand { place: f(self.place), strides: self.strides.clone() }
+    }
+
+    fn access(
+        &self,
+        sizes: &Sizes,
+        register: &Register,
+        kind: AccessKind,
+    ) -> Result<Access<P>, ParamError> {
+        let (size, align) = (usize::from(register.size), usize::from(register.align));
+        if size == 0 {
+            return Err(ParamError::Mismatch);
+        }
+        Ok(strided(&[(sizes, &self.strides)], size, align)?.access(kind, self.place, align))
+    }
+}
+
+impl<P: Copy> Params<P> for Map<P> {
+    type With<Q: Copy> = Map<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Map<Q> {
+        Map {
+            sizes: self.sizes.clone(),
+            inputs: self.inputs.iter().map(|operand| operand.with(f)).collect(),
+            outputs: self.outputs.iter().map(|operand| operand.with(f)).collect(),
+            scratch: self.scratch.map(&mut *f),
+            temps: self.temps,
+            temp_size: self.temp_size,
+            tile: self.tile,
+            code: self.code.clone(),
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.tile, self.sizes.len() as u32, self.code.len() as u32])?;
+        product(&self.sizes)?;
+        let registers = self.registers()?;
+        let (reads, writes) = registers.split_at(self.inputs.len());
+        let outputs = || self.outputs.iter().zip(writes).map(|(o, r)| (&o.strides, r));
+        let mut shared = [false; MAX_MAP_INPUTS];
+        for ((input, register), share) in self.inputs.iter().zip(reads).zip(&mut shared) {
+            let mut access = input.access(&self.sizes, register, AccessKind::Read)?;
+            *share = outputs().any(|output| self.may_share((&input.strides, register), output));
+            access.in_place = *share;
+            visit(access);
+        }
+        for (output, register) in self.outputs.iter().zip(writes) {
+            if register.first_write == 0 {
+                return Err(ParamError::Mismatch);
+            }
+            let mut access = output.access(&self.sizes, register, AccessKind::Write)?;
+            access.in_place =
+                self.inputs.iter().zip(reads).zip(&shared).all(|((input, read), share)| {
+                    !share || self.may_share((&input.strides, read), (&output.strides, register))
+                });
+            visit(access);
+        }
+        self.scratch_access(visit)
+    }
+
+    fn micro_ops(&self, visit: &mut dyn FnMut(MicroId)) {
+        self.code.iter().for_each(|instr| visit(instr.op));
+    }
 }

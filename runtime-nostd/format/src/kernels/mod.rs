@@ -4,15 +4,16 @@
 //! before memory planning, [`Place`] in the artifact. A step of a program is the kernel's id and
 //! its postcard-encoded parameters; the field order of each struct is part of the format.
 
+mod check;
 mod conv;
 mod data;
 mod map;
 mod reduce;
 
-pub use conv::{Activation, ConvAny, ConvF32, DepthwiseF32, DotAny, DotF32};
+pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use map::{Map, MapInstr, MapOperand};
-pub use reduce::{Post, Reduce, Window};
+pub use reduce::{Post, Reduce, Window, WindowDim};
 
 use crate::place::{Access, ParamError, Place};
 
@@ -22,6 +23,8 @@ pub const MAX_RANK: usize = 8;
 pub const MAX_MAP_INPUTS: usize = 8;
 /// Most tensors that one `map` writes.
 pub const MAX_MAP_OUTPUTS: usize = 4;
+/// Most temporaries of one `map`.
+pub const MAX_MAP_TEMPS: u8 = 16;
 /// Most instructions of one `map`.
 pub const MAX_MAP_CODE: usize = 24;
 
@@ -84,6 +87,14 @@ macro_rules! for_each_kernel {
     };
 }
 
+/// Decodes a postcard value that must fill `bytes` exactly; left-over bytes are an error.
+pub fn decode_exact<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, postcard::Error> {
+    match postcard::take_from_bytes(bytes)? {
+        (value, []) => Ok(value),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    }
+}
+
 macro_rules! kernel_table {
     ($($(#[$doc:meta])* $code:literal, $name:ident, $params:ident;)*) => {
         /// Which kernel a step runs.
@@ -140,9 +151,9 @@ macro_rules! kernel_table {
         }
 
         impl Kernel<Place> {
-            /// Decodes the parameters of kernel `id`.
+            /// Decodes the parameters of kernel `id`; see [`decode_exact`].
             pub fn decode(id: KernelId, body: &[u8]) -> Result<Self, postcard::Error> {
-                match id { $(KernelId::$name => postcard::from_bytes(body).map(Kernel::$name),)* }
+                match id { $(KernelId::$name => decode_exact(body).map(Kernel::$name),)* }
             }
 
             /// Encodes the parameters.
