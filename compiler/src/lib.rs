@@ -3,4 +3,5 @@
 pub mod diag;
 pub mod eval;
 pub mod ir;
+pub mod npz;
 pub mod ops;
