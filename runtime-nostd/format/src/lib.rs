@@ -8,12 +8,30 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+mod artifact;
 mod dtype;
+#[cfg(feature = "std")]
+mod encode;
+mod error;
 pub mod float;
+mod header;
 pub mod kernels;
+mod manifest;
 mod micro;
 mod place;
+mod program;
 pub mod scalar;
+
+pub use artifact::Artifact;
+#[cfg(feature = "std")]
+pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};
+pub use error::{ArtifactError, Section};
+pub use header::{
+    ALIGN, Features, HEADER_BYTES, Header, MAGIC, VERSION_MAJOR, VERSION_MINOR, artifact_len,
+    checksum, seal,
+};
+pub use manifest::{List, ListIter, MAX_TENSOR_RANK, Manifest, Tensor};
+pub use program::{Cursor, Program, Step};
 
 pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};

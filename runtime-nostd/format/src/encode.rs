@@ -1,0 +1,206 @@
+//! Encoding of artifacts, and decoding into owned data, for the host.
+
+use std::collections::BTreeSet;
+use std::string::String;
+use std::vec::Vec;
+
+use crate::header::seal;
+use crate::{
+    ALIGN, Artifact, ArtifactError, DType, Features, HEADER_BYTES, Header, Kernel, KernelId,
+    MAX_TENSOR_RANK, MicroId, Place, Tensor, VERSION_MAJOR, VERSION_MINOR,
+};
+
+/// Everything that an artifact holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ArtifactSpec {
+    /// Name of the model.
+    pub name: String,
+    /// Name and version of the compiler.
+    pub compiler: String,
+    /// Inputs in order.
+    pub inputs: Vec<TensorSpec>,
+    /// Outputs in order.
+    pub outputs: Vec<TensorSpec>,
+    /// Steps in order.
+    pub steps: Vec<Kernel<Place>>,
+    /// The constant section.
+    pub constants: Vec<u8>,
+    /// Size of the arena in bytes.
+    pub arena_bytes: u32,
+    /// Largest live set of the schedule in bytes.
+    pub arena_lower_bound_bytes: u32,
+    /// Target features needed beyond those that the kernels imply.
+    pub features: Features,
+}
+
+/// An input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes of its dimensions, outermost first.
+    pub dims: Vec<u32>,
+    /// Where it lies: an input before the first step, an output after the last.
+    pub place: Place,
+}
+
+/// Why an artifact cannot be encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// An input or output has more dimensions than a manifest can hold.
+    Rank {
+        /// Its name.
+        name: String,
+        /// Its number of dimensions.
+        rank: usize,
+    },
+    /// The artifact would exceed 2^31 - 1 bytes.
+    TooLarge,
+    /// Serialisation failed.
+    Postcard(postcard::Error),
+}
+
+impl core::fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            EncodeError::Rank { name, rank } => write!(
+                f,
+                "`{name}` has {rank} dimensions; an artifact's inputs and outputs have at most \
+                 {MAX_TENSOR_RANK}"
+            ),
+            EncodeError::TooLarge => f.write_str("the artifact exceeds 2 GiB"),
+            EncodeError::Postcard(error) => write!(f, "encoding failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+impl From<postcard::Error> for EncodeError {
+    fn from(error: postcard::Error) -> EncodeError {
+        EncodeError::Postcard(error)
+    }
+}
+
+/// Encodes an artifact. The kernels', micro-operations' and MAC entries of its manifest are
+/// derived from the steps.
+pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
+    let program = encode_program(&spec.steps)?;
+    let manifest = encode_manifest(spec)?;
+    let program_end = HEADER_BYTES + program.len();
+    let manifest_end = program_end + manifest.len();
+    let constants_offset = manifest_end.next_multiple_of(ALIGN);
+    let total = constants_offset + spec.constants.len();
+    if total > i32::MAX as usize {
+        return Err(EncodeError::TooLarge);
+    }
+    let header = Header {
+        major: VERSION_MAJOR,
+        minor: VERSION_MINOR,
+        total_bytes: total as u32,
+        checksum: 0,
+        features: spec.features.union(implied_features(&spec.steps)),
+        arena_bytes: spec.arena_bytes,
+        arena_align: ALIGN as u32,
+        program_offset: HEADER_BYTES as u32,
+        program_bytes: program.len() as u32,
+        manifest_offset: program_end as u32,
+        manifest_bytes: manifest.len() as u32,
+        constants_offset: constants_offset as u32,
+        constants_bytes: spec.constants.len() as u32,
+        steps: spec.steps.len() as u32,
+    };
+    let mut bytes = Vec::with_capacity(total);
+    bytes.extend_from_slice(&header.encode());
+    bytes.extend_from_slice(&program);
+    bytes.extend_from_slice(&manifest);
+    bytes.resize(constants_offset, 0);
+    bytes.extend_from_slice(&spec.constants);
+    seal(&mut bytes);
+    Ok(bytes)
+}
+
+/// Target features that a program needs because of its kernels.
+fn implied_features(steps: &[Kernel<Place>]) -> Features {
+    let packed =
+        |step: &Kernel<Place>| matches!(step.id(), KernelId::conv_f32 | KernelId::depthwise_f32);
+    if steps.iter().any(packed) { Features::F32_BLOCK8 } else { Features::default() }
+}
+
+fn encode_program(steps: &[Kernel<Place>]) -> Result<Vec<u8>, EncodeError> {
+    let mut bytes = Vec::new();
+    for step in steps {
+        let body = step.encode()?;
+        let len = u32::try_from(body.len()).map_err(|_| EncodeError::TooLarge)?;
+        bytes = postcard::to_extend(&(step.id() as u16, len), bytes)?;
+        bytes.extend_from_slice(&body);
+    }
+    Ok(bytes)
+}
+
+fn tensors(specs: &[TensorSpec]) -> Result<Vec<Tensor<'_>>, EncodeError> {
+    let tensor = |spec: &'_ TensorSpec| {
+        let rank = || EncodeError::Rank { name: spec.name.clone(), rank: spec.dims.len() };
+        heapless::Vec::from_slice(&spec.dims).map_err(|_| rank())
+    };
+    specs
+        .iter()
+        .map(|spec| {
+            let dims = tensor(spec)?;
+            Ok(Tensor { name: &spec.name, dtype: spec.dtype, dims, place: spec.place })
+        })
+        .collect()
+}
+
+fn encode_manifest(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
+    let mut kernels = BTreeSet::new();
+    let mut micro: BTreeSet<MicroId> = BTreeSet::new();
+    let mut macs = 0u64;
+    for step in &spec.steps {
+        kernels.insert(step.id() as u16);
+        step.micro_ops(&mut |id| {
+            micro.insert(id);
+        });
+        macs = macs.saturating_add(step.macs());
+    }
+    let manifest = (
+        (&spec.name, &spec.compiler),
+        (spec.arena_lower_bound_bytes, macs),
+        (tensors(&spec.inputs)?, tensors(&spec.outputs)?),
+        (kernels, micro),
+    );
+    Ok(postcard::to_stdvec(&manifest)?)
+}
+
+/// Decodes an artifact into owned data: the inverse of [`encode`].
+pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
+    let artifact = Artifact::parse(bytes)?;
+    let manifest = artifact.manifest();
+    let base = artifact.header().program_offset as usize;
+    let mut steps = Vec::new();
+    for (i, step) in artifact.program().iter().enumerate() {
+        let bad = ArtifactError::BadStep { step: i as u32, offset: base + step.offset };
+        steps.push(Kernel::decode(step.kernel, step.body).map_err(|_| bad)?);
+    }
+    let tensor = |tensor: Tensor<'_>| TensorSpec {
+        name: String::from(tensor.name),
+        dtype: tensor.dtype,
+        dims: tensor.dims.to_vec(),
+        place: tensor.place,
+    };
+    let implied = implied_features(&steps);
+    Ok(ArtifactSpec {
+        name: String::from(manifest.name),
+        compiler: String::from(manifest.compiler),
+        inputs: manifest.inputs.iter().map(tensor).collect(),
+        outputs: manifest.outputs.iter().map(tensor).collect(),
+        steps,
+        constants: artifact.constants().to_vec(),
+        arena_bytes: artifact.header().arena_bytes,
+        arena_lower_bound_bytes: manifest.arena_lower_bound_bytes,
+        features: Features(artifact.header().features.0 & !implied.0),
+    })
+}

@@ -1,0 +1,266 @@
+//! The fixed header: 64 bytes, little-endian, every field at a fixed offset.
+
+use crate::{ArtifactError, Section};
+
+/// The first eight bytes of an artifact.
+pub const MAGIC: [u8; 8] = *b"microhlo";
+/// Changes when an older reader could misread an artifact.
+pub const VERSION_MAJOR: u16 = 1;
+/// Changes when kernels, micro-operations or element types are added.
+pub const VERSION_MINOR: u16 = 0;
+/// Size of the header in bytes.
+pub const HEADER_BYTES: usize = 64;
+/// Alignment of the file in memory, of the constants in the file, and of the arena.
+pub const ALIGN: usize = 16;
+
+/// Target features that an artifact needs, a bit set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features(pub u32);
+
+impl Features {
+    /// Constants of `f32` kernels are packed in blocks of eight output channels.
+    pub const F32_BLOCK8: Features = Features(1);
+    /// All features that this build knows and supports.
+    pub const KNOWN: Features = Features::F32_BLOCK8;
+
+    /// Both sets together.
+    pub const fn union(self, other: Features) -> Features {
+        Features(self.0 | other.0)
+    }
+}
+
+/// The decoded header. Offsets and lengths are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Major version of the format.
+    pub major: u16,
+    /// Minor version of the format.
+    pub minor: u16,
+    /// Length of the whole artifact.
+    pub total_bytes: u32,
+    /// CRC-32/ISO-HDLC over all other bytes.
+    pub checksum: u32,
+    /// Target features needed.
+    pub features: Features,
+    /// Size of the arena.
+    pub arena_bytes: u32,
+    /// Alignment of the arena, a power of two of at most 16.
+    pub arena_align: u32,
+    /// Start of the program.
+    pub program_offset: u32,
+    /// Length of the program.
+    pub program_bytes: u32,
+    /// Start of the manifest.
+    pub manifest_offset: u32,
+    /// Length of the manifest.
+    pub manifest_bytes: u32,
+    /// Start of the constants.
+    pub constants_offset: u32,
+    /// Length of the constants.
+    pub constants_bytes: u32,
+    /// Number of steps.
+    pub steps: u32,
+}
+
+/// Where the checksum lies; it is not part of what it covers.
+const CHECKSUM_OFFSET: usize = 16;
+/// Where the reserved word lies.
+const RESERVED_OFFSET: usize = 60;
+
+fn word(bytes: &[u8; HEADER_BYTES], offset: usize) -> u32 {
+    match bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
+        Some(&word) => u32::from_le_bytes(word),
+        None => 0,
+    }
+}
+
+#[cfg(feature = "std")]
+type Crc = crc::Crc<u32, crc::Table<16>>;
+// A table of one kilobyte of flash makes loading eight times as fast as bit by bit.
+#[cfg(not(feature = "std"))]
+type Crc = crc::Crc<u32, crc::Table<1>>;
+
+static CRC: Crc = Crc::new(&crc::CRC_32_ISO_HDLC);
+
+/// CRC-32/ISO-HDLC over all bytes except the checksum field itself.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes));
+    digest.update(bytes.get(CHECKSUM_OFFSET + 4..).unwrap_or(&[]));
+    digest.finalize()
+}
+
+/// Writes the right checksum into an artifact; too short a slice is left alone.
+pub fn seal(bytes: &mut [u8]) {
+    let sum = checksum(bytes).to_le_bytes();
+    if let Some(field) = bytes.get_mut(CHECKSUM_OFFSET..).and_then(|b| b.first_chunk_mut()) {
+        *field = sum;
+    }
+}
+
+/// Length in bytes of the artifact that starts at `bytes`, which may go on after it: how firmware
+/// finds the end of an artifact in a flash partition. Checks the magic number and version only.
+pub fn artifact_len(bytes: &[u8]) -> Result<usize, ArtifactError> {
+    let header = Header::decode(bytes)?;
+    let total = header.total_bytes as usize;
+    if total < HEADER_BYTES || total > bytes.len() {
+        return Err(ArtifactError::Truncated {
+            needed: total.max(HEADER_BYTES),
+            given: bytes.len(),
+        });
+    }
+    Ok(total)
+}
+
+impl Header {
+    /// Decodes the fields and checks magic number and version.
+    pub fn decode(bytes: &[u8]) -> Result<Header, ArtifactError> {
+        let given = bytes.len();
+        let head: &[u8; HEADER_BYTES] =
+            bytes.first_chunk().ok_or(ArtifactError::Truncated { needed: HEADER_BYTES, given })?;
+        if !head.starts_with(&MAGIC) {
+            return Err(ArtifactError::BadMagic);
+        }
+        let version = word(head, 8);
+        let (major, minor) = (version as u16, (version >> 16) as u16);
+        if major != VERSION_MAJOR {
+            return Err(ArtifactError::UnsupportedVersion { major, minor });
+        }
+        Ok(Header {
+            major,
+            minor,
+            total_bytes: word(head, 12),
+            checksum: word(head, CHECKSUM_OFFSET),
+            features: Features(word(head, 20)),
+            arena_bytes: word(head, 24),
+            arena_align: word(head, 28),
+            program_offset: word(head, 32),
+            program_bytes: word(head, 36),
+            manifest_offset: word(head, 40),
+            manifest_bytes: word(head, 44),
+            constants_offset: word(head, 48),
+            constants_bytes: word(head, 52),
+            steps: word(head, 56),
+        })
+    }
+
+    /// Decodes the header and checks it against the whole artifact, the checksum included.
+    pub(crate) fn check(bytes: &[u8]) -> Result<Header, ArtifactError> {
+        let header = Header::decode(bytes)?;
+        let (stated, given) = (header.total_bytes as usize, bytes.len());
+        if given < stated {
+            return Err(ArtifactError::Truncated { needed: stated, given });
+        }
+        if given > stated {
+            return Err(ArtifactError::TrailingBytes { stated, given });
+        }
+        let computed = checksum(bytes);
+        if computed != header.checksum {
+            return Err(ArtifactError::BadChecksum { stated: header.checksum, computed });
+        }
+        let bits = header.features.0 & !Features::KNOWN.0;
+        if bits != 0 {
+            return Err(ArtifactError::UnknownFeatures { bits });
+        }
+        let align = header.arena_align;
+        if !align.is_power_of_two() || align > ALIGN as u32 {
+            return Err(ArtifactError::BadArenaAlignment { align });
+        }
+        if header.arena_bytes > i32::MAX as u32 {
+            return Err(ArtifactError::ArenaTooLarge { bytes: header.arena_bytes });
+        }
+        if bytes.get(RESERVED_OFFSET..HEADER_BYTES) != Some(&[0; 4]) {
+            return Err(ArtifactError::NonzeroPadding { offset: RESERVED_OFFSET });
+        }
+        Ok(header)
+    }
+
+    /// The three sections, proved to lie one after another up to the end of the file.
+    pub(crate) fn sections<'a>(&self, bytes: &'a [u8]) -> Result<Sections<'a>, ArtifactError> {
+        let (program, end) = section(
+            bytes,
+            Section::Program,
+            HEADER_BYTES,
+            HEADER_BYTES,
+            (self.program_offset, self.program_bytes),
+        )?;
+        let (manifest, end) = section(
+            bytes,
+            Section::Manifest,
+            end,
+            end,
+            (self.manifest_offset, self.manifest_bytes),
+        )?;
+        let aligned = end.next_multiple_of(ALIGN);
+        let (constants, last) = section(
+            bytes,
+            Section::Constants,
+            end,
+            aligned,
+            (self.constants_offset, self.constants_bytes),
+        )?;
+        if last != bytes.len() {
+            return Err(ArtifactError::SectionMisplaced { section: Section::Constants });
+        }
+        let padding = bytes.get(end..aligned).unwrap_or(&[]);
+        match padding.iter().position(|&byte| byte != 0) {
+            Some(at) => Err(ArtifactError::NonzeroPadding { offset: end + at }),
+            None => Ok(Sections { program, manifest, constants }),
+        }
+    }
+
+    /// The header's bytes, with the checksum field as it is.
+    #[cfg(feature = "std")]
+    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES] {
+        let words = [
+            u32::from(self.major) | u32::from(self.minor) << 16,
+            self.total_bytes,
+            self.checksum,
+            self.features.0,
+            self.arena_bytes,
+            self.arena_align,
+            self.program_offset,
+            self.program_bytes,
+            self.manifest_offset,
+            self.manifest_bytes,
+            self.constants_offset,
+            self.constants_bytes,
+            self.steps,
+            0,
+        ];
+        let mut bytes = [0; HEADER_BYTES];
+        let (magic, fields) = bytes.split_at_mut(MAGIC.len());
+        magic.copy_from_slice(&MAGIC);
+        for (field, word) in fields.chunks_exact_mut(4).zip(words) {
+            field.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+/// The sections of an artifact.
+pub(crate) struct Sections<'a> {
+    pub program: &'a [u8],
+    pub manifest: &'a [u8],
+    pub constants: &'a [u8],
+}
+
+/// The bytes of a section that must start at `start`, and its end; the previous one ends at `end`.
+fn section(
+    bytes: &[u8],
+    section: Section,
+    end: usize,
+    start: usize,
+    (offset, len): (u32, u32),
+) -> Result<(&[u8], usize), ArtifactError> {
+    let (offset, len) = (offset as usize, len as usize);
+    let last = offset.checked_add(len).ok_or(ArtifactError::SectionOutOfBounds { section })?;
+    let contents = bytes.get(offset..last).ok_or(ArtifactError::SectionOutOfBounds { section })?;
+    if offset < end {
+        return Err(ArtifactError::SectionOverlap { section });
+    }
+    if offset != start {
+        return Err(ArtifactError::SectionMisplaced { section });
+    }
+    Ok((contents, last))
+}

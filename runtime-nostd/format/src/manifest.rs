@@ -1,0 +1,188 @@
+//! The manifest: what an artifact computes, for callers and tools.
+//!
+//! It is one postcard-encoded structure. The reader walks it in place, so that its lists need no
+//! memory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ArtifactError, DType, KernelId, MicroId, Place};
+
+/// Largest number of dimensions of an input or output.
+pub const MAX_TENSOR_RANK: usize = 8;
+
+/// An input or output of the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tensor<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes of its dimensions, outermost first; the layout is dense row-major.
+    pub dims: heapless::Vec<u32, MAX_TENSOR_RANK>,
+    /// Where it lies: an input before the first step, an output after the last.
+    pub place: Place,
+}
+
+impl Tensor<'_> {
+    /// Size in bytes, or `None` when it exceeds 2^31 - 1.
+    pub fn byte_len(&self) -> Option<usize> {
+        let mut bytes = self.dtype.size() as u64;
+        for &dim in &self.dims {
+            bytes = bytes.checked_mul(u64::from(dim)).filter(|&b| b <= i32::MAX as u64)?;
+        }
+        Some(bytes as usize)
+    }
+}
+
+/// A list in the manifest, decoded while iterating.
+#[derive(Debug)]
+pub struct List<'a, T> {
+    count: usize,
+    bytes: &'a [u8],
+    element: core::marker::PhantomData<fn() -> T>,
+}
+
+// Not derived: a list is copied without copying elements.
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for List<'_, T> {}
+
+impl<'a, T: Deserialize<'a>> List<'a, T> {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The elements in order.
+    pub fn iter(&self) -> ListIter<'a, T> {
+        ListIter(*self)
+    }
+
+    /// Element `i`, found by decoding those before it.
+    pub fn get(&self, i: usize) -> Option<T> {
+        self.iter().nth(i)
+    }
+}
+
+impl<'a, T: Deserialize<'a>> IntoIterator for List<'a, T> {
+    type Item = T;
+    type IntoIter = ListIter<'a, T>;
+
+    fn into_iter(self) -> ListIter<'a, T> {
+        ListIter(self)
+    }
+}
+
+/// Iterator over a [`List`].
+#[derive(Clone, Debug)]
+pub struct ListIter<'a, T>(List<'a, T>);
+
+impl<'a, T: Deserialize<'a>> Iterator for ListIter<'a, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let rest = self.0.count.checked_sub(1)?;
+        // The parser has decoded every element once, so the bytes are known to be well-formed.
+        let (element, bytes) = postcard::take_from_bytes(self.0.bytes).ok()?;
+        (self.0.count, self.0.bytes) = (rest, bytes);
+        Some(element)
+    }
+}
+
+/// A checked manifest.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifest<'a> {
+    /// Name of the model.
+    pub name: &'a str,
+    /// Name and version of the compiler.
+    pub compiler: &'a str,
+    /// Largest sum of the sizes of live buffers at any step: no plan of this schedule is smaller.
+    pub arena_lower_bound_bytes: u32,
+    /// Multiply-accumulate operations of one inference, padding taps included.
+    pub macs: u64,
+    /// Inputs in order.
+    pub inputs: List<'a, Tensor<'a>>,
+    /// Outputs in order.
+    pub outputs: List<'a, Tensor<'a>>,
+    /// Codes of the kernels that the program runs, ascending, see [`KernelId`].
+    pub kernels: List<'a, u16>,
+    /// Micro-operations that the kernels call, ascending.
+    pub micro: List<'a, MicroId>,
+}
+
+/// Reads values from the manifest section one after another.
+struct Reader<'a> {
+    section: &'a [u8],
+    rest: &'a [u8],
+    base: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn offset(&self) -> usize {
+        self.base + (self.section.len() - self.rest.len())
+    }
+
+    fn take<T: Deserialize<'a>>(&mut self) -> Result<T, ArtifactError> {
+        match postcard::take_from_bytes(self.rest) {
+            Ok((value, rest)) => {
+                self.rest = rest;
+                Ok(value)
+            }
+            Err(_) => Err(ArtifactError::BadManifest { offset: self.offset() }),
+        }
+    }
+
+    fn list<T: Deserialize<'a>>(
+        &mut self,
+        mut check: impl FnMut(&T) -> bool,
+    ) -> Result<List<'a, T>, ArtifactError> {
+        let count: u32 = self.take()?;
+        let start = self.rest;
+        for _ in 0..count {
+            let offset = self.offset();
+            let element = self.take()?;
+            if !check(&element) {
+                return Err(ArtifactError::TensorTooLarge { offset });
+            }
+        }
+        let bytes = start.get(..start.len() - self.rest.len()).unwrap_or(&[]);
+        Ok(List { count: count as usize, bytes, element: core::marker::PhantomData })
+    }
+}
+
+impl<'a> Manifest<'a> {
+    /// Decodes and checks the manifest section, which starts at `base` in the file.
+    pub(crate) fn parse(section: &'a [u8], base: usize) -> Result<Manifest<'a>, ArtifactError> {
+        let mut reader = Reader { section, rest: section, base };
+        let fits = |tensor: &Tensor<'a>| tensor.byte_len().is_some();
+        let manifest = Manifest {
+            name: reader.take()?,
+            compiler: reader.take()?,
+            arena_lower_bound_bytes: reader.take()?,
+            macs: reader.take()?,
+            inputs: reader.list(fits)?,
+            outputs: reader.list(fits)?,
+            kernels: reader.list(|_| true)?,
+            micro: reader.list(|_| true)?,
+        };
+        if reader.rest.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(ArtifactError::BadManifest { offset: reader.offset() })
+        }
+    }
+
+    /// The kernels that the program runs, without those that this build does not know.
+    pub fn kernel_ids(&self) -> impl Iterator<Item = KernelId> + 'a {
+        self.kernels.iter().filter_map(KernelId::from_code)
+    }
+}

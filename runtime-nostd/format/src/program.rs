@@ -1,0 +1,120 @@
+//! The program: steps one after another, each a kernel id, the length of its parameters, and the
+//! postcard-encoded parameters.
+
+use crate::{ArtifactError, KernelId};
+
+/// One step of a program, its parameters still encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// The postcard encoding of its parameters.
+    pub body: &'a [u8],
+    /// Where the step starts in the program section, in bytes.
+    pub offset: usize,
+}
+
+/// The checked program section: every step header is known to decode.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    bytes: &'a [u8],
+    steps: u32,
+}
+
+/// A position in a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    offset: usize,
+    index: u32,
+}
+
+impl Cursor {
+    /// Number of the step at the cursor.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+}
+
+enum StepFault {
+    Encoding,
+    Kernel(u16),
+}
+
+/// Decodes the step at the start of `bytes`, and what follows it.
+fn take_step(bytes: &[u8]) -> Result<(KernelId, &[u8], &[u8]), StepFault> {
+    let (code, rest) = take_varint(bytes).ok_or(StepFault::Encoding)?;
+    let code = u16::try_from(code).map_err(|_| StepFault::Encoding)?;
+    let (len, rest) = take_varint(rest).ok_or(StepFault::Encoding)?;
+    let (body, rest) = rest.split_at_checked(len as usize).ok_or(StepFault::Encoding)?;
+    let kernel = KernelId::from_code(code).ok_or(StepFault::Kernel(code))?;
+    Ok((kernel, body, rest))
+}
+
+/// A postcard varint of up to 32 bits.
+fn take_varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut value = 0u64;
+    for (i, &byte) in bytes.iter().enumerate().take(5) {
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            return Some((u32::try_from(value).ok()?, bytes.get(i + 1..)?));
+        }
+    }
+    None
+}
+
+impl<'a> Program<'a> {
+    /// Checks the headers of all steps of the section, which starts at `base` in the file.
+    pub(crate) fn parse(
+        bytes: &'a [u8],
+        base: usize,
+        steps: u32,
+    ) -> Result<Program<'a>, ArtifactError> {
+        let mut rest = bytes;
+        let mut step = 0;
+        while !rest.is_empty() {
+            let offset = base + (bytes.len() - rest.len());
+            if step == steps {
+                return Err(ArtifactError::StepCount { stated: steps, offset });
+            }
+            match take_step(rest) {
+                Ok((_, _, after)) => rest = after,
+                Err(StepFault::Encoding) => return Err(ArtifactError::BadStep { step, offset }),
+                Err(StepFault::Kernel(code)) => {
+                    return Err(ArtifactError::UnknownKernel { step, code });
+                }
+            }
+            step += 1;
+        }
+        if step != steps {
+            return Err(ArtifactError::StepCount { stated: steps, offset: base + bytes.len() });
+        }
+        Ok(Program { bytes, steps })
+    }
+
+    /// Number of steps.
+    pub const fn len(&self) -> u32 {
+        self.steps
+    }
+
+    /// Whether there are no steps.
+    pub const fn is_empty(&self) -> bool {
+        self.steps == 0
+    }
+
+    /// The step at the cursor, which moves to the next one; `None` at the end.
+    pub fn next(&self, cursor: &mut Cursor) -> Option<Step<'a>> {
+        let bytes = self.bytes.get(cursor.offset..)?;
+        let (kernel, body, rest) = take_step(bytes).ok()?;
+        let step = Step { kernel, body, offset: cursor.offset };
+        cursor.offset += bytes.len() - rest.len();
+        cursor.index += 1;
+        Some(step)
+    }
+
+    /// All steps in order.
+    pub fn iter(&self) -> impl Iterator<Item = Step<'a>> + use<'a> {
+        let program = *self;
+        let mut cursor = Cursor::default();
+        core::iter::from_fn(move || program.next(&mut cursor))
+    }
+}
