@@ -5,3 +5,4 @@ pub mod eval;
 pub mod ir;
 pub mod npz;
 pub mod ops;
+pub mod plan;
