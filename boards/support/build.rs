@@ -7,7 +7,13 @@ use microhlo_boards::{Board, RegionKind, Registry, RegistryError};
 use std::path::Path;
 use std::{env, error::Error, fs};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() {
+    if let Err(error) = lay_out() {
+        println!("cargo::error={error}");
+    }
+}
+
+fn lay_out() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=MICROHLO_BOARD");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = env::var("TARGET")?;

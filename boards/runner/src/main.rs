@@ -5,6 +5,8 @@
 #![no_std]
 #![no_main]
 
+#[cfg_attr(feature = "runtime", path = "runtime.rs")]
+#[cfg_attr(not(feature = "runtime"), path = "no_runtime.rs")]
 mod model;
 mod report;
 
@@ -80,7 +82,7 @@ fn run_case<'m>(
     case: u32,
     arena: &'m mut [u8],
 ) -> Result<u64, model::Error> {
-    let mut run = model::start(model, arena)?;
+    let mut run = model::start(model, arena, job.inputs)?;
     let mut instructions = 0;
     for input in 0..job.inputs {
         let bytes = job.input(case, input).map_err(model::Error::Image)?;

@@ -11,6 +11,7 @@ pub mod console;
 pub mod counter;
 pub mod exit;
 mod fault;
+mod guard;
 pub mod memory;
 pub mod stack;
 mod start;

@@ -19,13 +19,18 @@ pub fn size() -> usize {
 /// The most bytes of the stack in use at any time since start-up, or since
 /// [`repaint`].
 pub fn high_water() -> usize {
-    let untouched = (0..STACK.length / WORD)
-        // SAFETY: the address is within the stack region, which is mapped.
-        .take_while(
-            |word| unsafe { read_volatile((STACK.origin as *const u32).add(*word)) } == PATTERN,
-        )
+    let words = STACK.length / WORD;
+    let untouched = (0..words)
+        .take_while(|index| word(*index) == PATTERN)
         .count();
     STACK.length - untouched * WORD
+}
+
+/// The word at an index counted from the lowest address.
+fn word(index: usize) -> u32 {
+    let index = index.min(STACK.length / WORD - 1);
+    // SAFETY: the address is within the stack region, which is mapped.
+    unsafe { read_volatile((STACK.origin as *const u32).add(index)) }
 }
 
 /// Fills the unused part of the stack with the pattern again.
@@ -43,6 +48,5 @@ pub fn repaint() {
 
 /// Whether the stack has been used up, and may have run over its end.
 pub fn exhausted() -> bool {
-    // SAFETY: the stack region is mapped.
-    unsafe { read_volatile(STACK.origin as *const u32) != PATTERN }
+    word(0) != PATTERN
 }

@@ -44,7 +44,11 @@ pub fn describe(_model: &Model<'_>) -> Message<'static> {
     }
 }
 
-pub fn start<'m>(_model: &'m Model<'_>, _arena: &'m mut [u8]) -> Result<Run<'m>, Error> {
+pub fn start<'m>(
+    _model: &'m Model<'_>,
+    _arena: &'m mut [u8],
+    _inputs: u32,
+) -> Result<Run<'m>, Error> {
     Err(Error::NoRuntime)
 }
 
