@@ -1,3 +1,7 @@
 //! The `microhlo` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    microhlo_compiler::cmd::main()
+}

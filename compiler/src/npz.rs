@@ -248,6 +248,11 @@ fn row_major(data: &[u8], dims: &[u64], size: usize) -> Vec<u8> {
     out
 }
 
+/// Whether NumPy has no type for these elements, so that they are stored as raw ones.
+pub fn lacks(dtype: DType) -> bool {
+    numpy_code(dtype).is_none()
+}
+
 /// NumPy's code of a type; `None` for types that NumPy lacks.
 fn numpy_code(dtype: DType) -> Option<&'static str> {
     Some(match dtype {
