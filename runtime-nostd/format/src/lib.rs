@@ -15,6 +15,7 @@ mod encode;
 mod error;
 pub mod float;
 mod header;
+pub mod int;
 pub mod kernels;
 mod manifest;
 mod micro;
