@@ -26,16 +26,16 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    println!(
-        "cargo::rerun-if-changed={}",
-        board.folder.join("board.toml").display()
-    );
+    println!("cargo::rerun-if-changed={}", board.folder.join("board.toml").display());
 
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     fs::write(out.join("memory.x"), board.linker_script())?;
     fs::write(out.join("board.rs"), source(board))?;
     println!("cargo::rustc-link-search={}", out.display());
+    // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and DEP_MICROHLO_BOARD_CORE.
+    println!("cargo::metadata=name={}", board.name);
+    println!("cargo::metadata=core={}", board.core);
     Ok(())
 }
 

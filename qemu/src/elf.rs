@@ -15,10 +15,7 @@ const BOARD_SECTION: &str = ".microhlo.board";
 /// # Errors
 /// The file cannot be read, or is not firmware that links `microhlo-board`.
 pub fn board_name(path: &Path) -> Result<String, Error> {
-    let not_firmware = |reason: String| Error::NotFirmware {
-        path: path.to_owned(),
-        reason,
-    };
+    let not_firmware = |reason: String| Error::NotFirmware { path: path.to_owned(), reason };
     let bytes = fs::read(path).map_err(Error::io(path.display().to_string()))?;
     let file = ElfFile32::<object::Endianness>::parse(&*bytes)
         .map_err(|error| not_firmware(format!("not a 32-bit ELF file: {error}")))?;
@@ -27,9 +24,7 @@ pub fn board_name(path: &Path) -> Result<String, Error> {
             "no section {BOARD_SECTION}; firmware must link the microhlo-board crate"
         ))
     })?;
-    let name = section
-        .data()
-        .map_err(|error| not_firmware(error.to_string()))?;
+    let name = section.data().map_err(|error| not_firmware(error.to_string()))?;
     String::from_utf8(name.to_vec()).map_err(|error| not_firmware(error.to_string()))
 }
 

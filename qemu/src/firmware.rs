@@ -27,42 +27,21 @@ pub fn build(registry: &Registry, board: &Board, package: &str) -> Result<PathBu
     let mut command = Command::new(cargo);
     command
         .current_dir(registry.root().join("boards"))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--color",
-            "never",
-            "--package",
-            package,
-        ])
+        .args(["build", "--release", "--color", "never", "--package", package])
         .args(["--target", &board.target, "--target-dir"])
         .arg(&target_folder)
         .env("MICROHLO_BOARD", &board.name);
     // Settings meant for the host's build would break or redo this one.
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "CARGO_TARGET_DIR",
-    ] {
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
     }
-    let output = command
-        .output()
-        .map_err(|source| Error::CargoMissing { source })?;
+    let output = command.output().map_err(|source| Error::CargoMissing { source })?;
     if output.status.success() {
         return Ok(target_folder.join(&board.target).join("release"));
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("can't find crate for `core`") {
-        return Err(Error::TargetMissing {
-            target: board.target.clone(),
-        });
+        return Err(Error::TargetMissing { target: board.target.clone() });
     }
-    Err(Error::Build {
-        package: package.to_owned(),
-        board: board.name.clone(),
-        output: text,
-    })
+    Err(Error::Build { package: package.to_owned(), board: board.name.clone(), output: text })
 }

@@ -1,37 +1,36 @@
 //! Building the image of jobs for the model partition.
 
-use crate::job::Job;
+use crate::pieces::Piece;
 use microhlo_protocol::VERSION;
 use microhlo_protocol::image::{ALIGNMENT, FLAG_PROFILE, HEADER, INPUT_RECORD, JOB_RECORD, MAGIC};
 
-/// Bytes a job adds to an image.
-pub fn size_of(job: &Job) -> u64 {
-    let inputs = || job.cases.iter().flatten();
-    let blobs = inputs().map(|input| aligned(input.len())).sum::<usize>();
-    let records = JOB_RECORD + inputs().count() * INPUT_RECORD;
-    (records + blobs + aligned(job.artifact.len())) as u64
+/// Bytes a piece adds to an image.
+pub fn size_of(piece: &Piece<'_>) -> u64 {
+    let cases: u64 = piece.cases.iter().map(|case| size_of_case(case)).sum();
+    (JOB_RECORD + aligned(piece.artifact.len())) as u64 + cases
+}
+
+/// Bytes a case adds to an image.
+pub fn size_of_case(case: &[Vec<u8>]) -> u64 {
+    case.iter().map(|input| (INPUT_RECORD + aligned(input.len())) as u64).sum()
 }
 
 /// Bytes an image has apart from its jobs.
 pub const FIXED_SIZE: u64 = (HEADER + ALIGNMENT) as u64;
 
-/// Builds the image of some jobs.
+/// Builds the image with a job per piece.
 ///
-/// Every case of a job has as many inputs as its first; the caller sees to
+/// Every case of a piece has as many inputs as its first; the caller sees to
 /// it. The image is smaller than 4 GiB, as partitions are.
-pub fn build<'j>(jobs: impl Iterator<Item = &'j Job> + Clone) -> Vec<u8> {
-    let job_count = jobs.clone().count();
-    let input_count = jobs.clone().flat_map(|job| &job.cases).flatten().count();
+pub fn build(pieces: &[Piece<'_>]) -> Vec<u8> {
+    let job_count = pieces.len();
+    let input_count = pieces.iter().flat_map(|piece| piece.cases).flatten().count();
     let tables = HEADER + job_count * JOB_RECORD + input_count * INPUT_RECORD;
-    let mut builder = Builder {
-        records: Vec::new(),
-        blobs: Vec::new(),
-        base: aligned(tables),
-    };
+    let mut builder = Builder { records: Vec::new(), blobs: Vec::new(), base: aligned(tables) };
     let mut inputs = Vec::new();
-    for job in jobs {
+    for job in pieces {
         let first_input = inputs.len() / 2;
-        let artifact = builder.blob(&job.artifact);
+        let artifact = builder.blob(job.artifact);
         let per_case = job.cases.first().map_or(0, Vec::len);
         builder.records.extend([
             artifact,
@@ -39,11 +38,7 @@ pub fn build<'j>(jobs: impl Iterator<Item = &'j Job> + Clone) -> Vec<u8> {
             job.cases.len(),
             per_case,
             first_input,
-            if job.profile {
-                FLAG_PROFILE as usize
-            } else {
-                0
-            },
+            if job.profile { FLAG_PROFILE as usize } else { 0 },
         ]);
         for input in job.cases.iter().flatten() {
             inputs.extend([builder.blob(input), input.len()]);
@@ -84,33 +79,30 @@ fn aligned(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
     use microhlo_protocol::image::{Image, ImageError};
 
     fn jobs() -> Vec<Job> {
         let case = |n: u8| vec![vec![n; 3], vec![n + 1; 20]];
         vec![
-            Job {
-                artifact: vec![1; 17],
-                cases: vec![case(10), case(20)],
-                profile: true,
-            },
-            Job {
-                artifact: vec![2; 5],
-                cases: vec![],
-                profile: false,
-            },
-            Job {
-                artifact: vec![3; 16],
-                cases: vec![vec![vec![7; 4]]],
-                profile: false,
-            },
+            Job { artifact: vec![1; 17], cases: vec![case(10), case(20)], profile: true },
+            Job { artifact: vec![2; 5], cases: vec![], profile: false },
+            Job { artifact: vec![3; 16], cases: vec![vec![vec![7; 4]]], profile: false },
         ]
+    }
+
+    fn built(jobs: &[Job]) -> Vec<u8> {
+        build(&pieces(jobs))
+    }
+
+    fn pieces(jobs: &[Job]) -> Vec<Piece<'_>> {
+        jobs.iter().flat_map(|job| crate::pieces::cut(0, job, 1 << 20).unwrap()).collect()
     }
 
     #[test]
     fn the_firmware_reads_what_the_host_builds() {
         let jobs = jobs();
-        let bytes = build(jobs.iter());
+        let bytes = built(&jobs);
         let image = Image::parse(&bytes).unwrap();
         assert_eq!(image.jobs() as usize, jobs.len());
         for (index, job) in jobs.iter().enumerate() {
@@ -124,16 +116,13 @@ mod tests {
                     assert_eq!(read, bytes);
                 }
             }
-            assert_eq!(
-                read.input(read.cases, 0).unwrap_err(),
-                ImageError::OutOfBounds
-            );
+            assert_eq!(read.input(read.cases, 0).unwrap_err(), ImageError::OutOfBounds);
         }
     }
 
     #[test]
     fn every_artifact_and_input_is_aligned() {
-        let bytes = build(jobs().iter());
+        let bytes = built(&jobs());
         let image = Image::parse(&bytes).unwrap();
         let offset = |part: &[u8]| part.as_ptr() as usize - bytes.as_ptr() as usize;
         for index in 0..image.jobs() {
@@ -148,17 +137,14 @@ mod tests {
     #[test]
     fn the_size_is_known_beforehand() {
         let jobs = jobs();
-        let sum = FIXED_SIZE + jobs.iter().map(size_of).sum::<u64>();
-        let length = build(jobs.iter()).len() as u64;
-        assert!(
-            length <= sum && sum - length < 2 * ALIGNMENT as u64,
-            "{length} {sum}"
-        );
+        let sum = FIXED_SIZE + pieces(&jobs).iter().map(size_of).sum::<u64>();
+        let length = built(&jobs).len() as u64;
+        assert!(length <= sum && sum - length < 2 * ALIGNMENT as u64, "{length} {sum}");
     }
 
     #[test]
     fn a_truncated_image_is_an_error() {
-        let bytes = build(jobs().iter());
+        let bytes = built(&jobs());
         for end in 0..bytes.len() {
             assert!(Image::parse(&bytes[..end]).is_err());
         }

@@ -25,11 +25,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(60),
-        }
+        Self { timeout: Duration::from_secs(60) }
     }
 }
+
+/// The outcome of one job.
+pub type Outcome = Result<JobReport, JobError>;
 
 /// What a board reports of a job whose artifact it loaded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,16 +10,17 @@ mod error;
 mod firmware;
 mod image;
 mod job;
+mod pieces;
 mod process;
 mod session;
 
 pub use elf::board_name;
 pub use error::Error;
 pub use firmware::{build, build_runner};
-pub use job::{Case, Job, JobError, JobReport, Options, Step};
+pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
 };
 pub use microhlo_protocol::Stage;
 pub use process::{check_version, run_firmware};
-pub use session::{Outcome, run_jobs, run_jobs_on};
+pub use session::{run_jobs, run_jobs_on};

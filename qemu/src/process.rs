@@ -24,17 +24,11 @@ pub fn check_version(board: &Board) -> Result<String, Error> {
         .map_err(|source| start_error(board, source))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let Some(version) = version_of(&text) else {
-        return Err(Error::QemuVersion {
-            binary: binary.clone(),
-            output: text.into_owned(),
-        });
+        return Err(Error::QemuVersion { binary: binary.clone(), output: text.into_owned() });
     };
     let found = format!("{}.{}", version.0, version.1);
     if version < OLDEST {
-        return Err(Error::QemuTooOld {
-            binary: binary.clone(),
-            found,
-        });
+        return Err(Error::QemuTooOld { binary: binary.clone(), found });
     }
     Ok(found)
 }
@@ -49,16 +43,9 @@ fn version_of(text: &str) -> Option<(u32, u32)> {
 fn start_error(board: &Board, source: io::Error) -> Error {
     let binary = board.qemu.binary.clone();
     if source.kind() != io::ErrorKind::NotFound {
-        return Error::Io {
-            what: format!("{binary} cannot be started"),
-            source,
-        };
+        return Error::Io { what: format!("{binary} cannot be started"), source };
     }
-    let package = if binary.contains("riscv") {
-        "qemu-system-misc"
-    } else {
-        "qemu-system-arm"
-    };
+    let package = if binary.contains("riscv") { "qemu-system-misc" } else { "qemu-system-arm" };
     Error::QemuMissing { binary, package }
 }
 
@@ -87,10 +74,8 @@ pub struct Guest {
 impl Guest {
     /// Starts it.
     pub fn start(board: &Board, command: &mut Command) -> Result<Self, Error> {
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|source| start_error(board, source))?;
+        let child =
+            command.stdin(Stdio::null()).spawn().map_err(|source| start_error(board, source))?;
         Ok(Self { child })
     }
 
@@ -103,11 +88,7 @@ impl Guest {
     pub fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .map_err(Error::io("waiting for QEMU"))?
-            {
+            if let Some(status) = self.child.try_wait().map_err(Error::io("waiting for QEMU"))? {
                 return Ok(Some(status));
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -146,21 +127,14 @@ pub fn ended(status: ExitStatus, errors: &str) -> Error {
         Some(code) if code == i32::from(EXIT_PANIC) => Error::Panic { report },
         // QEMU aborts when a fault occurs while the processor handles one.
         None if errors.contains("Lockup") => Error::Fault { report },
-        _ => Error::Ended {
-            status: status.to_string(),
-            report,
-        },
+        _ => Error::Ended { status: status.to_string(), report },
     }
 }
 
 /// The part of the errors that is worth showing: not QEMU's register dump.
 fn report(errors: &str) -> String {
     let text = errors.split("\n\n").next().unwrap_or_default().trim();
-    if text.is_empty() {
-        "no message".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text.is_empty() { "no message".to_owned() } else { text.to_owned() }
 }
 
 /// Runs a firmware with its text on this process's standard streams, and
@@ -178,9 +152,7 @@ pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result
         Some(status) => status
             .code()
             .and_then(|code| u8::try_from(code).ok())
-            .ok_or_else(|| Error::Fault {
-                report: format!("QEMU ended with {status}"),
-            }),
+            .ok_or_else(|| Error::Fault { report: format!("QEMU ended with {status}") }),
     }
 }
 
@@ -190,23 +162,14 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        assert_eq!(
-            version_of("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
-            Some((7, 2))
-        );
-        assert_eq!(
-            version_of("QEMU emulator version 10.0.0\nCopyright"),
-            Some((10, 0))
-        );
+        assert_eq!(version_of("QEMU emulator version 7.2.22 (Debian 1:7.2)"), Some((7, 2)));
+        assert_eq!(version_of("QEMU emulator version 10.0.0\nCopyright"), Some((10, 0)));
         assert_eq!(version_of("something else"), None);
     }
 
     #[test]
     fn the_register_dump_is_left_out() {
-        assert_eq!(
-            report("qemu: fatal: Lockup\n\nR00=0"),
-            "qemu: fatal: Lockup"
-        );
+        assert_eq!(report("qemu: fatal: Lockup\n\nR00=0"), "qemu: fatal: Lockup");
         assert_eq!(report(""), "no message");
     }
 }

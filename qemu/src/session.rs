@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::firmware::build_runner;
-use crate::job::{Case, Job, JobError, JobReport, Options, Step};
+use crate::job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
+use crate::pieces::{self, Piece};
 use crate::process::{self, Guest};
 use crate::{elf, image};
 use microhlo_boards::{Board, ImageFormat, RegionKind, Registry};
@@ -15,9 +16,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
-
-/// The outcome of one job.
-pub type Outcome = Result<JobReport, JobError>;
 
 /// How long QEMU may take to end after the last message.
 const GRACE: Duration = Duration::from_secs(10);
@@ -53,88 +51,67 @@ pub fn run_jobs_on(
     jobs: &[Job],
     options: &Options,
 ) -> Result<Vec<Outcome>, Error> {
-    let partition = board
-        .region(RegionKind::Model)
-        .map_or(0, |region| region.length);
+    let partition = board.region(RegionKind::Model).map_or(0, |region| region.length);
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
-    for job in jobs {
-        outcomes.push(rejection(job, partition).map(Err));
-    }
-    loop {
-        let batch = next_batch(jobs, &outcomes, partition);
-        if batch.is_empty() {
-            break;
+    let mut pieces = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        match pieces::cut(index, job, partition) {
+            Ok(cut) => {
+                pieces.extend(cut);
+                outcomes.push(None);
+            }
+            Err(error) => outcomes.push(Some(Err(error))),
         }
-        let mut session = Session::start(board, firmware, jobs, &batch, options)?;
-        let failure = session.run().err();
-        settle(&mut outcomes, &batch, session.done, failure)?;
+    }
+    let mut rest = pieces.as_slice();
+    while !rest.is_empty() {
+        let batch = rest.get(..batch_length(rest, partition)).unwrap_or(rest);
+        let mut session = Session::start(board, firmware, batch, options)?;
+        let failure = match session.run() {
+            Ok(()) => None,
+            Err(error) if session.has_begun() => Some(error),
+            // A guest that does not get to its first job fails for the others too.
+            Err(error) => return Err(error),
+        };
+        let settled = settle(&mut outcomes, batch, session.done, failure)?;
+        rest = rest.get(settled..).unwrap_or_default();
     }
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-/// Why a job cannot be put into an image at all.
-fn rejection(job: &Job, available: u64) -> Option<JobError> {
-    let needed = image::FIXED_SIZE + image::size_of(job);
-    if needed > available {
-        return Some(JobError::TooLarge { needed, available });
-    }
-    let inputs = job.cases.first().map_or(0, Vec::len);
-    if job.cases.iter().any(|case| case.len() != inputs) {
-        let text = "its cases differ in their number of inputs".to_owned();
-        return Some(JobError::Rejected {
-            stage: Stage::Job,
-            text,
-        });
-    }
-    None
-}
-
-/// The next jobs without an outcome that fit one image.
-fn next_batch(jobs: &[Job], outcomes: &[Option<Outcome>], partition: u64) -> Vec<usize> {
+/// How many of the next pieces fit one image; every piece fits on its own.
+fn batch_length(pieces: &[Piece<'_>], partition: u64) -> usize {
     let mut size = image::FIXED_SIZE;
-    let open = outcomes
-        .iter()
-        .enumerate()
-        .filter(|(_, outcome)| outcome.is_none());
-    open.map(|(index, _)| index)
-        .take_while(|index| {
-            size += jobs.get(*index).map_or(0, image::size_of);
-            size <= partition
-        })
-        .collect()
+    let fitting = pieces.iter().take_while(|piece| {
+        size += image::size_of(piece);
+        size <= partition
+    });
+    fitting.count().max(1)
 }
 
-/// Enters what a session has done; its failure is the outcome of the job after
-/// the last finished one.
+/// Enters what a session has done and returns the number of pieces that are
+/// settled. Its failure is the outcome of the piece after the last finished one.
 fn settle(
     outcomes: &mut [Option<Outcome>],
-    batch: &[usize],
-    done: Vec<Outcome>,
+    batch: &[Piece<'_>],
+    mut done: Vec<Outcome>,
     failure: Option<Error>,
-) -> Result<(), Error> {
-    let finished = done.len();
-    let results = done.into_iter().map(Some);
-    for (index, outcome) in batch.iter().zip(results) {
-        if let Some(slot) = outcomes.get_mut(*index) {
-            *slot = outcome;
+) -> Result<usize, Error> {
+    match failure {
+        Some(failure) if done.len() < batch.len() => done.push(Err(failure.into())),
+        Some(failure) => return Err(failure),
+        None if done.len() < batch.len() => {
+            return Err(Error::Protocol { reason: "the guest skipped a job".to_owned() });
+        }
+        None => {}
+    }
+    let settled = done.len();
+    for (piece, outcome) in batch.iter().zip(done) {
+        if let Some(slot) = outcomes.get_mut(piece.job) {
+            *slot = Some(pieces::join(slot.take(), outcome));
         }
     }
-    match (
-        failure,
-        batch
-            .get(finished)
-            .and_then(|index| outcomes.get_mut(*index)),
-    ) {
-        (Some(failure), Some(slot)) => *slot = Some(Err(JobError::Emulation(failure))),
-        (Some(failure), None) => return Err(failure),
-        (None, Some(_)) => {
-            return Err(Error::Protocol {
-                reason: "the guest skipped a job".to_owned(),
-            });
-        }
-        (None, None) => {}
-    }
-    Ok(())
+    Ok(settled)
 }
 
 /// One start of QEMU.
@@ -172,12 +149,10 @@ impl Session {
     fn start(
         board: &Board,
         firmware: &Path,
-        jobs: &[Job],
-        batch: &[usize],
+        batch: &[Piece<'_>],
         options: &Options,
     ) -> Result<Self, Error> {
-        let chosen = batch.iter().filter_map(|index| jobs.get(*index));
-        let image = write_image(board, &image::build(chosen))?;
+        let image = write_image(board, &image::build(batch))?;
         let mut command = process::command(board, firmware);
         command
             .args(["-device", &loader_argument(board, image.path())])
@@ -212,6 +187,11 @@ impl Session {
         }
     }
 
+    /// Whether the guest has begun a job.
+    fn has_begun(&self) -> bool {
+        self.current.is_some() || !self.done.is_empty()
+    }
+
     /// Handles the next message, if all of it has been received.
     fn message(&mut self) -> Result<Option<Next>, Error> {
         let bytes = self.buffer.get(self.consumed..).unwrap_or_default();
@@ -233,11 +213,7 @@ impl Session {
             self.receive()?;
         }
         let end = self.consumed + length;
-        let bytes = self
-            .buffer
-            .get(self.consumed..end)
-            .unwrap_or_default()
-            .to_vec();
+        let bytes = self.buffer.get(self.consumed..end).unwrap_or_default().to_vec();
         self.consumed = end;
         if let Some(current) = &mut self.current {
             current.case.outputs.push(bytes);
@@ -255,9 +231,7 @@ impl Session {
                 self.buffer.extend(chunk);
                 Ok(())
             }
-            Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut {
-                limit: self.timeout,
-            }),
+            Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut { limit: self.timeout }),
             Err(RecvTimeoutError::Disconnected) => Err(self.early_end()),
         }
     }
@@ -299,16 +273,9 @@ fn handle(
             *current = Some(Current::default());
             Ok(Next::Continue)
         }
-        (
-            Message::Failed {
-                stage: Stage::Job,
-                text,
-                ..
-            },
-            None,
-        ) => Err(Error::Protocol {
-            reason: text.to_owned(),
-        }),
+        (Message::Failed { stage: Stage::Job, text, .. }, None) => {
+            Err(Error::Protocol { reason: text.to_owned() })
+        }
         (Message::JobDone { stack_bytes }, Some(_)) => {
             done.extend(current.take().map(|job| job.finish(stack_bytes)));
             Ok(Next::Continue)
@@ -323,36 +290,19 @@ impl Current {
     /// Takes a message about the job itself.
     fn handle(&mut self, message: Message<'_>) -> Result<Next, Error> {
         match message {
-            Message::Loaded {
-                arena_bytes, steps, ..
-            } => {
+            Message::Loaded { arena_bytes, steps, .. } => {
                 self.report.arena_bytes = arena_bytes;
                 self.report.steps = steps;
             }
-            Message::Failed {
-                stage: Stage::Run,
-                text,
-                ..
-            } => {
+            Message::Failed { stage: Stage::Run, text, .. } => {
                 self.case = Case::default();
                 self.report.cases.push(Err(text.to_owned()));
             }
             Message::Failed { stage, text, .. } => {
-                self.rejected = Some(JobError::Rejected {
-                    stage,
-                    text: text.to_owned(),
-                });
+                self.rejected = Some(JobError::Rejected { stage, text: text.to_owned() });
             }
-            Message::Step {
-                index,
-                kernel,
-                instructions,
-            } => {
-                self.case.kernels.push(Step {
-                    index,
-                    kernel,
-                    instructions,
-                });
+            Message::Step { index, kernel, instructions } => {
+                self.case.kernels.push(Step { index, kernel, instructions });
             }
             Message::Output { index, length } if index as usize == self.case.outputs.len() => {
                 return Ok(Next::Payload(length as usize));
@@ -375,16 +325,12 @@ impl Current {
 }
 
 fn unexpected(message: Message<'_>) -> Error {
-    Error::Protocol {
-        reason: format!("unexpected message {message:?}"),
-    }
+    Error::Protocol { reason: format!("unexpected message {message:?}") }
 }
 
 fn garbage(error: &FrameError, bytes: &[u8]) -> Error {
     let shown = bytes.get(..bytes.len().min(60)).unwrap_or_default();
-    Error::Protocol {
-        reason: format!("{error:?} in `{}`", shown.escape_ascii()),
-    }
+    Error::Protocol { reason: format!("{error:?} in `{}`", shown.escape_ascii()) }
 }
 
 /// Writes an image to a file in the format the board's machine takes.
@@ -394,9 +340,7 @@ fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
     match board.qemu.image {
         ImageFormat::Raw => file.write_all(image),
         ImageFormat::Elf => {
-            let address = board
-                .region(RegionKind::Model)
-                .map_or(0, |region| region.origin);
+            let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
             let wrapped = elf::wrap(image, address).map_err(|error| Error::Io {
                 what: "wrapping the image".to_owned(),
                 source: std::io::Error::other(error),
@@ -412,9 +356,7 @@ fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
 fn loader_argument(board: &Board, image: &Path) -> String {
     // QEMU reads a comma as the end of a value unless it is doubled.
     let path = image.display().to_string().replace(',', ",,");
-    let address = board
-        .region(RegionKind::Model)
-        .map_or(0, |region| region.origin);
+    let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
     match board.qemu.image {
         ImageFormat::Raw => format!("loader,file={path},addr={address:#x},force-raw=on"),
         ImageFormat::Elf => format!("loader,file={path}"),
@@ -437,4 +379,95 @@ fn read_chunks(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> 
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes messages as a session does, without payloads.
+    fn take(messages: &[Message<'_>]) -> Result<(Vec<Outcome>, Option<usize>), Error> {
+        let (mut current, mut done, mut payload) = (None, Vec::new(), None);
+        for message in messages {
+            if let Next::Payload(length) = handle(*message, &mut current, &mut done)? {
+                payload = Some(length);
+            }
+        }
+        Ok((done, payload))
+    }
+
+    const LOADED: Message<'_> =
+        Message::Loaded { arena_bytes: 64, steps: 2, inputs: 1, outputs: 1 };
+    const STARTED: Message<'_> = Message::JobStarted { job: 0 };
+    const DONE: Message<'_> = Message::JobDone { stack_bytes: 900 };
+
+    #[test]
+    fn messages_become_a_report() {
+        let (done, payload) = take(&[
+            Message::Hello { version: VERSION, board: "b", arena_bytes: 1 },
+            STARTED,
+            LOADED,
+            Message::Step { index: 0, kernel: 6, instructions: 30 },
+            Message::Output { index: 0, length: 12 },
+            Message::CaseDone { case: 0, instructions: 40 },
+            Message::Failed { stage: Stage::Run, case: 1, text: "why" },
+            Message::CaseDone { case: 2, instructions: 50 },
+            DONE,
+            Message::Finished,
+        ])
+        .unwrap();
+        assert_eq!(payload, Some(12));
+        let report = done.into_iter().next().unwrap().unwrap();
+        assert_eq!((report.arena_bytes, report.steps, report.stack_bytes), (64, 2, 900));
+        let [Ok(first), Err(second), Ok(third)] = report.cases.as_slice() else {
+            panic!("{:?}", report.cases);
+        };
+        assert_eq!(first.kernels, [Step { index: 0, kernel: 6, instructions: 30 }]);
+        assert_eq!((first.instructions, third.instructions), (40, 50));
+        assert_eq!(second, "why");
+    }
+
+    #[test]
+    fn a_rejected_artifact_is_the_outcome_of_its_job() {
+        let failed = Message::Failed { stage: Stage::Load, case: 0, text: "bad magic" };
+        let (done, _) = take(&[STARTED, failed, DONE, Message::Finished]).unwrap();
+        let [Err(JobError::Rejected { stage: Stage::Load, text })] = done.as_slice() else {
+            panic!("{done:?}");
+        };
+        assert_eq!(text, "bad magic");
+    }
+
+    #[test]
+    fn a_failure_is_the_outcome_of_the_job_that_was_running() {
+        let cases = [vec![]];
+        let piece = |job| Piece { job, artifact: &[], cases: &cases, profile: false };
+        let batch = [piece(0), piece(1), piece(2)];
+        let fault = || Error::Fault { report: String::new() };
+        let mut outcomes = vec![None, None, None];
+        let done = vec![Ok(JobReport::default())];
+        assert_eq!(settle(&mut outcomes, &batch, done, Some(fault())).unwrap(), 2);
+        assert!(matches!(outcomes[0], Some(Ok(_))));
+        assert!(matches!(outcomes[1], Some(Err(JobError::Emulation(Error::Fault { .. })))));
+        assert!(outcomes[2].is_none());
+        assert!(settle(&mut outcomes, &batch[2..], vec![], None).is_err());
+    }
+
+    #[test]
+    fn messages_out_of_order_are_garbage() {
+        let case = Message::CaseDone { case: 1, instructions: 0 };
+        let hello = Message::Hello { version: VERSION + 1, board: "", arena_bytes: 0 };
+        for messages in [
+            &[LOADED][..],
+            &[DONE],
+            &[STARTED, STARTED],
+            &[STARTED, Message::Finished],
+            &[STARTED, LOADED, case],
+            &[STARTED, LOADED, Message::Output { index: 1, length: 0 }],
+            &[Message::JobStarted { job: 1 }],
+            &[hello],
+        ] {
+            let error = take(messages).unwrap_err();
+            assert!(matches!(error, Error::Protocol { .. }), "{messages:?}: {error}");
+        }
+    }
 }

@@ -17,16 +17,8 @@ fn main() -> u8 {
         ("one", one, 1),
         ("seven", seven, 7),
         ("loop-1000", loop_1000, 1 + 2 * 1000),
-        (
-            "loop-1000003",
-            loop_1000003,
-            LOOP_1000003_SETUP + 2 * 1_000_003,
-        ),
-        (
-            "loop-3000000000",
-            loop_3e9,
-            LOOP_3E9_SETUP + 2 * 1_500_000_000,
-        ),
+        ("loop-1000003", loop_1000003, LOOP_1000003_SETUP + 2 * 1_000_003),
+        ("loop-3000000000", loop_3e9, LOOP_3E9_SETUP + 2 * 1_500_000_000),
     ];
     for (name, body, known) in cases {
         let counted = counter::of_call(body) - base;

@@ -15,9 +15,5 @@ fn main() -> u8 {
 #[inline(never)]
 fn descend(levels: u32) -> u32 {
     let frame = black_box([levels; 256]);
-    if levels == 0 {
-        0
-    } else {
-        descend(levels - 1).wrapping_add(frame[0])
-    }
+    if levels == 0 { 0 } else { descend(levels - 1).wrapping_add(frame[0]) }
 }

@@ -10,12 +10,7 @@ pub const LOOP_3E9_SETUP: u64 = 2;
 /// 1000 rounds of two instructions.
 #[unsafe(naked)]
 pub extern "C" fn loop_1000() {
-    naked_asm!(
-        "addi a0, zero, 1000",
-        "1: addi a0, a0, -1",
-        "bnez a0, 1b",
-        "ret"
-    )
+    naked_asm!("addi a0, zero, 1000", "1: addi a0, a0, -1", "bnez a0, 1b", "ret")
 }
 
 /// 1 000 003 rounds of two instructions.

@@ -33,11 +33,7 @@ fn main() -> u8 {
     let image = match Image::parse(memory::model_partition()) {
         Ok(image) => image,
         Err(error) => {
-            report.fail(
-                Stage::Job,
-                0,
-                &format_args!("no jobs in the model partition: {error:?}"),
-            );
+            report.fail(Stage::Job, 0, &format_args!("no jobs in the model partition: {error:?}"));
             return EXIT_BAD_IMAGE;
         }
     };
@@ -100,11 +96,7 @@ fn run_case<'m>(
             break;
         };
         if job.profile {
-            report.send(&Message::Step {
-                index,
-                kernel,
-                instructions: took,
-            });
+            report.send(&Message::Step { index, kernel, instructions: took });
         }
     }
     run.outputs(|index, bytes| report.send_output(index, bytes))?;

@@ -36,12 +36,7 @@ pub fn load(_artifact: &[u8]) -> Result<Model<'_>, Error> {
 }
 
 pub fn describe(_model: &Model<'_>) -> Message<'static> {
-    Message::Loaded {
-        arena_bytes: 0,
-        steps: 0,
-        inputs: 0,
-        outputs: 0,
-    }
+    Message::Loaded { arena_bytes: 0, steps: 0, inputs: 0, outputs: 0 }
 }
 
 pub fn start<'m>(

@@ -14,9 +14,7 @@ pub struct Report {
 impl Report {
     /// Opens the host's standard output.
     pub fn open() -> Result<Self, ()> {
-        Stream::stdout()
-            .map(|stream| Self { stream })
-            .map_err(|_| ())
+        Stream::stdout().map(|stream| Self { stream }).map_err(|_| ())
     }
 
     /// Sends a message.
@@ -40,17 +38,10 @@ impl Report {
 
     /// Sends an error, cut to the longest text a frame takes.
     pub fn fail(&self, stage: Stage, case: u32, error: &dyn fmt::Display) {
-        let mut text = Text {
-            bytes: [0; MAX_TEXT],
-            length: 0,
-        };
+        let mut text = Text { bytes: [0; MAX_TEXT], length: 0 };
         // An error means that the text was cut.
         let _ = write!(text, "{error}");
-        self.send(&Message::Failed {
-            stage,
-            case,
-            text: text.as_str(),
-        });
+        self.send(&Message::Failed { stage, case, text: text.as_str() });
     }
 
     fn write(&self, bytes: &[u8]) {
@@ -83,10 +74,6 @@ impl Write for Text {
         };
         free.copy_from_slice(&text.as_bytes()[..taken]);
         self.length = end;
-        if taken < text.len() {
-            Err(fmt::Error)
-        } else {
-            Ok(())
-        }
+        if taken < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }

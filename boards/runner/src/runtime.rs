@@ -63,31 +63,22 @@ pub fn describe(model: &Model<'_>) -> Message<'static> {
 /// Begins a run with `inputs` inputs.
 pub fn start<'m>(model: &'m Model<'_>, arena: &'m mut [u8], inputs: u32) -> Result<Run<'m>, Error> {
     if inputs as usize != model.input_count() {
-        return Err(Error::Inputs {
-            model: model.input_count(),
-            job: inputs,
-        });
+        return Err(Error::Inputs { model: model.input_count(), job: inputs });
     }
     let run = model.start(arena).map_err(Error::Run)?;
-    Ok(Run {
-        run,
-        outputs: model.output_count(),
-    })
+    Ok(Run { run, outputs: model.output_count() })
 }
 
 impl Run<'_> {
     /// Copies an input into the arena.
     pub fn set_input(&mut self, index: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.run
-            .set_input(index as usize, bytes)
-            .map_err(Error::Run)
+        self.run.set_input(index as usize, bytes).map_err(Error::Run)
     }
 
     /// Executes the next kernel: its index and number, or `None` at the end.
     pub fn step(&mut self) -> Result<Option<(u32, u32)>, Error> {
         let step = self.run.step().map_err(Error::Run)?;
-        let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        Ok(step.map(|step| (number(step.index), step.kernel as u32)))
+        Ok(step.map(|step| (step.index, step.kernel as u32)))
     }
 
     /// Calls `each` with every output's index and bytes.

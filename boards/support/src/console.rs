@@ -16,16 +16,12 @@ enum Inner {
 impl Stream {
     /// The emulator's standard output.
     pub fn stdout() -> io::Result<Self> {
-        Ok(Self {
-            inner: RefCell::new(Inner::Out(io::stdout()?)),
-        })
+        Ok(Self { inner: RefCell::new(Inner::Out(io::stdout()?)) })
     }
 
     /// The emulator's standard error.
     pub fn stderr() -> io::Result<Self> {
-        Ok(Self {
-            inner: RefCell::new(Inner::Err(io::stderr()?)),
-        })
+        Ok(Self { inner: RefCell::new(Inner::Err(io::stderr()?)) })
     }
 
     /// Writes all bytes, in as few semihosting calls as the host takes.

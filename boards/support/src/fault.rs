@@ -121,10 +121,7 @@ mod riscv32 {
         exception = sym exception,
     );
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "registers of this target have 32 bits"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "registers of this target have 32 bits")]
     extern "C" fn exception() -> ! {
         if guard::contains(mtval::read()) {
             stack_exhausted();

@@ -20,9 +20,7 @@ pub fn size() -> usize {
 /// [`repaint`].
 pub fn high_water() -> usize {
     let words = STACK.length / WORD;
-    let untouched = (0..words)
-        .take_while(|index| word(*index) == PATTERN)
-        .count();
+    let untouched = (0..words).take_while(|index| word(*index) == PATTERN).count();
     STACK.length - untouched * WORD
 }
 

@@ -73,10 +73,8 @@ impl Registry {
         if let Some(root) = env::var_os("MICROHLO_ROOT") {
             return Self::open(Path::new(&root));
         }
-        let here = env::current_dir().map_err(|source| RegistryError::Io {
-            path: PathBuf::from("."),
-            source,
-        })?;
+        let here = env::current_dir()
+            .map_err(|source| RegistryError::Io { path: PathBuf::from("."), source })?;
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         here.ancestors()
             .chain([built_from.as_path()])
@@ -87,10 +85,7 @@ impl Registry {
 
     /// Reads the boards of the checkout at `root`.
     pub fn open(root: &Path) -> Result<Self, RegistryError> {
-        let io_error = |source| RegistryError::Io {
-            path: root.join("boards"),
-            source,
-        };
+        let io_error = |source| RegistryError::Io { path: root.join("boards"), source };
         let root = root.canonicalize().map_err(io_error)?;
         let mut boards = Vec::new();
         for entry in fs::read_dir(root.join("boards")).map_err(io_error)? {
@@ -118,24 +113,16 @@ impl Registry {
 
     /// The board of that name.
     pub fn board(&self, name: &str) -> Result<&Board, RegistryError> {
-        self.boards
-            .iter()
-            .find(|board| board.name == name)
-            .ok_or_else(|| RegistryError::UnknownBoard {
-                name: name.to_owned(),
-                known: self.names(),
-            })
+        self.boards.iter().find(|board| board.name == name).ok_or_else(|| {
+            RegistryError::UnknownBoard { name: name.to_owned(), known: self.names() }
+        })
     }
 
     /// The first board, by name, that has the target triple.
     pub fn board_for_target(&self, target: &str) -> Result<&Board, RegistryError> {
-        self.boards
-            .iter()
-            .find(|board| board.target == target)
-            .ok_or_else(|| RegistryError::UnknownTarget {
-                target: target.to_owned(),
-                known: self.names(),
-            })
+        self.boards.iter().find(|board| board.target == target).ok_or_else(|| {
+            RegistryError::UnknownTarget { target: target.to_owned(), known: self.names() }
+        })
     }
 
     fn names(&self) -> Vec<String> {
@@ -147,22 +134,16 @@ fn is_root(folder: &Path) -> bool {
     let boards = folder.join("boards");
     boards.join("Cargo.toml").is_file()
         && fs::read_dir(boards).is_ok_and(|entries| {
-            entries
-                .flatten()
-                .any(|entry| entry.path().join("board.toml").is_file())
+            entries.flatten().any(|entry| entry.path().join("board.toml").is_file())
         })
 }
 
 fn read_board(folder: &Path) -> Result<Board, RegistryError> {
     let path = folder.join("board.toml");
-    let text = fs::read_to_string(&path).map_err(|source| RegistryError::Io {
-        path: path.clone(),
-        source,
-    })?;
-    let mut board: Board = toml::from_str(&text).map_err(|source| RegistryError::Syntax {
-        path: path.clone(),
-        source: Box::new(source),
-    })?;
+    let text = fs::read_to_string(&path)
+        .map_err(|source| RegistryError::Io { path: path.clone(), source })?;
+    let mut board: Board = toml::from_str(&text)
+        .map_err(|source| RegistryError::Syntax { path: path.clone(), source: Box::new(source) })?;
     for (kind, name) in [
         (RegionKind::Flash, "flash"),
         (RegionKind::Ram, "ram"),
@@ -173,11 +154,7 @@ fn read_board(folder: &Path) -> Result<Board, RegistryError> {
             return Err(RegistryError::MissingRegion { path, kind: name });
         }
     }
-    board.name = folder
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    board.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     board.folder = folder.to_owned();
     Ok(board)
 }

@@ -65,11 +65,7 @@ mod tests {
 
     #[test]
     fn a_frame_decodes_to_its_message_and_needs_all_its_bytes() {
-        let message = Message::Hello {
-            version: 1,
-            board: "b",
-            arena_bytes: 70_000,
-        };
+        let message = Message::Hello { version: 1, board: "b", arena_bytes: 70_000 };
         let mut buffer = [0; MAX_FRAME];
         let frame = encode(&message, &mut buffer).unwrap();
         for end in 0..frame.len() {
@@ -81,21 +77,14 @@ mod tests {
     #[test]
     fn stray_text_and_damaged_frames_are_errors() {
         assert_eq!(decode(b"hello"), Err(FrameError::NoMark(b'h')));
-        assert_eq!(
-            decode(&[MARK, 0xFF, 0xFF]),
-            Err(FrameError::TooLong(0xFFFF))
-        );
+        assert_eq!(decode(&[MARK, 0xFF, 0xFF]), Err(FrameError::TooLong(0xFFFF)));
         assert_eq!(decode(&[MARK, 1, 0, 0xFF]), Err(FrameError::BadMessage));
     }
 
     #[test]
     fn the_longest_text_fits() {
         let text = core::str::from_utf8(&[b'x'; MAX_TEXT]).unwrap();
-        let message = Message::Failed {
-            stage: crate::Stage::Run,
-            case: u32::MAX,
-            text,
-        };
+        let message = Message::Failed { stage: crate::Stage::Run, case: u32::MAX, text };
         assert!(encode(&message, &mut [0; MAX_FRAME]).is_some());
     }
 }

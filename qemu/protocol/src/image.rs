@@ -79,14 +79,8 @@ impl<'a> Image<'a> {
         if version != VERSION {
             return Err(ImageError::BadVersion(version));
         }
-        let bytes = partition
-            .get(..length as usize)
-            .ok_or(ImageError::OutOfBounds)?;
-        Ok(Self {
-            bytes,
-            jobs,
-            inputs,
-        })
+        let bytes = partition.get(..length as usize).ok_or(ImageError::OutOfBounds)?;
+        Ok(Self { bytes, jobs, inputs })
     }
 
     /// Number of jobs.
@@ -113,9 +107,7 @@ impl<'a> Image<'a> {
 
     fn blob(&self, offset: u32, length: u32) -> Result<&'a [u8], ImageError> {
         let start = offset as usize;
-        let end = start
-            .checked_add(length as usize)
-            .ok_or(ImageError::OutOfBounds)?;
+        let end = start.checked_add(length as usize).ok_or(ImageError::OutOfBounds)?;
         self.bytes.get(start..end).ok_or(ImageError::OutOfBounds)
     }
 }
