@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
 fn table(board: &Board) -> Table {
     let length = |kind| board.region(kind).map_or("none".to_owned(), |r| size(r.length));
     let version = match microhlo_qemu::check_version(board) {
-        Ok(()) => "installed".to_owned(),
+        Ok(version) => format!("version {version}"),
         Err(error) => error.to_string(),
     };
     let mut table = Table::new(2);

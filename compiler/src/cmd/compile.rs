@@ -24,8 +24,8 @@ pub struct Args {
     #[arg(long, default_value = "host")]
     target: String,
     /// The function to compile; by default `main` or the only public one.
-    #[arg(long)]
-    entry: Option<String>,
+    #[arg(long, alias = "entry", value_name = "NAME")]
+    function: Option<String>,
     /// Also write the Rust list of kernels that firmware links (`rust`), or the artifact's
     /// contents as JSON (`manifest`): beside OUT with the extension `.rs` or `.json`, or to
     /// standard output without `-o`.
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let target = target(&args.target)?;
     let program: Program = load::open_program(&args.model)?;
     let options = CompileOptions {
-        entry: args.entry.clone(),
+        entry: args.function.clone(),
         dump_after: args.dump_after.clone(),
         ..load::options_for(&args.model, target)
     };
@@ -123,12 +123,12 @@ fn refuse_same(path: &Path, args: &Args) -> Result<(), CmdError> {
     }
 }
 
-fn ops(compiled: &Compiled) -> Vec<String> {
-    compiled.report.kernels.iter().map(|k| k.op.clone()).collect()
+fn names(compiled: &Compiled) -> Vec<String> {
+    compiled.report.kernels.iter().map(|k| k.name.clone()).collect()
 }
 
 fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
-    let mut value = inspect::json_of(artifact, &ops(compiled));
+    let mut value = inspect::json_of(artifact, &names(compiled));
     let passes: Vec<Value> = compiled
         .timings
         .iter()
@@ -136,6 +136,8 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
         .collect();
     if let Value::Object(map) = &mut value {
         map.insert("target".to_owned(), json!(args.target));
+        let proven = compiled.report.arena_proven_optimal;
+        map.insert("arena_proven_optimal".to_owned(), json!(proven));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
     value
@@ -143,14 +145,14 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
 
 fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     let (header, manifest) = (artifact.header(), artifact.manifest());
-    let steps = listing::steps(artifact, &ops(compiled));
+    let steps = listing::steps(artifact, &names(compiled));
     let mut table = Table::new(2);
     table.row(["flash", &size(u64::from(header.total_bytes))]);
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
     table.row(["arena", &inspect::arena(artifact)]);
     table.row(["MACs", &grouped(manifest.macs)]);
-    table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.name))]);
+    table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);
     table.row(["micro-operations", &listing::counts_text(listing::micro(&steps))]);
     let mut text = format!("{} for {}\n{}", manifest.name, args.target, table.render());
     if args.verbose {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use microhlo_format::{Artifact, MicroId, Region};
+use microhlo_format::{Artifact, Region};
 use serde_json::{Value, json};
 
 use super::listing::{self, StepListing};
@@ -34,12 +34,12 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     Ok(())
 }
 
-/// Everything about an artifact for machines. `ops` names the operations of each step, where the
-/// compiler said.
-pub fn json_of(artifact: &Artifact<'_>, ops: &[String]) -> Value {
+/// Everything about an artifact for machines. `names` are those that the compiler gave to the
+/// steps, if known.
+pub fn json_of(artifact: &Artifact<'_>, names: &[String]) -> Value {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let (inputs, outputs) = load::ports(artifact);
-    let steps = listing::steps(artifact, ops);
+    let steps = listing::steps(artifact, names);
     let port = |p: &Port| {
         json!({ "name": p.name, "dtype": p.dtype.name(), "dims": p.dims, "bytes": p.byte_len() })
     };
@@ -57,7 +57,7 @@ pub fn json_of(artifact: &Artifact<'_>, ops: &[String]) -> Value {
         "inputs": inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": outputs.iter().map(port).collect::<Vec<_>>(),
         "kernels": steps.iter().map(StepListing::json).collect::<Vec<_>>(),
-        "micro_ops": manifest.micro.iter().map(MicroId::name).collect::<Vec<_>>(),
+        "micro_ops": manifest.micro.iter().map(listing::micro_name).collect::<Vec<_>>(),
     })
 }
 
@@ -77,7 +77,7 @@ fn text(artifact: &Artifact<'_>) -> String {
         manifest.name,
         facts.render(),
         signature(artifact).render(),
-        listing::counts_text(steps.iter().map(|s| s.name)),
+        listing::counts_text(steps.iter().map(|s| s.op)),
         listing::table(&steps).render(),
         listing::counts_text(listing::micro(&steps)),
         memory_map(artifact, &steps),

@@ -1,6 +1,6 @@
 //! The program of an artifact: kernels, the memory they touch and what they compute.
 
-use microhlo_format::{AccessKind, Artifact, Kernel, KernelId, Place, Region};
+use microhlo_format::{AccessKind, Artifact, Kernel, Micro, MicroId, Place, Region};
 use serde_json::{Value, json};
 
 use super::text::{Table, grouped};
@@ -8,44 +8,29 @@ use super::text::{Table, grouped};
 /// One step of a program.
 #[derive(Clone, Debug)]
 pub struct StepListing {
-    /// The kernel's name.
-    pub name: &'static str,
-    /// The operations that it computes.
-    pub op: String,
+    /// Position and origin, such as `0:convolution+bias`; the kernel where the origin is unknown.
+    pub name: String,
+    /// The kernel.
+    pub op: &'static str,
     /// Multiply-accumulate operations.
     pub macs: u64,
     /// The micro-operations that it calls, each as often as it occurs.
-    pub micro: Vec<&'static str>,
+    pub micro: Vec<String>,
     /// Memory touched: kind, place and length in bytes.
     pub operands: Vec<(AccessKind, Place, u64)>,
 }
 
-/// What a kernel computes, for artifacts whose program is not at hand.
-fn op_of(kernel: KernelId) -> &'static str {
-    match kernel {
-        KernelId::conv_f32 | KernelId::depthwise_f32 | KernelId::conv_any => "convolution",
-        KernelId::dot_f32 | KernelId::dot_any => "dot_general",
-        KernelId::map => "elementwise",
-        KernelId::reduce => "reduce",
-        KernelId::window => "reduce_window",
-        KernelId::move_ => "data movement",
-        KernelId::fill => "broadcast_in_dim",
-        KernelId::softmax_f32 => "softmax",
-        #[allow(unreachable_patterns, reason = "later formats have further kernels")]
-        _ => "operation",
-    }
-}
-
-/// The steps of an artifact. `ops` names the operations of each step where the compiler said.
-pub fn steps(artifact: &Artifact<'_>, ops: &[String]) -> Vec<StepListing> {
+/// The steps of an artifact. `names` are those that the compiler gave, if it is known.
+pub fn steps(artifact: &Artifact<'_>, names: &[String]) -> Vec<StepListing> {
     let program = artifact.program().iter();
-    program.enumerate().map(|(i, step)| listing(step, ops.get(i))).collect()
+    program.enumerate().map(|(i, step)| listing(i, step, names.get(i))).collect()
 }
 
-fn listing(step: microhlo_format::Step<'_>, op: Option<&String>) -> StepListing {
+fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>) -> StepListing {
+    let op = step.kernel.name();
     let mut listing = StepListing {
-        name: step.kernel.name(),
-        op: op.cloned().unwrap_or_else(|| op_of(step.kernel).to_owned()),
+        name: name.cloned().unwrap_or_else(|| format!("{index}:{op}")),
+        op,
         macs: 0,
         micro: Vec::new(),
         operands: Vec::new(),
@@ -59,7 +44,7 @@ fn listing(step: microhlo_format::Step<'_>, op: Option<&String>) -> StepListing 
             operands.push((access.kind, Place { offset, ..access.place }, length));
         });
         let micro = &mut listing.micro;
-        kernel.micro_ops(&mut |id| micro.push(id.name()));
+        kernel.micro_ops(&mut |id| micro.push(micro_name(id)));
         if visited.is_ok() {
             listing.macs = kernel.macs();
         }
@@ -109,10 +94,10 @@ fn region_name(region: Region) -> &'static str {
 
 /// The listing as a table.
 pub fn table(steps: &[StepListing]) -> Table {
-    let mut table = Table::new(3);
-    for (i, step) in steps.iter().enumerate() {
+    let mut table = Table::new(2);
+    for step in steps {
         let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
-        table.row([&i.to_string(), step.name, &step.op, &macs, &step.operand_text()]);
+        table.row([&step.name, step.op, &macs, &step.operand_text()]);
     }
     table
 }
@@ -137,6 +122,15 @@ pub fn counts_text<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The micro-operations of all steps, each as often as it occurs.
-pub fn micro(steps: &[StepListing]) -> impl Iterator<Item = &'static str> {
-    steps.iter().flat_map(|step| step.micro.iter().copied())
+pub fn micro(steps: &[StepListing]) -> impl Iterator<Item = &str> {
+    steps.iter().flat_map(|step| step.micro.iter().map(String::as_str))
+}
+
+/// A micro-operation with its type, for example `add f32` or `convert i8 to f32`.
+pub fn micro_name(id: MicroId) -> String {
+    match id.decode() {
+        Some(Micro::Op(op, dtype)) => format!("{} {dtype}", op.text()),
+        Some(Micro::Convert(from, to)) => format!("convert {from} to {to}"),
+        None => format!("unknown {}", id.0),
+    }
 }

@@ -8,7 +8,7 @@ use super::CmdError;
 use super::vectors::Port;
 use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
-use crate::front::parse_module;
+use crate::front::mlir::parse_module;
 use crate::ir::Module;
 
 /// A model file.
@@ -104,7 +104,7 @@ pub fn diagnostic(error: &CompileError) -> Diagnostic {
 impl Program {
     /// Compiles the program.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
-        compile(self.module.clone(), options)
+        compile(&self.module, options)
             .map_err(|e| CmdError::Diagnostic(diagnostic(&e).render(&self.source)))
     }
 }

@@ -44,15 +44,15 @@ impl Profile {
 
     /// The counts of every kernel.
     pub fn table(&self, listing: &[StepListing]) -> Table {
-        let mut table = Table::new(3);
+        let mut table = Table::new(2);
         let Some(steps) = &self.steps else { return table };
-        for (i, (step, &count)) in listing.iter().zip(steps).enumerate() {
+        for (step, &count) in listing.iter().zip(steps) {
             let share = 100.0 * count as f64 / self.instructions.max(1) as f64;
             let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
             let ratio = if step.macs == 0 { String::new() } else { per_mac(count, step.macs) };
             let count = format!("{} instructions", grouped(count));
             let share = format!("{share:.1} %");
-            table.row([&i.to_string(), step.name, &step.op, &count, &share, &macs, &ratio]);
+            table.row([&step.name, step.op, &count, &share, &macs, &ratio]);
         }
         table
     }

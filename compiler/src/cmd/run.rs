@@ -55,8 +55,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cases: Option<u64>,
     /// The function to run; by default `main` or the only public one.
-    #[arg(long)]
-    entry: Option<String>,
+    #[arg(long, alias = "entry", value_name = "NAME")]
+    function: Option<String>,
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -139,32 +139,32 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         return prepare_evaluator(args, program);
     }
     let executor = Executor::find(&args.on).map_err(CmdError::BadInput)?;
-    let (bytes, ops) = match input {
+    let (bytes, names) = match input {
         Input::Artifact(bytes) => (bytes, Vec::new()),
         Input::Program(program) => {
             let target = executor.target().map_err(CmdError::BadInput)?;
             let mut options = load::options_for(&args.model, target);
-            options.entry.clone_from(&args.entry);
+            options.entry.clone_from(&args.function);
             let compiled = program.compile(&options)?;
-            (compiled.artifact, compiled.report.kernels.into_iter().map(|k| k.op).collect())
+            (compiled.artifact, compiled.report.kernels.into_iter().map(|k| k.name).collect())
         }
     };
     let artifact: Artifact<'_> = load::parse_artifact(&args.model, &bytes)?;
     let (inputs, outputs) = load::ports(&artifact);
-    let listing = listing::steps(&artifact, &ops);
+    let listing = listing::steps(&artifact, &names);
     let macs = artifact.manifest().macs;
     Ok(Prepared { inputs, outputs, engine: Engine::Artifact { executor, bytes, listing, macs } })
 }
 
 fn prepare_evaluator(args: &Args, program: Box<Program>) -> Result<Prepared, CmdError> {
     let module = &program.module;
-    let id = match &args.entry {
+    let id = match &args.function {
         Some(name) => module.find(name),
         None => module.entry(),
     };
     let id = id.ok_or_else(|| {
         CmdError::BadInput(format!(
-            "{}: no function to run; name one with --entry",
+            "{}: no function to run; name one with --function",
             args.model.display()
         ))
     })?;
