@@ -16,6 +16,9 @@ mod run;
 mod text;
 mod vectors;
 
+pub(crate) use compare::show;
+pub(crate) use run::index_text;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
