@@ -99,3 +99,16 @@ pub enum ParamError {
     /// A register, opcode or enum value is out of range.
     BadCode,
 }
+
+impl core::fmt::Display for ParamError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            ParamError::Zero => "a size is zero",
+            ParamError::Overflow => "a size exceeds 32 bits",
+            ParamError::Mismatch => "two sizes or strides do not agree",
+            ParamError::BadCode => "a register, operation or enum value is out of range",
+        })
+    }
+}
+
+impl core::error::Error for ParamError {}

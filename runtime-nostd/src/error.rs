@@ -1,0 +1,197 @@
+//! Why a model cannot be loaded or run.
+
+use core::fmt;
+
+use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
+
+/// Why an artifact was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The artifact does not start at an address that is a multiple of 16.
+    Misaligned,
+    /// The bytes are not a well-formed artifact.
+    Artifact(ArtifactError),
+    /// A step cannot be run safely.
+    Step {
+        /// Number of the step.
+        step: u32,
+        /// Offset of the step in the artifact, in bytes.
+        offset: u32,
+        /// What is wrong with it.
+        error: StepError,
+    },
+    /// An input lies outside the arena, or is not aligned for its element type.
+    Input {
+        /// Number of the input.
+        index: usize,
+    },
+    /// An output lies outside its memory, or is not aligned for its element type.
+    Output {
+        /// Number of the output.
+        index: usize,
+    },
+}
+
+/// What is wrong with one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The firmware does not link the kernel.
+    MissingKernel(KernelId),
+    /// The firmware does not link the micro-operation.
+    MissingMicro(MicroId),
+    /// The parameters do not decode.
+    Encoding,
+    /// The parameters make no sense.
+    Params(ParamError),
+    /// An operand leaves its memory.
+    OutOfBounds,
+    /// An operand is not aligned.
+    Misaligned,
+    /// A constant would be written.
+    WritesConstant,
+    /// Memory that is written overlaps other memory of the same step.
+    Overlap,
+    /// More operands than a kernel can have.
+    TooManyOperands,
+}
+
+/// Why a run was refused or stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The arena is smaller than the model needs.
+    ArenaTooSmall {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// The arena does not start at the alignment that the model needs; see [`crate::Arena`].
+    ArenaMisaligned {
+        /// Alignment needed, in bytes.
+        align: usize,
+    },
+    /// Not one slice per input.
+    InputCount {
+        /// Inputs of the model.
+        needed: usize,
+        /// Slices given.
+        given: usize,
+    },
+    /// Not one slice per output.
+    OutputCount {
+        /// Outputs of the model.
+        needed: usize,
+        /// Slices given.
+        given: usize,
+    },
+    /// A slice is not as long as its input.
+    InputSize {
+        /// Number of the input.
+        index: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// A slice is not as long as its output.
+    OutputSize {
+        /// Number of the output.
+        index: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// No input or output of this number.
+    NoSuchTensor {
+        /// The number.
+        index: usize,
+    },
+    /// An input can only be set before the first step.
+    AlreadyStarted,
+    /// Outputs exist only after the last step.
+    NotFinished,
+    /// A step of a loaded model does not decode any more: its memory has changed.
+    Corrupted {
+        /// Number of the step.
+        step: u32,
+    },
+}
+
+impl From<ArtifactError> for LoadError {
+    fn from(error: ArtifactError) -> LoadError {
+        LoadError::Artifact(error)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Misaligned => f.write_str("the artifact must start at a multiple of 16"),
+            LoadError::Artifact(error) => error.fmt(f),
+            LoadError::Step { step, offset, error } => {
+                write!(f, "step {step} at offset {offset}: {error}")
+            }
+            LoadError::Input { index } => write!(f, "input {index} has no valid place"),
+            LoadError::Output { index } => write!(f, "output {index} has no valid place"),
+        }
+    }
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StepError::MissingKernel(id) => {
+                write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
+            }
+            StepError::MissingMicro(id) => {
+                write!(f, "micro-operation {:#06x} is not linked; add it to the kernel set", id.0)
+            }
+            StepError::Encoding => f.write_str("parameters do not decode"),
+            StepError::Params(error) => write!(f, "parameters make no sense: {error}"),
+            StepError::OutOfBounds => f.write_str("an operand leaves its memory"),
+            StepError::Misaligned => f.write_str("an operand is not aligned"),
+            StepError::WritesConstant => f.write_str("a constant would be written"),
+            StepError::Overlap => f.write_str("written memory overlaps another operand"),
+            StepError::TooManyOperands => f.write_str("too many operands"),
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::ArenaTooSmall { needed, given } => {
+                write!(f, "arena too small: {needed} bytes needed, {given} given")
+            }
+            RunError::ArenaMisaligned { align } => {
+                write!(f, "the arena must start at a multiple of {align}")
+            }
+            RunError::InputCount { needed, given } => {
+                write!(f, "the model has {needed} inputs, {given} given")
+            }
+            RunError::OutputCount { needed, given } => {
+                write!(f, "the model has {needed} outputs, {given} given")
+            }
+            RunError::InputSize { index, needed, given } => {
+                write!(f, "input {index} has {needed} bytes, {given} given")
+            }
+            RunError::OutputSize { index, needed, given } => {
+                write!(f, "output {index} has {needed} bytes, {given} given")
+            }
+            RunError::NoSuchTensor { index } => write!(f, "no input or output {index}"),
+            RunError::AlreadyStarted => f.write_str("inputs must be set before the first step"),
+            RunError::NotFinished => f.write_str("outputs are valid only after the last step"),
+            RunError::Corrupted { step } => {
+                write!(f, "step {step} has changed since the model was loaded")
+            }
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+impl core::error::Error for StepError {}
+impl core::error::Error for RunError {}

@@ -1,0 +1,61 @@
+//! `f32` convolution and matrix products with constant right-hand side.
+
+use microhlo_format::Place;
+use microhlo_format::kernels::ConvF32;
+
+use super::f32_block::{Axis, Pointers, Shape, conv_blocks, conv_lanes, sweep};
+use super::Memory;
+use crate::registry::Undecodable;
+
+entry!(conv_f32, ConvF32);
+
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+unsafe fn execute(p: &ConvF32<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let pointers = Pointers {
+        input: memory.read(p.input),
+        weights: memory.read(p.weights),
+        bias: p.bias.map(|place| memory.read(place)),
+        output: memory.write(p.output),
+    };
+    // SAFETY: the shape is that of the accepted parameters.
+    unsafe { sweep(&shape(p), pointers, conv_blocks, conv_lanes) };
+    Ok(())
+}
+
+/// All sizes fit in an `i32`, as the parameters' check has found.
+fn shape(p: &ConvF32<Place>) -> Shape {
+    let (in_c, out_c) = (p.in_c as i32, p.out_c as i32);
+    let (in_w, out_w, kernel_w) = (p.in_w as i32, p.out_w as i32, p.kernel_w as i32);
+    let height = Axis {
+        input: p.in_h as i32,
+        output: p.out_h as i32,
+        kernel: p.kernel_h as i32,
+        stride: p.stride_h as i32,
+        pad: p.pad_top,
+        dilation: p.dilation_h as i32,
+        input_step: in_w * in_c * 4,
+        output_step: out_w * out_c * 4,
+        weights_step: kernel_w * in_c * 32,
+    };
+    let width = Axis {
+        input: in_w,
+        output: out_w,
+        kernel: kernel_w,
+        stride: p.stride_w as i32,
+        pad: p.pad_left,
+        dilation: p.dilation_w as i32,
+        input_step: in_c * 4,
+        output_step: out_c * 4,
+        weights_step: in_c * 32,
+    };
+    Shape {
+        batch: p.batch,
+        axes: [height, width],
+        input_image: (height.input * height.input_step) as usize,
+        channels: p.out_c as usize,
+        block_weights: height.kernel * height.weights_step,
+        in_c: Some(in_c),
+        activation: p.activation,
+    }
+}

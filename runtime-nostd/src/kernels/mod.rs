@@ -1,0 +1,134 @@
+//! Kernels. Every module has one constant `ENTRY`, which links it.
+//!
+//! A kernel's `execute` trusts its parameters: the loader has checked every access that they
+//! report. Sizes, strides and extents fit in an `i32` (see `microhlo_format::kernels`).
+#![allow(unsafe_code, reason = "kernels address memory that the loader has checked")]
+
+use core::marker::PhantomData;
+
+use microhlo_format::{MicroId, Place, Region};
+
+use crate::micro::{Dst, Row, Src};
+use crate::registry::{KernelEntry, MicroEntry, Undecodable};
+
+mod f32_block;
+mod odometer;
+
+/// The memories that places refer to, and the micro-operations to call.
+pub(crate) struct Memory<'r> {
+    constants: *const u8,
+    arena: *mut u8,
+    micro: &'r [MicroEntry],
+    borrow: PhantomData<(&'r [u8], &'r mut [u8])>,
+}
+
+impl<'r> Memory<'r> {
+    pub(crate) fn new(
+        constants: &'r [u8],
+        arena: &'r mut [u8],
+        micro: &'r [MicroEntry],
+    ) -> Memory<'r> {
+        Memory {
+            constants: constants.as_ptr(),
+            arena: arena.as_mut_ptr(),
+            micro,
+            borrow: PhantomData,
+        }
+    }
+
+    /// Runs a step of a loaded model in the memories that it was proved for.
+    pub(crate) fn execute(&self, entry: &KernelEntry, body: &[u8]) -> Result<(), Undecodable> {
+        // SAFETY: the only caller is a run of a model, and models exist only with a proof that
+        // each step stays inside its memories, which the run's slices have the size and alignment
+        // of.
+        unsafe { (entry.execute)(body, self) }
+    }
+
+    /// Where a place starts, for reading.
+    fn read(&self, place: Place) -> *const u8 {
+        match place.region {
+            Region::Const => self.constants.wrapping_add(place.offset as usize),
+            Region::Arena => self.write(place).cast_const(),
+        }
+    }
+
+    /// Where a place in the arena starts, for writing.
+    fn write(&self, place: Place) -> *mut u8 {
+        self.arena.wrapping_add(place.offset as usize)
+    }
+
+    /// The row of a micro-operation.
+    fn row(&self, id: MicroId) -> Result<Row, Undecodable> {
+        match self.micro.iter().find(|entry| entry.id == id) {
+            Some(entry) => Ok(entry.row),
+            None => Err(Undecodable),
+        }
+    }
+}
+
+/// A source of `stride` bytes per element.
+fn src(ptr: *const u8, stride: i32) -> Src {
+    Src { ptr, stride }
+}
+
+/// A destination of `stride` bytes per element.
+fn dst(ptr: *mut u8, stride: i32) -> Dst {
+    Dst { ptr, stride }
+}
+
+/// Makes the `ENTRY` of a kernel module from its parameter type and its function
+/// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
+macro_rules! entry {
+    ($kernel:ident, $params:ident) => {
+        #[doc = concat!("Links `", stringify!($kernel), "`.")]
+        pub const ENTRY: $crate::KernelEntry = {
+            use microhlo_format::kernels::{Params, decode_exact, $params};
+            use microhlo_format::{KernelId, Place};
+
+            use $crate::kernels::Memory;
+            use $crate::registry::{Undecodable, Visitor};
+            use $crate::{KernelEntry, StepError};
+
+            fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
+                let params: $params<Place> = decode_exact(body).map_err(|_| StepError::Encoding)?;
+                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+                params.micro_ops(&mut |id| visitor.micro(id));
+                Ok(())
+            }
+
+            unsafe fn decode_and_execute(
+                body: &[u8],
+                memory: &Memory<'_>,
+            ) -> Result<(), Undecodable> {
+                let params: $params<Place> = decode_exact(body).map_err(|_| Undecodable)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute(&params, memory) }
+            }
+
+            KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute }
+        };
+    };
+}
+
+macro_rules! modules {
+    ($($name:ident,)*) => {
+        $(pub mod $name;)*
+
+        /// All kernels.
+        pub static ALL: &[KernelEntry] = &[$($name::ENTRY,)*];
+    };
+}
+
+modules! {
+    conv_any,
+    conv_f32,
+    depthwise_f32,
+    dot_any,
+    dot_f32,
+    fill,
+    map,
+    move_,
+    reduce,
+    softmax_f32,
+    window,
+}

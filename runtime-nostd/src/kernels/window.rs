@@ -1,0 +1,110 @@
+//! Reductions over sliding windows.
+
+use microhlo_format::Place;
+use microhlo_format::kernels::{MAX_RANK, Window, WindowDim};
+
+use super::reduce::post_row;
+use super::{Memory, dst, src};
+use crate::micro::{Row, Src};
+use crate::registry::Undecodable;
+
+entry!(window, Window);
+
+/// A window kernel with its rows found.
+struct Rows {
+    op: Row,
+    init: *const u8,
+    size: u8,
+}
+
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+unsafe fn execute(p: &Window<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let Some(micro) = p.op.decode() else { return Err(Undecodable) };
+    let size = micro.result().size() as u8;
+    let rows = Rows { op: memory.row(p.op)?, init: memory.read(p.init), size };
+    let post = post_row(&p.post, memory)?;
+    let n = p.inner as usize;
+    let width = i32::from(size);
+    let input = memory.read(p.input);
+    let mut output = memory.write(p.output);
+    let mut index = [0u32; MAX_RANK];
+    loop {
+        let to = dst(output, width);
+        // SAFETY: a run of `inner` results inside the checked output; see `taps`.
+        unsafe {
+            super::move_::copy_run(size, to, src(rows.init, 0), n);
+            taps(p, &rows, &index, input, output);
+            if let Some((row, operand)) = post {
+                row(to, &[src(output, width), src(operand, 0), Src::NONE], n);
+            }
+        }
+        output = output.wrapping_add(n * usize::from(size));
+        if !next(&mut index, &p.dims, |dim| dim.output) {
+            return Ok(());
+        }
+    }
+}
+
+/// Counts an index up, last dimension fastest; false when it wraps to zero.
+fn next(index: &mut [u32; MAX_RANK], dims: &[WindowDim], size: impl Fn(&WindowDim) -> u32) -> bool {
+    for (i, dim) in index.iter_mut().zip(dims).rev() {
+        *i += 1;
+        if *i < size(dim) {
+            return true;
+        }
+        *i = 0;
+    }
+    false
+}
+
+/// The input coordinate under a window tap, or `None` in the padding.
+fn coordinate(dim: &WindowDim, out: u32, tap: u32) -> Option<u32> {
+    let at = (out * dim.stride + tap * dim.window_dilation) as i32 - dim.pad;
+    let at = u32::try_from(at).ok()?;
+    let (at, rest) = match dim.base_dilation {
+        0 | 1 => (at, 0),
+        dilation => (at / dilation, at % dilation),
+    };
+    (rest == 0 && at < dim.input).then_some(at)
+}
+
+/// Applies all taps of the window at `index` to one run of results.
+///
+/// # Safety
+/// The loader has accepted the parameters, `input` is its input and `output` a run of results.
+unsafe fn taps(
+    p: &Window<Place>,
+    rows: &Rows,
+    index: &[u32; MAX_RANK],
+    input: *const u8,
+    output: *mut u8,
+) {
+    let n = p.inner as usize;
+    let width = i32::from(rows.size);
+    let mut tap = [0u32; MAX_RANK];
+    loop {
+        let mut run = Some(0);
+        for ((dim, &out), &tap) in p.dims.iter().zip(index).zip(&tap) {
+            run = match (run, coordinate(dim, out, tap)) {
+                (Some(run), Some(at)) => Some(run * dim.input + at),
+                _ => None,
+            };
+        }
+        let operand = match run {
+            Some(run) => {
+                let offset = run as usize * n * usize::from(rows.size);
+                Some(src(input.wrapping_add(offset), width))
+            }
+            None => p.padding_counts.then_some(src(rows.init, 0)),
+        };
+        if let Some(operand) = operand {
+            let args = [src(output.cast_const(), width), operand, Src::NONE];
+            // SAFETY: `inner` elements from a valid coordinate, or the one initial value.
+            unsafe { (rows.op)(dst(output, width), &args, n) };
+        }
+        if !next(&mut tap, &p.dims, |dim| dim.window) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The proof that a program touches only memory it may touch.
+
+use microhlo_format::{ALIGN, Access, AccessKind, Artifact, MicroId, Place, Region, Tensor};
+
+use crate::error::{LoadError, StepError};
+use crate::registry::{Kernels, Visitor};
+
+/// Most operands of one step: those of a `map` with scratch.
+const MAX_OPERANDS: usize = 16;
+
+/// Sizes of the memories that places refer to.
+#[derive(Clone, Copy)]
+struct Memories {
+    constants: i64,
+    arena: i64,
+}
+
+/// A checked byte range of one operand.
+#[derive(Clone, Copy)]
+struct Range {
+    region: Region,
+    kind: AccessKind,
+    in_place: bool,
+    start: u32,
+    end: u32,
+}
+
+/// Collects and checks the operands of one step.
+struct StepProof<'a> {
+    memories: Memories,
+    kernels: &'a Kernels,
+    ranges: heapless::Vec<Range, MAX_OPERANDS>,
+    error: Option<StepError>,
+}
+
+impl Visitor for StepProof<'_> {
+    fn access(&mut self, access: Access<Place>) {
+        let result = self.memories.range(&access).and_then(|range| match range {
+            Some(range) => self.add(range),
+            None => Ok(()),
+        });
+        if let Err(error) = result {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    fn micro(&mut self, id: MicroId) {
+        if !self.kernels.has_micro(id) {
+            self.error.get_or_insert(StepError::MissingMicro(id));
+        }
+    }
+}
+
+impl Memories {
+    /// The bytes that an access touches, inside its memory and aligned; `None` if it has none.
+    fn range(self, access: &Access<Place>) -> Result<Option<Range>, StepError> {
+        if access.start >= access.end {
+            return Ok(None);
+        }
+        let Place { region, offset } = access.place;
+        let limit = match region {
+            Region::Const => self.constants,
+            Region::Arena => self.arena,
+        };
+        let start = i64::from(offset).saturating_add(access.start);
+        let end = i64::from(offset).saturating_add(access.end);
+        if start < 0 || end > limit || i64::from(offset) > limit {
+            return Err(StepError::OutOfBounds);
+        }
+        if offset & u32::from(access.align).saturating_sub(1) != 0 {
+            return Err(StepError::Misaligned);
+        }
+        if region == Region::Const && access.kind != AccessKind::Read {
+            return Err(StepError::WritesConstant);
+        }
+        let (kind, in_place) = (access.kind, access.in_place);
+        // Both fit: they lie between 0 and a section or arena size.
+        Ok(Some(Range { region, kind, in_place, start: start as u32, end: end as u32 }))
+    }
+}
+
+impl Range {
+    /// Whether both may be operands of the same step.
+    fn compatible(&self, other: &Range) -> bool {
+        let disjoint =
+            self.region != other.region || self.end <= other.start || other.end <= self.start;
+        let reads = |range: &Range| range.kind == AccessKind::Read;
+        let writes = |range: &Range| range.kind == AccessKind::Write;
+        let same = self.start == other.start && self.end == other.end;
+        let pair = (reads(self) && writes(other)) || (writes(self) && reads(other));
+        disjoint
+            || (reads(self) && reads(other))
+            || (pair && same && self.in_place && other.in_place)
+    }
+}
+
+impl StepProof<'_> {
+    fn add(&mut self, range: Range) -> Result<(), StepError> {
+        if !self.ranges.iter().all(|other| range.compatible(other)) {
+            return Err(StepError::Overlap);
+        }
+        self.ranges.push(range).map_err(|_| StepError::TooManyOperands)
+    }
+}
+
+/// Proves that every step of the artifact is safe to run with these kernels.
+pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), LoadError> {
+    let memories = Memories {
+        constants: artifact.constants().len() as i64,
+        arena: i64::from(artifact.header().arena_bytes),
+    };
+    let base = artifact.header().program_offset;
+    for (index, step) in (0u32..).zip(artifact.program().iter()) {
+        let offset = base.saturating_add(step.offset as u32);
+        let fail = |error| LoadError::Step { step: index, offset, error };
+        let missing = fail(StepError::MissingKernel(step.kernel));
+        let entry = kernels.kernel(step.kernel).ok_or(missing)?;
+        let mut proof = StepProof { memories, kernels, ranges: heapless::Vec::new(), error: None };
+        (entry.check)(step.body, &mut proof).map_err(fail)?;
+        if let Some(error) = proof.error {
+            return Err(fail(error));
+        }
+    }
+    let manifest = artifact.manifest();
+    for (index, tensor) in manifest.inputs.iter().enumerate() {
+        if !memories.holds(&tensor, AccessKind::Write) {
+            return Err(LoadError::Input { index });
+        }
+    }
+    for (index, tensor) in manifest.outputs.iter().enumerate() {
+        if !memories.holds(&tensor, AccessKind::Read) {
+            return Err(LoadError::Output { index });
+        }
+    }
+    Ok(())
+}
+
+impl Memories {
+    /// Whether an input or output lies in memory.
+    fn holds(self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
+        let Some(bytes) = tensor.byte_len() else { return false };
+        let access = Access {
+            kind,
+            place: tensor.place,
+            start: 0,
+            end: bytes as i64,
+            align: tensor.dtype.align() as u8,
+            in_place: false,
+        };
+        self.range(&access).is_ok()
+    }
+}
+
+/// Whether the bytes start at an address that keeps the constants aligned.
+pub(crate) fn is_aligned(bytes: &[u8]) -> bool {
+    bytes.as_ptr().addr().is_multiple_of(ALIGN)
+}

@@ -1,0 +1,82 @@
+//! Kernel sets: what a firmware links.
+
+use microhlo_format::{Access, KernelId, MicroId, Place};
+
+use crate::error::StepError;
+use crate::kernels::Memory;
+use crate::micro::Row;
+
+/// Receives what one step touches and calls.
+pub(crate) trait Visitor {
+    /// Memory touched.
+    fn access(&mut self, access: Access<Place>);
+    /// Micro-operation called.
+    fn micro(&mut self, id: MicroId);
+}
+
+/// Decodes and checks parameters on their own, and reports what the kernel touches.
+pub(crate) type Check = fn(&[u8], &mut dyn Visitor) -> Result<(), StepError>;
+
+/// Decodes parameters and runs the kernel.
+///
+/// # Safety
+/// The parameters have passed the loader's checks for the memory given.
+pub(crate) type Execute = unsafe fn(&[u8], &Memory<'_>) -> Result<(), Undecodable>;
+
+/// Parameters that decoded at load time do not decode any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Undecodable;
+
+/// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`].
+#[derive(Clone, Copy, Debug)]
+pub struct KernelEntry {
+    pub(crate) id: KernelId,
+    pub(crate) check: Check,
+    pub(crate) execute: Execute,
+}
+
+impl KernelEntry {
+    /// Which kernel it is.
+    pub const fn id(&self) -> KernelId {
+        self.id
+    }
+}
+
+/// A micro-operation that can be linked: a constant of a module in [`crate::micro`].
+#[derive(Clone, Copy, Debug)]
+pub struct MicroEntry {
+    pub(crate) id: MicroId,
+    pub(crate) row: Row,
+}
+
+impl MicroEntry {
+    /// Which micro-operation it is.
+    pub const fn id(&self) -> MicroId {
+        self.id
+    }
+}
+
+/// The kernels and micro-operations that a firmware links.
+///
+/// The compiler emits this list for a model as Rust, so that nothing else is linked.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    /// Kernels.
+    pub kernels: &'static [KernelEntry],
+    /// Micro-operations that the kernels call.
+    pub micro: &'static [MicroEntry],
+}
+
+impl Kernels {
+    /// Everything that this runtime has.
+    pub const ALL: &'static Kernels =
+        &Kernels { kernels: crate::kernels::ALL, micro: &crate::micro::ALL };
+
+    pub(crate) fn kernel(&self, id: KernelId) -> Option<&'static KernelEntry> {
+        self.kernels.iter().find(|entry| entry.id == id)
+    }
+
+    pub(crate) fn has_micro(&self, id: MicroId) -> bool {
+        self.micro.iter().any(|entry| entry.id == id)
+    }
+}
