@@ -5,6 +5,8 @@
 //! [`emit`] writes the artifact. [`compile`] is the whole pipeline. [`eval`] is the slow exact
 //! oracle beside it.
 
+pub mod check_program;
+pub mod cmd;
 pub mod compile;
 pub mod diag;
 pub mod emit;
@@ -12,6 +14,7 @@ pub mod eval;
 pub mod front;
 pub mod ir;
 pub mod lower;
+pub mod npz;
 pub mod ops;
 pub mod passes;
 pub mod plan;
