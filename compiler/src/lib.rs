@@ -1,6 +1,20 @@
 //! The host compiler: StableHLO in, a statically planned flat artifact for microcontrollers out.
+//!
+//! The stages, in order: a front end reads text into the [`ir`]; [`passes`] rewrite it;
+//! [`lower`] turns operations into kernels on buffers; [`plan`] gives every buffer its place;
+//! [`emit`] writes the artifact. [`compile`] is the whole pipeline. [`eval`] is the slow exact
+//! oracle beside it.
 
+pub mod check_program;
+pub mod cmd;
+pub mod compile;
 pub mod diag;
+pub mod emit;
 pub mod eval;
+pub mod front;
 pub mod ir;
+pub mod lower;
+pub mod npz;
 pub mod ops;
+pub mod passes;
+pub mod plan;

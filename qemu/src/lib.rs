@@ -1,1 +1,26 @@
-//! Emulator runner.
+//! Runs firmware and models on emulated boards.
+//!
+//! [`run_jobs`] executes artifacts on a board: it builds the runner firmware,
+//! puts the artifacts and inputs into the board's model partition, starts
+//! QEMU, and returns outputs and instruction counts. [`run_firmware`] starts
+//! any firmware and passes its text and exit code on.
+
+mod elf;
+mod error;
+mod firmware;
+mod image;
+mod job;
+mod pieces;
+mod process;
+mod session;
+
+pub use elf::board_name;
+pub use error::Error;
+pub use firmware::{build, build_runner};
+pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
+pub use microhlo_boards::{
+    Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
+};
+pub use microhlo_protocol::Stage;
+pub use process::{check_version, run_firmware};
+pub use session::{run_jobs, run_jobs_on};

@@ -46,6 +46,14 @@ impl EvalError {
     pub fn unsupported(op: &'static str, why: impl Into<String>) -> Self {
         EvalError::Unsupported { op, why: why.into() }
     }
+
+    /// The same error, naming the operation where it does not yet.
+    pub fn named(self, name: &'static str) -> Self {
+        match self {
+            EvalError::Op { op: "", error } => EvalError::Op { op: name, error },
+            other => other,
+        }
+    }
 }
 
 impl From<OpError> for EvalError {

@@ -1,26 +1,14 @@
 //! The slow exact evaluator: oracle of the kernels and engine of constant folding.
+//!
+//! Every operation computes one result at a time as the StableHLO specification defines it. Where
+//! the specification leaves the order of float additions open, the order is the documented one of
+//! the device kernels: contracted indices ascend in row-major order from the initial value, with
+//! one rounding per multiplication and one per addition.
 
 mod error;
+mod scope;
 mod tensor;
 
 pub use error::EvalError;
-pub use tensor::{Element, Tensor};
-
-use crate::ir::Module;
-
-/// Runs functions of a module.
-pub struct Evaluator<'m> {
-    module: &'m Module,
-}
-
-impl<'m> Evaluator<'m> {
-    /// An evaluator of a module's functions.
-    pub fn new(module: &'m Module) -> Self {
-        Evaluator { module }
-    }
-
-    /// The module.
-    pub fn module(&self) -> &'m Module {
-        self.module
-    }
-}
+pub use scope::{CheckFailure, Evaluator};
+pub use tensor::{Element, Indices, Tensor, for_each_index, linear, strides, wrap};

@@ -30,6 +30,17 @@ impl Dim {
     }
 }
 
+impl Dim {
+    /// Whether a dimension declared as `self` can be `actual` at run time.
+    pub fn accepts(self, actual: Dim) -> bool {
+        match (self, actual) {
+            (Dim::Static(a), Dim::Static(b)) => a == b,
+            (Dim::Dynamic { bound: Some(max) }, Dim::Static(n)) => n <= max,
+            (Dim::Dynamic { .. }, _) | (Dim::Static(_), Dim::Dynamic { .. }) => true,
+        }
+    }
+}
+
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -134,6 +145,13 @@ impl TensorType {
         self.elem.plain()
     }
 
+    /// Whether the element types are equal and no dimension contradicts the other's.
+    pub fn accepts(&self, actual: &TensorType) -> bool {
+        self.elem == actual.elem
+            && self.rank() == actual.rank()
+            && self.dims.iter().zip(&actual.dims).all(|(a, &b)| a.accepts(b))
+    }
+
     /// The same dimensions with another plain element type.
     pub fn with_dtype(&self, dtype: DType) -> Self {
         TensorType { dims: self.dims.clone(), elem: ElementType::Plain(dtype) }
@@ -164,6 +182,17 @@ impl Type {
         match self {
             Type::Tensor(t) => Some(t),
             Type::Token | Type::Tuple(_) | Type::Future(_) => None,
+        }
+    }
+
+    /// Whether the types are equal, `?` matching any size.
+    pub fn accepts(&self, actual: &Type) -> bool {
+        match (self, actual) {
+            (Type::Tensor(a), Type::Tensor(b)) => a.accepts(b),
+            (Type::Tuple(a), Type::Tuple(b)) | (Type::Future(a), Type::Future(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.accepts(b))
+            }
+            (a, b) => a == b,
         }
     }
 }

@@ -1,11 +1,21 @@
 //! Elementwise operations without attributes: one row each.
+//!
+//! A row names the operation and gives its scalar functions: a class of element types without a
+//! function is a class that the operation does not accept. Inference, verification and evaluation
+//! follow from the row.
 
-use super::{OpError, OpView};
-use crate::eval::{EvalError, Tensor};
-use crate::ir::Type;
+mod complex;
+mod eval;
+mod int;
+mod rule;
+
+use microhlo_format::scalar as s;
+
+pub use eval::convert_element;
+pub use rule::{ResultRule, Rule};
 
 macro_rules! elementwise {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $arity:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident, $name:literal, $rule:expr;)*) => {
         /// An elementwise operation without attributes that the result depends on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ElementwiseOp { $($(#[$doc])* $variant,)* }
@@ -24,9 +34,9 @@ macro_rules! elementwise {
                 match self { $(ElementwiseOp::$variant => $name,)* }
             }
 
-            /// Number of operands.
-            pub fn operands(self) -> usize {
-                match self { $(ElementwiseOp::$variant => $arity,)* }
+            /// Scalar functions and type rules.
+            pub fn rule(self) -> &'static Rule {
+                match self { $(ElementwiseOp::$variant => const { &$rule },)* }
             }
         }
     };
@@ -34,93 +44,194 @@ macro_rules! elementwise {
 
 elementwise! {
     /// Absolute value, or magnitude of a complex number.
-    Abs, "abs", 1;
+    Abs, "abs",
+        Rule::unary()
+        .int(int::abs)
+        .signed()
+        .float(s::abs_f32, s::abs_f64)
+        .complex1(|z| libm::hypot(z.re, z.im)
+        .into())
+        .result(ResultRule::RealPart);
     /// Sum; logical or of booleans.
-    Add, "add", 2;
+    Add, "add",
+        Rule::binary()
+        .bools(|a, b| a | b)
+        .ints(int::add)
+        .floats(s::add_f32, s::add_f64)
+        .complex(|a, b| a + b);
     /// Bitwise or logical and.
-    And, "and", 2;
+    And, "and",
+        Rule::binary().bools(|a, b| a & b).ints(int::and);
     /// Angle of the point (rhs, lhs).
-    Atan2, "atan2", 2;
+    Atan2, "atan2",
+        Rule::binary()
+        .floats(s::atan2_f32, s::atan2_f64)
+        .complex(complex::atan2);
     /// Cube root.
-    Cbrt, "cbrt", 1;
+    Cbrt, "cbrt",
+        Rule::unary().float(s::cbrt_f32, s::cbrt_f64).complex1(complex::cbrt);
     /// Least integer not below.
-    Ceil, "ceil", 1;
+    Ceil, "ceil",
+        Rule::unary().float(s::ceil_f32, s::ceil_f64);
     /// `min(max(operand, min), max)` with operands `min, operand, max`; the bounds may be scalars.
-    Clamp, "clamp", 3;
+    Clamp, "clamp",
+        Rule::special(3, ResultRule::Middle);
     /// Complex number of a real and an imaginary part.
-    Complex, "complex", 2;
+    Complex, "complex",
+        Rule::special(2, ResultRule::ComplexOf);
     /// Conversion to another element type.
-    Convert, "convert", 1;
+    Convert, "convert",
+        Rule::special(1, ResultRule::Chosen);
     /// Cosine.
-    Cosine, "cosine", 1;
+    Cosine, "cosine",
+        Rule::unary().float(s::cos_f32, s::cos_f64).complex1(|z| z.cos());
     /// Number of leading zero bits.
-    CountLeadingZeros, "count_leading_zeros", 1;
+    CountLeadingZeros, "count_leading_zeros",
+        Rule::unary().int(int::count_leading_zeros);
     /// Quotient; of integers truncated toward zero.
-    Divide, "divide", 2;
+    Divide, "divide",
+        Rule::binary()
+        .ints(int::divide)
+        .floats(s::div_f32, s::div_f64)
+        .complex(|a, b| a / b);
     /// `e` to the power of the operand.
-    Exponential, "exponential", 1;
+    Exponential, "exponential",
+        Rule::unary().float(s::exp_f32, s::exp_f64).complex1(|z| z.exp());
     /// `e` to the power of the operand, minus one.
-    ExponentialMinusOne, "exponential_minus_one", 1;
+    ExponentialMinusOne, "exponential_minus_one",
+        Rule::unary()
+        .float(s::expm1_f32, s::expm1_f64)
+        .complex1(complex::expm1);
     /// Greatest integer not above.
-    Floor, "floor", 1;
+    Floor, "floor",
+        Rule::unary().float(s::floor_f32, s::floor_f64);
     /// Imaginary part.
-    Imag, "imag", 1;
+    Imag, "imag",
+        Rule::unary()
+        .float(|_| 0.0, |_| 0.0)
+        .complex1(|z| z.im.into())
+        .result(ResultRule::RealPart);
     /// Whether the operand is neither infinite nor NaN.
-    IsFinite, "is_finite", 1;
+    IsFinite, "is_finite",
+        Rule::unary()
+        .float(|x| f32::from(x.is_finite()), |x| f64::from(x.is_finite()))
+        .result(ResultRule::Bool);
     /// Natural logarithm.
-    Log, "log", 1;
+    Log, "log",
+        Rule::unary().float(s::log_f32, s::log_f64).complex1(|z| z.ln());
     /// Natural logarithm of the operand plus one.
-    LogPlusOne, "log_plus_one", 1;
+    LogPlusOne, "log_plus_one",
+        Rule::unary()
+        .float(s::log1p_f32, s::log1p_f64)
+        .complex1(complex::log1p);
     /// `1 / (1 + exp(-x))`.
-    Logistic, "logistic", 1;
+    Logistic, "logistic",
+        Rule::unary()
+        .float(s::logistic_f32, s::logistic_f64)
+        .complex1(complex::logistic);
     /// The greater operand; NaN if either is NaN.
-    Maximum, "maximum", 2;
+    Maximum, "maximum",
+        Rule::binary()
+        .bools(|a, b| a | b)
+        .ints(int::maximum)
+        .floats(s::max_f32, s::max_f64)
+        .complex(complex::maximum);
     /// The smaller operand; NaN if either is NaN.
-    Minimum, "minimum", 2;
+    Minimum, "minimum",
+        Rule::binary()
+        .bools(|a, b| a & b)
+        .ints(int::minimum)
+        .floats(s::min_f32, s::min_f64)
+        .complex(complex::minimum);
     /// Product; logical and of booleans.
-    Multiply, "multiply", 2;
+    Multiply, "multiply",
+        Rule::binary()
+        .bools(|a, b| a & b)
+        .ints(int::multiply)
+        .floats(s::mul_f32, s::mul_f64)
+        .complex(|a, b| a * b);
     /// Negation.
-    Negate, "negate", 1;
+    Negate, "negate",
+        Rule::unary()
+        .int(int::negate)
+        .float(s::neg_f32, s::neg_f64)
+        .complex1(|z| -z);
     /// Bitwise or logical complement.
-    Not, "not", 1;
+    Not, "not",
+        Rule::unary().bool(|a| !a).int(int::not);
     /// Bitwise or logical or.
-    Or, "or", 2;
+    Or, "or",
+        Rule::binary().bools(|a, b| a | b).ints(int::or);
     /// Number of one bits.
-    Popcnt, "popcnt", 1;
+    Popcnt, "popcnt",
+        Rule::unary().int(int::popcnt);
     /// Exponentiation.
-    Power, "power", 2;
+    Power, "power",
+        Rule::binary()
+        .ints(int::power)
+        .floats(s::pow_f32, s::pow_f64)
+        .complex(complex::power);
     /// Real part.
-    Real, "real", 1;
+    Real, "real",
+        Rule::unary()
+        .float(|x| x, |x| x)
+        .complex1(|z| z.re.into())
+        .result(ResultRule::RealPart);
     /// Remainder with the sign of the dividend.
-    Remainder, "remainder", 2;
+    Remainder, "remainder",
+        Rule::binary().ints(int::remainder).floats(s::rem_f32, s::rem_f64);
     /// Nearest integer, ties away from zero.
-    RoundNearestAfz, "round_nearest_afz", 1;
+    RoundNearestAfz, "round_nearest_afz",
+        Rule::unary().float(s::round_away_f32, s::round_away_f64);
     /// Nearest integer, ties to even.
-    RoundNearestEven, "round_nearest_even", 1;
+    RoundNearestEven, "round_nearest_even",
+        Rule::unary().float(s::round_even_f32, s::round_even_f64);
     /// Reciprocal of the square root.
-    Rsqrt, "rsqrt", 1;
+    Rsqrt, "rsqrt",
+        Rule::unary()
+        .float(s::rsqrt_f32, s::rsqrt_f64)
+        .complex1(|z| z.sqrt()
+        .inv());
     /// `on_true` or `on_false` with operands `pred, on_true, on_false`; `pred` may be a scalar.
-    Select, "select", 3;
+    Select, "select",
+        Rule::special(3, ResultRule::Middle);
     /// Left shift; 0 beyond the width.
-    ShiftLeft, "shift_left", 2;
+    ShiftLeft, "shift_left",
+        Rule::binary().ints(int::shift_left);
     /// Sign-extending right shift.
-    ShiftRightArithmetic, "shift_right_arithmetic", 2;
+    ShiftRightArithmetic, "shift_right_arithmetic",
+        Rule::binary().ints(int::shift_right_arithmetic);
     /// Zero-extending right shift.
-    ShiftRightLogical, "shift_right_logical", 2;
+    ShiftRightLogical, "shift_right_logical",
+        Rule::binary().ints(int::shift_right_logical);
     /// Sign: -1, 0 or 1; keeps signed zeros and NaN.
-    Sign, "sign", 1;
+    Sign, "sign",
+        Rule::unary()
+        .int(int::sign)
+        .signed()
+        .float(s::sign_f32, s::sign_f64)
+        .complex1(complex::sign);
     /// Sine.
-    Sine, "sine", 1;
+    Sine, "sine",
+        Rule::unary().float(s::sin_f32, s::sin_f64).complex1(|z| z.sin());
     /// Square root.
-    Sqrt, "sqrt", 1;
+    Sqrt, "sqrt",
+        Rule::unary().float(s::sqrt_f32, s::sqrt_f64).complex1(|z| z.sqrt());
     /// Difference.
-    Subtract, "subtract", 2;
+    Subtract, "subtract",
+        Rule::binary()
+        .ints(int::subtract)
+        .floats(s::sub_f32, s::sub_f64)
+        .complex(|a, b| a - b);
     /// Tangent.
-    Tan, "tan", 1;
+    Tan, "tan",
+        Rule::unary().float(s::tan_f32, s::tan_f64).complex1(|z| z.tan());
     /// Hyperbolic tangent.
-    Tanh, "tanh", 1;
+    Tanh, "tanh",
+        Rule::unary().float(s::tanh_f32, s::tanh_f64).complex1(|z| z.tanh());
     /// Bitwise or logical exclusive or.
-    Xor, "xor", 2;
+    Xor, "xor",
+        Rule::binary().bools(|a, b| a ^ b).ints(int::xor);
 }
 
 impl ElementwiseOp {
@@ -134,19 +245,14 @@ impl ElementwiseOp {
         Self::ALL.iter().copied().find(|op| op.name() == name)
     }
 
-    /// See [`super::StructuralOp::infer`].
-    pub fn infer(self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        op.expect_arity(self.operands(), 1)?;
-        Ok(None)
+    /// Number of operands.
+    pub fn operands(self) -> usize {
+        self.rule().operands
     }
 
-    /// See [`super::StructuralOp::verify`].
-    pub fn verify(self, _op: &OpView<'_>) -> Result<(), OpError> {
-        Ok(())
-    }
-
-    /// See [`super::StructuralOp::eval`].
-    pub fn eval(self, _op: &OpView<'_>, _inputs: &[Tensor]) -> Result<Tensor, EvalError> {
-        Err(EvalError::unsupported(self.name(), "not evaluated yet"))
+    /// Whether swapping the two operands leaves the result as it is.
+    pub fn is_commutative(self) -> bool {
+        use ElementwiseOp::{Add, And, Maximum, Minimum, Multiply, Or, Xor};
+        matches!(self, Add | And | Maximum | Minimum | Multiply | Or | Xor)
     }
 }

@@ -7,6 +7,9 @@
 
 pub mod attrs;
 pub mod elementwise;
+#[cfg(test)]
+pub(crate) mod testing;
+mod types;
 mod view;
 
 pub mod batch_norm_inference;

@@ -1,0 +1,102 @@
+//! Executes the jobs in the model partition and reports to the host.
+//!
+//! The host changes the partition, never this firmware, so that one build
+//! serves any number of models.
+#![no_std]
+#![no_main]
+
+mod report;
+mod runtime;
+
+use core::fmt::Display;
+use microhlo_board::{counter, memory, stack};
+use microhlo_protocol::image::{Image, Job};
+use microhlo_protocol::{EXIT_BAD_IMAGE, Message, Stage, VERSION};
+use report::Report;
+
+microhlo_board::main!(main);
+
+/// Exit code if the host's stream cannot be written, or the arena is gone.
+const EXIT_NO_HOST: u8 = 104;
+
+fn main() -> u8 {
+    let (Ok(report), Some(arena)) = (Report::open(), memory::take_arena()) else {
+        return EXIT_NO_HOST;
+    };
+    report.send(&Message::Hello {
+        version: VERSION,
+        board: microhlo_board::NAME,
+        arena_bytes: u32::try_from(arena.len()).unwrap_or(u32::MAX),
+    });
+    let image = match Image::parse(memory::model_partition()) {
+        Ok(image) => image,
+        Err(error) => {
+            report.fail(Stage::Job, 0, &format_args!("no jobs in the model partition: {error:?}"));
+            return EXIT_BAD_IMAGE;
+        }
+    };
+    for index in 0..image.jobs() {
+        report.send(&Message::JobStarted { job: index });
+        stack::repaint();
+        match image.job(index) {
+            Ok(job) => execute(&report, &job, arena),
+            Err(error) => report.fail(Stage::Job, 0, &format_args!("{error:?}")),
+        }
+        if stack::exhausted() {
+            return microhlo_board::exit::FAULT;
+        }
+        report.send(&Message::JobDone {
+            stack_bytes: u32::try_from(stack::high_water()).unwrap_or(u32::MAX),
+        });
+    }
+    report.send(&Message::Finished);
+    0
+}
+
+/// Loads the artifact of a job and runs its cases.
+fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
+    let model = match runtime::load(job.artifact) {
+        Ok(model) => model,
+        Err(error) => return report.fail(Stage::Load, 0, &format_args!("{error}")),
+    };
+    report.send(&runtime::describe(&model));
+    for case in 0..job.cases {
+        match run_case(report, &model, job, case, arena) {
+            Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
+            Err(error) => report.fail(Stage::Run, case, &error as &dyn Display),
+        }
+    }
+}
+
+/// Runs one case, sends its outputs, and returns the instructions it took.
+fn run_case<'m>(
+    report: &Report,
+    model: &'m runtime::Model<'_>,
+    job: &Job<'_>,
+    case: u32,
+    arena: &'m mut [u8],
+) -> Result<u64, runtime::Error> {
+    let mut run = runtime::start(model, arena, job.inputs)?;
+    let mut instructions = 0;
+    for input in 0..job.inputs {
+        let bytes = job.input(case, input).map_err(runtime::Error::Image)?;
+        let first = counter::now();
+        let result = run.set_input(input, bytes);
+        instructions += counter::between(first, counter::now());
+        result?;
+    }
+    loop {
+        let first = counter::now();
+        let step = run.step();
+        let took = counter::between(first, counter::now());
+        instructions += took;
+        let Some((index, kernel)) = step? else {
+            break;
+        };
+        if job.profile {
+            report.send(&Message::Step { index, kernel, instructions: took });
+        }
+    }
+    run.outputs(|index, bytes| report.send_output(index, bytes))?;
+    Ok(instructions)
+}

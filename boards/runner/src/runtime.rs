@@ -1,0 +1,92 @@
+//! Adapter to the runtime: everything the runner needs of a model.
+
+use core::fmt;
+use microhlo::{LoadError, RunError};
+use microhlo_protocol::Message;
+use microhlo_protocol::image::ImageError;
+
+pub use microhlo::Model;
+
+/// Why a job fails.
+#[derive(Debug)]
+pub enum Error {
+    /// The artifact is not valid.
+    Load(LoadError),
+    /// A run fails.
+    Run(RunError),
+    /// The job has another number of inputs than the model.
+    Inputs {
+        /// Inputs of the model.
+        model: usize,
+        /// Inputs of each case of the job.
+        job: u32,
+    },
+    /// The job's inputs are not in the image.
+    Image(ImageError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load(error) => write!(f, "{error}"),
+            Self::Run(error) => write!(f, "{error}"),
+            Self::Inputs { model, job } => {
+                write!(f, "the model has {model} inputs, but {job} are given")
+            }
+            Self::Image(error) => write!(f, "the job's inputs cannot be read: {error:?}"),
+        }
+    }
+}
+
+/// A run in progress.
+pub struct Run<'m> {
+    run: microhlo::Run<'m>,
+    outputs: usize,
+}
+
+/// Loads an artifact, with every kernel there is.
+pub fn load(artifact: &[u8]) -> Result<Model<'_>, Error> {
+    Model::load(artifact).map_err(Error::Load)
+}
+
+/// What the host is told of a model.
+pub fn describe(model: &Model<'_>) -> Message<'static> {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Message::Loaded {
+        arena_bytes: count(model.arena_bytes()),
+        steps: count(model.step_count()),
+        inputs: count(model.input_count()),
+        outputs: count(model.output_count()),
+    }
+}
+
+/// Begins a run with `inputs` inputs.
+pub fn start<'m>(model: &'m Model<'_>, arena: &'m mut [u8], inputs: u32) -> Result<Run<'m>, Error> {
+    if inputs as usize != model.input_count() {
+        return Err(Error::Inputs { model: model.input_count(), job: inputs });
+    }
+    let run = model.start(arena).map_err(Error::Run)?;
+    Ok(Run { run, outputs: model.output_count() })
+}
+
+impl Run<'_> {
+    /// Copies an input into the arena.
+    pub fn set_input(&mut self, index: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.run.set_input(index as usize, bytes).map_err(Error::Run)
+    }
+
+    /// Executes the next kernel: its index and number, or `None` at the end.
+    pub fn step(&mut self) -> Result<Option<(u32, u32)>, Error> {
+        let step = self.run.step().map_err(Error::Run)?;
+        Ok(step.map(|step| (step.index, step.kernel as u32)))
+    }
+
+    /// Calls `each` with every output's index and bytes.
+    pub fn outputs(&self, mut each: impl FnMut(u32, &[u8])) -> Result<(), Error> {
+        for (index, number) in (0..self.outputs).zip(0..) {
+            let output = self.run.output(index).map_err(Error::Run)?;
+            each(number, output.bytes());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Picks the board and lays out its memory.
+//!
+//! The board is the one `MICROHLO_BOARD` names, else the first that has the
+//! target triple of this build.
+
+use microhlo_boards::{Board, RegionKind, Registry, RegistryError};
+use std::path::Path;
+use std::{env, error::Error, fs};
+
+fn main() {
+    if let Err(error) = lay_out() {
+        println!("cargo::error={error}");
+    }
+}
+
+fn lay_out() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=MICROHLO_BOARD");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = env::var("TARGET")?;
+    let registry = Registry::open(&root)?;
+    let board = pick(&registry, &target)?;
+    if board.target != target {
+        return Err(format!(
+            "board `{}` needs `--target {}`, but this build is for `{target}`",
+            board.name, board.target
+        )
+        .into());
+    }
+    println!("cargo::rerun-if-changed={}", board.folder.join("board.toml").display());
+
+    let out = env::var("OUT_DIR")?;
+    let out = Path::new(&out);
+    fs::write(out.join("memory.x"), board.linker_script())?;
+    fs::write(out.join("board.rs"), source(board))?;
+    println!("cargo::rustc-link-search={}", out.display());
+    // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and DEP_MICROHLO_BOARD_CORE.
+    println!("cargo::metadata=name={}", board.name);
+    println!("cargo::metadata=core={}", board.core);
+    Ok(())
+}
+
+fn pick<'r>(registry: &'r Registry, target: &str) -> Result<&'r Board, RegistryError> {
+    match env::var("MICROHLO_BOARD") {
+        Ok(name) if !name.is_empty() => registry.board(&name),
+        _ => registry.board_for_target(target),
+    }
+}
+
+/// Rust source with the board's constants and its own module.
+fn source(board: &Board) -> String {
+    let region = |kind| {
+        let region = board.region(kind);
+        let (origin, length) = region.map_or((0, 0), |r| (r.origin, r.length));
+        format!("Region {{ origin: {origin:#x}, length: {length:#x} }}")
+    };
+    format!(
+        "#[path = {path:?}]\nmod board;\n\
+         /// The board's name.\npub const NAME: &str = {name:?};\n\
+         #[used]\n#[unsafe(link_section = \".microhlo.board\")]\n\
+         static NAME_IN_ELF: [u8; {length}] = *b{name:?};\n\
+         const STACK: Region = {stack};\n\
+         const ARENA: Region = {arena};\n\
+         const MODEL: Region = {model};\n",
+        path = board.folder.join("board.rs"),
+        name = board.name,
+        length = board.name.len(),
+        stack = region(RegionKind::Stack),
+        arena = region(RegionKind::Arena),
+        model = region(RegionKind::Model),
+    )
+}

@@ -1,0 +1,77 @@
+//! A page below the stack that nothing may touch.
+//!
+//! Without it, a stack that runs out would overwrite whatever lies below.
+
+use crate::STACK;
+
+/// Size of the guard in bytes: the smallest page that emulators check without
+/// slowing down its neighbours.
+const SIZE: usize = 4096;
+
+const BASE: usize = STACK.origin - SIZE;
+
+const _: () = assert!(
+    STACK.origin.is_multiple_of(SIZE) && STACK.origin >= SIZE,
+    "the stack region must start at a multiple of 4096, above an unused page"
+);
+
+/// Whether an address lies in the guard.
+pub fn contains(address: usize) -> bool {
+    (BASE..STACK.origin).contains(&address)
+}
+
+/// Sets the guard up with the memory protection unit, if there is one.
+///
+/// Registers: Armv7-M Architecture Reference Manual, B3.5.
+#[cfg(target_arch = "arm")]
+pub fn init() {
+    use core::arch::asm;
+    use core::ptr::{read_volatile, write_volatile};
+
+    const SHCSR: *mut u32 = 0xE000_ED24 as *mut u32;
+    const SHCSR_MEMFAULTENA: u32 = 1 << 16;
+    const MPU_TYPE: *const u32 = 0xE000_ED90 as *const u32;
+    const MPU_CTRL: *mut u32 = 0xE000_ED94 as *mut u32;
+    const MPU_CTRL_ENABLE_WITH_DEFAULT_MAP: u32 = 0b101;
+    const MPU_RBAR: *mut u32 = 0xE000_ED9C as *mut u32;
+    const MPU_RBAR_VALID_REGION_0: u32 = 1 << 4;
+    const MPU_RASR: *mut u32 = 0xE000_EDA0 as *mut u32;
+    const MPU_RASR_XN_NO_ACCESS_ENABLE: u32 = 1 << 28 | 1;
+    const MPU_RASR_SIZE: u32 = (SIZE.ilog2() - 1) << 1;
+
+    // SAFETY: only this function touches these registers; the region denies
+    // access to a page that holds neither code nor data.
+    unsafe {
+        if read_volatile(MPU_TYPE) == 0 {
+            return;
+        }
+        write_volatile(MPU_RBAR, BASE as u32 | MPU_RBAR_VALID_REGION_0);
+        write_volatile(MPU_RASR, MPU_RASR_XN_NO_ACCESS_ENABLE | MPU_RASR_SIZE);
+        write_volatile(MPU_CTRL, MPU_CTRL_ENABLE_WITH_DEFAULT_MAP);
+        write_volatile(SHCSR, read_volatile(SHCSR) | SHCSR_MEMFAULTENA);
+        asm!("dsb", "isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Sets the guard up with a locked entry of physical memory protection, which
+/// binds machine mode too.
+///
+/// Registers: RISC-V privileged architecture, "Physical Memory Protection".
+#[cfg(target_arch = "riscv32")]
+pub fn init() {
+    use core::arch::asm;
+
+    const LOCKED_NAPOT_NO_ACCESS: usize = 0x98;
+    const ADDRESS: usize = (BASE >> 2) | ((SIZE >> 3) - 1);
+    // SAFETY: the entry denies access to a page that holds neither code nor
+    // data, and no other entry is in use.
+    unsafe {
+        asm!(
+            "csrw pmpaddr0, {address}",
+            "csrw pmpcfg0, {config}",
+            address = in(reg) ADDRESS,
+            config = in(reg) LOCKED_NAPOT_NO_ACCESS,
+            options(nostack),
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! `microhlo boards`: what is known and how each runs.
+
+use microhlo_qemu::{Board, RegionKind, Registry};
+use serde_json::{Value, json};
+
+use super::text::{Table, size};
+use super::{CmdError, JsonTarget, print_text};
+
+/// List the known boards and how each runs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    json: JsonTarget,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), CmdError> {
+    let registry = Registry::find().map_err(|e| CmdError::BadInput(e.to_string()))?;
+    let boards: Vec<Value> = registry.boards().iter().map(json_of).collect();
+    args.json.write(&json!({ "boards": boards }))?;
+    if args.json.owns_stdout() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    for board in registry.boards() {
+        text += &format!("{}: {}\n{}\n", board.name, board.description, table(board).render());
+    }
+    text += "host: this computer, with the same portable kernels\n";
+    print_text(&text);
+    Ok(())
+}
+
+fn table(board: &Board) -> Table {
+    let length = |kind| board.region(kind).map_or("none".to_owned(), |r| size(r.length));
+    let version = match microhlo_qemu::check_version(board) {
+        Ok(version) => format!("version {version}"),
+        Err(error) => error.to_string(),
+    };
+    let mut table = Table::new(2);
+    table.row(["core", &board.core]);
+    table.row(["target", &board.target]);
+    table.row(["features", &board.features.join(", ")]);
+    table.row(["runs in", &format!("{} -machine {}", board.qemu.binary, board.qemu.machine)]);
+    table.row(["emulator", &version]);
+    table.row(["flash", &length(RegionKind::Flash)]);
+    table.row(["ram", &length(RegionKind::Ram)]);
+    table.row(["arena", &length(RegionKind::Arena)]);
+    table.row(["model partition", &length(RegionKind::Model)]);
+    if let Some(chip) = &board.probe_rs_chip {
+        table.row(["probe-rs chip", chip]);
+    }
+    table
+}
+
+fn json_of(board: &Board) -> Value {
+    let length = |kind| board.region(kind).map(|r| r.length);
+    json!({
+        "name": board.name,
+        "description": board.description,
+        "core": board.core,
+        "target": board.target,
+        "features": board.features,
+        "qemu": { "binary": board.qemu.binary, "machine": board.qemu.machine },
+        "installed": microhlo_qemu::check_version(board).is_ok(),
+        "flash_bytes": length(RegionKind::Flash),
+        "ram_bytes": length(RegionKind::Ram),
+        "arena_bytes": length(RegionKind::Arena),
+        "model_bytes": length(RegionKind::Model),
+        "probe_rs_chip": board.probe_rs_chip,
+    })
+}

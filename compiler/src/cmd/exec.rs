@@ -1,0 +1,160 @@
+//! Where artifacts run: on the host, in this process, or on an emulated board.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use microhlo::Model;
+use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage, Step};
+
+use crate::compile::Target;
+
+/// Where artifacts run.
+#[derive(Clone, Debug)]
+pub enum Executor {
+    /// In this process, with the same portable kernels as on the boards.
+    Host,
+    /// On an emulated board.
+    Board(Box<(Registry, Board)>),
+}
+
+impl Executor {
+    /// The executor called `name`: `host` or a board.
+    ///
+    /// # Errors
+    /// No board has the name; the message lists those that exist.
+    pub fn find(name: &str) -> Result<Executor, String> {
+        if name == "host" {
+            return Ok(Executor::Host);
+        }
+        let registry = Registry::find().map_err(|e| e.to_string())?;
+        let board = registry.board(name).map_err(|e| format!("{e}, host"))?.clone();
+        Ok(Executor::Board(Box::new((registry, board))))
+    }
+
+    /// What to compile for.
+    ///
+    /// # Errors
+    /// The compiler does not know the board's core.
+    pub fn target(&self) -> Result<Target, String> {
+        match self {
+            Executor::Host => Ok(Target::Host),
+            Executor::Board(at) => at.1.core.parse().map_err(|_| {
+                format!("board `{}`: the compiler does not know core `{}`", at.1.name, at.1.core)
+            }),
+        }
+    }
+
+    /// Whether instructions are counted.
+    pub fn counts_instructions(&self) -> bool {
+        matches!(self, Executor::Board(_))
+    }
+
+    /// How many jobs one call takes with advantage: a start of QEMU serves many.
+    pub fn batch(&self) -> usize {
+        match self {
+            Executor::Host => 1,
+            Executor::Board(_) => 128,
+        }
+    }
+
+    /// Runs jobs; one outcome per job, in order.
+    ///
+    /// # Errors
+    /// What concerns all jobs: QEMU or a target is missing, or the runner does not build.
+    pub fn run(&self, jobs: &[Job], options: &Options) -> Result<Vec<Outcome>, String> {
+        match self {
+            Executor::Host => Ok(jobs.iter().map(|job| run_on_host(job, options)).collect()),
+            Executor::Board(at) => {
+                let (registry, board) = &**at;
+                microhlo_qemu::run_jobs(registry, board, jobs, options).map_err(|e| e.to_string())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Executor::Host => f.write_str("host"),
+            Executor::Board(at) => f.write_str(&at.1.name),
+        }
+    }
+}
+
+/// Bytes that start at a multiple of 16, as the runtime asks of artifact and arena.
+struct Aligned {
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    fn filled(len: usize, fill: u8) -> Aligned {
+        let bytes = vec![fill; len + 16];
+        let start = bytes.as_ptr().align_offset(16).min(16);
+        Aligned { bytes, start, len }
+    }
+
+    fn copy_of(source: &[u8]) -> Aligned {
+        let mut aligned = Aligned::filled(source.len(), 0);
+        aligned.get_mut().copy_from_slice(source);
+        aligned
+    }
+
+    fn get(&self) -> &[u8] {
+        &self.bytes[self.start..self.start + self.len]
+    }
+
+    fn get_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.start + self.len]
+    }
+}
+
+/// What an arena holds before a run, so that a read of memory never written shows.
+const POISON: u8 = 0xa5;
+
+fn rejected(stage: Stage, text: impl fmt::Display) -> JobError {
+    JobError::Rejected { stage, text: text.to_string() }
+}
+
+/// Runs a job in this process. A panic of the runtime is an error of the job.
+pub fn run_on_host(job: &Job, options: &Options) -> Outcome {
+    let result = catch_unwind(AssertUnwindSafe(|| host_job(job, options)));
+    result.unwrap_or_else(|_| Err(rejected(Stage::Run, "the runtime panicked")))
+}
+
+fn host_job(job: &Job, options: &Options) -> Outcome {
+    let artifact = Aligned::copy_of(&job.artifact);
+    let model = Model::load(artifact.get()).map_err(|e| rejected(Stage::Load, e))?;
+    let mut report = JobReport {
+        arena_bytes: u32::try_from(model.arena_bytes()).unwrap_or(u32::MAX),
+        steps: u32::try_from(model.step_count()).unwrap_or(u32::MAX),
+        ..JobReport::default()
+    };
+    for case in &job.cases {
+        report.cases.push(host_case(&model, case, options.timeout));
+    }
+    Ok(report)
+}
+
+fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<Case, String> {
+    let started = Instant::now();
+    let mut arena = Aligned::filled(model.arena_bytes(), POISON);
+    let text = |e: microhlo::RunError| e.to_string();
+    let mut run = model.start(arena.get_mut()).map_err(text)?;
+    for (index, bytes) in inputs.iter().enumerate() {
+        run.set_input(index, bytes).map_err(text)?;
+    }
+    let mut case = Case::default();
+    while let Some(info) = run.step().map_err(text)? {
+        case.kernels.push(Step { index: info.index, kernel: info.kernel as u32, instructions: 0 });
+        if started.elapsed() > limit {
+            return Err(format!("the run did not end within {limit:?}; allow more with --timeout"));
+        }
+    }
+    for index in 0..model.output_count() {
+        case.outputs.push(run.output(index).map_err(text)?.bytes().to_vec());
+    }
+    Ok(case)
+}

@@ -1,0 +1,140 @@
+//! Opening a model: an artifact or a program, told apart by content.
+
+use std::path::Path;
+
+use microhlo_format::{Artifact, MAGIC};
+
+use super::CmdError;
+use super::vectors::Port;
+use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
+use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::front::mlir::parse_module;
+use crate::ir::Module;
+
+/// A model file.
+pub enum Input {
+    /// A compiled one.
+    Artifact(Vec<u8>),
+    /// A program, parsed.
+    Program(Box<Program>),
+}
+
+/// A parsed program with its text.
+pub struct Program {
+    /// The text.
+    pub source: Source,
+    /// The program.
+    pub module: Module,
+}
+
+/// Reads a model file.
+pub fn open(path: &Path) -> Result<Input, CmdError> {
+    let bytes = read(path)?;
+    if bytes.starts_with(&MAGIC) {
+        return Ok(Input::Artifact(bytes));
+    }
+    program(path, bytes).map(|p| Input::Program(Box::new(p)))
+}
+
+/// Reads a program file. An artifact is an error.
+pub fn open_program(path: &Path) -> Result<Program, CmdError> {
+    match open(path)? {
+        Input::Program(program) => Ok(*program),
+        Input::Artifact(_) => Err(CmdError::BadInput(format!(
+            "{} is compiled already; pass the StableHLO program it was made from, or use \
+             `microhlo inspect`",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads an artifact file. A program is an error.
+pub fn open_artifact(path: &Path) -> Result<Vec<u8>, CmdError> {
+    let bytes = read(path)?;
+    match bytes.starts_with(&MAGIC) {
+        true => Ok(bytes),
+        false => Err(CmdError::BadInput(format!(
+            "{} is not an artifact; compile it with `microhlo compile {} -o OUT.mhlo`",
+            path.display(),
+            path.display()
+        ))),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CmdError> {
+    std::fs::read(path).map_err(|e| {
+        CmdError::BadInput(format!("cannot read {}: {e}; check the path", path.display()))
+    })
+}
+
+fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
+    let refuse = |form: &str, help: &str| {
+        Err(CmdError::BadInput(format!(
+            "{} is {form}, which is not supported yet; {help}",
+            path.display()
+        )))
+    };
+    if bytes.starts_with(b"ML\xefR") {
+        return refuse(
+            "MLIR bytecode",
+            "convert it to text with `stablehlo-translate --deserialize` or export it as text",
+        );
+    }
+    if bytes.trim_ascii_start().starts_with(b"HloModule") {
+        return refuse("XLA HLO text", "export the model as StableHLO text");
+    }
+    let source = Source::from_bytes(&path.display().to_string(), bytes).map_err(diagnostics)?;
+    let module = parse_module(&source).map_err(diagnostics)?;
+    Ok(Program { source, module })
+}
+
+fn diagnostics(found: Diagnostics) -> CmdError {
+    CmdError::Diagnostic(found.to_string())
+}
+
+/// A compile error as a diagnostic.
+pub fn diagnostic(error: &CompileError) -> Diagnostic {
+    let diagnostic = Diagnostic::error(&error.message).at(error.span);
+    match error.unsupported {
+        true => diagnostic.help("the program is valid; this version does not support it yet"),
+        false => diagnostic,
+    }
+}
+
+impl Program {
+    /// Compiles the program.
+    pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
+        compile(&self.module, options)
+            .map_err(|e| CmdError::Diagnostic(diagnostic(&e).render(&self.source)))
+    }
+}
+
+/// The options to compile a file with its own name as the model's.
+pub fn options_for(path: &Path, target: Target) -> CompileOptions {
+    CompileOptions { name: model_name(path), target, ..CompileOptions::default() }
+}
+
+/// The file's name without its extensions `.mlir`, `.stablehlo` and `.mhlo`.
+pub fn model_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(".mhlo").or(name.strip_suffix(".mlir")).unwrap_or(&name);
+    name.strip_suffix(".stablehlo").unwrap_or(name).to_owned()
+}
+
+/// Inputs and outputs of an artifact.
+pub fn ports(artifact: &Artifact<'_>) -> (Vec<Port>, Vec<Port>) {
+    let port = |t: microhlo_format::Tensor<'_>| Port {
+        name: t.name.to_owned(),
+        dtype: t.dtype,
+        dims: t.dims.iter().map(|&d| u64::from(d)).collect(),
+    };
+    let manifest = artifact.manifest();
+    (manifest.inputs.iter().map(port).collect(), manifest.outputs.iter().map(port).collect())
+}
+
+/// Parses an artifact, with the file's name in the error.
+pub fn parse_artifact<'a>(path: &Path, bytes: &'a [u8]) -> Result<Artifact<'a>, CmdError> {
+    Artifact::parse(bytes).map_err(|e| {
+        CmdError::BadInput(format!("{}: {e}; compile the model again", path.display()))
+    })
+}

@@ -1,0 +1,80 @@
+//! Instruction counts: per inference and per kernel.
+
+use microhlo_qemu::{Case, JobReport};
+use serde_json::{Value, json};
+
+use super::listing::StepListing;
+use super::text::{Table, grouped};
+
+/// The counts of the case that took the most instructions.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Instructions of that inference.
+    pub instructions: u64,
+    /// Instructions of the fastest case.
+    pub least: u64,
+    /// Per step, if the job was profiled.
+    pub steps: Option<Vec<u64>>,
+}
+
+impl Profile {
+    /// The profile of a report; `None` if no case ran or instructions are not counted.
+    pub fn of(report: &JobReport, profiled: bool) -> Option<Profile> {
+        let cases = || report.cases.iter().flatten();
+        let worst: &Case = cases().max_by_key(|c| c.instructions)?;
+        let least = cases().map(|c| c.instructions).min()?;
+        if worst.instructions == 0 {
+            return None;
+        }
+        let steps = profiled.then(|| worst.kernels.iter().map(|k| k.instructions).collect());
+        Some(Profile { instructions: worst.instructions, least, steps })
+    }
+
+    /// The counts in one line.
+    pub fn summary(&self, macs: u64) -> String {
+        let mut text = format!("{} instructions per inference", grouped(self.instructions));
+        if self.least != self.instructions {
+            text += &format!(" at most, {} at least", grouped(self.least));
+        }
+        if macs > 0 {
+            text += &format!(", {}", per_mac(self.instructions, macs));
+        }
+        text
+    }
+
+    /// The counts of every kernel.
+    pub fn table(&self, listing: &[StepListing]) -> Table {
+        let mut table = Table::new(2);
+        let Some(steps) = &self.steps else { return table };
+        for (step, &count) in listing.iter().zip(steps) {
+            let share = 100.0 * count as f64 / self.instructions.max(1) as f64;
+            let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
+            let ratio = if step.macs == 0 { String::new() } else { per_mac(count, step.macs) };
+            let count = format!("{} instructions", grouped(count));
+            let share = format!("{share:.1} %");
+            table.row([&step.name, step.op, &count, &share, &macs, &ratio]);
+        }
+        table
+    }
+}
+
+fn per_mac(instructions: u64, macs: u64) -> String {
+    format!("{:.3} per MAC", instructions as f64 / macs as f64)
+}
+
+/// Adds the counts to the result for machines.
+pub fn add_json(value: &mut Value, profile: Option<&Profile>, listing: &[StepListing], macs: u64) {
+    let steps = profile.and_then(|p| p.steps.as_ref());
+    let kernel = |(i, step): (usize, &StepListing)| {
+        let instructions = steps.and_then(|s| s.get(i));
+        json!({ "name": step.name, "op": step.op, "macs": step.macs, "instructions": instructions })
+    };
+    let kernels: Vec<Value> = listing.iter().enumerate().map(kernel).collect();
+    let Value::Object(map) = value else { return };
+    let instructions = profile.map(|p| p.instructions);
+    map.insert("instructions".to_owned(), json!(instructions));
+    map.insert("macs".to_owned(), json!(macs));
+    let ratio = instructions.filter(|_| macs > 0).map(|n| n as f64 / macs as f64);
+    map.insert("instructions_per_mac".to_owned(), json!(ratio));
+    map.insert("kernels".to_owned(), Value::Array(kernels));
+}

@@ -1,0 +1,458 @@
+//! `microhlo run`: a model computes on the host or on a board, over test vectors.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use microhlo_format::Artifact;
+use microhlo_qemu::{Job, JobReport, Options};
+use serde_json::{Value, json};
+
+use super::compare::{Difference, Tolerance, argmax};
+use super::exec::Executor;
+use super::listing::{self, StepListing};
+use super::load::{self, Input, Program};
+use super::profile::{self, Profile};
+use super::text::Table;
+use super::vectors::{self, Port, Values};
+use super::{CmdError, JsonTarget, print_text};
+use crate::eval::{Evaluator, Tensor};
+use crate::ir::{Func, TensorType};
+use crate::npz;
+
+/// Run a program or an artifact on the host or on an emulated board.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A StableHLO program or a compiled artifact.
+    #[arg(value_name = "MODEL_OR_ARTIFACT")]
+    model: PathBuf,
+    /// Where to run: `host`, a board, or `eval` (the exact evaluator of programs).
+    #[arg(long, default_value = "host", value_name = "host|eval|BOARD")]
+    on: String,
+    /// Take the inputs from the arrays `in0`, `in1`, ... of this file; an extra leading axis
+    /// numbers cases. Without it all inputs are zero.
+    #[arg(long, value_name = "X.npz")]
+    inputs: Option<PathBuf>,
+    /// Write the outputs to this file as arrays `out0`, `out1`, ...
+    #[arg(long, value_name = "Y.npz")]
+    outputs: Option<PathBuf>,
+    /// Compare the outputs with the arrays `out0`, `out1`, ... of this file.
+    #[arg(long, value_name = "X.npz")]
+    expect: Option<PathBuf>,
+    /// Largest absolute difference of floats that passes.
+    #[arg(long, default_value_t = 1e-4, value_parser = tolerance)]
+    atol: f64,
+    /// Largest difference of floats relative to the expected value that passes.
+    #[arg(long, default_value_t = 0.0, value_parser = tolerance)]
+    rtol: f64,
+    /// Print the predictions (positions of the largest value in each row of the first output)
+    /// beside the labels in this array of the inputs' file.
+    #[arg(long, value_name = "KEY", requires = "inputs")]
+    labels: Option<String>,
+    /// Count the instructions of every kernel (boards only).
+    #[arg(long)]
+    profile: bool,
+    /// Run only the first N cases.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    cases: Option<u64>,
+    /// The function to run; by default `main` or the only public one.
+    #[arg(long, alias = "entry", value_name = "NAME")]
+    function: Option<String>,
+    /// Longest time in seconds that the model may take.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    #[command(flatten)]
+    json: JsonTarget,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 => Ok(x),
+        _ => Err("a tolerance is a number that is not negative".to_owned()),
+    }
+}
+
+/// A model ready to run.
+struct Prepared {
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    engine: Engine,
+}
+
+enum Engine {
+    Artifact { executor: Executor, bytes: Vec<u8>, listing: Vec<StepListing>, macs: u64 },
+    Evaluator(Box<Program>, String),
+}
+
+/// What a run gave.
+struct Results {
+    /// Per case, the bytes of every output.
+    outputs: Vec<Vec<Vec<u8>>>,
+    report: JobReport,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<(), CmdError> {
+    let model = prepare(args)?;
+    let inputs = match &args.inputs {
+        Some(path) => vectors::read(path, "in", &model.inputs)?,
+        None => Vec::new(),
+    };
+    if args.inputs.is_none() && args.expect.is_some() && !model.inputs.is_empty() {
+        let text = "--expect needs --inputs: without it all inputs are zero";
+        return Err(CmdError::BadInput(text.to_owned()));
+    }
+    let cases = case_limit(args, vectors::case_count(&inputs));
+    let expected = match &args.expect {
+        Some(path) => Some(expected(args, path, &model, cases, &inputs)?),
+        None => None,
+    };
+    let labels = match (&args.labels, &args.inputs) {
+        (Some(key), Some(path)) => Some(vectors::read_labels(path, key)?),
+        _ => None,
+    };
+    let data = (0..cases).map(|case| case_bytes(&model.inputs, &inputs, case)).collect();
+    let results = execute(args, &model, data)?;
+    if let Some(path) = &args.outputs {
+        let axis = vectors_have_axis(&inputs);
+        npz::write(path, &vectors::output_arrays(&model.outputs, &results.outputs, axis))?;
+    }
+    let comparison = expected.map(|e| compare(args, &model.outputs, &results.outputs, &e));
+    let predictions = labels.map(|l| Predictions::new(&model.outputs, &results.outputs, l));
+    finish(args, &model, &results, comparison.as_deref(), predictions.as_ref())
+}
+
+fn vectors_have_axis(inputs: &[Values]) -> bool {
+    inputs.iter().any(|v| v.cases().is_some())
+}
+
+fn case_limit(args: &Args, cases: usize) -> usize {
+    args.cases.map_or(cases, |n| cases.min(usize::try_from(n).unwrap_or(usize::MAX)))
+}
+
+fn prepare(args: &Args) -> Result<Prepared, CmdError> {
+    let input = load::open(&args.model)?;
+    if args.on == "eval" {
+        let Input::Program(program) = input else {
+            let text = "--on eval needs the StableHLO program, not the artifact";
+            return Err(CmdError::BadInput(text.to_owned()));
+        };
+        return prepare_evaluator(args, program);
+    }
+    let executor = Executor::find(&args.on).map_err(CmdError::BadInput)?;
+    let (bytes, names) = match input {
+        Input::Artifact(bytes) => (bytes, Vec::new()),
+        Input::Program(program) => {
+            let target = executor.target().map_err(CmdError::BadInput)?;
+            let mut options = load::options_for(&args.model, target);
+            options.entry.clone_from(&args.function);
+            let compiled = program.compile(&options)?;
+            (compiled.artifact, compiled.report.kernels.into_iter().map(|k| k.name).collect())
+        }
+    };
+    let artifact: Artifact<'_> = load::parse_artifact(&args.model, &bytes)?;
+    let (inputs, outputs) = load::ports(&artifact);
+    let listing = listing::steps(&artifact, &names);
+    let macs = artifact.manifest().macs;
+    Ok(Prepared { inputs, outputs, engine: Engine::Artifact { executor, bytes, listing, macs } })
+}
+
+fn prepare_evaluator(args: &Args, program: Box<Program>) -> Result<Prepared, CmdError> {
+    let module = &program.module;
+    let id = match &args.function {
+        Some(name) => module.find(name),
+        None => module.entry(),
+    };
+    let id = id.ok_or_else(|| {
+        CmdError::BadInput(format!(
+            "{}: no function to run; name one with --function",
+            args.model.display()
+        ))
+    })?;
+    let func: &Func = &module.funcs[id];
+    let body = &func.body;
+    let arguments = body.blocks[body.entry].args.iter().map(|&v| body.ty(v));
+    let inputs = ports(arguments, "in")?;
+    let outputs = ports(func.results.iter(), "out")?;
+    let name = func.name.to_string();
+    Ok(Prepared { inputs, outputs, engine: Engine::Evaluator(program, name) })
+}
+
+fn ports<'a>(
+    types: impl Iterator<Item = &'a crate::ir::Type>,
+    prefix: &str,
+) -> Result<Vec<Port>, CmdError> {
+    let port = |(i, ty): (usize, &crate::ir::Type)| {
+        let tensor = ty.tensor().and_then(|t| Some((t.elem.storage(), t.static_dims()?)));
+        let (dtype, dims) = tensor.ok_or_else(|| {
+            CmdError::BadInput(format!("{prefix}{i} is {ty}; only static tensors can be given"))
+        })?;
+        Ok(Port { name: format!("{prefix}{i}"), dtype, dims })
+    };
+    types.enumerate().map(port).collect()
+}
+
+fn case_bytes(ports: &[Port], values: &[Values], case: usize) -> Vec<Vec<u8>> {
+    let bytes = |(i, port): (usize, &Port)| match values.get(i).and_then(|v| v.case(case)) {
+        Some(bytes) => bytes.to_vec(),
+        None => vec![0; port.byte_len()],
+    };
+    ports.iter().enumerate().map(bytes).collect()
+}
+
+fn expected(
+    args: &Args,
+    path: &std::path::Path,
+    model: &Prepared,
+    cases: usize,
+    inputs: &[Values],
+) -> Result<Vec<Values>, CmdError> {
+    let values = vectors::read(path, "out", &model.outputs)?;
+    let given = values.iter().find_map(Values::cases);
+    if let Some(n) = given.filter(|&n| case_limit(args, n) != cases) {
+        let inputs = vectors::case_count(inputs);
+        return Err(CmdError::BadInput(format!(
+            "{}: outputs of {n} cases, but there are inputs of {inputs}",
+            path.display()
+        )));
+    }
+    Ok(values)
+}
+
+fn execute(args: &Args, model: &Prepared, data: Vec<Vec<Vec<u8>>>) -> Result<Results, CmdError> {
+    match &model.engine {
+        Engine::Artifact { executor, bytes, .. } => {
+            let job = Job { artifact: bytes.clone(), cases: data, profile: args.profile };
+            run_job(args, executor, job)
+        }
+        Engine::Evaluator(program, entry) => evaluate(program, entry, model, &data),
+    }
+}
+
+fn run_job(args: &Args, executor: &Executor, job: Job) -> Result<Results, CmdError> {
+    let options = Options { timeout: Duration::from_secs(args.timeout) };
+    let bar = super::spinner(format!("running {} cases on {executor}", job.cases.len()));
+    let outcomes = executor.run(&[job], &options);
+    bar.finish_and_clear();
+    let outcome = outcomes.map_err(CmdError::Failed)?.into_iter().next();
+    let failed = |text: String| CmdError::Failed(format!("on {executor}: {text}"));
+    let report = match outcome {
+        Some(Ok(report)) => report,
+        Some(Err(error)) => return Err(failed(error.to_string())),
+        None => return Err(failed("no result".to_owned())),
+    };
+    let mut outputs = Vec::new();
+    for (i, case) in report.cases.iter().enumerate() {
+        match case {
+            Ok(case) => outputs.push(case.outputs.clone()),
+            Err(text) => return Err(failed(format!("case {i}: {text}"))),
+        }
+    }
+    Ok(Results { outputs, report })
+}
+
+fn evaluate(
+    program: &Program,
+    entry: &str,
+    model: &Prepared,
+    data: &[Vec<Vec<u8>>],
+) -> Result<Results, CmdError> {
+    let bar = super::progress(data.len(), "evaluating");
+    let mut outputs = Vec::new();
+    for case in data {
+        let tensor = |(port, bytes): (&Port, &Vec<u8>)| {
+            Tensor::from_bytes(&TensorType::fixed(&port.dims, port.dtype), bytes.as_slice())
+        };
+        let inputs: Result<Vec<Tensor>, _> = model.inputs.iter().zip(case).map(tensor).collect();
+        let results = inputs
+            .and_then(|inputs| Evaluator::new(&program.module).call(entry, &inputs))
+            .map_err(|e| CmdError::Failed(format!("the evaluator failed: {e}")))?;
+        outputs.push(results.iter().map(|t| t.bytes().to_vec()).collect());
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Results { outputs, report: JobReport::default() })
+}
+
+fn compare(
+    args: &Args,
+    ports: &[Port],
+    outputs: &[Vec<Vec<u8>>],
+    expected: &[Values],
+) -> Vec<Difference> {
+    let tolerance = Tolerance { atol: args.atol, rtol: args.rtol };
+    let mut differences = vec![Difference::default(); ports.len()];
+    for (case, outputs) in outputs.iter().enumerate() {
+        let ports = ports.iter().zip(outputs).zip(expected);
+        for (difference, ((port, actual), expected)) in differences.iter_mut().zip(ports) {
+            let expected = expected.case(case).unwrap_or_default();
+            difference.add(case, port.dtype, actual, expected, tolerance);
+        }
+    }
+    differences
+}
+
+/// Predictions beside the labels.
+struct Predictions {
+    found: Vec<Option<usize>>,
+    labels: Vec<i64>,
+}
+
+impl Predictions {
+    /// One prediction per row of the first output's last dimension.
+    fn new(ports: &[Port], outputs: &[Vec<Vec<u8>>], labels: Vec<i64>) -> Predictions {
+        let mut found = Vec::new();
+        if let Some(port) = ports.first() {
+            let row = port.dims.last().copied().unwrap_or(1).max(1) as usize * port.dtype.size();
+            for bytes in outputs.iter().filter_map(|case| case.first()) {
+                found.extend(bytes.chunks_exact(row).map(|row| argmax(port.dtype, row)));
+            }
+        }
+        Predictions { found, labels }
+    }
+
+    fn correct(&self) -> usize {
+        let same = |(f, l): (&Option<usize>, &i64)| f.is_some_and(|f| f as i64 == *l);
+        self.found.iter().zip(&self.labels).filter(|&(f, l)| same((f, l))).count()
+    }
+
+    fn text(&self) -> String {
+        let name = |f: &Option<usize>| f.map_or("-".to_owned(), |f| f.to_string());
+        let mut table = Table::new(1);
+        for start in (0..self.found.len()).step_by(16) {
+            let end = self.found.len().min(start + 16);
+            let found = self.found[start..end].iter().map(name);
+            table.row(std::iter::once("predicted".to_owned()).chain(found));
+            let labels = self.labels.iter().skip(start).take(end - start);
+            table.row(std::iter::once("expected".to_owned()).chain(labels.map(i64::to_string)));
+        }
+        let total = self.found.len().min(self.labels.len());
+        format!("{}{} of {total} predictions are as expected\n", table.render(), self.correct())
+    }
+}
+
+fn finish(
+    args: &Args,
+    model: &Prepared,
+    results: &Results,
+    comparison: Option<&[Difference]>,
+    predictions: Option<&Predictions>,
+) -> Result<(), CmdError> {
+    let profile = Profile::of(&results.report, args.profile);
+    args.json.write(&json_of(args, model, results, comparison, predictions, profile.as_ref()))?;
+    if !args.json.owns_stdout() {
+        let mut text = text(args, model, results, profile.as_ref());
+        text += &comparison.map_or(String::new(), |c| comparison_table(model, c).render());
+        text += &predictions.map_or(String::new(), Predictions::text);
+        print_text(&text);
+    }
+    match comparison.map(|c| failures(model, c)) {
+        Some(failed) if !failed.is_empty() => Err(CmdError::Failed(failed.join("\n"))),
+        _ => Ok(()),
+    }
+}
+
+fn text(args: &Args, model: &Prepared, results: &Results, profile: Option<&Profile>) -> String {
+    let n = results.outputs.len();
+    let s = if n == 1 { "" } else { "s" };
+    let mut text = format!("{} on {}: {n} case{s}", load::model_name(&args.model), args.on);
+    let Engine::Artifact { executor, listing, macs, .. } = &model.engine else {
+        return text + "\n";
+    };
+    if let Some(profile) = profile {
+        text += &format!(", {}", profile.summary(*macs));
+    }
+    text.push('\n');
+    if args.profile && !executor.counts_instructions() {
+        text += "instructions are counted on boards only; see `microhlo boards`\n";
+    }
+    text + &profile.map_or(String::new(), |p| p.table(listing).render())
+}
+
+fn comparison_table(model: &Prepared, comparison: &[Difference]) -> Table {
+    let mut table = Table::new(2);
+    for (i, (port, d)) in model.outputs.iter().zip(comparison).enumerate() {
+        let verdict = if d.beyond == 0 { "ok" } else { "FAILED" };
+        table.row([
+            format!("out{i}"),
+            port.shape(),
+            format!("largest error {:.3e} absolute", d.max_abs),
+            format!("{:.3e} relative", d.max_rel),
+            verdict.to_owned(),
+        ]);
+    }
+    table
+}
+
+fn failures(model: &Prepared, comparison: &[Difference]) -> Vec<String> {
+    let mut all = Vec::new();
+    for (i, (port, d)) in model.outputs.iter().zip(comparison).enumerate() {
+        let Some(first) = &d.first else { continue };
+        all.push(format!(
+            "out{i} `{}`: {} of {} elements are beyond the tolerance; first in case {} at {}: \
+             {} computed, {} expected",
+            port.name,
+            d.beyond,
+            d.elements,
+            first.case,
+            index_text(&port.dims, first.position),
+            first.actual,
+            first.expected
+        ));
+    }
+    all
+}
+
+/// A row-major position as an index, for example `[0, 3]`.
+pub fn index_text(dims: &[u64], position: usize) -> String {
+    let mut rest = position as u64;
+    let mut index: Vec<String> = Vec::new();
+    for &d in dims.iter().rev() {
+        index.push((rest % d.max(1)).to_string());
+        rest /= d.max(1);
+    }
+    index.reverse();
+    format!("[{}]", index.join(", "))
+}
+
+fn json_of(
+    args: &Args,
+    model: &Prepared,
+    results: &Results,
+    comparison: Option<&[Difference]>,
+    predictions: Option<&Predictions>,
+    profile: Option<&Profile>,
+) -> Value {
+    let output = |(i, port): (usize, &Port)| {
+        let d = comparison.and_then(|c| c.get(i));
+        json!({
+            "name": port.name, "dtype": port.dtype.name(), "dims": port.dims,
+            "max_abs_error": d.map(|d| finite(d.max_abs)),
+            "max_rel_error": d.map(|d| finite(d.max_rel)),
+            "beyond_tolerance": d.map(|d| d.beyond),
+        })
+    };
+    let outputs: Vec<Value> = model.outputs.iter().enumerate().map(output).collect();
+    let mut value = json!({
+        "model": load::model_name(&args.model),
+        "on": args.on,
+        "cases": results.outputs.len(),
+        "outputs": outputs,
+        "passed": comparison.map(|c| c.iter().all(|d| d.beyond == 0)),
+    });
+    if let Engine::Artifact { listing, macs, .. } = &model.engine {
+        profile::add_json(&mut value, profile, listing, *macs);
+        value["arena_bytes"] = json!(results.report.arena_bytes);
+        value["stack_bytes"] = json!(results.report.stack_bytes);
+    }
+    if let Some(p) = predictions {
+        value["predictions"] = json!(p.found);
+        value["labels"] = json!(p.labels.iter().take(p.found.len()).collect::<Vec<_>>());
+        value["correct"] = json!(p.correct());
+    }
+    value
+}
+
+/// JSON has no infinity; the largest number stands for it.
+fn finite(x: f64) -> f64 {
+    x.min(f64::MAX)
+}

@@ -1,0 +1,158 @@
+//! Test vectors: `.npz` arrays as the inputs and outputs of a model, with an optional leading
+//! case axis.
+
+use std::path::Path;
+
+use microhlo_format::DType;
+
+use super::CmdError;
+use super::text::shape;
+use crate::npz::{self, Array, ArrayType, Arrays};
+
+/// An input or output of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// Its name in the program.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes, outermost first.
+    pub dims: Vec<u64>,
+}
+
+impl Port {
+    /// Size of one value in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.dims.iter().product::<u64>() as usize * self.dtype.size()
+    }
+
+    /// Shape and type as text.
+    pub fn shape(&self) -> String {
+        shape(&self.dims, self.dtype.name())
+    }
+}
+
+/// The values of one port: one for all cases, or one per case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    bytes: Vec<u8>,
+    each: usize,
+    cases: Option<usize>,
+}
+
+impl Values {
+    /// The value of a case; `None` beyond the last one.
+    pub fn case(&self, case: usize) -> Option<&[u8]> {
+        match self.cases {
+            None => Some(&self.bytes),
+            Some(cases) if case < cases => self.bytes.get(case * self.each..(case + 1) * self.each),
+            Some(_) => None,
+        }
+    }
+
+    /// The number of cases; `None` when the array has no case axis.
+    pub fn cases(&self) -> Option<usize> {
+        self.cases
+    }
+}
+
+/// Reads the arrays `{prefix}0`, `{prefix}1`, ... for the ports in order.
+///
+/// # Errors
+/// An array is missing or of another type or shape than its port; case axes differ.
+pub fn read(path: &Path, prefix: &str, ports: &[Port]) -> Result<Vec<Values>, CmdError> {
+    let keys: Vec<String> = (0..ports.len()).map(|i| format!("{prefix}{i}")).collect();
+    let mut arrays = npz::read(path, |name| keys.iter().any(|k| k == name))?;
+    let bad = |message: String| CmdError::BadInput(format!("{}: {message}", path.display()));
+    let mut all = Vec::new();
+    for (key, port) in keys.iter().zip(ports) {
+        let Some(array) = arrays.remove(key) else { return Err(missing(path, key, port)) };
+        all.push(values(key, array, port).map_err(bad)?);
+    }
+    let mut axes = keys.iter().zip(&all).filter_map(|(key, v)| Some((key, v.cases?)));
+    if let Some((first, n)) = axes.next()
+        && let Some((other, m)) = axes.find(|(_, m)| *m != n)
+    {
+        return Err(bad(format!(
+            "`{first}` has {n} cases, but `{other}` has {m}; give all arrays the same case axis"
+        )));
+    }
+    Ok(all)
+}
+
+fn missing(path: &Path, key: &str, port: &Port) -> CmdError {
+    let present = npz::names(path).unwrap_or_default();
+    let present = if present.is_empty() { "no arrays".to_owned() } else { present.join(", ") };
+    CmdError::BadInput(format!(
+        "{}: no array `{key}`, which the model's `{}` ({}) needs; the file has {present}",
+        path.display(),
+        port.name,
+        port.shape(),
+    ))
+}
+
+fn values(key: &str, array: Array, port: &Port) -> Result<Values, String> {
+    if !array.ty.matches(port.dtype) {
+        return Err(format!(
+            "array `{key}` is {}, but the model's `{}` is {}; convert it with `astype`",
+            array.ty, port.name, port.dtype
+        ));
+    }
+    let each = port.byte_len();
+    if array.dims == port.dims {
+        return Ok(Values { bytes: array.bytes, each, cases: None });
+    }
+    match array.dims.split_first() {
+        Some((&cases, dims)) if dims == port.dims => {
+            let cases = usize::try_from(cases).map_err(|_| "too many cases".to_owned())?;
+            Ok(Values { bytes: array.bytes, each, cases: Some(cases) })
+        }
+        _ => Err(format!(
+            "array `{key}` has the shape {:?}, but the model's `{}` has {:?} (or one axis more, \
+             of cases, in front)",
+            array.dims, port.name, port.dims
+        )),
+    }
+}
+
+/// The number of cases: that of the case axes, or 1 without any.
+pub fn case_count(values: &[Values]) -> usize {
+    values.iter().find_map(Values::cases).unwrap_or(1)
+}
+
+/// Outputs as arrays `out0`, `out1`, ...; `outputs[case][port]`.
+///
+/// With `axis`, every array has a leading case axis.
+pub fn output_arrays(ports: &[Port], outputs: &[Vec<Vec<u8>>], axis: bool) -> Arrays {
+    let mut arrays = Arrays::new();
+    for (i, port) in ports.iter().enumerate() {
+        let mut dims = port.dims.clone();
+        if axis {
+            dims.insert(0, outputs.len() as u64);
+        }
+        let bytes = outputs.iter().filter_map(|case| case.get(i)).flatten().copied().collect();
+        let ty = match port.dtype.size() {
+            size @ 1..=2 if npz::lacks(port.dtype) => ArrayType::Raw(size),
+            _ => ArrayType::Plain(port.dtype),
+        };
+        arrays.insert(format!("out{i}"), Array { ty, dims, bytes });
+    }
+    arrays
+}
+
+/// Reads an array of labels: whole numbers, one per case.
+pub fn read_labels(path: &Path, key: &str) -> Result<Vec<i64>, CmdError> {
+    let bad = |message: String| CmdError::BadInput(format!("{}: {message}", path.display()));
+    let array = npz::read(path, |name| name == key)?.remove(key).ok_or_else(|| {
+        let present = npz::names(path).unwrap_or_default().join(", ");
+        bad(format!("no array `{key}` for --labels; the file has {present}"))
+    })?;
+    let ArrayType::Plain(dtype) = array.ty else {
+        return Err(bad(format!("labels `{key}` are {}, not whole numbers", array.ty)));
+    };
+    let label = |bytes: &[u8]| {
+        crate::eval::Element::decode(dtype, bytes).as_int().and_then(|i| i64::try_from(i).ok())
+    };
+    let labels: Option<Vec<i64>> = array.bytes.chunks_exact(dtype.size()).map(label).collect();
+    labels.ok_or_else(|| bad(format!("labels `{key}` are {dtype}, not whole numbers")))
+}

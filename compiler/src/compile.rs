@@ -1,0 +1,320 @@
+//! The pipeline: from a parsed module to an artifact.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use microhlo_format::{KernelId, Micro, MicroId};
+use serde::Serialize;
+
+use crate::diag::Span;
+use crate::emit::{Emitted, emit};
+use crate::ir::{Func, Module};
+use crate::lower::program::{Io, Program};
+use crate::lower::{lower, share};
+use crate::passes;
+
+/// Why a program cannot be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// Where in the source.
+    pub span: Span,
+    /// What is wrong.
+    pub message: String,
+    /// Whether the program is valid and only beyond what this version supports.
+    pub unsupported: bool,
+}
+
+impl CompileError {
+    /// An error in the program.
+    pub fn at(span: Span, message: impl Into<String>) -> Self {
+        CompileError { span, message: message.into(), unsupported: false }
+    }
+
+    /// A valid program that this version does not support.
+    pub fn unsupported(span: Span, message: impl Into<String>) -> Self {
+        CompileError { span, message: message.into(), unsupported: true }
+    }
+}
+
+/// The processor that kernels are chosen and constants are laid out for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// This computer.
+    #[default]
+    Host,
+    /// Arm Cortex-M4 with single-precision FPU.
+    CortexM4f,
+    /// RISC-V RV32IMAC, no FPU.
+    Rv32imac,
+}
+
+impl Target {
+    /// All targets.
+    pub const ALL: [Target; 3] = [Target::Host, Target::CortexM4f, Target::Rv32imac];
+
+    /// The name on the command line and in board files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Target::Host => "host",
+            Target::CortexM4f => "cortex-m4f",
+            Target::Rv32imac => "rv32imac",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Target, String> {
+        Target::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
+            let known = Target::ALL.map(Target::name).join(", ");
+            format!("unknown target `{s}`; known are {known}")
+        })
+    }
+}
+
+/// What to compile and how.
+#[derive(Clone, Debug, Default)]
+pub struct CompileOptions {
+    /// Name of the model, stored in the artifact.
+    pub name: String,
+    /// Processor. The artifacts of this version are the same for every target.
+    pub target: Target,
+    /// Entry function; by default `main` or the only public one.
+    pub entry: Option<String>,
+    /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
+    pub dump_after: Vec<String>,
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The artifact.
+    pub artifact: Vec<u8>,
+    /// What it costs.
+    pub report: Report,
+    /// Requested dumps: pass name and text.
+    pub dumps: Vec<(String, String)>,
+    /// Time spent per pass, in order of first execution.
+    pub timings: Vec<(&'static str, Duration)>,
+    /// The function after all passes, which the evaluator runs to the same bits as the kernels.
+    pub optimized: Func,
+}
+
+/// What a model needs, known before flashing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name of the model.
+    pub name: String,
+    /// Working memory in bytes.
+    pub arena_bytes: u32,
+    /// Largest live set of the schedule in bytes.
+    pub arena_lower_bound_bytes: u32,
+    /// Whether no smaller arena exists for the schedule.
+    pub arena_proven_optimal: bool,
+    /// Weights and tables in flash, in bytes.
+    pub const_bytes: u32,
+    /// The whole artifact in flash, in bytes.
+    pub artifact_bytes: u32,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Kernels in execution order.
+    pub kernels: Vec<KernelReport>,
+    /// Micro-operations that the kernels call.
+    pub micro_ops: Vec<String>,
+    /// Inputs in order.
+    pub inputs: Vec<TensorReport>,
+    /// Outputs in order.
+    pub outputs: Vec<TensorReport>,
+}
+
+/// One kernel execution.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelReport {
+    /// Position and origin, for example `0:convolution+bias+max`.
+    pub name: String,
+    /// The kernel.
+    pub op: String,
+    /// Its multiply-accumulates.
+    pub macs: u64,
+}
+
+/// An input or output.
+#[derive(Clone, Debug, Serialize)]
+pub struct TensorReport {
+    /// Its name.
+    pub name: String,
+    /// Element type, as StableHLO spells it.
+    pub dtype: String,
+    /// Shape.
+    pub dims: Vec<u32>,
+}
+
+/// Accumulated time per pass.
+#[derive(Default)]
+struct Clock {
+    timings: Vec<(&'static str, Duration)>,
+    last: Option<Instant>,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { timings: Vec::new(), last: Some(Instant::now()) }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        let spent = self.last.map_or(Duration::ZERO, |last| now - last);
+        self.last = Some(now);
+        match self.timings.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, total)) => *total += spent,
+            None => self.timings.push((name, spent)),
+        }
+    }
+}
+
+/// Compiles a module's entry function.
+///
+/// # Errors
+/// The first problem found, with its place in the source.
+pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
+    let mut clock = Clock::start();
+    let mut dumps = Vec::new();
+    let mut func = passes::inline::inline(module, &entry_name(module, options)?)?;
+    let wants = |name: &str| options.dump_after.iter().any(|d| d == name);
+    let mut observe = |name: &'static str, func: &Func| {
+        clock.lap(name);
+        if wants(name) {
+            let mut module = Module::default();
+            module.funcs.push(func.clone());
+            dumps.push((name.to_string(), format!("{module:?}")));
+            clock.last = Some(Instant::now());
+        }
+    };
+    observe("inline", &func);
+    passes::run(&mut func, &mut observe);
+    let mut program = lower(&func)?;
+    share::share_buffers(&mut program);
+    clock.lap("lower");
+    if wants("lower") {
+        dumps.push(("lower".to_string(), program.to_string()));
+    }
+    let emitted = emit(&program, &options.name)?;
+    clock.lap("plan and emit");
+    let report = report(&program, &emitted, &options.name);
+    let timings = clock.timings;
+    Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+}
+
+fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, CompileError> {
+    if let Some(name) = &options.entry {
+        return Ok(name.clone());
+    }
+    let entry = module.entry().ok_or_else(|| {
+        let names: Vec<String> = module.funcs.values().map(|f| format!("@{}", f.name)).collect();
+        let message = format!(
+            "the module has neither a function @main nor exactly one public function; name the \
+             entry with --function (functions: {})",
+            names.join(", ")
+        );
+        CompileError::at(Span::default(), message)
+    })?;
+    Ok(module.funcs[entry].name.to_string())
+}
+
+fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
+    let tensor = |io: &Io| TensorReport {
+        name: io.name.clone(),
+        dtype: io.dtype.to_string(),
+        dims: io.dims.clone(),
+    };
+    let kernel = |step: &crate::lower::program::Step| KernelReport {
+        name: step.name.clone(),
+        op: step.kernel.id().name().to_string(),
+        macs: step.kernel.macs(),
+    };
+    Report {
+        name: name.to_string(),
+        arena_bytes: emitted.plan.arena_bytes,
+        arena_lower_bound_bytes: emitted.plan.lower_bound,
+        arena_proven_optimal: emitted.plan.proven_optimal,
+        const_bytes: emitted.const_bytes,
+        artifact_bytes: emitted.artifact.len() as u32,
+        macs: program.macs(),
+        kernels: program.steps.iter().map(kernel).collect(),
+        micro_ops: micro_ids(program).into_iter().map(micro_name).collect(),
+        inputs: program.inputs.iter().map(tensor).collect(),
+        outputs: program.outputs.iter().map(tensor).collect(),
+    }
+}
+
+/// Micro-operations that a program's kernels call, in id order.
+fn micro_ids(program: &Program) -> BTreeSet<MicroId> {
+    let mut ids = BTreeSet::new();
+    for step in &program.steps {
+        step.kernel.micro_ops(&mut |id| {
+            ids.insert(id);
+        });
+    }
+    ids
+}
+
+/// The path of a micro-operation's row in the runtime, for example `add::F32`.
+fn micro_name(id: MicroId) -> String {
+    let rust = |d: microhlo_format::DType| format!("{d:?}").to_uppercase();
+    match id.decode() {
+        Some(Micro::Op(op, dtype)) => format!("{}::{}", op.ident(), rust(dtype)),
+        Some(Micro::Convert(from, to)) => format!("convert::{}_{}", rust(from), rust(to)),
+        None => format!("unknown::{}", id.0),
+    }
+}
+
+impl Compiled {
+    /// Rust source of a module that names exactly the kernels that the model uses, and its sizes
+    /// as constants, for firmware to include.
+    pub fn rust_source(&self) -> String {
+        let r = &self.report;
+        let kernels: BTreeSet<&str> = r.kernels.iter().map(|k| k.op.as_str()).collect();
+        let mut out = String::new();
+        out.push_str("// @generated by `microhlo compile --emit rust`. Do not edit.\n");
+        let lines = [
+            format!("/// Working memory of `{}`, in bytes.", r.name),
+            format!("pub const ARENA_BYTES: usize = {};", r.arena_bytes),
+            "/// Size of the artifact, in bytes.".to_string(),
+            format!("pub const ARTIFACT_BYTES: usize = {};", r.artifact_bytes),
+            "/// Multiply-accumulates of one inference.".to_string(),
+            format!("pub const MACS: u64 = {};", r.macs),
+            "/// The kernels that the model needs, and no others.".to_string(),
+            "pub static KERNELS: ::microhlo::Kernels = ::microhlo::Kernels {".to_string(),
+            "    kernels: &[".to_string(),
+        ];
+        for line in lines {
+            out.push_str(&line);
+            out.push('\n');
+        }
+        for k in kernels {
+            out.push_str(&format!("        ::microhlo::kernels::{k}::ENTRY,\n"));
+        }
+        out.push_str("    ],\n    micro: &[\n");
+        for m in &r.micro_ops {
+            out.push_str(&format!("        ::microhlo::micro::{m},\n"));
+        }
+        out.push_str("    ],\n};\n");
+        out
+    }
+
+    /// Names of the kernels used, in id order.
+    pub fn kernel_names(&self) -> Vec<&'static str> {
+        let used = |id: &&KernelId| self.report.kernels.iter().any(|k| k.op == id.name());
+        KernelId::ALL.iter().filter(used).map(|id| id.name()).collect()
+    }
+}

@@ -1,0 +1,143 @@
+//! From a lowered program to an artifact: lifetimes, memory plan, constants, encoding.
+
+use std::collections::HashMap;
+
+use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
+
+use crate::compile::CompileError;
+use crate::diag::Span;
+use crate::ir::EntityId;
+use crate::lower::program::{BufferId, Io, Program, Ref, Storage};
+use crate::plan::{self, Plan, Problem};
+
+/// An artifact with its memory plan.
+pub struct Emitted {
+    /// The file.
+    pub artifact: Vec<u8>,
+    /// The plan of the arena.
+    pub plan: Plan,
+    /// Size of the constant section in bytes.
+    pub const_bytes: u32,
+    /// The program as encoded.
+    pub steps: Vec<Kernel<Place>>,
+}
+
+/// Plans memory and encodes the artifact.
+pub fn emit(program: &Program, name: &str) -> Result<Emitted, CompileError> {
+    let fail = |message: String| CompileError::at(Span::default(), message);
+    let (problem, groups) = memory_problem(program);
+    let plan = plan::plan(&problem).map_err(|e| fail(e.to_string()))?;
+    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
+        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
+    }
+    let (constants, const_offsets) = constant_section(program);
+    let place = |r: Ref| match groups.get(&r.buffer) {
+        Some(&group) => Place::arena(plan.offsets[group] + r.offset),
+        None => Place::constant(const_offsets[&r.buffer] + r.offset),
+    };
+    let steps: Vec<Kernel<Place>> =
+        program.steps.iter().map(|s| s.kernel.map_places(&mut |r| place(r))).collect();
+    let tensor = |io: &Io| TensorSpec {
+        name: io.name.clone(),
+        dtype: io.dtype,
+        dims: io.dims.clone(),
+        place: place(io.place),
+    };
+    let spec = ArtifactSpec {
+        name: name.to_string(),
+        compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
+        inputs: program.inputs.iter().map(tensor).collect(),
+        outputs: program.outputs.iter().map(tensor).collect(),
+        steps: steps.clone(),
+        constants: constants.clone(),
+        arena_bytes: plan.arena_bytes,
+        arena_lower_bound_bytes: plan.lower_bound,
+        features: Features::default(),
+    };
+    let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
+    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, steps })
+}
+
+/// The arena's buffers with their lifetimes; buffers that share memory are one. Also returns the
+/// position in the problem of every buffer in the arena.
+pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) {
+    let lifetimes = lifetimes(program);
+    let shared: HashMap<BufferId, BufferId> = program.shared.iter().copied().collect();
+    let mut groups: HashMap<BufferId, usize> = HashMap::new();
+    let mut buffers: Vec<plan::Buffer> = Vec::new();
+    for (id, buffer) in program.buffers.iter() {
+        let Some(&(lower, upper)) = lifetimes.get(&id) else { continue };
+        let mut owner = id;
+        while let Some(&next) = shared.get(&owner) {
+            owner = next;
+        }
+        match groups.get(&owner).copied() {
+            Some(group) => {
+                groups.insert(id, group);
+                let b = &mut buffers[group];
+                b.lower = b.lower.min(lower);
+                b.upper = b.upper.max(upper);
+                b.size = b.size.max(buffer.bytes);
+                b.align = b.align.max(buffer.align);
+            }
+            None => {
+                // The owner may come later in the list than what lies on it.
+                groups.insert(owner, buffers.len());
+                groups.insert(id, buffers.len());
+                let (size, align) = (buffer.bytes, buffer.align);
+                buffers.push(plan::Buffer { size, align, lower, upper });
+            }
+        }
+    }
+    (Problem { buffers }, groups)
+}
+
+/// First step and one past the last step of every buffer in the arena.
+fn lifetimes(program: &Program) -> HashMap<BufferId, (u32, u32)> {
+    let mut alive: HashMap<BufferId, (u32, u32)> = HashMap::new();
+    let mut touch = |buffer: BufferId, from: u32, to: u32| {
+        if matches!(program.buffers[buffer].storage, Storage::Const(_)) {
+            return;
+        }
+        let life = alive.entry(buffer).or_insert((from, to));
+        *life = (life.0.min(from), life.1.max(to));
+    };
+    for input in &program.inputs {
+        touch(input.place.buffer, 0, 1);
+    }
+    for (i, step) in program.steps.iter().enumerate() {
+        for (_, buffer) in Program::touched(step) {
+            touch(buffer, i as u32, i as u32 + 1);
+        }
+    }
+    let end = (program.steps.len() as u32).max(1);
+    for output in &program.outputs {
+        touch(output.place.buffer, end - 1, end);
+    }
+    alive
+}
+
+/// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.
+fn constant_section(program: &Program) -> (Vec<u8>, HashMap<BufferId, u32>) {
+    let mut used = vec![false; program.buffers.len()];
+    for step in &program.steps {
+        for (_, buffer) in Program::touched(step) {
+            used[buffer.index()] = true;
+        }
+    }
+    for output in &program.outputs {
+        used[output.place.buffer.index()] = true;
+    }
+    let mut order: Vec<_> = program.buffers.iter().filter(|(id, _)| used[id.index()]).collect();
+    order.sort_by_key(|(_, b)| std::cmp::Reverse(b.align));
+    let mut bytes = Vec::new();
+    let mut offsets = HashMap::new();
+    for (id, buffer) in order {
+        if let Storage::Const(data) = &buffer.storage {
+            bytes.resize(bytes.len().next_multiple_of(buffer.align.max(1) as usize), 0);
+            offsets.insert(id, bytes.len() as u32);
+            bytes.extend_from_slice(data);
+        }
+    }
+    (bytes, offsets)
+}

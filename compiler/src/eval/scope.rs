@@ -1,0 +1,201 @@
+//! Execution of functions, blocks and regions.
+
+use crate::diag::Span;
+use crate::ir::{BlockId, Body, EntityId, FuncId, Module, OpId, Type, ValueId};
+use crate::ops::{OpError, OpKind, OpView};
+
+use super::{EvalError, Tensor};
+
+/// Calls and regions nest at most this deep, so that recursion ends before the stack does.
+const MAX_DEPTH: usize = 100;
+
+/// An expectation of a `check` operation that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFailure {
+    /// The operation.
+    pub span: Span,
+    /// What was expected and found.
+    pub message: String,
+}
+
+/// Runs functions of a module.
+pub struct Evaluator<'m> {
+    module: &'m Module,
+    /// Values of the function being executed; `None` where not computed.
+    frame: Vec<Option<Tensor>>,
+    depth: usize,
+    budget: u64,
+    steps: u64,
+    failures: Vec<CheckFailure>,
+    checks: usize,
+}
+
+impl<'m> Evaluator<'m> {
+    /// An evaluator of a module's functions.
+    pub fn new(module: &'m Module) -> Self {
+        Evaluator::with_budget(module, u64::MAX)
+    }
+
+    /// An evaluator that stops with [`EvalError::Budget`] after about `budget` steps. An
+    /// operation costs one step, and one more per result element or multiplication.
+    pub fn with_budget(module: &'m Module, budget: u64) -> Self {
+        let frame = Vec::new();
+        Evaluator { module, frame, depth: 0, budget, steps: 0, failures: Vec::new(), checks: 0 }
+    }
+
+    /// The module.
+    pub fn module(&self) -> &'m Module {
+        self.module
+    }
+
+    /// Expectations that did not hold so far.
+    pub fn failures(&self) -> &[CheckFailure] {
+        &self.failures
+    }
+
+    /// Number of expectations tested so far.
+    pub fn checks(&self) -> usize {
+        self.checks
+    }
+
+    /// Records a tested expectation.
+    pub fn record_check(&mut self, span: Span, failure: Option<String>) {
+        self.checks += 1;
+        self.failures.extend(failure.map(|message| CheckFailure { span, message }));
+    }
+
+    /// Uses up steps of the budget.
+    pub fn charge(&mut self, steps: u64) -> Result<(), EvalError> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > self.budget { Err(EvalError::Budget(self.budget)) } else { Ok(()) }
+    }
+
+    /// Runs a function.
+    pub fn run(&mut self, func: FuncId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        let module = self.module;
+        let unknown = || EvalError::UnknownFunction(format!("{func}"));
+        let func = module.funcs.get(func).ok_or_else(unknown)?;
+        let body = &func.body;
+        if body.blocks[body.entry].ops.is_empty() {
+            return Err(EvalError::UnknownFunction(func.name.to_string()));
+        }
+        let frame = vec![None; body.values.len()];
+        let outer = std::mem::replace(&mut self.frame, frame);
+        let result = self.block(body, body.entry, inputs);
+        self.frame = outer;
+        result
+    }
+
+    /// Runs the function called `name`.
+    pub fn call(&mut self, name: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        let func = self.module.find(name);
+        self.run(func.ok_or_else(|| EvalError::UnknownFunction(name.to_string()))?, inputs)
+    }
+
+    /// Evaluates one operation outside of a function's run, as constant folding does. Regions
+    /// that use values of enclosing blocks cannot be evaluated.
+    pub fn fold(
+        &mut self,
+        body: &Body,
+        op: OpId,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>, EvalError> {
+        let frame = vec![None; body.values.len()];
+        let outer = std::mem::replace(&mut self.frame, frame);
+        let result = self.op(body, op, inputs);
+        self.frame = outer;
+        result
+    }
+
+    /// Runs a region of the operation being evaluated.
+    pub fn region(
+        &mut self,
+        body: &Body,
+        block: BlockId,
+        args: &[Tensor],
+    ) -> Result<Vec<Tensor>, EvalError> {
+        self.block(body, block, args)
+    }
+
+    /// The value of an operand defined outside of the operation being evaluated.
+    pub fn value(&self, value: ValueId) -> Result<&Tensor, EvalError> {
+        let missing = || EvalError::from(OpError::new(format!("the value {value} is not known")));
+        self.frame.get(value.index()).and_then(Option::as_ref).ok_or_else(missing)
+    }
+
+    fn block(
+        &mut self,
+        body: &Body,
+        block: BlockId,
+        args: &[Tensor],
+    ) -> Result<Vec<Tensor>, EvalError> {
+        if self.depth >= MAX_DEPTH {
+            return Err(EvalError::Depth(MAX_DEPTH));
+        }
+        self.depth += 1;
+        let result = self.block_inner(body, block, args);
+        self.depth -= 1;
+        result
+    }
+
+    fn block_inner(
+        &mut self,
+        body: &Body,
+        block: BlockId,
+        args: &[Tensor],
+    ) -> Result<Vec<Tensor>, EvalError> {
+        let formal = &body.blocks[block].args;
+        if formal.len() != args.len() {
+            let text = format!("{} arguments expected, {} given", formal.len(), args.len());
+            return Err(EvalError::Inputs(text));
+        }
+        for (i, (&value, arg)) in formal.iter().zip(args).enumerate() {
+            let ty = body.ty(value);
+            if !ty.accepts(&Type::Tensor(arg.ty().clone())) {
+                let text = format!("argument {i} is {}, expected {ty}", arg.ty());
+                return Err(EvalError::Inputs(text));
+            }
+            self.set(value, arg.clone());
+        }
+        for &id in &body.blocks[block].ops {
+            let op = &body.ops[id];
+            let operand = |&v: &ValueId| self.value(v).cloned();
+            let inputs = op.operands.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+            if matches!(op.kind, OpKind::Return(_) | OpKind::FuncReturn(_)) {
+                return Ok(inputs);
+            }
+            for (&value, tensor) in op.results.iter().zip(self.op(body, id, &inputs)?) {
+                self.set(value, tensor);
+            }
+        }
+        Err(OpError::new("a block ends without `return`").into())
+    }
+
+    fn set(&mut self, value: ValueId, tensor: Tensor) {
+        if let Some(slot) = self.frame.get_mut(value.index()) {
+            *slot = Some(tensor);
+        }
+    }
+
+    fn op(&mut self, body: &Body, id: OpId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        let op = &body.ops[id];
+        let view = OpView { body, op };
+        let tensor = |t: &Type| t.tensor().and_then(|t| t.elements());
+        let cost: u64 = op.results.iter().filter_map(|&v| tensor(body.ty(v))).sum();
+        self.charge(cost.saturating_add(1))?;
+        let named = |e: EvalError| e.named(op.kind.name());
+        let results = op.kind.eval(&view, inputs, self).map_err(named)?;
+        if results.len() != op.results.len() {
+            let (n, m) = (results.len(), op.results.len());
+            return Err(named(OpError::new(format!("has {m} results, gives {n} values")).into()));
+        }
+        for (&value, tensor) in op.results.iter().zip(&results) {
+            let ty = body.ty(value);
+            if !ty.accepts(&Type::Tensor(tensor.ty().clone())) {
+                let text = format!("gives {}, its result type is {ty}", tensor.ty());
+                return Err(named(OpError::new(text).into()));
+            }
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,288 @@
+//! Fusion: which operations one kernel executes together.
+//!
+//! Every operation of the entry block that is neither a constant nor a view belongs to exactly
+//! one cluster. Clusters form an acyclic graph and are emitted in a topological order that stays
+//! as close to the program's as it can.
+
+use std::collections::{HashMap, HashSet};
+
+use microhlo_format::DType;
+use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS};
+
+use super::epilogue::{self, Epilogue};
+use super::facts::Facts;
+use super::softmax::{self, Softmax};
+use crate::ir::{Body, OpId, ValueId};
+use crate::ops::OpKind;
+
+/// Operations executed by one kernel.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// What the kernel is made from.
+    pub kind: ClusterKind,
+    /// The operations, in program order.
+    pub ops: Vec<OpId>,
+}
+
+/// The kinds of clusters.
+#[derive(Clone, Debug)]
+pub enum ClusterKind {
+    /// A convolution or matrix product with bias and activation.
+    Contraction(OpId, Epilogue),
+    /// A reduction or window with a final operation on each result.
+    Reduction(OpId, Option<epilogue::PostOp>),
+    /// Softmax over the innermost dimension.
+    Softmax(Softmax),
+    /// A chain of elementwise operations.
+    Map,
+    /// Any other single operation.
+    Single(OpId),
+}
+
+/// Operations that are views or constants: they are executed where they are used.
+pub fn is_transparent(kind: &OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Constant(_)
+            | OpKind::BroadcastInDim(_)
+            | OpKind::Reshape(_)
+            | OpKind::Transpose(_)
+            | OpKind::Slice(_)
+            | OpKind::Reverse(_)
+            | OpKind::FuncReturn(_)
+            | OpKind::Return(_)
+    )
+}
+
+fn is_elementwise(kind: &OpKind) -> bool {
+    matches!(kind, OpKind::Elementwise(_) | OpKind::Compare(_))
+}
+
+/// Partitions the entry block into clusters, in emission order.
+pub fn clusters(facts: &Facts<'_>) -> Vec<Cluster> {
+    let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new() };
+    let ops = &facts.body.blocks[facts.body.entry].ops;
+    for &op in ops {
+        fuser.roots(op);
+    }
+    for &op in ops {
+        let kind = &facts.body.ops[op].kind;
+        if fuser.of.contains_key(&op) || is_transparent(kind) {
+            continue;
+        }
+        if is_elementwise(kind) {
+            fuser.map(op);
+        } else {
+            fuser.add(ClusterKind::Single(op), vec![op]);
+        }
+    }
+    fuser.ordered()
+}
+
+struct Fuser<'a> {
+    facts: &'a Facts<'a>,
+    clusters: Vec<Option<Cluster>>,
+    of: HashMap<OpId, usize>,
+}
+
+impl Fuser<'_> {
+    fn body(&self) -> &Body {
+        self.facts.body
+    }
+
+    fn add(&mut self, kind: ClusterKind, ops: Vec<OpId>) {
+        let index = self.clusters.len();
+        for &op in &ops {
+            self.of.insert(op, index);
+        }
+        self.clusters.push(Some(Cluster { kind, ops }));
+    }
+
+    /// Starts clusters that have a root: contractions, reductions, softmax.
+    fn roots(&mut self, op: OpId) {
+        if self.of.contains_key(&op) {
+            return;
+        }
+        match &self.facts.body.ops[op].kind {
+            OpKind::Convolution(_) | OpKind::DotGeneral(_) => {
+                let (epilogue, mut ops) = epilogue::of_contraction(self.facts, op);
+                ops.insert(0, op);
+                self.add(ClusterKind::Contraction(op, epilogue), ops);
+            }
+            OpKind::Reduce(_) => {
+                if let Some((softmax, ops)) = softmax::find(self.facts, op)
+                    && ops.iter().all(|o| !self.of.contains_key(o))
+                {
+                    return self.add(ClusterKind::Softmax(softmax), ops);
+                }
+                self.reduction(op);
+            }
+            OpKind::ReduceWindow(_) => self.reduction(op),
+            _ => {}
+        }
+    }
+
+    fn reduction(&mut self, op: OpId) {
+        let mut ops = vec![op];
+        let post = epilogue::of_reduction(self.facts, op);
+        ops.extend(post.iter().map(|p| p.op));
+        self.add(ClusterKind::Reduction(op, post), ops);
+    }
+
+    /// Puts an elementwise operation into the cluster of a producer, or into a new one.
+    fn map(&mut self, op: OpId) {
+        self.add(ClusterKind::Map, vec![op]);
+        let operands = self.body().ops[op].operands.clone();
+        for v in operands {
+            let Some(producer) = self.body().def_op(v).and_then(|d| self.of.get(&d).copied())
+            else {
+                continue;
+            };
+            let own = self.of[&op];
+            if producer != own && self.can_merge(producer, own) {
+                self.merge(producer, own);
+            }
+        }
+    }
+
+    fn can_merge(&self, a: usize, b: usize) -> bool {
+        let (Some(x), Some(y)) = (&self.clusters[a], &self.clusters[b]) else { return false };
+        let maps = matches!((&x.kind, &y.kind), (ClusterKind::Map, ClusterKind::Map));
+        maps && self.dims(x) == self.dims(y)
+            && self.fits(x, y)
+            && !self.reaches(b, a, true)
+            && !self.reaches(a, b, true)
+    }
+
+    fn dims(&self, c: &Cluster) -> Option<Vec<u64>> {
+        let result = self.body().result(*c.ops.first()?)?;
+        self.body().ty(result).tensor()?.static_dims()
+    }
+
+    /// Whether the union stays within the limits of one map kernel.
+    fn fits(&self, x: &Cluster, y: &Cluster) -> bool {
+        let ops: HashSet<OpId> = x.ops.iter().chain(&y.ops).copied().collect();
+        let mut inputs = HashSet::new();
+        let mut outputs = 0;
+        for &op in &ops {
+            let o = &self.body().ops[op];
+            let inside = |v: &ValueId| self.body().def_op(*v).is_some_and(|d| ops.contains(&d));
+            inputs.extend(o.operands.iter().copied().filter(|v| !inside(v)));
+            outputs += usize::from(o.results.iter().any(|&v| is_output(self.facts, v, &ops)));
+        }
+        ops.len() <= MAX_MAP_CODE && inputs.len() <= MAX_MAP_INPUTS && outputs <= MAX_MAP_OUTPUTS
+    }
+
+    fn merge(&mut self, a: usize, b: usize) {
+        let (Some(x), Some(mut y)) = (self.clusters[a].take(), self.clusters[b].take()) else {
+            return;
+        };
+        let mut ops = x.ops;
+        ops.append(&mut y.ops);
+        ops.sort_unstable_by_key(|&op| self.position(op));
+        for &op in &ops {
+            self.of.insert(op, b);
+        }
+        self.clusters[b] = Some(Cluster { kind: ClusterKind::Map, ops });
+    }
+
+    fn position(&self, op: OpId) -> usize {
+        let ops = &self.body().blocks[self.body().entry].ops;
+        ops.iter().position(|&o| o == op).unwrap_or(usize::MAX)
+    }
+
+    /// Clusters that a cluster reads from, through views.
+    fn sources(&self, index: usize) -> HashSet<usize> {
+        let mut found = HashSet::new();
+        let Some(cluster) = &self.clusters[index] else { return found };
+        let mut work: Vec<OpId> = cluster.ops.clone();
+        let mut seen = HashSet::new();
+        while let Some(op) = work.pop() {
+            for &nested in &self.captured(op) {
+                let Some(def) = self.body().def_op(nested) else { continue };
+                match self.of.get(&def) {
+                    Some(&other) if other != index => {
+                        found.insert(other);
+                    }
+                    Some(_) => {}
+                    None if seen.insert(def) => work.push(def),
+                    None => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// Operands of an operation and of everything nested in it.
+    fn captured(&self, op: OpId) -> Vec<ValueId> {
+        let mut values = self.body().ops[op].operands.clone();
+        for &region in &self.body().ops[op].regions {
+            for inner in self.body().walk(region) {
+                values.extend(&self.body().ops[inner].operands);
+            }
+        }
+        values
+    }
+
+    /// Whether `from` depends on `to`; with `indirect`, only through a third cluster.
+    fn reaches(&self, from: usize, to: usize, indirect: bool) -> bool {
+        let mut work: Vec<usize> = self.sources(from).into_iter().collect();
+        if indirect {
+            work.retain(|&c| c != to);
+        }
+        let mut seen = HashSet::new();
+        while let Some(c) = work.pop() {
+            if c == to {
+                return true;
+            }
+            if seen.insert(c) {
+                work.extend(self.sources(c));
+            }
+        }
+        false
+    }
+
+    /// Clusters in a topological order: of those ready, the one that ends first in the program.
+    fn ordered(self) -> Vec<Cluster> {
+        let position: HashMap<OpId, usize> = {
+            let ops = &self.body().blocks[self.body().entry].ops;
+            ops.iter().enumerate().map(|(i, &op)| (op, i)).collect()
+        };
+        let mut waiting: Vec<(usize, usize, HashSet<usize>)> = (0..self.clusters.len())
+            .filter_map(|i| {
+                let cluster = self.clusters[i].as_ref()?;
+                let end = cluster.ops.iter().filter_map(|o| position.get(o)).max()?;
+                Some((*end, i, self.sources(i)))
+            })
+            .collect();
+        waiting.sort_by_key(|w| w.0);
+        let mut done = HashSet::new();
+        let mut order = Vec::new();
+        while let Some(next) = waiting.iter().position(|(_, _, s)| s.is_subset(&done)) {
+            let (_, index, _) = waiting.remove(next);
+            done.insert(index);
+            order.push(index);
+        }
+        let mut clusters = self.clusters;
+        order.into_iter().filter_map(|i| clusters[i].take()).collect()
+    }
+}
+
+/// Whether a value computed inside a set of operations is needed outside it.
+pub fn is_output(facts: &Facts<'_>, value: ValueId, inside: &HashSet<OpId>) -> bool {
+    facts.users(value).iter().any(|user| !inside.contains(user))
+}
+
+/// The activation that a contraction applies, or none.
+pub fn activation_name(activation: &Activation) -> &'static str {
+    match activation {
+        Activation::None => "",
+        Activation::Max { .. } => "+max",
+        Activation::Clamp { .. } => "+clamp",
+    }
+}
+
+/// The element type of a value, if it is a plain tensor.
+pub fn dtype(body: &Body, value: ValueId) -> Option<DType> {
+    body.ty(value).tensor()?.dtype()
+}

@@ -1,0 +1,79 @@
+//! Lowering of data movement: concatenate and pad.
+
+use microhlo_format::Kernel;
+use microhlo_format::kernels::Fill;
+
+use super::program::Ref;
+use super::view::{View, dense_strides};
+use super::{Lowered, Lowerer};
+use crate::compile::CompileError;
+use crate::ir::OpId;
+use crate::ops::concatenate::Concatenate;
+use crate::ops::pad::Pad;
+
+impl Lowerer<'_> {
+    /// One strided copy per operand.
+    pub(super) fn concatenate(&mut self, op: OpId, c: &Concatenate) -> Lowered<()> {
+        let span = self.span(op);
+        let operands = self.body.ops[op].operands.clone();
+        let views = operands.iter().map(|&v| self.view(v, span)).collect::<Lowered<Vec<View>>>()?;
+        let (output, dtype, dims) = self.result(self.body.ops[op].results[0], op)?;
+        let strides = dense_strides(&dims, dtype.size());
+        let mut offset = i64::from(output.offset);
+        for from in views {
+            if from.elements() == 0 {
+                continue;
+            }
+            let base = Ref { buffer: output.buffer, offset: offset as u32 };
+            let d = c.dim as usize;
+            offset += strides[d] * i64::from(from.sizes[d]);
+            let to = View { base, dtype, sizes: from.sizes.clone(), strides: strides.clone() };
+            let kernel = self.move_kernel(&from, &to, span)?;
+            self.step(kernel, op);
+        }
+        Ok(())
+    }
+
+    /// Fills the result, then copies the part of the operand that negative padding leaves.
+    pub(super) fn pad(&mut self, op: OpId, p: &Pad) -> Lowered<()> {
+        let span = self.span(op);
+        let (operand, value) = (self.body.ops[op].operands[0], self.body.ops[op].operands[1]);
+        let from = self.view(operand, span)?;
+        let value = self.view(value, span)?.base;
+        let (output, dtype, dims) = self.result(self.body.ops[op].results[0], op)?;
+        let count = dims.iter().product();
+        if count == 0 {
+            return Ok(());
+        }
+        let element = dtype.size() as u8;
+        self.step(Kernel::fill(Fill { value, output, element, count }), op);
+        let strides = dense_strides(&dims, dtype.size());
+        let (mut source, mut target) = (i64::from(from.base.offset), i64::from(output.offset));
+        let mut sizes = Vec::new();
+        let mut to_strides = Vec::new();
+        for d in 0..dims.len() {
+            let step = p.interior[d] + 1;
+            let first = ((-p.low[d]).max(0) + step - 1) / step;
+            // Element i lands at low + i * step, which must lie inside the result.
+            let room = i64::from(dims[d]) - 1 - p.low[d];
+            let last = if room < 0 { -1 } else { (room / step).min(i64::from(from.sizes[d]) - 1) };
+            if last < first {
+                return Ok(());
+            }
+            sizes.push((last - first + 1) as u32);
+            source += first * from.strides[d];
+            target += (p.low[d] + first * step) * strides[d];
+            to_strides.push(strides[d] * step);
+        }
+        let offset = |o: i64| {
+            u32::try_from(o).map_err(|_| CompileError::unsupported(span, "padding exceeds 4 GiB"))
+        };
+        let source = Ref { buffer: from.base.buffer, offset: offset(source)? };
+        let target = Ref { buffer: output.buffer, offset: offset(target)? };
+        let from = View { base: source, dtype, sizes: sizes.clone(), strides: from.strides };
+        let to = View { base: target, dtype, sizes, strides: to_strides };
+        let kernel = self.move_kernel(&from, &to, span)?;
+        self.step(kernel, op);
+        Ok(())
+    }
+}

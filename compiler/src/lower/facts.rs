@@ -1,0 +1,114 @@
+//! Facts about a body that pattern matching asks for.
+
+use microhlo_format::{DType, MicroOp};
+
+use crate::ir::{BlockId, Body, Constant, EntityId, OpId, ValueId};
+use crate::ops::{ElementwiseOp, OpKind};
+
+/// Uses of values, and positions of operations in the entry block.
+pub struct Facts<'a> {
+    /// The body.
+    pub body: &'a Body,
+    uses: Vec<Vec<OpId>>,
+}
+
+impl<'a> Facts<'a> {
+    /// Collects the facts.
+    pub fn new(body: &'a Body) -> Self {
+        let mut uses = vec![Vec::new(); body.values.len()];
+        for op in body.walk(body.entry) {
+            for &v in &body.ops[op].operands {
+                uses[v.index()].push(op);
+            }
+        }
+        Facts { body, uses }
+    }
+
+    /// Operations that use a value, one entry per use.
+    pub fn users(&self, value: ValueId) -> &[OpId] {
+        &self.uses[value.index()]
+    }
+
+    /// The only user of a value.
+    pub fn only_user(&self, value: ValueId) -> Option<OpId> {
+        match self.users(value) {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The operation that defines a value, with its kind.
+    pub fn def(&self, value: ValueId) -> Option<(OpId, &'a OpKind)> {
+        let op = self.body.def_op(value)?;
+        Some((op, &self.body.ops[op].kind))
+    }
+
+    /// The defining operation if it is this elementwise one.
+    pub fn elementwise(&self, value: ValueId, kind: ElementwiseOp) -> Option<OpId> {
+        match self.def(value)? {
+            (op, OpKind::Elementwise(e)) if *e == kind => Some(op),
+            _ => None,
+        }
+    }
+
+    /// The constant behind a value, looking through broadcasts of scalars.
+    pub fn splat(&self, value: ValueId) -> Option<(&'a Constant, &'a [u8])> {
+        if let Some(c) = self.body.constant(value) {
+            return Some((c, c.splat_bytes()?));
+        }
+        match self.def(value)? {
+            (op, OpKind::BroadcastInDim(_) | OpKind::Reshape(_)) => {
+                self.splat(self.body.ops[op].operands[0])
+            }
+            _ => None,
+        }
+    }
+
+    /// The repeated `f32` behind a value.
+    pub fn splat_f32(&self, value: ValueId) -> Option<f32> {
+        let (c, bytes) = self.splat(value)?;
+        let word: [u8; 4] = bytes.try_into().ok()?;
+        (c.ty.dtype() == Some(DType::F32)).then(|| f32::from_le_bytes(word))
+    }
+
+    /// Values of an `f32` constant that varies along dimension `dim` of `value` only.
+    pub fn per_channel(&self, value: ValueId, dim: usize, channels: usize) -> Option<Vec<f32>> {
+        if let Some(v) = self.splat_f32(value) {
+            return Some(vec![v; channels]);
+        }
+        let (source, dims): (ValueId, Vec<usize>) = match self.def(value)? {
+            (op, OpKind::BroadcastInDim(b)) => {
+                let dims = b.dims.iter().map(|&d| d as usize).collect();
+                (self.body.ops[op].operands[0], dims)
+            }
+            (_, OpKind::Constant(c)) => (value, (0..c.value.ty.rank()).collect()),
+            _ => return None,
+        };
+        let c = self.body.constant(source)?;
+        let mut sizes = c.ty.dims.iter().zip(&dims);
+        if !sizes.all(|(size, &d)| size.size() == Some(1) || d == dim) {
+            return None;
+        }
+        let values = c.to_f32s()?;
+        (values.len() == channels).then_some(values)
+    }
+}
+
+/// The binary operation that a reduction region performs on its two arguments, if it is one.
+pub fn region_op(body: &Body, block: BlockId) -> Option<MicroOp> {
+    let &[op, _return] = body.blocks[block].ops.as_slice() else { return None };
+    let OpKind::Elementwise(e) = body.ops[op].kind else { return None };
+    let args = &body.blocks[block].args;
+    let operands = &body.ops[op].operands;
+    let swapped = operands.iter().rev().eq(args.iter());
+    let commutes = !matches!(e, ElementwiseOp::Subtract | ElementwiseOp::Divide);
+    let matches = operands == args || (swapped && commutes);
+    let returns = body.returned(block) == body.ops[op].results.as_slice();
+    (matches && returns && args.len() == 2).then(|| micro_op(e)).flatten()
+}
+
+/// The micro-operation that implements an elementwise operation.
+pub fn micro_op(e: ElementwiseOp) -> Option<MicroOp> {
+    let short = e.name().strip_prefix("stablehlo.")?;
+    MicroOp::ALL.iter().copied().find(|m| m.text() == short)
+}

@@ -1,0 +1,361 @@
+//! Lowering: from StableHLO operations to kernels on buffers.
+//!
+//! Views (reshape, transpose, slice, broadcast, reverse) are strides until a kernel wants its
+//! operand dense. Constants are laid out for the kernel that reads them.
+
+pub mod cluster;
+mod contraction;
+mod data;
+mod epilogue;
+mod facts;
+mod map;
+pub mod program;
+mod reduce;
+pub mod share;
+mod softmax;
+pub mod view;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
+use microhlo_format::{DType, Kernel};
+
+use crate::compile::CompileError;
+use crate::diag::Span;
+use crate::ir::{Body, Func, OpId, TensorType, ValueId};
+use crate::ops::OpKind;
+use cluster::{Cluster, ClusterKind};
+use facts::Facts;
+use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
+use view::{Nest, View};
+
+/// Lowers a function without calls. Its shapes must be static.
+pub fn lower(func: &Func) -> Result<Program, CompileError> {
+    let facts = Facts::new(&func.body);
+    let mut lowerer = Lowerer {
+        body: &func.body,
+        facts: &facts,
+        program: Program::default(),
+        views: HashMap::new(),
+        dense: HashMap::new(),
+        constants: HashMap::new(),
+    };
+    lowerer.inputs(func)?;
+    for cluster in cluster::clusters(&facts) {
+        lowerer.cluster(&cluster)?;
+    }
+    lowerer.outputs(func)?;
+    Ok(lowerer.program)
+}
+
+struct Lowerer<'a> {
+    body: &'a Body,
+    facts: &'a Facts<'a>,
+    program: Program,
+    /// Where each value lies.
+    views: HashMap<ValueId, View>,
+    /// Values of strided views that were copied to be dense.
+    dense: HashMap<ValueId, Ref>,
+    /// Constant buffers by content.
+    constants: HashMap<Arc<[u8]>, BufferId>,
+}
+
+type Lowered<T> = Result<T, CompileError>;
+
+impl<'a> Lowerer<'a> {
+    fn span(&self, op: OpId) -> Span {
+        self.body.ops[op].span
+    }
+
+    fn inputs(&mut self, func: &Func) -> Lowered<()> {
+        for (i, &arg) in self.body.blocks[self.body.entry].args.iter().enumerate() {
+            let name = match func.arg_names.get(i) {
+                Some(Some(name)) => name.to_string(),
+                _ => format!("in{i}"),
+            };
+            let (dtype, dims) = self.static_tensor(arg, func.span)?;
+            let place = self.buffer(&name, dtype, &dims, Storage::Input, func.span)?;
+            self.views.insert(arg, View::dense(place, dtype, &dims));
+            self.program.inputs.push(Io { name, dtype, dims, place });
+        }
+        Ok(())
+    }
+
+    fn outputs(&mut self, func: &Func) -> Lowered<()> {
+        let returned = self.body.returned(self.body.entry).to_vec();
+        for (i, value) in returned.into_iter().enumerate() {
+            let (dtype, dims) = self.static_tensor(value, func.span)?;
+            let place = self.dense(value, func.span)?;
+            let name = result_name(func, i);
+            self.program.outputs.push(Io { name, dtype, dims, place });
+        }
+        Ok(())
+    }
+
+    fn cluster(&mut self, cluster: &Cluster) -> Lowered<()> {
+        match &cluster.kind {
+            ClusterKind::Contraction(op, epilogue) => self.contraction(*op, epilogue),
+            ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
+            ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
+            ClusterKind::Map => self.map(&cluster.ops),
+            ClusterKind::Single(op) => self.single(*op),
+        }
+    }
+
+    fn single(&mut self, op: OpId) -> Lowered<()> {
+        match &self.body.ops[op].kind {
+            OpKind::Concatenate(c) => self.concatenate(op, c),
+            OpKind::Pad(p) => self.pad(op, p),
+            other => Err(CompileError::unsupported(
+                self.span(op),
+                format!("`{}` is not supported by the device kernels yet", other.name()),
+            )),
+        }
+    }
+
+    /// Element type and sizes of a value, which must be a static tensor of a plain type.
+    fn static_tensor(&self, value: ValueId, span: Span) -> Lowered<(DType, Vec<u32>)> {
+        let ty = self.body.ty(value);
+        let tensor = ty.tensor().ok_or_else(|| {
+            CompileError::unsupported(span, format!("values of type {ty} are not supported yet"))
+        })?;
+        let dims = static_dims(tensor, span)?;
+        let dtype = tensor.dtype().ok_or_else(|| {
+            CompileError::unsupported(
+                span,
+                format!("elements of type {} are not supported yet", tensor.elem),
+            )
+        })?;
+        Ok((dtype, dims))
+    }
+
+    fn buffer(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        dims: &[u32],
+        storage: Storage,
+        span: Span,
+    ) -> Lowered<Ref> {
+        let elements = dims.iter().try_fold(1u32, |n, &d| n.checked_mul(d));
+        let bytes = elements.and_then(|n| n.checked_mul(dtype.size() as u32));
+        let bytes = bytes.filter(|&b| b < 1 << 31).ok_or_else(|| {
+            CompileError::unsupported(span, format!("a tensor of {dims:?} exceeds 2 GiB"))
+        })?;
+        let align = alignment(dtype, bytes);
+        let name = name.to_string();
+        let buffer = self.program.buffers.push(Buffer { name, bytes, align, storage });
+        Ok(Ref { buffer, offset: 0 })
+    }
+
+    /// A new buffer for the result `value`, which becomes its view.
+    fn result(&mut self, value: ValueId, op: OpId) -> Lowered<(Ref, DType, Vec<u32>)> {
+        let span = self.span(op);
+        let (dtype, dims) = self.static_tensor(value, span)?;
+        let name = value.to_string();
+        let place = self.buffer(&name, dtype, &dims, Storage::Temp, span)?;
+        self.views.insert(value, View::dense(place, dtype, &dims));
+        Ok((place, dtype, dims))
+    }
+
+    fn step(&mut self, kernel: Kernel<Ref>, op: OpId) {
+        let short = self.body.ops[op].kind.name();
+        let short = short.strip_prefix("stablehlo.").unwrap_or(short);
+        let name = format!("{}:{short}", self.program.steps.len());
+        self.program.steps.push(Step { kernel, name });
+    }
+
+    /// A constant buffer with these bytes; equal ones are stored once.
+    fn constant(&mut self, bytes: Arc<[u8]>, align: u32) -> Ref {
+        let buffers = &mut self.program.buffers;
+        let buffer = *self.constants.entry(Arc::clone(&bytes)).or_insert_with(|| {
+            let size = bytes.len() as u32;
+            let storage = Storage::Const(bytes);
+            buffers.push(Buffer { name: "const".into(), bytes: size, align, storage })
+        });
+        let align = self.program.buffers[buffer].align.max(align);
+        self.program.buffers[buffer].align = align;
+        Ref { buffer, offset: 0 }
+    }
+
+    fn f32_constant(&mut self, values: &[f32]) -> Ref {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.constant(bytes.into(), 16)
+    }
+
+    /// Where a value lies, strided.
+    fn view(&mut self, value: ValueId, span: Span) -> Lowered<View> {
+        if let Some(view) = self.views.get(&value) {
+            return Ok(view.clone());
+        }
+        let view = self.make_view(value, span)?;
+        self.views.insert(value, view.clone());
+        Ok(view)
+    }
+
+    fn make_view(&mut self, value: ValueId, span: Span) -> Lowered<View> {
+        let (dtype, sizes) = self.static_tensor(value, span)?;
+        let Some((op, kind)) = self.facts.def(value) else {
+            return Err(CompileError::unsupported(span, "a region argument is used here"));
+        };
+        let operand = self.body.ops[op].operands.first().copied();
+        let source = match (kind, operand) {
+            (OpKind::Constant(c), _) => return Ok(self.constant_view(&c.value, dtype, &sizes)),
+            (_, Some(v)) => self.view(v, span)?,
+            (_, None) => return Err(self.not_lowered(op)),
+        };
+        match kind {
+            OpKind::Reshape(_) => match source.reshaped(&sizes) {
+                Some(view) => Ok(view),
+                None => {
+                    let base = self.dense(self.body.ops[op].operands[0], span)?;
+                    Ok(View::dense(base, dtype, &sizes))
+                }
+            },
+            OpKind::Transpose(t) => Ok(source.permuted(&t.permutation)),
+            OpKind::BroadcastInDim(b) => {
+                let mut strides = vec![0; sizes.len()];
+                for (i, &d) in b.dims.iter().enumerate() {
+                    if source.sizes[i] != 1 {
+                        strides[d as usize] = source.strides[i];
+                    }
+                }
+                Ok(View { base: source.base, dtype, sizes, strides })
+            }
+            OpKind::Slice(s) => self.sliced(source, &s.start, &s.strides, sizes, op),
+            OpKind::Reverse(r) => {
+                let mut start = vec![0; sizes.len()];
+                let mut step = vec![1; sizes.len()];
+                for &d in &r.dims {
+                    start[d as usize] = i64::from(sizes[d as usize].max(1)) - 1;
+                    step[d as usize] = -1;
+                }
+                self.sliced(source, &start, &step, sizes, op)
+            }
+            _ => Err(self.not_lowered(op)),
+        }
+    }
+
+    fn not_lowered(&self, op: OpId) -> CompileError {
+        let name = self.body.ops[op].kind.name();
+        CompileError::at(self.span(op), format!("`{name}` is used before it is computed"))
+    }
+
+    /// Every `step`-th element of a view from `start`.
+    fn sliced(
+        &self,
+        source: View,
+        start: &[i64],
+        step: &[i64],
+        sizes: Vec<u32>,
+        op: OpId,
+    ) -> Lowered<View> {
+        let offset: i64 = start.iter().zip(&source.strides).map(|(a, b)| a * b).sum();
+        let offset = i64::from(source.base.offset) + if sizes.contains(&0) { 0 } else { offset };
+        let offset = u32::try_from(offset)
+            .map_err(|_| CompileError::unsupported(self.span(op), "the view exceeds 4 GiB"))?;
+        let strides = source.strides.iter().zip(step).map(|(a, b)| a * b).collect();
+        let base = Ref { buffer: source.base.buffer, offset };
+        Ok(View { base, dtype: source.dtype, sizes, strides })
+    }
+
+    fn constant_view(&mut self, c: &crate::ir::Constant, dtype: DType, sizes: &[u32]) -> View {
+        if let Some(element) = c.splat_bytes() {
+            let base = self.constant(element.into(), dtype.align() as u32);
+            let strides = vec![0; sizes.len()];
+            return View { base, dtype, sizes: sizes.to_vec(), strides };
+        }
+        let bytes = c.to_bytes();
+        let align = alignment(dtype, bytes.len() as u32);
+        View::dense(self.constant(bytes, align), dtype, sizes)
+    }
+
+    /// The value, dense and row-major; copied if its view is strided.
+    fn dense(&mut self, value: ValueId, span: Span) -> Lowered<Ref> {
+        let view = self.view(value, span)?;
+        if view.is_dense() {
+            return Ok(view.base);
+        }
+        if let Some(&copy) = self.dense.get(&value) {
+            return Ok(copy);
+        }
+        let copy = self.copied(&view, &value.to_string(), span)?;
+        self.dense.insert(value, copy);
+        Ok(copy)
+    }
+
+    /// Copies a view to a new dense buffer.
+    fn copied(&mut self, view: &View, name: &str, span: Span) -> Lowered<Ref> {
+        let output = self.buffer(name, view.dtype, &view.sizes, Storage::Temp, span)?;
+        let element = view.dtype.size() as u8;
+        let kernel = if view.is_splat() {
+            let count = view.elements() as u32;
+            Kernel::fill(Fill { value: view.base, output, element, count })
+        } else {
+            self.move_kernel(view, &View::dense(output, view.dtype, &view.sizes), span)?
+        };
+        let name = format!("{}:copy", self.program.steps.len());
+        self.program.steps.push(Step { kernel, name });
+        Ok(output)
+    }
+
+    /// The kernel that copies `from` to `to`, of equal sizes.
+    fn move_kernel(&self, from: &View, to: &View, span: Span) -> Lowered<Kernel<Ref>> {
+        let nest = Nest::new(&from.sizes, &[&from.strides, &to.strides]);
+        let kernel = Move {
+            input: from.base,
+            output: to.base,
+            element: from.dtype.size() as u8,
+            sizes: view::sizes(&nest.sizes).ok_or_else(|| too_deep(span))?,
+            input_strides: view::strides(&nest.strides[0]).ok_or_else(|| too_deep(span))?,
+            output_strides: view::strides(&nest.strides[1]).ok_or_else(|| too_deep(span))?,
+        };
+        Ok(Kernel::move_(kernel))
+    }
+
+    fn softmax(&mut self, softmax: &softmax::Softmax, op: OpId) -> Lowered<()> {
+        let input = self.dense(softmax.input, self.span(op))?;
+        let (output, _, dims) = self.result(softmax.result, op)?;
+        let n = dims.last().copied().unwrap_or(1);
+        let rows = dims.iter().rev().skip(1).product();
+        self.step(Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n }), op);
+        if let Some(step) = self.program.steps.last_mut() {
+            step.name = step.name.replace(":reduce", ":softmax");
+        }
+        Ok(())
+    }
+}
+
+/// Sizes of a static tensor, each within 32 bits.
+fn static_dims(ty: &TensorType, span: Span) -> Lowered<Vec<u32>> {
+    let dims = ty.static_dims().ok_or_else(|| {
+        let message = format!("dynamic shapes are not supported yet: {ty}");
+        CompileError::unsupported(span, message)
+    })?;
+    let too_large = |_| CompileError::unsupported(span, format!("{ty} is too large"));
+    dims.into_iter().map(|d| u32::try_from(d).map_err(too_large)).collect()
+}
+
+fn too_deep(span: Span) -> CompileError {
+    CompileError::unsupported(span, "the access pattern needs more than 8 loop dimensions")
+}
+
+/// Buffers of some size are aligned for vector loads.
+fn alignment(dtype: DType, bytes: u32) -> u32 {
+    if bytes >= 16 { 16 } else { (dtype.align() as u32).max(4) }
+}
+
+fn result_name(func: &Func, i: usize) -> String {
+    let attrs = func.result_attrs.get(i);
+    let info = attrs.and_then(|a| a.get("jax.result_info"));
+    match info {
+        Some(crate::ir::Attr::String(s)) if !s.is_empty() => s.to_string(),
+        _ => format!("out{i}"),
+    }
+}
+
+/// Whether the runtime has a micro-operation.
+fn device_has(id: microhlo_format::MicroId) -> bool {
+    microhlo::Kernels::ALL.has_micro(id)
+}

@@ -1,0 +1,107 @@
+//! Constant folding by the evaluator.
+
+use super::rewrite::{Visit, rewrite};
+use crate::eval::{Evaluator, Tensor};
+use crate::ir::{Body, Constant, Module, OpId, TensorType};
+use crate::ops::{OpKind, OpView};
+
+/// Largest result that is folded although it is larger than what it is computed from, in bytes.
+const MAX_GROWTH_BYTES: u64 = 256;
+
+/// Evaluates operations whose operands are all constants.
+///
+/// Splats stay splats. Nothing is folded that would grow the constants: a broadcast of a bias
+/// stays a broadcast, which kernels read by stride.
+pub fn fold_constants(body: &mut Body) -> bool {
+    let module = Module::default();
+    rewrite(body, |editor, op| match fold(editor.body, &module, op) {
+        Some(values) => {
+            let span = editor.body.ops[op].span;
+            let results = editor.body.ops[op].results.clone();
+            for (old, value) in results.into_iter().zip(values) {
+                let new = editor.constant(value, span);
+                editor.replace(old, new);
+            }
+            Visit::Drop
+        }
+        None => Visit::Keep,
+    })
+}
+
+fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
+    let o = &body.ops[op];
+    let foldable = !matches!(
+        o.kind,
+        OpKind::Constant(_) | OpKind::CustomCall(_) | OpKind::Return(_) | OpKind::FuncReturn(_)
+    ) && !o.kind.name().starts_with("check.");
+    if !foldable || o.results.is_empty() || captures(body, op) {
+        return None;
+    }
+    let inputs: Vec<&Constant> =
+        o.operands.iter().map(|&v| body.constant(v).map(|c| &**c)).collect::<Option<_>>()?;
+    if let Some(value) = fold_splat(body, module, op, &inputs) {
+        return Some(vec![value]);
+    }
+    let read: u64 = inputs.iter().filter_map(|c| c.ty.bytes()).sum();
+    let written: u64 = o.results.iter().filter_map(|&v| body.ty(v).tensor()?.bytes()).sum();
+    if written > read.max(MAX_GROWTH_BYTES) {
+        return None;
+    }
+    let tensors: Vec<Tensor> =
+        inputs.iter().map(|c| Tensor::from_constant(c)).collect::<Result<_, _>>().ok()?;
+    let view = OpView { body, op: o };
+    let out = o.kind.eval(&view, &tensors, &mut Evaluator::new(module)).ok()?;
+    Some(out.iter().map(Tensor::to_constant).collect())
+}
+
+/// Whether a region of the operation uses a value from outside it.
+fn captures(body: &Body, op: OpId) -> bool {
+    let mut inside: std::collections::HashSet<crate::ir::ValueId> = Default::default();
+    let mut used = Vec::new();
+    for &region in &body.ops[op].regions {
+        inside.extend(&body.blocks[region].args);
+        for inner in body.walk(region) {
+            inside.extend(&body.ops[inner].results);
+            used.extend(&body.ops[inner].operands);
+            for &block in &body.ops[inner].regions {
+                inside.extend(&body.blocks[block].args);
+            }
+        }
+    }
+    used.iter().any(|v| !inside.contains(v))
+}
+
+/// Folds an elementwise operation on splats, or a broadcast of one, to a splat.
+fn fold_splat(body: &Body, module: &Module, op: OpId, inputs: &[&Constant]) -> Option<Constant> {
+    let o = &body.ops[op];
+    let result = body.ty(body.result(op)?).tensor()?;
+    if inputs.is_empty() {
+        return None;
+    }
+    let elements: Vec<&[u8]> = inputs.iter().map(|c| c.splat_bytes()).collect::<Option<_>>()?;
+    match &o.kind {
+        OpKind::BroadcastInDim(_)
+        | OpKind::Reshape(_)
+        | OpKind::Transpose(_)
+        | OpKind::Slice(_)
+        | OpKind::Reverse(_) => Some(Constant::splat(result.clone(), elements[0])),
+        OpKind::Elementwise(_) | OpKind::Compare(_) => {
+            // One element through the same operation, then spread again.
+            let scalar = |t: &TensorType| TensorType { dims: Vec::new(), elem: t.elem.clone() };
+            let mut tiny = Body::new();
+            let mut operands = Vec::new();
+            let mut tensors = Vec::new();
+            for (c, e) in inputs.iter().zip(&elements) {
+                let ty = scalar(&c.ty);
+                operands.push(tiny.add_arg(tiny.entry, ty.clone().into()));
+                tensors.push(Tensor::from_bytes(&ty, e.to_vec()).ok()?);
+            }
+            let ty = scalar(result).into();
+            let one = tiny.make_op(o.kind.clone(), operands, vec![ty], Vec::new(), o.span);
+            let view = OpView { body: &tiny, op: &tiny.ops[one] };
+            let out = o.kind.eval(&view, &tensors, &mut Evaluator::new(module)).ok()?;
+            Some(Constant::splat(result.clone(), out.first()?.bytes()))
+        }
+        _ => None,
+    }
+}

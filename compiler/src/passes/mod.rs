@@ -1,0 +1,58 @@
+//! The passes on StableHLO, each one file with one function, and the order they run in.
+
+pub mod batch_norm;
+pub mod canonicalize;
+pub mod cse;
+pub mod dce;
+pub mod fold;
+pub mod inline;
+pub mod layout;
+pub mod rewrite;
+
+use crate::ir::Func;
+
+/// Most rounds of the clean-up passes; each round ends early when nothing changes.
+const MAX_ROUNDS: usize = 16;
+
+/// Called after every pass with its name and the function as it is then.
+pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
+
+/// Names of all passes, in the order in which they run first.
+pub const NAMES: [&str; 7] =
+    ["inline", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+
+/// Runs all passes on a function without calls.
+pub fn run(func: &mut Func, observe: Observe<'_>) {
+    clean(func, observe);
+    let folded = batch_norm::fold_batch_norm(&mut func.body);
+    observe("batch-norm", func);
+    if folded {
+        clean(func, observe);
+    }
+    // A layout change exposes new inverse pairs of transposes, and these new places to sink to.
+    for _ in 0..MAX_ROUNDS {
+        let changed = layout::choose_layout(&mut func.body);
+        observe("layout", func);
+        if !changed {
+            break;
+        }
+        clean(func, observe);
+    }
+}
+
+/// Canonicalises, folds, merges and removes until nothing changes.
+fn clean(func: &mut Func, observe: Observe<'_>) {
+    for _ in 0..MAX_ROUNDS {
+        let mut changed = canonicalize::canonicalize(&mut func.body);
+        observe("canonicalize", func);
+        changed |= fold::fold_constants(&mut func.body);
+        observe("fold-constants", func);
+        changed |= cse::cse(&mut func.body);
+        observe("cse", func);
+        changed |= dce::dce(&mut func.body);
+        observe("dce", func);
+        if !changed {
+            return;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The independent checker: re-proves a plan from the definition alone.
+//!
+//! It shares no code with the solvers and compares all pairs, so that a mistake in a clever
+//! algorithm cannot hide in a clever check.
+
+use super::Problem;
+
+/// Why a plan is wrong. Buffers are named by position in the problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// There is not exactly one offset per buffer.
+    #[error("{offsets} offsets for {buffers} buffers")]
+    Count {
+        /// Offsets given.
+        offsets: usize,
+        /// Buffers to place.
+        buffers: usize,
+    },
+    /// The buffer reaches past the end of the arena.
+    #[error("buffer {0} ends past the arena")]
+    Bounds(usize),
+    /// The offset is not a multiple of the buffer's alignment.
+    #[error("buffer {0} is not aligned")]
+    Align(usize),
+    /// Two buffers share a byte during a common step.
+    #[error("buffers {0} and {1} overlap while both are alive")]
+    Overlap(usize, usize),
+}
+
+/// Proves that `offsets` place every buffer of `problem` inside `arena_bytes`, aligned, and that
+/// no two buffers share a byte during a common step. Quadratic in the number of buffers.
+pub fn check(problem: &Problem, offsets: &[u32], arena_bytes: u32) -> Result<(), Violation> {
+    let buffers = &problem.buffers;
+    if offsets.len() != buffers.len() {
+        return Err(Violation::Count { offsets: offsets.len(), buffers: buffers.len() });
+    }
+    let span = |i: usize| {
+        let start = u64::from(offsets[i]);
+        (start, start + u64::from(buffers[i].size))
+    };
+    for (i, a) in buffers.iter().enumerate() {
+        let (start, end) = span(i);
+        if end > u64::from(arena_bytes) {
+            return Err(Violation::Bounds(i));
+        }
+        if !offsets[i].is_multiple_of(a.align) {
+            return Err(Violation::Align(i));
+        }
+        for (j, b) in buffers.iter().enumerate().take(i) {
+            let (other_start, other_end) = span(j);
+            let share_step = a.lower < b.upper && b.lower < a.upper;
+            let share_byte = start.max(other_start) < end.min(other_end);
+            if share_step && share_byte {
+                return Err(Violation::Overlap(j, i));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What is to be planned: buffers with sizes and lifetimes, and the CSV form of such instances.
+
+use std::fmt::Write as _;
+
+/// One buffer: how large it is and when it is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Buffer {
+    /// Size in bytes. A buffer of size zero occupies nothing and conflicts with nothing.
+    pub size: u32,
+    /// Alignment of the offset in bytes; a power of two.
+    pub align: u32,
+    /// First step of the schedule at which the buffer is alive.
+    pub lower: u32,
+    /// One past the last step at which the buffer is alive; greater than `lower`.
+    pub upper: u32,
+}
+
+impl Buffer {
+    /// Whether both buffers need storage during a common step.
+    pub fn conflicts(&self, other: &Buffer) -> bool {
+        self.size > 0 && other.size > 0 && self.lower < other.upper && other.lower < self.upper
+    }
+}
+
+/// The largest sum of sizes alive at one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LiveSet {
+    /// Bytes alive together; no plan needs fewer.
+    pub bytes: u64,
+    /// The first step at which that many are alive.
+    pub step: u32,
+}
+
+/// A set of buffers to be placed in one arena.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// The buffers; plans refer to them by position.
+    pub buffers: Vec<Buffer>,
+}
+
+impl Problem {
+    /// The largest live set. Its size bounds every plan from below.
+    pub fn lower_bound(&self) -> LiveSet {
+        let mut events: Vec<(u32, i64)> = Vec::with_capacity(2 * self.buffers.len());
+        for b in self.buffers.iter().filter(|b| b.lower < b.upper) {
+            events.push((b.lower, i64::from(b.size)));
+            events.push((b.upper, -i64::from(b.size)));
+        }
+        // At equal steps the negative amounts come first: lifetimes are half open.
+        events.sort_unstable();
+        let (mut alive, mut best) = (0i64, LiveSet::default());
+        for (step, change) in events {
+            alive += change;
+            if alive.unsigned_abs() > best.bytes {
+                best = LiveSet { bytes: alive.unsigned_abs(), step };
+            }
+        }
+        best
+    }
+
+    /// Reads an instance in the CSV format of MiniMalloc: a header naming the columns, of which
+    /// `id`, `lower`, `upper` and `size` are required and `alignment` (default 1) is understood,
+    /// then one buffer per line. Buffers keep the order of the lines. `offset` columns, as solved
+    /// instances have them, are skipped.
+    ///
+    /// Format: <https://github.com/google/minimalloc#input>.
+    pub fn from_csv(text: &str) -> Result<Problem, CsvError> {
+        let mut lines =
+            text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|l| !l.1.is_empty());
+        let (line, header) = lines
+            .next()
+            .ok_or_else(|| CsvError::new(1, "the file is empty; expected a header line"))?;
+        let columns = Columns::read(line, header)?;
+        let buffers = lines.map(|(line, row)| columns.buffer(line, row)).collect::<Result<_, _>>();
+        Ok(Problem { buffers: buffers? })
+    }
+
+    /// Writes the instance as CSV with the positions as ids, and the offsets of a plan as a last
+    /// column if given. Alignments are written only where one differs from 1.
+    pub fn to_csv(&self, offsets: Option<&[u32]>) -> String {
+        let aligned = self.buffers.iter().any(|b| b.align != 1);
+        let mut out = String::from("id,lower,upper,size");
+        out.push_str(if aligned { ",alignment" } else { "" });
+        out.push_str(if offsets.is_some() { ",offset\n" } else { "\n" });
+        for (id, b) in self.buffers.iter().enumerate() {
+            let _ = write!(out, "{id},{},{},{}", b.lower, b.upper, b.size);
+            if aligned {
+                let _ = write!(out, ",{}", b.align);
+            }
+            if let Some(offset) = offsets.and_then(|o| o.get(id)) {
+                let _ = write!(out, ",{offset}");
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// A malformed instance file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct CsvError {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl CsvError {
+    fn new(line: usize, message: impl Into<String>) -> Self {
+        CsvError { line, message: message.into() }
+    }
+}
+
+/// Where the header puts each column.
+struct Columns {
+    count: usize,
+    lower: usize,
+    upper: usize,
+    size: usize,
+    align: Option<usize>,
+}
+
+impl Columns {
+    fn read(line: usize, header: &str) -> Result<Columns, CsvError> {
+        let names: Vec<&str> = header.split(',').map(str::trim).collect();
+        const KNOWN: [&str; 6] = ["id", "lower", "upper", "size", "alignment", "offset"];
+        if let Some(name) = names.iter().find(|n| !KNOWN.contains(n)) {
+            let message = format!("unknown column `{name}`; known are {}", KNOWN.join(", "));
+            return Err(CsvError::new(line, message));
+        }
+        let find = |name: &str| names.iter().position(|n| *n == name);
+        let need = |name: &str| {
+            find(name).ok_or_else(|| {
+                let message =
+                    format!("no column `{name}`; the header must name id, lower, upper and size");
+                CsvError::new(line, message)
+            })
+        };
+        need("id")?;
+        Ok(Columns {
+            count: names.len(),
+            lower: need("lower")?,
+            upper: need("upper")?,
+            size: need("size")?,
+            align: find("alignment"),
+        })
+    }
+
+    fn buffer(&self, line: usize, row: &str) -> Result<Buffer, CsvError> {
+        let fields: Vec<&str> = row.split(',').map(str::trim).collect();
+        if fields.len() != self.count {
+            let message = format!("{} fields, but the header has {}", fields.len(), self.count);
+            return Err(CsvError::new(line, message));
+        }
+        let number = |column: usize| {
+            fields[column].parse::<u32>().map_err(|_| {
+                let message =
+                    format!("`{}` is not a whole number below 4294967296", fields[column]);
+                CsvError::new(line, message)
+            })
+        };
+        let buffer = Buffer {
+            size: number(self.size)?,
+            align: self.align.map_or(Ok(1), number)?,
+            lower: number(self.lower)?,
+            upper: number(self.upper)?,
+        };
+        if buffer.lower >= buffer.upper {
+            return Err(CsvError::new(line, "`lower` must be below `upper` (half-open lifetime)"));
+        }
+        if !buffer.align.is_power_of_two() {
+            return Err(CsvError::new(line, "`alignment` must be a power of two"));
+        }
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,218 @@
+//! Planner tests: every plan goes through the independent checker, small optima are compared
+//! with exhaustive enumeration, and instances of the MiniMalloc suite are read when present.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn buffer(size: u32, lower: u32, upper: u32) -> Buffer {
+    Buffer { size, align: 1, lower, upper }
+}
+
+fn problem(buffers: &[(u32, u32, u32)]) -> Problem {
+    Problem { buffers: buffers.iter().map(|&(s, l, u)| buffer(s, l, u)).collect() }
+}
+
+/// Plans, checks, and returns the plan.
+fn checked(problem: &Problem) -> Plan {
+    let plan = plan(problem).expect("well-formed problem");
+    assert_eq!(check(problem, &plan.offsets, plan.arena_bytes), Ok(()));
+    assert_eq!(u64::from(plan.lower_bound), problem.lower_bound().bytes);
+    assert!(plan.arena_bytes >= plan.lower_bound);
+    plan
+}
+
+/// The optimum by brute force: every order, each buffer on top of what it conflicts with.
+fn optimum(problem: &Problem) -> u64 {
+    fn go(p: &Problem, placed: &mut Vec<(usize, u64)>, best: &mut u64) {
+        let end = |&(i, o): &(usize, u64)| o + u64::from(p.buffers[i].size);
+        if placed.len() == p.buffers.len() {
+            *best = (*best).min(placed.iter().map(end).max().unwrap_or(0));
+            return;
+        }
+        for i in 0..p.buffers.len() {
+            if placed.iter().any(|(j, _)| *j == i) {
+                continue;
+            }
+            let b = &p.buffers[i];
+            let below = placed.iter().filter(|(j, _)| p.buffers[*j].conflicts(b)).map(end).max();
+            placed.push((i, below.unwrap_or(0).next_multiple_of(u64::from(b.align))));
+            go(p, placed, best);
+            placed.pop();
+        }
+    }
+    let mut best = u64::MAX;
+    go(problem, &mut Vec::new(), &mut best);
+    best
+}
+
+#[test]
+fn empty_and_single() {
+    let plan = checked(&Problem::default());
+    assert_eq!((plan.arena_bytes, plan.proven_optimal), (0, true));
+    let plan = checked(&problem(&[(7, 3, 4)]));
+    assert_eq!((plan.arena_bytes, plan.offsets, plan.proven_optimal), (7, vec![0], true));
+}
+
+#[test]
+fn half_open_lifetimes_may_share_storage() {
+    let plan = checked(&problem(&[(64, 0, 2), (64, 2, 4), (64, 4, 5)]));
+    assert_eq!(plan.arena_bytes, 64);
+    assert_eq!(
+        problem(&[(64, 0, 2), (32, 1, 4), (65, 4, 5)]).lower_bound(),
+        LiveSet { bytes: 96, step: 1 }
+    );
+}
+
+#[test]
+fn chain_meets_the_largest_live_set() {
+    // Activations of a chain: each is alive from its definition to the next step.
+    let sizes = [784, 6272, 1568, 3136, 784, 10];
+    let chain: Vec<_> = (0u32..).zip(sizes).map(|(i, s)| (s, i, i + 2)).collect();
+    let plan = checked(&problem(&chain));
+    assert_eq!((plan.arena_bytes, plan.proven_optimal), (6272 + 1568, true));
+}
+
+#[test]
+fn equal_sizes_are_no_trap() {
+    // Ties decide here: size order with reversed ties strands the last buffer above the others.
+    let plan = checked(&problem(&[(4, 0, 2), (4, 1, 4), (4, 3, 6), (4, 5, 8), (8, 6, 8)]));
+    assert_eq!(plan.arena_bytes, plan.lower_bound);
+}
+
+#[test]
+fn fragmentation_above_the_lower_bound_is_proved() {
+    // The largest live set is not reachable in this instance; the proof is exhaustive.
+    let gap = problem(&[(2, 0, 3), (1, 2, 5), (2, 4, 7), (1, 6, 9), (2, 8, 9), (1, 0, 2)]);
+    let plan = checked(&gap);
+    assert_eq!(u64::from(plan.arena_bytes), optimum(&gap));
+    assert!(plan.proven_optimal);
+}
+
+#[test]
+fn zero_sizes_take_part_without_storage() {
+    let mut p = problem(&[(0, 0, 9), (16, 0, 9), (0, 2, 3), (16, 3, 4)]);
+    p.buffers[2].align = 64;
+    let plan = checked(&p);
+    assert_eq!(plan.arena_bytes, 32);
+}
+
+#[test]
+fn alignment_is_respected_and_its_cost_proved() {
+    let align = |size, align| Buffer { size, align, lower: 0, upper: 1 };
+    let p = Problem { buffers: vec![align(3, 1), align(8, 8), align(4, 4), align(1, 1)] };
+    let plan = checked(&p);
+    assert_eq!((plan.arena_bytes, plan.proven_optimal), (16, true));
+    let p = Problem { buffers: vec![align(3, 4), align(3, 4)] };
+    let plan = checked(&p);
+    assert_eq!((plan.arena_bytes, plan.lower_bound, plan.proven_optimal), (7, 6, true));
+}
+
+#[test]
+fn independent_parts_take_the_tallest() {
+    let plan = checked(&problem(&[(10, 0, 1), (30, 5, 7), (5, 6, 8), (20, 9, 10)]));
+    assert_eq!((plan.arena_bytes, plan.proven_optimal), (35, true));
+}
+
+#[test]
+fn malformed_problems_are_errors() {
+    assert_eq!(plan(&problem(&[(1, 0, 1), (4, 3, 3)])), Err(PlanError::Lifetime(1)));
+    let mut p = problem(&[(1, 0, 1)]);
+    p.buffers[0].align = 12;
+    assert_eq!(plan(&p), Err(PlanError::Align(0)));
+    p.buffers[0].align = 0;
+    assert_eq!(plan(&p), Err(PlanError::Align(0)));
+    let huge = problem(&[(u32::MAX, 0, 2), (1, 1, 2)]);
+    assert_eq!(plan(&huge), Err(PlanError::TooLarge(1 << 32)));
+    let aligned = |size, align| Buffer { size, align, lower: 0, upper: 1 };
+    let p = Problem {
+        buffers: vec![aligned(1 << 31, 1 << 31), aligned((1 << 31) - 1, 1), aligned(0, 1)],
+    };
+    assert_eq!(checked(&p).arena_bytes, u32::MAX);
+}
+
+#[test]
+fn the_checker_rejects_bad_plans() {
+    let p = Problem {
+        buffers: vec![
+            Buffer { size: 8, align: 4, lower: 0, upper: 2 },
+            Buffer { size: 8, align: 4, lower: 1, upper: 3 },
+        ],
+    };
+    assert_eq!(check(&p, &[0, 8], 16), Ok(()));
+    assert_eq!(check(&p, &[0, 8], 15), Err(Violation::Bounds(1)));
+    assert_eq!(check(&p, &[2, 12], 20), Err(Violation::Align(0)));
+    assert_eq!(check(&p, &[0, 4], 16), Err(Violation::Overlap(0, 1)));
+    assert_eq!(check(&p, &[0], 16), Err(Violation::Count { offsets: 1, buffers: 2 }));
+    assert_eq!(check(&p, &[u32::MAX - 3, 0], u32::MAX), Err(Violation::Bounds(0)));
+}
+
+#[test]
+fn csv_round_trip_and_errors() {
+    let text = "id,lower,upper,size\nb1,0,3,4\n\nb2, 3 ,9,5\n";
+    let p = Problem::from_csv(text).unwrap();
+    assert_eq!(p, problem(&[(4, 0, 3), (5, 3, 9)]));
+    assert_eq!(p.to_csv(None), "id,lower,upper,size\n0,0,3,4\n1,3,9,5\n");
+    assert_eq!(p.to_csv(Some(&[0, 7])), "id,lower,upper,size,offset\n0,0,3,4,0\n1,3,9,5,7\n");
+    let mut aligned = p.clone();
+    aligned.buffers[1].align = 16;
+    assert_eq!(Problem::from_csv(&aligned.to_csv(Some(&[0, 0]))), Ok(aligned));
+    for (bad, line) in [
+        ("", 1),
+        ("id,lower,upper", 1),
+        ("id,lower,upper,size,colour\n", 1),
+        ("id,lower,upper,size\n0,1,2", 2),
+        ("id,lower,upper,size\n0,0,1,4\n1,0,1,4294967296", 3),
+        ("id,lower,upper,size\n0,0,1,-4", 2),
+        ("id,lower,upper,size\n0,5,5,4", 2),
+        ("id,lower,upper,size,alignment\n0,5,6,4,3", 2),
+    ] {
+        assert_eq!(Problem::from_csv(bad).unwrap_err().line, line, "{bad}");
+    }
+}
+
+/// The instances are reference data kept beside the checkout, not part of it.
+#[test]
+fn minimalloc_instances_plan_validly() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/allocation");
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        eprintln!("no instances at {folder}: nothing read");
+        return;
+    };
+    let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "csv"));
+    paths.sort();
+    for path in paths {
+        let p = Problem::from_csv(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let plan = plan_with(&p, &Options { search_steps: 1_000_000 }).unwrap();
+        assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()), "{}", path.display());
+        let ratio = f64::from(plan.arena_bytes) / f64::from(plan.lower_bound);
+        println!("{}: {} bytes, {ratio:.3} of the bound", path.display(), plan.arena_bytes);
+        assert_eq!(Problem::from_csv(&p.to_csv(None)), Ok(p), "{}", path.display());
+    }
+}
+
+fn buffers(count: std::ops::Range<usize>, size: u32, steps: u32) -> impl Strategy<Value = Problem> {
+    let one = (0..size, 0u32..4, 0..steps, 1..=steps)
+        .prop_map(|(size, align, lower, length)| (size, 1 << align, lower, lower + length))
+        .prop_map(|(size, align, lower, upper)| Buffer { size, align, lower, upper });
+    proptest::collection::vec(one, count).prop_map(|buffers| Problem { buffers })
+}
+
+proptest! {
+    #[test]
+    fn random_plans_pass_the_checker(p in buffers(0..80, 5000, 60)) {
+        let options = Options { search_steps: 100_000 };
+        let plan = plan_with(&p, &options).unwrap();
+        prop_assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()));
+        prop_assert_eq!(plan_with(&p, &options).unwrap(), plan);
+    }
+
+    #[test]
+    fn small_plans_are_optimal(p in buffers(0..7, 12, 6)) {
+        let plan = plan(&p).unwrap();
+        prop_assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()));
+        prop_assert!(plan.proven_optimal);
+        prop_assert_eq!(u64::from(plan.arena_bytes), optimum(&p));
+    }
+}

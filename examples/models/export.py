@@ -1,0 +1,30 @@
+"""Writes a JAX function as StableHLO text with its weights as constants, and its test vectors."""
+
+import pathlib
+
+import jax
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def export(name, function, cases, **extra):
+    """Writes NAME.stablehlo.mlir and NAME.npz next to this script.
+
+    `cases` is one array per argument with a leading case axis. The npz holds them as in0, in1...
+    and the results of running the exported function with XLA on the CPU as out0, out1..., all
+    with the leading case axis, and `extra` as it is.
+    """
+    function.__name__ = name
+    jitted = jax.jit(function)
+    specs = [jax.ShapeDtypeStruct(c.shape[1:], c.dtype) for c in cases]
+    exported = jax.export.export(jitted, platforms=["cpu"])(*specs)
+    # Debug locations name files of the exporting machine; the text without them is the same
+    # program.
+    text = jitted.trace(*specs).lower(lowering_platforms=("cpu",)).as_text()
+    (HERE / f"{name}.stablehlo.mlir").write_text(text)
+    results = [jax.tree.leaves(exported.call(*case)) for case in zip(*cases)]
+    arrays = {f"in{i}": np.asarray(c) for i, c in enumerate(cases)}
+    arrays |= {f"out{i}": np.stack(column) for i, column in enumerate(zip(*results))}
+    np.savez(HERE / f"{name}.npz", **arrays, **extra)
+    print(f"{name}: {len(text)} characters, {len(cases[0])} cases")

@@ -1,0 +1,169 @@
+//! Board descriptions: one folder with a `board.toml` per board.
+//!
+//! The host reads them to know how to build for a board and how to start its
+//! emulator; the firmware's build script reads them to lay out memory. A board
+//! is named by its folder and listed nowhere else.
+
+mod registry;
+
+use serde::Deserialize;
+use std::path::PathBuf;
+
+pub use registry::{Registry, RegistryError};
+
+/// One board, as its `board.toml` describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Board {
+    /// The folder's name.
+    #[serde(skip)]
+    pub name: String,
+    /// The folder that holds `board.toml` and `board.rs`.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// One line for people.
+    pub description: String,
+    /// Rust target triple.
+    pub target: String,
+    /// Processor core, as in `--target cortex-m4f`.
+    pub core: String,
+    /// What an artifact may need from the core, such as `fpu-f32`.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Memory regions.
+    pub memory: Vec<Region>,
+    /// How to emulate the board.
+    pub qemu: Qemu,
+    /// How instructions are counted.
+    pub counter: Counter,
+    /// Name of the chip for probe-rs, where real hardware exists.
+    #[serde(default)]
+    pub probe_rs_chip: Option<String>,
+}
+
+/// A range of addresses with one purpose.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Region {
+    /// Name in the linker script.
+    pub name: String,
+    /// What it is for.
+    pub kind: RegionKind,
+    /// First address.
+    pub origin: u64,
+    /// Size in bytes.
+    pub length: u64,
+}
+
+/// What a memory region is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegionKind {
+    /// Code and constants.
+    Flash,
+    /// Variables.
+    Ram,
+    /// The call stack.
+    Stack,
+    /// Memory the linker leaves alone, for the arena of a model.
+    Arena,
+    /// The partition that holds a model or the jobs of the runner.
+    Model,
+}
+
+/// How QEMU emulates a board.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Qemu {
+    /// Name of the emulator, such as `qemu-system-arm`.
+    pub binary: String,
+    /// Value of `-machine`.
+    pub machine: String,
+    /// Value of `-cpu`, if not the machine's own.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// Further arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// How the model partition's content is handed to the loader device.
+    pub image: ImageFormat,
+}
+
+/// File format for the loader device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageFormat {
+    /// The bytes as they are.
+    Raw,
+    /// Wrapped as an ELF file, for machines that refuse raw bytes.
+    Elf,
+}
+
+/// How a board counts instructions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Counter {
+    /// The means.
+    pub kind: CounterKind,
+    /// Value of `-icount shift=`: an instruction takes 2^shift ns.
+    pub icount_shift: u8,
+}
+
+/// The hardware that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CounterKind {
+    /// The 25 MHz CMSDK timer of the MPS2 boards.
+    CmsdkTimer,
+    /// The RISC-V `minstret` counter.
+    Minstret,
+}
+
+impl Board {
+    /// The first region of a kind.
+    pub fn region(&self, kind: RegionKind) -> Option<&Region> {
+        self.memory.iter().find(|region| region.kind == kind)
+    }
+
+    /// The linker script with the memory regions, for cortex-m-rt and riscv-rt.
+    ///
+    /// The name of the board is kept in a section of its own that is not
+    /// loaded, so that the cargo runner knows which board an ELF file is for.
+    pub fn linker_script(&self) -> String {
+        let mut script = String::from("MEMORY\n{\n");
+        for region in &self.memory {
+            script += &format!(
+                "  {} : ORIGIN = {:#x}, LENGTH = {:#x}\n",
+                region.name, region.origin, region.length
+            );
+        }
+        script += "}\n";
+        for (alias, kind) in LINKER_ALIASES {
+            if let Some(region) = self.region(*kind)
+                && region.name != *alias
+            {
+                script += &format!("REGION_ALIAS(\"{alias}\", {});\n", region.name);
+            }
+        }
+        if let Some(stack) = self.region(RegionKind::Stack) {
+            script += &format!(
+                "_stack_start = ORIGIN({0}) + LENGTH({0});\n_stack_end = ORIGIN({0});\n",
+                stack.name
+            );
+        }
+        script += "SECTIONS\n{\n  .microhlo.board 0 (INFO) : { KEEP(*(.microhlo.board)) }\n}\n";
+        script
+    }
+}
+
+/// The regions the start-up crates ask for by name.
+const LINKER_ALIASES: &[(&str, RegionKind)] = &[
+    ("FLASH", RegionKind::Flash),
+    ("RAM", RegionKind::Ram),
+    ("REGION_TEXT", RegionKind::Flash),
+    ("REGION_RODATA", RegionKind::Flash),
+    ("REGION_DATA", RegionKind::Ram),
+    ("REGION_BSS", RegionKind::Ram),
+    ("REGION_HEAP", RegionKind::Ram),
+    ("REGION_STACK", RegionKind::Stack),
+];

@@ -1,0 +1,160 @@
+//! Finding the boards of a checkout.
+
+use crate::{Board, RegionKind};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+use thiserror::Error;
+
+/// Why a board cannot be used.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// No checkout was found.
+    #[error(
+        "no boards found from {from} upwards; run inside the project or set MICROHLO_ROOT to its folder"
+    )]
+    NoRoot {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A description is not what it must be.
+    #[error("{path}: {source}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The reason, with its line.
+        source: Box<toml::de::Error>,
+    },
+    /// A description lacks a memory region.
+    #[error("{path}: no memory region of kind `{kind}`; add a [[memory]] entry for it")]
+    MissingRegion {
+        /// The file.
+        path: PathBuf,
+        /// The kind that is missing.
+        kind: &'static str,
+    },
+    /// No board has the name.
+    #[error("unknown board `{name}`; known boards: {}", known.join(", "))]
+    UnknownBoard {
+        /// The name asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// No board has the target triple.
+    #[error("no board has the target `{target}`; set MICROHLO_BOARD to one of: {}", known.join(", "))]
+    UnknownTarget {
+        /// The target asked for.
+        target: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+/// The boards of one checkout, sorted by name.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    root: PathBuf,
+    boards: Vec<Board>,
+}
+
+impl Registry {
+    /// Finds the checkout: the folder `MICROHLO_ROOT` names, else the nearest
+    /// folder above the current one that has boards, else the one this crate
+    /// was built from.
+    pub fn find() -> Result<Self, RegistryError> {
+        if let Some(root) = env::var_os("MICROHLO_ROOT") {
+            return Self::open(Path::new(&root));
+        }
+        let here = env::current_dir()
+            .map_err(|source| RegistryError::Io { path: PathBuf::from("."), source })?;
+        let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        here.ancestors()
+            .chain([built_from.as_path()])
+            .find(|folder| is_root(folder))
+            .ok_or_else(|| RegistryError::NoRoot { from: here.clone() })
+            .and_then(Self::open)
+    }
+
+    /// Reads the boards of the checkout at `root`.
+    pub fn open(root: &Path) -> Result<Self, RegistryError> {
+        let io_error = |source| RegistryError::Io { path: root.join("boards"), source };
+        let root = root.canonicalize().map_err(io_error)?;
+        let mut boards = Vec::new();
+        for entry in fs::read_dir(root.join("boards")).map_err(io_error)? {
+            let folder = entry.map_err(io_error)?.path();
+            if folder.join("board.toml").is_file() {
+                boards.push(read_board(&folder)?);
+            }
+        }
+        boards.sort_by(|a, b| a.name.cmp(&b.name));
+        if boards.is_empty() {
+            return Err(RegistryError::NoRoot { from: root });
+        }
+        Ok(Self { root, boards })
+    }
+
+    /// The checkout's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All boards, sorted by name.
+    pub fn boards(&self) -> &[Board] {
+        &self.boards
+    }
+
+    /// The board of that name.
+    pub fn board(&self, name: &str) -> Result<&Board, RegistryError> {
+        self.boards.iter().find(|board| board.name == name).ok_or_else(|| {
+            RegistryError::UnknownBoard { name: name.to_owned(), known: self.names() }
+        })
+    }
+
+    /// The first board, by name, that has the target triple.
+    pub fn board_for_target(&self, target: &str) -> Result<&Board, RegistryError> {
+        self.boards.iter().find(|board| board.target == target).ok_or_else(|| {
+            RegistryError::UnknownTarget { target: target.to_owned(), known: self.names() }
+        })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.boards.iter().map(|board| board.name.clone()).collect()
+    }
+}
+
+fn is_root(folder: &Path) -> bool {
+    let boards = folder.join("boards");
+    boards.join("Cargo.toml").is_file()
+        && fs::read_dir(boards).is_ok_and(|entries| {
+            entries.flatten().any(|entry| entry.path().join("board.toml").is_file())
+        })
+}
+
+fn read_board(folder: &Path) -> Result<Board, RegistryError> {
+    let path = folder.join("board.toml");
+    let text = fs::read_to_string(&path)
+        .map_err(|source| RegistryError::Io { path: path.clone(), source })?;
+    let mut board: Board = toml::from_str(&text)
+        .map_err(|source| RegistryError::Syntax { path: path.clone(), source: Box::new(source) })?;
+    for (kind, name) in [
+        (RegionKind::Flash, "flash"),
+        (RegionKind::Ram, "ram"),
+        (RegionKind::Stack, "stack"),
+        (RegionKind::Model, "model"),
+    ] {
+        if board.region(kind).is_none() {
+            return Err(RegistryError::MissingRegion { path, kind: name });
+        }
+    }
+    board.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    board.folder = folder.to_owned();
+    Ok(board)
+}

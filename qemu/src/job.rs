@@ -1,0 +1,103 @@
+//! What is asked of a board and what it answers.
+
+use crate::error::Error;
+use microhlo_protocol::Stage;
+use std::time::Duration;
+use thiserror::Error;
+
+/// An artifact to execute over some cases.
+#[derive(Debug, Clone, Default)]
+pub struct Job {
+    /// The artifact's bytes.
+    pub artifact: Vec<u8>,
+    /// Per case, the bytes of every input.
+    pub cases: Vec<Vec<Vec<u8>>>,
+    /// Whether to count every kernel on its own.
+    pub profile: bool,
+}
+
+/// How to execute jobs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Longest time a job may take, in real time.
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(60) }
+    }
+}
+
+/// The outcome of one job.
+pub type Outcome = Result<JobReport, JobError>;
+
+/// What a board reports of a job whose artifact it loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobReport {
+    /// Bytes of arena the artifact needs.
+    pub arena_bytes: u32,
+    /// Kernels in its program.
+    pub steps: u32,
+    /// Most bytes of stack in use, the runner's own included.
+    pub stack_bytes: u32,
+    /// The cases in order; an error in one does not stop the others.
+    pub cases: Vec<Result<Case, String>>,
+}
+
+/// One executed case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Case {
+    /// The bytes of every output.
+    pub outputs: Vec<Vec<u8>>,
+    /// Instructions from setting the first input to the end of the last kernel.
+    pub instructions: u64,
+    /// The kernels in order, if the job asked for a profile.
+    pub kernels: Vec<Step>,
+}
+
+/// One executed kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Its index in the program.
+    pub index: u32,
+    /// The kernel's number in the artifact format.
+    pub kernel: u32,
+    /// Instructions it took.
+    pub instructions: u64,
+}
+
+/// Why a job has no report.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The board rejects the artifact or the job.
+    #[error("{}: {text}", stage_text(*.stage))]
+    Rejected {
+        /// What was being done.
+        stage: Stage,
+        /// The board's words.
+        text: String,
+    },
+    /// Artifact and inputs do not fit the model partition.
+    #[error(
+        "artifact and inputs need {needed} bytes, but the board's model partition has {available}"
+    )]
+    TooLarge {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+    },
+    /// The emulation ended during this job.
+    #[error(transparent)]
+    Emulation(#[from] Error),
+}
+
+fn stage_text(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Job => "the job cannot be read",
+        Stage::Load => "the artifact does not load",
+        Stage::Run => "the run failed",
+    }
+}

@@ -1,0 +1,175 @@
+//! Starting QEMU, and ending it whatever happens.
+
+use crate::error::Error;
+use microhlo_boards::Board;
+use microhlo_protocol::{EXIT_FAULT, EXIT_PANIC};
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Oldest version that has what the boards need.
+const OLDEST: (u32, u32) = (7, 2);
+
+/// Checks that the board's QEMU is installed and new enough; returns its version.
+///
+/// # Errors
+/// [`Error::QemuMissing`], [`Error::QemuTooOld`] or [`Error::QemuVersion`].
+pub fn check_version(board: &Board) -> Result<String, Error> {
+    let binary = &board.qemu.binary;
+    let output = Command::new(binary)
+        .arg("--version")
+        .output()
+        .map_err(|source| start_error(board, source))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let Some(version) = version_of(&text) else {
+        return Err(Error::QemuVersion { binary: binary.clone(), output: text.into_owned() });
+    };
+    let found = format!("{}.{}", version.0, version.1);
+    if version < OLDEST {
+        return Err(Error::QemuTooOld { binary: binary.clone(), found });
+    }
+    Ok(found)
+}
+
+/// Major and minor number in `QEMU emulator version 7.2.22 (...)`.
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let rest = text.split_once("version ")?.1;
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn start_error(board: &Board, source: io::Error) -> Error {
+    let binary = board.qemu.binary.clone();
+    if source.kind() != io::ErrorKind::NotFound {
+        return Error::Io { what: format!("{binary} cannot be started"), source };
+    }
+    let package = if binary.contains("riscv") { "qemu-system-misc" } else { "qemu-system-arm" };
+    Error::QemuMissing { binary, package }
+}
+
+/// The command that starts a firmware on a board.
+pub fn command(board: &Board, firmware: &Path) -> Command {
+    let mut command = Command::new(&board.qemu.binary);
+    command.args(["-machine", &board.qemu.machine]);
+    if let Some(cpu) = &board.qemu.cpu {
+        command.args(["-cpu", cpu]);
+    }
+    command
+        .args(&board.qemu.args)
+        .args(["-icount", &format!("shift={}", board.counter.icount_shift)])
+        .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .arg("-kernel")
+        .arg(firmware);
+    command
+}
+
+/// A running QEMU that is killed when it goes out of scope.
+pub struct Guest {
+    child: Child,
+}
+
+impl Guest {
+    /// Starts it.
+    pub fn start(board: &Board, command: &mut Command) -> Result<Self, Error> {
+        let child =
+            command.stdin(Stdio::null()).spawn().map_err(|source| start_error(board, source))?;
+        Ok(Self { child })
+    }
+
+    /// The process, to take its streams.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Waits until it ends, but not beyond `deadline`: `None` if it has not ended.
+    pub fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(Error::io("waiting for QEMU"))? {
+                return Ok(Some(status));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Both fail only if it has already ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads a stream to its end on another thread.
+pub fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before a failure is still worth reporting.
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// The error that an exit status stands for, with what was written to standard error.
+pub fn ended(status: ExitStatus, errors: &str) -> Error {
+    let report = report(errors);
+    match status.code() {
+        Some(code) if code == i32::from(EXIT_FAULT) => Error::Fault { report },
+        Some(code) if code == i32::from(EXIT_PANIC) => Error::Panic { report },
+        // QEMU aborts when a fault occurs while the processor handles one.
+        None if errors.contains("Lockup") => Error::Fault { report },
+        _ => Error::Ended { status: status.to_string(), report },
+    }
+}
+
+/// The part of the errors that is worth showing: not QEMU's register dump.
+fn report(errors: &str) -> String {
+    let text = errors.split("\n\n").next().unwrap_or_default().trim();
+    if text.is_empty() { "no message".to_owned() } else { text.to_owned() }
+}
+
+/// Runs a firmware with its text on this process's standard streams, and
+/// returns its exit code.
+///
+/// # Errors
+/// QEMU is missing or too old, or the guest does not end within `timeout`.
+/// A guest that panics or faults is not an error here: it has its own exit
+/// code and has said why.
+pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result<u8, Error> {
+    check_version(board)?;
+    let mut guest = Guest::start(board, &mut command(board, firmware))?;
+    match guest.wait_until(Instant::now() + timeout)? {
+        None => Err(Error::TimedOut { limit: timeout }),
+        Some(status) => status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .ok_or_else(|| Error::Fault { report: format!("QEMU ended with {status}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version_of("QEMU emulator version 7.2.22 (Debian 1:7.2)"), Some((7, 2)));
+        assert_eq!(version_of("QEMU emulator version 10.0.0\nCopyright"), Some((10, 0)));
+        assert_eq!(version_of("something else"), None);
+    }
+
+    #[test]
+    fn the_register_dump_is_left_out() {
+        assert_eq!(report("qemu: fatal: Lockup\n\nR00=0"), "qemu: fatal: Lockup");
+        assert_eq!(report(""), "no message");
+    }
+}
