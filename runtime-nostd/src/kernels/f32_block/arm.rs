@@ -44,10 +44,10 @@ macro_rules! mla_low {
     };
 }
 
-/// One input value of each of two pixels.
+/// One input value of each of two pixels; `load` fetches its eight weights into s16 to s23.
 macro_rules! step_pair {
-    ($x:literal, $y:literal) => {
-        concat!("vldmia r3!, {{s16-s23}}\n", mla_first!($x), mla_second!($y))
+    ($load:literal, $x:literal, $y:literal) => {
+        concat!($load, "\n", mla_first!($x), mla_second!($y))
     };
 }
 
@@ -240,188 +240,222 @@ macro_rules! next_pair {
     };
 }
 
-/// Convolution of all whole pairs of pixels and all blocks.
-///
-/// # Safety
-/// The segment is one of an accepted convolution, with at least two pixels and one block.
-#[unsafe(naked)]
-unsafe extern "C" fn conv_pairs(segment: &Segment) {
-    naked_asm!(
-        enter!(),
-        // r8 counts groups of four values of a row, r9 the values left over.
-        "ldr r8, [r0, #{run}]
-        and r9, r8, #3
-        lsr r8, r8, #2
-        ldr r6, [r0, #{row_input_skip}]
-        ldr r7, [r0, #{row_weights_skip}]
-        ",
-        first_pair!(),
-        "2:",
-        begin_pair!(),
-        "3:",
-        begin_block!(),
-        "4:
-        ldr r4, [r0, #{rows}]
-        5:
-        movs r5, r8
-        beq 61f
-        6:
-        vldmia r1!, {{s24-s27}}
-        vldmia r2!, {{s28-s31}}",
-        step_pair!("s24", "s28"),
-        step_pair!("s25", "s29"),
-        step_pair!("s26", "s30"),
-        step_pair!("s27", "s31"),
-        "subs r5, r5, #1
-        bne 6b
-        61:
-        movs r5, r9
-        beq 7f
-        62:
-        vldmia r1!, {{s24}}
-        vldmia r2!, {{s28}}",
-        step_pair!("s24", "s28"),
-        "subs r5, r5, #1
-        bne 62b
-        7:
-        add r1, r1, r6
-        add r2, r2, r6
-        add r3, r3, r7
-        subs r4, r4, #1
-        bne 5b
-        subs lr, lr, #1
-        beq 8f
-        ldr r12, [r0, #{outer_input_skip}]
-        add r1, r1, r12
-        add r2, r2, r12
-        ldr r12, [r0, #{outer_weights_skip}]
-        add r3, r3, r12
-        b 4b
-        8:",
-        finish_pair_block!(),
-        "bne 3b",
-        next_pair!(),
-        leave!(),
-        input = const offset_of!(Segment, input),
-        output = const offset_of!(Segment, output),
-        weights = const offset_of!(Segment, weights),
-        bias = const offset_of!(Segment, bias),
-        pixels = const offset_of!(Segment, pixels),
-        input_step = const offset_of!(Segment, input_step),
-        output_step = const offset_of!(Segment, output_step),
-        blocks = const offset_of!(Segment, blocks),
-        block_weights = const offset_of!(Segment, block_weights),
-        block_bias = const offset_of!(Segment, block_bias),
-        outer = const offset_of!(Segment, outer),
-        rows = const offset_of!(Segment, rows),
-        run = const offset_of!(Segment, run),
-        row_input_skip = const offset_of!(Segment, row_input_skip),
-        row_weights_skip = const offset_of!(Segment, row_weights_skip),
-        outer_input_skip = const offset_of!(Segment, outer_input_skip),
-        outer_weights_skip = const offset_of!(Segment, outer_weights_skip),
-        relu = const offset_of!(Segment, relu),
-        zeros = const offset_of!(Segment, zeros),
-    )
+/// A function for all whole pairs of pixels and all blocks: `load` fetches the eight weights of one
+/// input value at r3 into s16 to s23, `row` goes to the next row's weights; r7 has the weights'
+/// skip.
+macro_rules! pair_kernel {
+    ($(#[$doc:meta])* $name:ident, $load:literal, $row:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// The segment is one of an accepted step, with at least two pixels and one block.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(segment: &Segment) {
+            naked_asm!(
+                enter!(),
+                // r8 counts groups of four values of a row, r9 the values left over.
+                "ldr r8, [r0, #{run}]
+                and r9, r8, #3
+                lsr r8, r8, #2
+                ldr r6, [r0, #{row_input_skip}]
+                ldr r7, [r0, #{row_weights_skip}]
+                ",
+                first_pair!(),
+                "2:",
+                begin_pair!(),
+                "3:",
+                begin_block!(),
+                "4:
+                ldr r4, [r0, #{rows}]
+                5:
+                movs r5, r8
+                beq 61f
+                6:
+                vldmia r1!, {{s24-s27}}
+                vldmia r2!, {{s28-s31}}",
+                step_pair!($load, "s24", "s28"),
+                step_pair!($load, "s25", "s29"),
+                step_pair!($load, "s26", "s30"),
+                step_pair!($load, "s27", "s31"),
+                "subs r5, r5, #1
+                bne 6b
+                61:
+                movs r5, r9
+                beq 7f
+                62:
+                vldmia r1!, {{s24}}
+                vldmia r2!, {{s28}}",
+                step_pair!($load, "s24", "s28"),
+                "subs r5, r5, #1
+                bne 62b
+                7:
+                add r1, r1, r6
+                add r2, r2, r6",
+                $row,
+                "subs r4, r4, #1
+                bne 5b
+                subs lr, lr, #1
+                beq 8f
+                ldr r12, [r0, #{outer_input_skip}]
+                add r1, r1, r12
+                add r2, r2, r12
+                ldr r12, [r0, #{outer_weights_skip}]
+                add r3, r3, r12
+                b 4b
+                8:",
+                finish_pair_block!(),
+                "bne 3b",
+                next_pair!(),
+                leave!(),
+                input = const offset_of!(Segment, input),
+                output = const offset_of!(Segment, output),
+                weights = const offset_of!(Segment, weights),
+                bias = const offset_of!(Segment, bias),
+                pixels = const offset_of!(Segment, pixels),
+                input_step = const offset_of!(Segment, input_step),
+                output_step = const offset_of!(Segment, output_step),
+                blocks = const offset_of!(Segment, blocks),
+                block_weights = const offset_of!(Segment, block_weights),
+                block_bias = const offset_of!(Segment, block_bias),
+                outer = const offset_of!(Segment, outer),
+                rows = const offset_of!(Segment, rows),
+                run = const offset_of!(Segment, run),
+                row_input_skip = const offset_of!(Segment, row_input_skip),
+                row_weights_skip = const offset_of!(Segment, row_weights_skip),
+                outer_input_skip = const offset_of!(Segment, outer_input_skip),
+                outer_weights_skip = const offset_of!(Segment, outer_weights_skip),
+                relu = const offset_of!(Segment, relu),
+                zeros = const offset_of!(Segment, zeros),
+            )
+        }
+    };
 }
 
-/// Convolution of the first pixel and all blocks.
-///
-/// # Safety
-/// The segment is one of an accepted convolution, with at least one pixel and one block.
-#[unsafe(naked)]
-unsafe extern "C" fn conv_single(segment: &Segment) {
-    naked_asm!(
-        enter!(),
-        "ldr r8, [r0, #{run}]
-        and r9, r8, #3
-        lsr r8, r8, #2
-        ldr r6, [r0, #{row_input_skip}]
-        ldr r7, [r0, #{row_weights_skip}]
-        ldr r2, [r0, #{weights}]
-        ldr r10, [r0, #{output}]
-        ldr r11, [r0, #{bias}]
-        ldr r12, [r0, #{blocks}]
-        str r12, [sp, #24]
-        3:
-        mov r3, r2
-        ldr r1, [r0, #{input}]",
-        begin_block!(),
-        "4:
-        ldr r4, [r0, #{rows}]
-        5:
-        movs r5, r8
-        beq 61f
-        6:
-        vldmia r1!, {{s24-s27}}
-        vldmia r3!, {{s8-s23}}",
-        mla_low!("s24"),
-        mla_first!("s25"),
-        "vldmia r3!, {{s8-s23}}",
-        mla_low!("s26"),
-        mla_first!("s27"),
-        "subs r5, r5, #1
-        bne 6b
-        61:
-        movs r5, r9
-        beq 7f
-        62:
-        vldmia r1!, {{s24}}
-        vldmia r3!, {{s16-s23}}",
-        mla_first!("s24"),
-        "subs r5, r5, #1
-        bne 62b
-        7:
-        add r1, r1, r6
-        add r3, r3, r7
-        subs r4, r4, #1
-        bne 5b
-        subs lr, lr, #1
-        beq 8f
-        ldr r12, [r0, #{outer_input_skip}]
-        add r1, r1, r12
-        ldr r12, [r0, #{outer_weights_skip}]
-        add r3, r3, r12
-        b 4b
-        8:
-        vldmia r11, {{s16-s23}}
-        ldr r4, [r0, #{block_bias}]
-        add r11, r11, r4",
-        add_bias_first!(),
-        "ldr r12, [r0, #{block_weights}]
-        add r2, r2, r12
-        mov r5, r2
-        ldr r4, [r0, #{relu}]
-        cmp r4, #0
-        bne 9f
-        vstmia r10!, {{s0-s7}}
-        b 10f
-        9:",
-        store_relu!("r10": "s0", "s1", "s2", "s3"),
-        store_relu!("r10": "s4", "s5", "s6", "s7"),
-        "10:
-        mov r2, r5
-        ldr r12, [sp, #24]
-        subs r12, r12, #1
-        str r12, [sp, #24]
-        bne 3b",
-        leave!(),
-        input = const offset_of!(Segment, input),
-        output = const offset_of!(Segment, output),
-        weights = const offset_of!(Segment, weights),
-        bias = const offset_of!(Segment, bias),
-        blocks = const offset_of!(Segment, blocks),
-        block_weights = const offset_of!(Segment, block_weights),
-        block_bias = const offset_of!(Segment, block_bias),
-        outer = const offset_of!(Segment, outer),
-        rows = const offset_of!(Segment, rows),
-        run = const offset_of!(Segment, run),
-        row_input_skip = const offset_of!(Segment, row_input_skip),
-        row_weights_skip = const offset_of!(Segment, row_weights_skip),
-        outer_input_skip = const offset_of!(Segment, outer_input_skip),
-        outer_weights_skip = const offset_of!(Segment, outer_weights_skip),
-        relu = const offset_of!(Segment, relu),
-        zeros = const offset_of!(Segment, zeros),
-    )
+pair_kernel! {
+    /// Convolution: the weights of a row are adjacent.
+    conv_pairs, "vldmia r3!, {{s16-s23}}", "add r3, r3, r7"
+}
+
+pair_kernel! {
+    /// Matrix product: the weights of an input value are the skip behind those of the one before.
+    dot_pairs, "vldmia r3, {{s16-s23}}\nadd r3, r3, r7", ""
+}
+
+/// A function for the first pixel and all blocks, as [`pair_kernel`]; `load_two` fetches the weights
+/// of two input values into s8 to s15 and s16 to s23.
+macro_rules! single_kernel {
+    ($(#[$doc:meta])* $name:ident, $load:literal, $load_two:literal, $row:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// The segment is one of an accepted step, with at least one pixel and one block.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(segment: &Segment) {
+            naked_asm!(
+                enter!(),
+                "ldr r8, [r0, #{run}]
+                and r9, r8, #3
+                lsr r8, r8, #2
+                ldr r6, [r0, #{row_input_skip}]
+                ldr r7, [r0, #{row_weights_skip}]
+                ldr r2, [r0, #{weights}]
+                ldr r10, [r0, #{output}]
+                ldr r11, [r0, #{bias}]
+                ldr r12, [r0, #{blocks}]
+                str r12, [sp, #24]
+                3:
+                mov r3, r2
+                ldr r1, [r0, #{input}]",
+                begin_block!(),
+                "4:
+                ldr r4, [r0, #{rows}]
+                5:
+                movs r5, r8
+                beq 61f
+                6:
+                vldmia r1!, {{s24-s27}}",
+                $load_two,
+                mla_low!("s24"),
+                mla_first!("s25"),
+                $load_two,
+                mla_low!("s26"),
+                mla_first!("s27"),
+                "subs r5, r5, #1
+                bne 6b
+                61:
+                movs r5, r9
+                beq 7f
+                62:
+                vldmia r1!, {{s24}}",
+                $load,
+                mla_first!("s24"),
+                "subs r5, r5, #1
+                bne 62b
+                7:
+                add r1, r1, r6",
+                $row,
+                "subs r4, r4, #1
+                bne 5b
+                subs lr, lr, #1
+                beq 8f
+                ldr r12, [r0, #{outer_input_skip}]
+                add r1, r1, r12
+                ldr r12, [r0, #{outer_weights_skip}]
+                add r3, r3, r12
+                b 4b
+                8:
+                vldmia r11, {{s16-s23}}
+                ldr r4, [r0, #{block_bias}]
+                add r11, r11, r4",
+                add_bias_first!(),
+                "ldr r12, [r0, #{block_weights}]
+                add r2, r2, r12
+                mov r5, r2
+                ldr r4, [r0, #{relu}]
+                cmp r4, #0
+                bne 9f
+                vstmia r10!, {{s0-s7}}
+                b 10f
+                9:",
+                store_relu!("r10": "s0", "s1", "s2", "s3"),
+                store_relu!("r10": "s4", "s5", "s6", "s7"),
+                "10:
+                mov r2, r5
+                ldr r12, [sp, #24]
+                subs r12, r12, #1
+                str r12, [sp, #24]
+                bne 3b",
+                leave!(),
+                input = const offset_of!(Segment, input),
+                output = const offset_of!(Segment, output),
+                weights = const offset_of!(Segment, weights),
+                bias = const offset_of!(Segment, bias),
+                blocks = const offset_of!(Segment, blocks),
+                block_weights = const offset_of!(Segment, block_weights),
+                block_bias = const offset_of!(Segment, block_bias),
+                outer = const offset_of!(Segment, outer),
+                rows = const offset_of!(Segment, rows),
+                run = const offset_of!(Segment, run),
+                row_input_skip = const offset_of!(Segment, row_input_skip),
+                row_weights_skip = const offset_of!(Segment, row_weights_skip),
+                outer_input_skip = const offset_of!(Segment, outer_input_skip),
+                outer_weights_skip = const offset_of!(Segment, outer_weights_skip),
+                relu = const offset_of!(Segment, relu),
+                zeros = const offset_of!(Segment, zeros),
+            )
+        }
+    };
+}
+
+single_kernel! {
+    /// Convolution: the weights of a row are adjacent.
+    conv_single, "vldmia r3!, {{s16-s23}}", "vldmia r3!, {{s8-s23}}", "add r3, r3, r7"
+}
+
+single_kernel! {
+    /// Matrix product: the weights of an input value are the skip behind those of the one before.
+    dot_single, "vldmia r3, {{s16-s23}}\nadd r3, r3, r7",
+    "vldmia r3, {{s8-s15}}\nadd r3, r3, r7\nvldmia r3, {{s16-s23}}\nadd r3, r3, r7", ""
 }
 
 /// `acc += weight * x` for eight channels of a depthwise tap: weights in s16 to s23, inputs in s24
@@ -543,6 +577,21 @@ pub(in crate::kernels) unsafe fn conv_blocks(segment: &Segment) {
     if let Some(last) = last_pixel(segment) {
         // SAFETY: the caller's promise.
         unsafe { conv_single(&last) };
+    }
+}
+
+/// Computes all rows and whole blocks of columns of a matrix product.
+///
+/// # Safety
+/// The segment is that of an accepted matrix product, with at least one block.
+pub(in crate::kernels) unsafe fn dot_blocks(segment: &Segment) {
+    if segment.pixels >= 2 {
+        // SAFETY: the caller's promise, and a pair.
+        unsafe { dot_pairs(segment) };
+    }
+    if let Some(last) = last_pixel(segment) {
+        // SAFETY: the caller's promise.
+        unsafe { dot_single(&last) };
     }
 }
 

@@ -13,9 +13,9 @@ use microhlo_format::kernels::Activation;
 use microhlo_format::scalar;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "none"))]
-pub(super) use arm::{conv_blocks, depthwise_blocks};
+pub(super) use arm::{conv_blocks, depthwise_blocks, dot_blocks};
 #[cfg(not(all(target_arch = "arm", target_abi = "eabihf", target_os = "none")))]
-pub(super) use portable::{conv_blocks, depthwise_blocks};
+pub(super) use portable::{conv_blocks, depthwise_blocks, dot_blocks};
 
 /// Output channels of one block.
 pub(super) const BLOCK: usize = 8;
@@ -140,6 +140,11 @@ pub(super) struct Shape {
     pub activation: Activation,
 }
 
+/// Whether the microkernels apply this activation themselves.
+pub(super) fn is_relu(activation: Activation) -> bool {
+    matches!(activation, Activation::Max { min } if min.to_bits() == 0)
+}
+
 /// The pointers that a convolution starts from.
 #[derive(Clone, Copy)]
 pub(super) struct Pointers {
@@ -170,13 +175,9 @@ impl Shape {
             row_weights_skip: 0,
             outer_input_skip: 0,
             outer_weights_skip: 0,
-            relu: self.is_relu() as usize,
+            relu: is_relu(self.activation) as usize,
             zeros: ZEROS.as_ptr(),
         }
-    }
-
-    fn is_relu(&self) -> bool {
-        matches!(self.activation, Activation::Max { min } if min.to_bits() == 0)
     }
 
     /// Sets the loops over the taps `h` of the rows and `w` of the columns.
@@ -293,7 +294,7 @@ unsafe fn finish(
             }
             lanes(&rest, left);
         }
-        if !shape.is_relu() && shape.activation != Activation::None {
+        if !is_relu(shape.activation) && shape.activation != Activation::None {
             let mut output = segment.output;
             for _ in 0..segment.pixels {
                 activate(output.cast(), shape.channels, shape.activation);
