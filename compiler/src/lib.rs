@@ -4,3 +4,4 @@ pub mod diag;
 pub mod eval;
 pub mod ir;
 pub mod ops;
+pub mod verify;
