@@ -59,15 +59,19 @@ static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OpKind::known()
 /// Most results of one `%name:N`.
 const MAX_RESULTS: i64 = 1 << 16;
 
-/// The operation's name in the table: other dialects with the same operations, the default
-/// dialect of function bodies.
-fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
-    match &*name {
-        "return" => return Cow::Borrowed("func.return"),
-        "call" => return Cow::Borrowed("func.call"),
-        _ => {}
+/// Other spellings of operations in the table.
+const ALIASES: &[(&str, &str)] =
+    &[("return", "func.return"), ("call", "func.call"), ("arith.constant", "stablehlo.constant")];
+
+/// Dialects whose operations are spelled and mean as in StableHLO where both have them.
+const ALIAS_DIALECTS: &[&str] = &["mhlo."];
+
+/// The operation's name in the table.
+pub(crate) fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
+    if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        return Cow::Borrowed(known);
     }
-    if let Some(rest) = name.strip_prefix("mhlo.") {
+    for rest in ALIAS_DIALECTS.iter().filter_map(|d| name.strip_prefix(d)) {
         let spelled = format!("stablehlo.{rest}");
         if KNOWN.contains(&*spelled) {
             return Cow::Owned(spelled);
@@ -84,8 +88,11 @@ impl<'a> Parser<'a> {
                 b'}' => return Ok(()),
                 b'^' => {
                     let stop = self.c.expected("one block per region");
-                    return Err(advise(stop, "control flow between blocks is not supported; use \
-                        `stablehlo.if`, `stablehlo.case` or `stablehlo.while`"));
+                    return Err(advise(
+                        stop,
+                        "control flow between blocks is not supported; use \
+                        `stablehlo.if`, `stablehlo.case` or `stablehlo.while`",
+                    ));
                 }
                 0 if self.c.rest().is_empty() => return Err(self.c.expected("`}`")),
                 _ => {}
@@ -126,7 +133,7 @@ impl<'a> Parser<'a> {
                     return if self.c.pos() >= failed { Ok(()) } else { Err(None) };
                 }
                 [b'}' | b')' | b']', ..] => depth = depth.saturating_sub(1),
-                [b'\n', ..] if depth == 0 && self.c.pos() >= failed && self.op_ended() => {
+                [b'\n', ..] if depth == 0 && self.c.pos() >= failed && self.op_ended(start) => {
                     return Ok(());
                 }
                 _ => {}
@@ -135,14 +142,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether the next line begins another operation.
-    fn op_ended(&mut self) -> bool {
+    /// Whether this line end ends the operation that began at `start`: what stands before it can
+    /// end one, and what follows can begin one.
+    fn op_ended(&mut self, start: usize) -> bool {
         let back = self.c.pos();
+        let before = self.c.since(start).trim_ascii_end();
         let first = self.c.peek();
         let word = self.c.peek_word();
-        let more = matches!(word, "cond" | "do" | "reducer" | "attributes" | "loc" | "across");
         self.c.seek(back);
-        !more && !matches!(first, b'{' | b':' | b',' | b')' | b'>' | b'<' | b'-' | b'(')
+        let open =
+            before.ends_with(b"->") || matches!(before.last(), Some(b',' | b'=' | b'<' | b':'));
+        let begins = matches!(first, b'%' | b'"' | b'}' | b'^')
+            || word.contains('.')
+            || ALIASES.iter().any(|(alias, _)| *alias == word);
+        begins && !open
     }
 
     /// One operation, appended to `block`.
@@ -177,7 +190,8 @@ impl<'a> Parser<'a> {
             if self.c.eat(":") {
                 let n = self.c.int64()?;
                 if !(1..=MAX_RESULTS).contains(&n) {
-                    let message = format!("the number of results must be 1 to {MAX_RESULTS}, is {n}");
+                    let message =
+                        format!("the number of results must be 1 to {MAX_RESULTS}, is {n}");
                     return Err(error(self.c.span_since(start), message));
                 }
                 count = n as u32;
@@ -203,7 +217,8 @@ impl<'a> Parser<'a> {
         };
         let span = self.c.span_since(start);
         if name.is_empty() {
-            let stop = self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
+            let stop =
+                self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
             return Err(stop);
         }
         let name = canonical(name);
@@ -212,7 +227,11 @@ impl<'a> Parser<'a> {
         }
         let (operands, results, regions) = (Vec::new(), Vec::new(), Vec::new());
         let mut raw = RawOp { name, operands, results, attrs: Dict::default(), regions, span };
-        if generic { self.generic_op(&mut raw)? } else { self.pretty_op(&mut raw)? }
+        if generic {
+            self.generic_op(&mut raw)?
+        } else {
+            self.pretty_op(&mut raw)?
+        }
         self.optional_location()?;
         Ok(raw)
     }
@@ -287,10 +306,7 @@ impl<'a> Parser<'a> {
             }
             Some(Binding::Unknown) => Err(None),
             Some(&Binding::Values { first, count }) => {
-                if index.is_none() && count > 1 {
-                    let stop = error(span, format!("`%{name}` stands for {count} values"));
-                    return Err(advise(stop, format!("choose one: `%{name}#0`")));
-                }
+                // As in MLIR, the bare name of several values is the first.
                 let index = index.unwrap_or(0);
                 if !(0..i64::from(count)).contains(&index) {
                     let message = format!("`%{name}` has {count} values, there is no `#{index}`");
@@ -311,7 +327,8 @@ impl<'a> Parser<'a> {
         for (operand, ty) in raw.operands.iter().zip(types) {
             let actual = self.scope.body.ty(operand.value);
             if actual != ty {
-                let message = format!("expected an operand of type {ty}, found one of type {actual}");
+                let message =
+                    format!("expected an operand of type {ty}, found one of type {actual}");
                 return Err(error(operand.span, message));
             }
         }
@@ -394,8 +411,7 @@ impl<'a> Parser<'a> {
             return Err(error(span, message));
         }
         let operands: Vec<ValueId> = raw.operands.iter().map(|o| o.value).collect();
-        let types: Vec<Type> =
-            operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
+        let types: Vec<Type> = operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
         let mut reader = AttrReader::new(raw.attrs, &types, &raw.results);
         let kind = match OpKind::read(&raw.name, &mut reader) {
             Some(Ok(kind)) => kind,

@@ -90,7 +90,9 @@ impl<'a> Parser<'a> {
                 b'{' if self.c.at("{-#") => {
                     self.resource_section()?;
                 }
-                _ if wrapped => return Err(self.c.expected("the end of the file after the module")),
+                _ if wrapped => {
+                    return Err(self.c.expected("the end of the file after the module"));
+                }
                 b'"' if self.c.at("\"builtin.module\"") => {
                     wrapped = true;
                     self.generic_module()?;
@@ -105,15 +107,7 @@ impl<'a> Parser<'a> {
                 _ => self.top_level_op()?,
             }
         }
-        if self.module.funcs.is_empty() && self.reports_empty() {
-            let stop = self.c.expected("a module with a function");
-            return Err(advise(stop, "a program has the form `func.func @main(...) { ... }`"));
-        }
         Ok(())
-    }
-
-    fn reports_empty(&self) -> bool {
-        self.reports.is_empty()
     }
 
     /// `#name = attr` or `#name = loc(...)`.
@@ -126,6 +120,14 @@ impl<'a> Parser<'a> {
             let location = self.location_in_parentheses()?;
             self.loc_aliases.insert(name, location);
             return Ok(());
+        }
+        if self.c.at("[unknown]") {
+            let stop = self.c.expected("`loc(...)` or an attribute");
+            return Err(advise(
+                stop,
+                "locations printed with `pretty debug info` cannot be read \
+                back, by MLIR either; print without it",
+            ));
         }
         let attr = self.parse_attr()?;
         if self.attr_aliases.insert(name, attr).is_some() {
