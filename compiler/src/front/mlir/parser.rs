@@ -1,6 +1,7 @@
 //! The parser's state, and the module level: aliases, functions, resources.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::attrs::FUNCTION;
 use super::cursor::{Cursor, PResult, advise, error};
@@ -25,6 +26,8 @@ pub(crate) struct Parser<'a> {
     pub(crate) loc_aliases: HashMap<&'a str, LocName<'a>>,
     pub(crate) resources: Option<Resources<'a>>,
     pub(crate) module: Module,
+    /// Names of the functions so far.
+    pub(crate) func_names: HashSet<Arc<str>>,
     /// Values of the function being parsed.
     pub(crate) scope: Scope<'a>,
     /// Argument locations, resolved when all aliases are known.
@@ -42,6 +45,7 @@ impl<'a> Parser<'a> {
             loc_aliases: HashMap::new(),
             resources: None,
             module: Module::default(),
+            func_names: HashSet::new(),
             scope: Scope::default(),
             arg_locations: Vec::new(),
             reports: Vec::new(),

@@ -5,14 +5,16 @@ use super::super::parser::Parser;
 use crate::ir::{Attr, Dict, Type, ValueId};
 use crate::ops::{AttrReader, OpKind};
 
+/// Argument types, and operations with their operand counts.
+type Region = (Vec<Type>, Vec<(OpKind, usize)>);
+
 #[derive(Debug, PartialEq)]
 struct Summary {
     name: String,
     operands: Vec<ValueId>,
     attrs: Vec<(String, Attr)>,
     results: Vec<Type>,
-    /// Argument types and operations of each region.
-    regions: Vec<(Vec<Type>, Vec<(OpKind, usize)>)>,
+    regions: Vec<Region>,
     kind: Option<OpKind>,
 }
 
