@@ -6,7 +6,9 @@
 //! verification, inference and evaluation; a missing method is a compile error.
 
 pub mod attrs;
+mod contract;
 pub mod elementwise;
+pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
