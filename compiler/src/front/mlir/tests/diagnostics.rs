@@ -134,6 +134,12 @@ fn misuse_is_refused_with_advice() {
             "legalise the `tf` dialect",
         ),
         ("func.func @f(tensor<f32>) { return }", "has no name"),
+        (
+            "func.func @f(%a: tensor<2xf32>) { %0 = stablehlo.dot %a, %a, precision = [MOST] : \
+            (tensor<2xf32>, tensor<2xf32>) -> tensor<f32> return }",
+            "expected DEFAULT, HIGH, HIGHEST, found `MOST`",
+        ),
+        ("#a = #stablehlo<precision LOW>", "expected DEFAULT, HIGH, HIGHEST, found `LOW`"),
     ] {
         let report = reject(text);
         assert!(report.contains(message), "{text}: {report}");
