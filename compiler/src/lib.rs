@@ -5,3 +5,4 @@ pub mod eval;
 pub mod front;
 pub mod ir;
 pub mod ops;
+pub mod verify;

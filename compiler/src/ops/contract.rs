@@ -146,6 +146,7 @@ pub fn contract(
         let sums = contraction.sums(&T::load_all(lhs), &T::load_all(rhs));
         Tensor::from_elements(result, sums.into_iter().map(T::store))
     }
+    Tensor::check_size(result)?;
     match result.elem.storage() {
         DType::I1 => go::<bool>(contraction, lhs, rhs, result),
         DType::F64 => go::<f64>(contraction, lhs, rhs, result),

@@ -62,6 +62,8 @@ impl StructuralOp for Reduce {
         for (i, init) in inits.iter().enumerate() {
             start.push(convert_element(init.at(0), region.arg(i)?));
         }
+        let sizes: Vec<u64> = dims.iter().map(|&d| d as u64).collect();
+        Tensor::check_size(&TensorType::fixed(&sizes, region.arg(0)?))?;
         let count: usize = dims.iter().product();
         let mut sums: Vec<Element> = start.repeat(count);
         let mut walk = Indices::new(shape);
@@ -75,7 +77,6 @@ impl StructuralOp for Reduce {
         }
         let mut results = Vec::new();
         for i in 0..n {
-            let sizes: Vec<u64> = dims.iter().map(|&d| d as u64).collect();
             let ty = TensorType::fixed(&sizes, region.arg(i)?);
             results.push(Tensor::from_elements(&ty, sums.iter().skip(i).step_by(n).copied())?);
         }

@@ -54,6 +54,7 @@ impl StructuralOp for ReduceWindow {
         let shape = inputs[0].dims();
         self.window.check(shape.len())?;
         let dims = self.window.output(&inputs[0].ty().dims)?;
+        Tensor::check_size(&types::with_dims(inputs[0].ty(), dims.clone()))?;
         let sizes: Vec<usize> = dims.iter().map(|d| d.size().unwrap_or(0) as usize).collect();
         let window: Vec<usize> = self.window.dimensions.iter().map(|&d| d as usize).collect();
         let mut start = Vec::new();
