@@ -88,11 +88,11 @@ impl Parser<'_> {
             let start = self.c.pos();
             let key: Arc<str> = match self.c.peek() {
                 b'"' => self.c.string()?.into(),
-                _ => self.c.word().into(),
+                first if first.is_ascii_alphabetic() || first == b'_' => {
+                    self.c.name("an attribute name")?.into()
+                }
+                _ => return Err(self.c.expected("an attribute name")),
             };
-            if key.is_empty() {
-                return Err(self.c.expected("an attribute name"));
-            }
             if dict.0.len() < 64 && dict.get(&key).is_some() {
                 return Err(error(
                     self.c.span_since(start),

@@ -25,11 +25,11 @@ const MODELS: &[&str] = &[
 ];
 
 /// `shared/` beside the workspace.
-fn shared() -> PathBuf {
+pub(super) fn shared() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared")
 }
 
-fn programs(folder: &Path, suffix: &str) -> Vec<PathBuf> {
+pub(super) fn programs(folder: &Path, suffix: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|e| e.ok().map(|e| e.path()));
     let mut found: Vec<PathBuf> = paths.filter(|p| p.to_string_lossy().ends_with(suffix)).collect();

@@ -6,6 +6,7 @@ mod literals;
 mod modules;
 mod pretty;
 mod robustness;
+mod roundtrip;
 
 use super::parse_module;
 use crate::diag::Source;
