@@ -1,4 +1,15 @@
 //! Diagnostics: what is wrong, where, and what to do.
+//!
+//! Everything that reads a program reports through [`Diagnostic`]. A collection of them holds its
+//! [`Source`], so that displaying it needs nothing else. Lines of model files are often megabytes
+//! long; only a window around the reported place is shown.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// A byte range of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -7,4 +18,353 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+}
+
+impl Span {
+    /// The bytes from `start` to `end`. Positions beyond 4 GiB saturate; [`Source`] refuses texts
+    /// that large.
+    pub fn new(start: usize, end: usize) -> Span {
+        let narrow = |x: usize| u32::try_from(x).unwrap_or(u32::MAX);
+        Span { start: narrow(start), end: narrow(end.max(start)) }
+    }
+
+    /// The range as indices into the source's bytes.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// A program text with the name to show for it. Clones share the text.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: Arc<str>,
+    text: Arc<String>,
+}
+
+impl Source {
+    /// A source from text; `name` is shown in diagnostics, usually a path.
+    pub fn new(name: &str, text: impl Into<String>) -> Source {
+        Source { name: name.into(), text: Arc::new(text.into()) }
+    }
+
+    /// A source from bytes.
+    ///
+    /// # Errors
+    /// A diagnostic if the bytes are MLIR bytecode, not UTF-8, or more than 4 GiB.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Source, Diagnostics> {
+        let refuse = |message: String, help: &str| {
+            let diagnostic = Diagnostic::error(message).help(help);
+            Err(Diagnostics::one(&Source::new(name, ""), diagnostic))
+        };
+        if bytes.starts_with(b"ML\xefR") {
+            let help = "convert it to text with `stablehlo-translate --deserialize`";
+            return refuse(format!("{name}: expected MLIR text, found MLIR bytecode"), help);
+        }
+        if u32::try_from(bytes.len()).is_err() {
+            let help = "split the weights off, or lower their precision";
+            return refuse(format!("{name}: the text is larger than 4 GiB"), help);
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Source::new(name, text)),
+            Err(error) => {
+                let good = error.utf8_error().valid_up_to();
+                let bytes = error.as_bytes();
+                let line = 1 + memchr::memchr_iter(b'\n', &bytes[..good]).count();
+                let message = format!(
+                    "{name}: expected UTF-8 text, found byte 0x{:02x} at offset {good} (line {line})",
+                    bytes.get(good).copied().unwrap_or(0),
+                );
+                refuse(message, "pass StableHLO text as the exporter printed it")
+            }
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`Source::from_bytes`], and when the file cannot be read.
+    pub fn read(path: &Path) -> Result<Source, Diagnostics> {
+        let name = path.display().to_string();
+        match std::fs::read(path) {
+            Ok(bytes) => Source::from_bytes(&name, bytes),
+            Err(error) => {
+                let diagnostic = Diagnostic::error(format!("cannot read {name}: {error}"))
+                    .help("check the path and its permissions");
+                Err(Diagnostics::one(&Source::new(&name, ""), diagnostic))
+            }
+        }
+    }
+
+    /// The name to show.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let offset = self.floor(offset);
+        let before = &self.text[..offset];
+        let line = 1 + memchr::memchr_iter(b'\n', before.as_bytes()).count();
+        let start = memchr::memrchr(b'\n', before.as_bytes()).map_or(0, |i| i + 1);
+        (line, 1 + before[start..].chars().count())
+    }
+
+    /// The nearest character boundary at or before `offset`.
+    fn floor(&self, offset: usize) -> usize {
+        self.text.floor_char_boundary(offset)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The program cannot be compiled.
+    Error,
+    /// It can, though probably not as meant.
+    Warning,
+}
+
+/// One report: what is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: what was expected and what was found.
+    pub message: String,
+    /// Where; `None` when no place in the source is to blame.
+    pub span: Option<Span>,
+    /// Text beside the caret.
+    pub label: Option<String>,
+    /// Facts that explain the message.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn error(message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            label: None,
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A warning without a place.
+    pub fn warning(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(message) }
+    }
+
+    /// Sets the place. The default span, which operations made by passes carry, is no place.
+    pub fn at(mut self, span: Span) -> Diagnostic {
+        self.span = (span != Span::default()).then_some(span);
+        self
+    }
+
+    /// Sets the text beside the caret.
+    pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
+        self.label = Some(text.into());
+        self
+    }
+
+    /// Adds an explaining fact.
+    pub fn note(mut self, text: impl Into<String>) -> Diagnostic {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// Says what to do.
+    pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Renders the report with its place in `source`, without colours, ending in no newline.
+    pub fn render(&self, source: &Source) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(&self.message));
+        let window = self.span.map(|span| Window::around(source, span));
+        if let Some(window) = &window {
+            let mut mark = AnnotationKind::Primary.span(window.mark.clone());
+            if let Some(label) = &self.label {
+                mark = mark.label(label);
+            }
+            let snippet = Snippet::source(&window.text).line_start(window.line).annotation(mark);
+            group = group.element(snippet);
+        }
+        group = group.elements(self.notes.iter().map(|n| Level::NOTE.message(n)));
+        group = group.elements(self.help.iter().map(|h| Level::HELP.message(h)));
+        let text = Renderer::plain().render(&[group]);
+        match window {
+            Some(window) => window.with_place(source, &text),
+            None => text,
+        }
+    }
+}
+
+/// The part of a line that is shown.
+struct Window {
+    text: String,
+    mark: Range<usize>,
+    line: usize,
+    column: usize,
+}
+
+/// Bytes shown before and after the start of the marked range, and the longest mark.
+const BEFORE: usize = 60;
+const AFTER: usize = 60;
+const LONGEST_MARK: usize = 48;
+
+impl Window {
+    fn around(source: &Source, span: Span) -> Window {
+        let text = source.text();
+        let start = source.floor(span.range().start.min(text.len()));
+        let (line, column) = source.line_column(start);
+        let bytes = text.as_bytes();
+        let line_start = memchr::memrchr(b'\n', &bytes[..start]).map_or(0, |i| i + 1);
+        let line_end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |i| start + i);
+        let mark_end = source.floor(span.range().end.clamp(start, line_end));
+        let mark_end = source.floor(mark_end.min(start + LONGEST_MARK)).max(start);
+        let from = source.floor(line_start.max(start.saturating_sub(BEFORE)));
+        let to = source.floor(line_end.min(mark_end + AFTER));
+        let mut shown = String::new();
+        if from > line_start {
+            shown.push_str("... ");
+        }
+        let shift = shown.len();
+        shown.push_str(text.get(from..to).unwrap_or(""));
+        if to < line_end {
+            shown.push_str(" ...");
+        }
+        let mark = start - from + shift..mark_end - from + shift;
+        Window { text: shown, mark, line, column }
+    }
+
+    /// Adds the line that names the place. The renderer cannot: it would count the column within
+    /// the window.
+    fn with_place(&self, source: &Source, rendered: &str) -> String {
+        let indent = self.line.to_string().len();
+        let place = format!("{:indent$}--> {}:{}:{}", "", source.name(), self.line, self.column);
+        match rendered.find("\n") {
+            Some(end) => format!("{}\n{place}{}", &rendered[..end], &rendered[end..]),
+            None => format!("{rendered}\n{place}"),
+        }
+    }
+}
+
+/// Reports about one source. Displays as all of them rendered, one after the other.
+#[derive(Clone, Debug)]
+pub struct Diagnostics {
+    source: Source,
+    items: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// Reports about `source`.
+    pub fn new(source: &Source, items: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics { source: source.clone(), items }
+    }
+
+    /// A single report about `source`.
+    pub fn one(source: &Source, item: Diagnostic) -> Diagnostics {
+        Diagnostics::new(source, vec![item])
+    }
+
+    /// The source.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The reports, in the order found.
+    pub fn items(&self) -> &[Diagnostic] {
+        &self.items
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.items.iter().any(|d| d.severity == Severity::Error)
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.items.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            f.write_str(&item.render(&self.source))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_place_line_and_remedy() {
+        let source = Source::new("m.mlir", "first\n  second line\n");
+        let report = Diagnostic::error("expected `x`, found `second`")
+            .at(Span::new(8, 14))
+            .note("a fact")
+            .help("write `x`");
+        let expected = "\
+error: expected `x`, found `second`
+ --> m.mlir:2:3
+  |
+2 |   second line
+  |   ^^^^^^
+  |
+  = note: a fact
+  = help: write `x`";
+        assert_eq!(report.render(&source), expected);
+    }
+
+    #[test]
+    fn only_a_window_of_a_long_line_is_shown() {
+        let text = format!("{}X{}", "a".repeat(1 << 20), "b".repeat(1 << 20));
+        let source = Source::new("m.mlir", text);
+        let rendered =
+            Diagnostic::error("bad").at(Span::new(1 << 20, (1 << 20) + 1)).render(&source);
+        assert!(rendered.len() < 600, "{rendered}");
+        assert!(rendered.contains("m.mlir:1:1048577"), "{rendered}");
+        let mut lines = rendered.lines().skip(3);
+        let (code, caret) = (lines.next().unwrap(), lines.next().unwrap());
+        assert_eq!(code.find('X'), caret.find('^'), "{rendered}");
+        assert!(code.starts_with("1 | ... aaa") && code.ends_with("bbb ..."), "{rendered}");
+    }
+
+    #[test]
+    fn spans_beyond_the_text_and_inside_characters_render() {
+        let source = Source::new("m.mlir", "äöü");
+        for start in 0..9 {
+            for end in 0..12 {
+                let rendered = Diagnostic::error("bad").at(Span::new(start, end)).render(&source);
+                assert!(rendered.contains("bad"));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let error = Source::from_bytes("m.mlir", b"module\n\xff".to_vec()).unwrap_err();
+        assert!(error.to_string().contains("byte 0xff at offset 7 (line 2)"), "{error}");
+        let error = Source::from_bytes("m.mlirbc", b"ML\xefR\x0d".to_vec()).unwrap_err();
+        assert!(error.to_string().contains("found MLIR bytecode"), "{error}");
+    }
 }

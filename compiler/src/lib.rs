@@ -2,6 +2,7 @@
 
 pub mod diag;
 pub mod eval;
+pub mod front;
 pub mod ir;
 pub mod ops;
 pub mod verify;

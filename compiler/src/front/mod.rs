@@ -1,0 +1,3 @@
+//! Front ends: from a model file to the intermediate representation.
+
+pub mod mlir;
