@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::files::{programs, shared};
 use super::super::parse_module;
+use super::files::{programs, shared};
 use super::parse;
 use crate::diag::Source;
 use crate::ir::{BlockId, Body, Func, Module, ValueId};
