@@ -10,6 +10,7 @@ use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
+use crate::verify::verify;
 
 /// A model file.
 pub enum Input {
@@ -85,6 +86,10 @@ fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
     }
     let source = Source::from_bytes(&path.display().to_string(), bytes).map_err(diagnostics)?;
     let module = parse_module(&source).map_err(diagnostics)?;
+    if let Err(errors) = verify(&module) {
+        let found = errors.iter().map(Diagnostic::from).collect();
+        return Err(diagnostics(Diagnostics::new(&source, found)));
+    }
     Ok(Program { source, module })
 }
 
