@@ -5,8 +5,8 @@
 
 Writes digits_cnn.stablehlo.mlir, digits_cnn.npz (20 test images, logits, and the digits they show
 under the key `labels`), and the same images for firmware without a zip reader:
-digits_images.bin (20 x 64 little-endian f32, row by row, 0 = white to 1 = black),
-digits_labels.bin (20 bytes) and digits_predicted.bin (20 bytes: what the model says they are).
+digits_images.bin (20 x 64 little-endian f32, row by row, 0 = white to 1 = black) and
+digits_labels.bin (20 bytes).
 """
 
 import jax
@@ -91,11 +91,9 @@ def main():
     if accuracy < 0.97:
         raise SystemExit("training went wrong: the accuracy should be at least 0.97")
     shown, labels = x_test[:SHOWN], y_test[:SHOWN].astype(np.uint8)
-    predicted = np.asarray(jnp.argmax(cnn(params, shown), axis=1), np.uint8)
     export("digits_cnn", lambda x: cnn(params, x), [shown[:, None]], labels=labels)
     (HERE / "digits_images.bin").write_bytes(shown.astype("<f4").tobytes())
     (HERE / "digits_labels.bin").write_bytes(labels.tobytes())
-    (HERE / "digits_predicted.bin").write_bytes(predicted.tobytes())
 
 
 if __name__ == "__main__":
