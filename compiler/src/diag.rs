@@ -326,7 +326,8 @@ error: expected `x`, found `second`
     fn only_a_window_of_a_long_line_is_shown() {
         let text = format!("{}X{}", "a".repeat(1 << 20), "b".repeat(1 << 20));
         let source = Source::new("m.mlir", text);
-        let rendered = Diagnostic::error("bad").at(Span::new(1 << 20, (1 << 20) + 1)).render(&source);
+        let rendered =
+            Diagnostic::error("bad").at(Span::new(1 << 20, (1 << 20) + 1)).render(&source);
         assert!(rendered.len() < 600, "{rendered}");
         assert!(rendered.contains("m.mlir:1:1048577"), "{rendered}");
         let mut lines = rendered.lines().skip(3);

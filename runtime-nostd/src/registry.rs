@@ -76,7 +76,8 @@ impl Kernels {
         self.kernels.iter().find(|entry| entry.id == id)
     }
 
-    pub(crate) fn has_micro(&self, id: MicroId) -> bool {
+    /// Whether a micro-operation is in the set.
+    pub fn has_micro(&self, id: MicroId) -> bool {
         self.micro.iter().any(|entry| entry.id == id)
     }
 }

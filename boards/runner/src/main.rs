@@ -5,10 +5,8 @@
 #![no_std]
 #![no_main]
 
-#[cfg_attr(feature = "runtime", path = "runtime.rs")]
-#[cfg_attr(not(feature = "runtime"), path = "no_runtime.rs")]
-mod model;
 mod report;
+mod runtime;
 
 use core::fmt::Display;
 use microhlo_board::{counter, memory, stack};
@@ -57,11 +55,11 @@ fn main() -> u8 {
 
 /// Loads the artifact of a job and runs its cases.
 fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
-    let model = match model::load(job.artifact) {
+    let model = match runtime::load(job.artifact) {
         Ok(model) => model,
         Err(error) => return report.fail(Stage::Load, 0, &format_args!("{error}")),
     };
-    report.send(&model::describe(&model));
+    report.send(&runtime::describe(&model));
     for case in 0..job.cases {
         match run_case(report, &model, job, case, arena) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
@@ -73,15 +71,15 @@ fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
 /// Runs one case, sends its outputs, and returns the instructions it took.
 fn run_case<'m>(
     report: &Report,
-    model: &'m model::Model<'_>,
+    model: &'m runtime::Model<'_>,
     job: &Job<'_>,
     case: u32,
     arena: &'m mut [u8],
-) -> Result<u64, model::Error> {
-    let mut run = model::start(model, arena, job.inputs)?;
+) -> Result<u64, runtime::Error> {
+    let mut run = runtime::start(model, arena, job.inputs)?;
     let mut instructions = 0;
     for input in 0..job.inputs {
-        let bytes = job.input(case, input).map_err(model::Error::Image)?;
+        let bytes = job.input(case, input).map_err(runtime::Error::Image)?;
         let first = counter::now();
         let result = run.set_input(input, bytes);
         instructions += counter::between(first, counter::now());

@@ -357,5 +357,5 @@ fn result_name(func: &Func, i: usize) -> String {
 
 /// Whether the runtime has a micro-operation.
 fn device_has(id: microhlo_format::MicroId) -> bool {
-    id.decode().is_some()
+    microhlo::Kernels::ALL.has_micro(id)
 }

@@ -163,3 +163,57 @@ pub fn strides(list: &[i64]) -> Option<Strides> {
     }
     list.iter().map(|&s| i32::try_from(s).ok()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::EntityId;
+    use crate::lower::program::BufferId;
+
+    fn at(offset: u32) -> Ref {
+        Ref { buffer: BufferId::new(0), offset }
+    }
+
+    fn view(sizes: &[u32], strides: &[i64]) -> View {
+        View { base: at(0), dtype: DType::F32, sizes: sizes.to_vec(), strides: strides.to_vec() }
+    }
+
+    #[test]
+    fn dense_strides_count_bytes_from_the_right() {
+        assert_eq!(dense_strides(&[2, 3, 4], 4), [48, 16, 4]);
+        assert!(View::dense(at(0), DType::F32, &[2, 3]).is_dense());
+        assert!(view(&[2, 1, 3], &[12, 999, 4]).is_dense());
+        assert!(!view(&[2, 3], &[4, 8]).is_dense());
+    }
+
+    #[test]
+    fn splitting_a_strided_dimension_needs_no_copy() {
+        // Columns 0..6 of rows of 8 elements, as 3 x 2.
+        let columns = view(&[5, 6], &[32, 4]);
+        let split = columns.reshaped(&[5, 3, 2]).unwrap();
+        assert_eq!(split.strides, [32, 8, 4]);
+        assert_eq!(split.reshaped(&[5, 6]).unwrap().strides, [32, 4]);
+        // Merging rows would need 24-byte rows.
+        assert_eq!(columns.reshaped(&[30]), None);
+    }
+
+    #[test]
+    fn reshaping_a_transpose_across_the_swap_needs_a_copy() {
+        let transposed = view(&[3, 2], &[4, 12]);
+        assert_eq!(transposed.reshaped(&[6]), None);
+        assert_eq!(transposed.reshaped(&[3, 1, 2]).unwrap().strides, [4, 0, 12]);
+        assert_eq!(transposed.reshaped(&[2, 3]), None);
+    }
+
+    #[test]
+    fn nests_merge_dimensions_that_all_operands_walk_evenly() {
+        let dense = dense_strides(&[2, 3, 4], 4);
+        let bias = [0, 0, 4];
+        let nest = Nest::new(&[2, 3, 4], &[&dense, &dense]);
+        assert_eq!((nest.sizes, nest.strides), (vec![24], vec![vec![4], vec![4]]));
+        let nest = Nest::new(&[2, 3, 4], &[&dense, &bias]);
+        assert_eq!((nest.sizes, nest.strides), (vec![6, 4], vec![vec![16, 4], vec![0, 4]]));
+        let nest = Nest::new(&[1, 1], &[&[4, 4]]);
+        assert_eq!((nest.sizes, nest.strides), (vec![1], vec![vec![0]]));
+    }
+}

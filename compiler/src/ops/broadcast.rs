@@ -1,9 +1,8 @@
 //! `broadcast`: prepends dimensions, the older form of `broadcast_in_dim`.
 //!
 //! StableHLO specification, section `broadcast`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::eval::{EvalError, Evaluator, Tensor, strides};
 use crate::ir::Type;
 
 /// Prepends dimensions, the older form of `broadcast_in_dim`.
@@ -25,8 +24,15 @@ impl StructuralOp for Broadcast {
         attrs.ints("broadcast_sizes", &self.sizes);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        let operand = op.tensor(0)?;
+        let mut dims = Vec::new();
+        for &size in &self.sizes {
+            dims.push(types::sized("a broadcast dimension", size.into())?);
+        }
+        dims.extend(&operand.dims);
+        Ok(Some(vec![types::with_dims(operand, dims).into()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -36,9 +42,22 @@ impl StructuralOp for Broadcast {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let input = &inputs[0];
+        let mut dims = Vec::new();
+        for &size in &self.sizes {
+            dims.push(types::sized("a broadcast dimension", size.into())?);
+        }
+        dims.extend(&input.ty().dims);
+        let n = input.len();
+        let steps = strides(input.dims());
+        let lead = self.sizes.len();
+        let out = input.rearrange(&types::with_dims(input.ty(), dims), |index| {
+            let at: usize = index[lead..].iter().zip(&steps).map(|(i, s)| i * s).sum();
+            at.min(n)
+        })?;
+        Ok(vec![out])
     }
 }

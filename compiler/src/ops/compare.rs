@@ -1,10 +1,14 @@
 //! `compare`: elementwise comparison.
 //!
 //! StableHLO specification, section `compare`.
+use std::cmp::Ordering;
 
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use microhlo_format::DType;
+
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{ElementType, Type};
 
 /// The relation tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,20 +113,101 @@ impl StructuralOp for Compare {
         }
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(2, 1)?;
+        Ok(Some(vec![op.tensor(0)?.with_dtype(DType::I1).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (a, b) = (op.tensor(0)?, op.tensor(1)?);
+        constraint!(a.elem == b.elem, "C1", "operands differ in element type: {a} and {b}");
+        constraint!(types::same_dims(&a.dims, &b.dims), "C2", "operands differ in shape: {a}, {b}");
+        let dtype = match &a.elem {
+            ElementType::Quant(_) => return Ok(()),
+            other => other.storage(),
+        };
+        let Some(t) = self.compare_type else { return Ok(()) };
+        let allowed = match t {
+            CompareType::Float => dtype.is_float() || dtype.is_complex(),
+            CompareType::TotalOrder => dtype.is_float(),
+            CompareType::Signed => dtype.is_signed_integer(),
+            CompareType::Unsigned => dtype.is_unsigned_integer() || dtype == DType::I1,
+        };
+        constraint!(allowed, "C3", "comparison type {} does not fit {a}", t.name());
         Ok(())
     }
 
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        types::same_shapes(inputs)?;
+        let (a, b) = (&inputs[0], &inputs[1]);
+        let pairs = a.elements().zip(b.elements());
+        let out = pairs.map(|(a, b)| Element::Bool(self.holds(a, b)));
+        Ok(vec![Tensor::from_elements(&a.ty().with_dtype(DType::I1), out)?])
+    }
+}
+
+impl Compare {
+    /// Whether the relation holds between two elements of one type.
+    pub fn holds(&self, a: Element, b: Element) -> bool {
+        let order = match (a, b) {
+            (Element::Bool(a), Element::Bool(b)) => Some(a.cmp(&b)),
+            (Element::Int(a), Element::Int(b)) => Some(a.cmp(&b)),
+            (Element::Float(a), Element::Float(b)) => match self.compare_type {
+                // Widening to f64 keeps signs, order and NaN-ness, so its total order serves all.
+                Some(CompareType::TotalOrder) => Some(a.total_cmp(&b)),
+                _ => a.partial_cmp(&b),
+            },
+            // Complex numbers are only equal or not; the specification orders them
+            // lexicographically in the deprecated ordered comparisons.
+            (Element::Complex(a, b), Element::Complex(c, d)) => (a, b).partial_cmp(&(c, d)),
+            _ => None,
+        };
+        match self.direction {
+            Direction::Eq => order == Some(Ordering::Equal),
+            Direction::Ne => order != Some(Ordering::Equal),
+            Direction::Ge => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+            Direction::Gt => order == Some(Ordering::Greater),
+            Direction::Le => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+            Direction::Lt => order == Some(Ordering::Less),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{check_op, eval_op, floats};
+
+    fn run(direction: Direction, t: Option<CompareType>, a: &[f32], b: &[f32]) -> Vec<i64> {
+        let n = a.len() as u64;
+        let op = Compare { direction, compare_type: t };
+        let ty = TensorType::fixed(&[n], DType::I1);
+        eval_op(op, &[floats(&[n], a), floats(&[n], b)], &ty).unwrap().ints().unwrap()
+    }
+
+    #[test]
+    fn nan_and_zeros() {
+        let (a, b) = ([f32::NAN, -0.0, 1.0], [f32::NAN, 0.0, f32::NAN]);
+        assert_eq!(run(Direction::Eq, None, &a, &b), [0, 1, 0]);
+        assert_eq!(run(Direction::Ne, None, &a, &b), [1, 0, 1]);
+        assert_eq!(run(Direction::Le, None, &a, &b), [0, 1, 0]);
+        let total = Some(CompareType::TotalOrder);
+        assert_eq!(run(Direction::Eq, total, &a, &b), [1, 0, 0]);
+        assert_eq!(run(Direction::Lt, total, &a, &b), [0, 1, 1]);
+        assert_eq!(run(Direction::Lt, total, &[-f32::NAN], &[f32::NEG_INFINITY]), [1]);
+    }
+
+    #[test]
+    fn type_must_fit_elements() {
+        let ty = TensorType::fixed(&[1], DType::U8);
+        let op = Compare { direction: Direction::Lt, compare_type: Some(CompareType::Signed) };
+        let e = check_op(op, &[ty.clone(), ty], &TensorType::fixed(&[1], DType::I1));
+        assert_eq!(e.unwrap_err().constraint, Some("C3"));
     }
 }

@@ -1,10 +1,10 @@
 //! `concatenate`: joins operands along one dimension.
 //!
 //! StableHLO specification, section `concatenate`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use crate::ir::{Dim, Type};
 
 /// Joins operands along one dimension.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +25,40 @@ impl StructuralOp for Concatenate {
         attrs.int("dimension", self.dim);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let n = op.op.operands.len();
+        op.expect_arity(n.max(1), 1)?;
+        let first = op.tensor(0)?;
+        let dim = types::one_dim(Some("C4"), "dimension", self.dim, first.rank())?;
+        let mut dims = first.dims.clone();
+        for i in 1..n {
+            let other = op.tensor(i)?;
+            constraint!(
+                other.elem == first.elem && other.rank() == first.rank(),
+                "C1",
+                "operands must agree in element type and rank, have {first} and {other}"
+            );
+            for (d, (a, &b)) in dims.iter_mut().zip(&other.dims).enumerate() {
+                if d == dim {
+                    *a = match (a.size(), b.size()) {
+                        (Some(x), Some(y)) => {
+                            types::sized("the sum", i128::from(x) + i128::from(y))?
+                        }
+                        _ => Dim::Dynamic { bound: None },
+                    };
+                    continue;
+                }
+                constraint!(
+                    a.accepts(b),
+                    "C2",
+                    "operands must agree in dimension {d}, have {first} and {other}"
+                );
+                if a.size().is_none() {
+                    *a = b;
+                }
+            }
+        }
+        Ok(Some(vec![types::with_dims(first, dims).into()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -36,9 +68,47 @@ impl StructuralOp for Concatenate {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let first = &inputs[0];
+        let dim = types::one_dim(Some("C4"), "dimension", self.dim, first.dims().len())?;
+        let outer: usize = first.dims()[..dim].iter().product();
+        let total: usize = inputs.iter().map(|t| t.dims()[dim]).sum();
+        let mut bytes = Vec::with_capacity(inputs.iter().map(|t| t.bytes().len()).sum());
+        for row in 0..outer {
+            for t in inputs {
+                let size = t.bytes().len() / outer;
+                bytes.extend_from_slice(&t.bytes()[row * size..(row + 1) * size]);
+            }
+        }
+        let mut dims = first.ty().dims.clone();
+        dims[dim] = Dim::Static(total as u64);
+        Ok(vec![Tensor::from_bytes(&types::with_dims(first.ty(), dims), bytes)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn inner_dimension_interleaves_rows() {
+        let (a, b) = (floats(&[2, 1], &[1., 2.]), floats(&[2, 2], &[3., 4., 5., 6.]));
+        let ty = TensorType::fixed(&[2, 3], DType::F32);
+        let out = eval_op(Concatenate { dim: 1 }, &[a, b], &ty).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [1., 3., 4., 2., 5., 6.]);
+    }
+
+    #[test]
+    fn other_dimensions_must_agree() {
+        let t = |dims: &[u64]| TensorType::fixed(dims, DType::F32);
+        let e = check_op(Concatenate { dim: 0 }, &[t(&[1, 2]), t(&[1, 3])], &t(&[2, 2]));
+        assert_eq!(e.unwrap_err().constraint, Some("C2"));
+        let e = check_op(Concatenate { dim: 2 }, &[t(&[1, 2])], &t(&[1, 2]));
+        assert_eq!(e.unwrap_err().constraint, Some("C4"));
     }
 }

@@ -1,10 +1,11 @@
 //! `get_dimension_size`: size of a dimension as an `i32` scalar.
 //!
 //! StableHLO specification, section `get_dimension_size`.
+use microhlo_format::DType;
 
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
 
 /// Size of a dimension as an `i32` scalar.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +26,10 @@ impl StructuralOp for GetDimensionSize {
         attrs.int("dimension", self.dim);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        types::one_dim(Some("C1"), "dimension", self.dim, op.tensor(0)?.rank())?;
+        Ok(Some(vec![TensorType::scalar(DType::I32).into()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -36,9 +39,11 @@ impl StructuralOp for GetDimensionSize {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let dims = inputs[0].dims();
+        let dim = types::one_dim(Some("C1"), "dimension", self.dim, dims.len())?;
+        Ok(vec![Tensor::scalar(DType::I32, Element::Int(dims[dim] as i128))])
     }
 }

@@ -1,10 +1,12 @@
 //! `iota`: counts up along one dimension.
 //!
 //! StableHLO specification, section `iota`.
+use microhlo_format::DType;
 
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use super::elementwise::convert_element;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
 
 /// Counts up along one dimension.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,20 +27,53 @@ impl StructuralOp for Iota {
         attrs.int("iota_dimension", self.dim);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(0, 1)?;
         Ok(None)
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let result = op.result_tensor(0)?;
+        types::one_dim(Some("C1"), "iota_dimension", self.dim, result.rank())?;
+        if result.elem.storage() == DType::I1 {
+            return Err(OpError::new(format!("iota cannot count in {result}")));
+        }
+        if result.static_dims().is_none() {
+            return Err(OpError::new(format!("the result {result} must have a static shape")));
+        }
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
+        op: &OpView<'_>,
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Ok(vec![count(op.result_tensor(0)?, self.dim)?])
+    }
+}
+
+/// A tensor whose elements are their index in one dimension.
+pub(super) fn count(ty: &TensorType, dim: i64) -> Result<Tensor, EvalError> {
+    let dim = types::one_dim(Some("C1"), "iota_dimension", dim, ty.rank())?;
+    let dtype = ty.elem.storage();
+    Tensor::from_fn(ty, |index| convert_element(Element::Int(index[dim] as i128), dtype))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::eval_op;
+
+    #[test]
+    fn counts_along_one_dimension() {
+        let ty = TensorType::fixed(&[2, 3], DType::I32);
+        assert_eq!(eval_op(Iota { dim: 0 }, &[], &ty).unwrap().ints().unwrap(), [0, 0, 0, 1, 1, 1]);
+        let ty = TensorType::fixed(&[2, 2], DType::F32);
+        assert_eq!(
+            eval_op(Iota { dim: 1 }, &[], &ty).unwrap().to_f32s().unwrap(),
+            [0., 1., 0., 1.]
+        );
     }
 }

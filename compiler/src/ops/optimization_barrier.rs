@@ -1,7 +1,6 @@
 //! `optimization_barrier`: returns its operands.
 //!
 //! StableHLO specification, section `optimization_barrier`.
-
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
@@ -20,8 +19,10 @@ impl StructuralOp for OptimizationBarrier {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let n = op.op.operands.len();
+        op.expect_arity(n, n)?;
+        (0..n).map(|i| op.operand(i).cloned()).collect::<Result<Vec<_>, _>>().map(Some)
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -31,9 +32,9 @@ impl StructuralOp for OptimizationBarrier {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Ok(inputs.to_vec())
     }
 }

@@ -1,10 +1,10 @@
 //! `reduce_precision`: rounds floats to fewer exponent and mantissa bits.
 //!
 //! StableHLO specification, section `reduce_precision`.
-
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use crate::constraint;
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{ElementType, Type};
 
 /// Rounds floats to fewer exponent and mantissa bits.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,20 +31,78 @@ impl StructuralOp for ReducePrecision {
         attrs.i32("mantissa_bits", self.mantissa_bits);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        Ok(Some(vec![op.operand(0)?.clone()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let operand = op.tensor(0)?;
+        let n = self.exponent_bits;
+        constraint!(n >= 1, "C2", "exponent_bits must be at least 1, is {n}");
+        let n = self.mantissa_bits;
+        constraint!(n >= 0, "C3", "mantissa_bits must not be negative, is {n}");
+        let quantised = matches!(operand.elem, ElementType::Quant(_));
+        if !quantised && !operand.elem.storage().is_float() {
+            return Err(OpError::new(format!("the operand must be of floats, is {operand}")));
+        }
         Ok(())
     }
 
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let input = &inputs[0];
+        let out = input.elements().map(|e| match e {
+            Element::Float(v) => Element::Float(self.round(v)),
+            other => other,
+        });
+        Ok(vec![Tensor::from_elements(input.ty(), out)?])
+    }
+}
+
+impl ReducePrecision {
+    /// Rounds the mantissa to nearest even, then maps exponents beyond the range to infinity and
+    /// those below the normal range to zero.
+    fn round(&self, v: f64) -> f64 {
+        if !v.is_finite() || v == 0.0 {
+            return v;
+        }
+        let drop = (52 - self.mantissa_bits).clamp(0, 52) as u32;
+        let bits = v.to_bits();
+        let rounded = match drop {
+            0 => v,
+            _ => {
+                let even = bits >> drop & 1;
+                let up = (1u64 << (drop - 1)) - 1 + even;
+                f64::from_bits((bits + up) >> drop << drop)
+            }
+        };
+        let bias = (1i64 << (self.exponent_bits.clamp(1, 11) - 1)) - 1;
+        let exponent = (rounded.to_bits() >> 52 & 0x7ff) as i64 - 1023;
+        if exponent > bias {
+            f64::INFINITY.copysign(v)
+        } else if exponent < 1 - bias {
+            0f64.copysign(v)
+        } else {
+            rounded
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_op, floats};
+
+    #[test]
+    fn rounds_overflows_and_flushes() {
+        let a = floats(&[5], &[1.1, 70000.0, 1e-8, -1e9, f32::INFINITY]);
+        let op = ReducePrecision { exponent_bits: 5, mantissa_bits: 2 };
+        let out = eval_op(op, &[a.clone()], a.ty()).unwrap().to_f32s().unwrap();
+        assert_eq!(out, [1.0, f32::INFINITY, 0.0, f32::NEG_INFINITY, f32::INFINITY]);
     }
 }

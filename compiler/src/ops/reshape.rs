@@ -1,8 +1,8 @@
 //! `reshape`: reinterprets the row-major elements with another shape.
 //!
 //! StableHLO specification, section `reshape`.
-
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -20,20 +20,30 @@ impl StructuralOp for Reshape {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
         Ok(None)
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+        constraint!(
+            operand.elem.plain() == result.elem.plain(),
+            "C1",
+            "operand {operand} and result {result} differ in element type"
+        );
+        if let (Some(a), Some(b)) = (operand.elements(), result.elements()) {
+            constraint!(a == b, "C2", "{operand} has {a} elements, {result} has {b}");
+        }
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        op: &OpView<'_>,
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Ok(vec![inputs[0].with_type(op.result_tensor(0)?)?])
     }
 }

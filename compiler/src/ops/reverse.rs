@@ -1,9 +1,8 @@
 //! `reverse`: reverses the order of elements along dimensions.
 //!
 //! StableHLO specification, section `reverse`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::eval::{EvalError, Evaluator, Tensor, linear};
 use crate::ir::Type;
 
 /// Reverses the order of elements along dimensions.
@@ -25,8 +24,11 @@ impl StructuralOp for Reverse {
         attrs.ints("dimensions", &self.dims);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        let operand = op.tensor(0)?;
+        types::dim_list(Some("C2"), "dimensions", &self.dims, operand.rank())?;
+        Ok(Some(vec![operand.clone().into()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -36,9 +38,32 @@ impl StructuralOp for Reverse {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let input = &inputs[0];
+        let dims = input.dims();
+        let out = input.rearrange(input.ty(), |index| {
+            let flip = |(d, &i): (usize, &usize)| match self.dims.contains(&(d as i64)) {
+                true => dims[d] - 1 - i,
+                false => i,
+            };
+            let source: Vec<usize> = index.iter().enumerate().map(flip).collect();
+            linear(dims, &source)
+        })?;
+        Ok(vec![out])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_op, floats};
+
+    #[test]
+    fn one_dimension_of_two() {
+        let a = floats(&[2, 3], &[1., 2., 3., 4., 5., 6.]);
+        let out = eval_op(Reverse { dims: vec![1] }, &[a.clone()], a.ty()).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [3., 2., 1., 6., 5., 4.]);
     }
 }

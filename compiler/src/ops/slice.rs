@@ -1,10 +1,10 @@
 //! `slice`: takes a strided box.
 //!
 //! StableHLO specification, section `slice`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
+use crate::eval::{EvalError, Evaluator, Tensor, linear, strides};
+use crate::ir::{Dim, Type};
 
 /// Takes a strided box.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +35,29 @@ impl StructuralOp for Slice {
         attrs.ints("strides", &self.strides);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        let operand = op.tensor(0)?;
+        for (what, list) in [
+            ("start_indices", &self.start),
+            ("limit_indices", &self.limit),
+            ("strides", &self.strides),
+        ] {
+            types::expect_len(Some("C2"), what, list.len(), operand.rank())?;
+        }
+        let mut dims = Vec::new();
+        for (d, dim) in operand.dims.iter().enumerate() {
+            let (start, limit, stride) = (self.start[d], self.limit[d], self.strides[d]);
+            let end = dim.size().map_or(i128::MAX, i128::from);
+            constraint!(
+                0 <= start && start <= limit && i128::from(limit) <= end,
+                "C3",
+                "slice {start}:{limit} does not lie in dimension {d} of {operand}"
+            );
+            constraint!(stride > 0, "C4", "stride {stride} of dimension {d} must be positive");
+            dims.push(Dim::Static((limit - start).unsigned_abs().div_ceil(stride.unsigned_abs())));
+        }
+        Ok(Some(vec![types::with_dims(operand, dims).into()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -45,10 +66,46 @@ impl StructuralOp for Slice {
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        op: &OpView<'_>,
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let input = &inputs[0];
+        let Some(Some(Type::Tensor(ty))) = self.infer(op)?.map(|t| t.into_iter().next()) else {
+            return Err(OpError::new("slice has no result type").into());
+        };
+        let dims = input.dims();
+        let out = input.rearrange(&ty, |index| {
+            let source =
+                |(d, &i): (usize, &usize)| self.start[d] as usize + i * self.strides[d] as usize;
+            let source: Vec<usize> = index.iter().enumerate().map(source).collect();
+            linear(dims, &source)
+        })?;
+        Ok(vec![out])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn strided_box() {
+        let a = floats(&[3, 4], &[0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11.]);
+        let op = Slice { start: vec![1, 0], limit: vec![3, 4], strides: vec![1, 3] };
+        let out = eval_op(op, &[a], &TensorType::fixed(&[2, 2], DType::F32)).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [4., 7., 8., 11.]);
+    }
+
+    #[test]
+    fn limits_are_checked() {
+        let ty = TensorType::fixed(&[3], DType::F32);
+        let op = Slice { start: vec![0], limit: vec![4], strides: vec![1] };
+        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C3"));
+        let op = Slice { start: vec![0], limit: vec![3], strides: vec![0] };
+        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C4"));
     }
 }

@@ -1,11 +1,10 @@
 //! `transpose`: permutes dimensions.
 //!
 //! StableHLO specification, section `transpose`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::{TensorType, Type};
+use crate::eval::{EvalError, Evaluator, Tensor, strides};
+use crate::ir::{ElementType, TensorType, Type};
 
 /// `result[i_0, ...] = operand[...]` with `result` dimension `d` being `operand` dimension
 /// `permutation[d]`.
@@ -39,20 +38,38 @@ impl StructuralOp for Transpose {
             "permutation {:?} must be a permutation of 0..{rank}",
             self.permutation
         );
+        if matches!(operand.elem, ElementType::Quant(_)) {
+            return Ok(None);
+        }
         let dims = self.permutation.iter().map(|&p| operand.dims[p as usize]).collect();
         Ok(Some(vec![Type::Tensor(TensorType { dims, elem: operand.elem.clone() })]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+        let dims: Vec<_> = self.permutation.iter().map(|&p| operand.dims[p as usize]).collect();
+        constraint!(
+            types::same_dims(&dims, &result.dims),
+            "C3",
+            "{operand} permuted by {:?} does not have the shape of {result}",
+            self.permutation
+        );
         Ok(())
     }
 
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
+        inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let input = &inputs[0];
+        let steps = strides(input.dims());
+        let steps: Vec<usize> = self.permutation.iter().map(|&p| steps[p as usize]).collect();
+        let dims = self.permutation.iter().map(|&p| input.ty().dims[p as usize]).collect();
+        let out = input.rearrange(&types::with_dims(input.ty(), dims), |index| {
+            index.iter().zip(&steps).map(|(i, s)| i * s).sum()
+        })?;
+        Ok(vec![out])
     }
 }

@@ -5,7 +5,7 @@
 //! | at | content |
 //! |---|---|
 //! | 0 | [`MAGIC`] |
-//! | 8 | [`VERSION`](crate::VERSION) |
+//! | 8 | [`VERSION`] |
 //! | 12 | length of the image in bytes |
 //! | 16 | number of jobs |
 //! | 20 | number of inputs of all jobs |

@@ -1,8 +1,8 @@
 //! What the host and the runner firmware tell each other.
 //!
-//! The host puts an [image](image) of jobs into the board's model partition:
+//! The host puts an [image] of jobs into the board's model partition:
 //! each job is an artifact with the inputs of its cases. The firmware answers
-//! with a stream of [frames](frame), each a [`Message`], some followed by
+//! with a stream of [frames](mod@frame), each a [`Message`], some followed by
 //! bytes of their own.
 
 #![no_std]

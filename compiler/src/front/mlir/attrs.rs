@@ -69,7 +69,10 @@ impl Parser<'_> {
                 return Err(self.c.expected("an attribute name"));
             }
             if dict.0.len() < 64 && dict.get(&key).is_some() {
-                return Err(error(self.c.span_since(start), format!("attribute `{key}` is given twice")));
+                return Err(error(
+                    self.c.span_since(start),
+                    format!("attribute `{key}` is given twice"),
+                ));
             }
             let value = if self.c.eat("=") { self.parse_attr()? } else { Attr::Unit };
             dict.0.push((key, value));
@@ -120,7 +123,11 @@ impl Parser<'_> {
 
     fn number_type(&mut self) -> PResult<Arc<str>> {
         let word = self.c.word();
-        if word.is_empty() { Err(self.c.expected("a number type such as `i64`")) } else { Ok(word.into()) }
+        if word.is_empty() {
+            Err(self.c.expected("a number type such as `i64`"))
+        } else {
+            Ok(word.into())
+        }
     }
 
     fn word_attr(&mut self, start: usize) -> PResult<Attr> {
@@ -150,12 +157,23 @@ impl Parser<'_> {
     /// A type that no value has, kept as text: `i32`, `tf32`, `none`, `memref<...>`.
     fn bare_type(&mut self, start: usize) -> PResult<Attr> {
         const OTHERS: &[&str] = &[
-            "index", "none", "tf32", "complex", "vector", "memref", "affine_map", "affine_set",
-            "strided", "f80", "f128", "opaque",
+            "index",
+            "none",
+            "tf32",
+            "complex",
+            "vector",
+            "memref",
+            "affine_map",
+            "affine_set",
+            "strided",
+            "f80",
+            "f128",
+            "opaque",
         ];
         let word = self.c.peek_word();
         let integer = word.trim_start_matches(['s', 'u']).strip_prefix('i');
-        let integer = integer.is_some_and(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit()));
+        let integer =
+            integer.is_some_and(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_digit()));
         if !(integer || DType::from_name(word).is_some() || OTHERS.contains(&word)) {
             return Err(self.c.expected("an attribute value"));
         }
@@ -234,7 +252,8 @@ impl Parser<'_> {
         match dialect {
             "stablehlo" | "mhlo" | "chlo" => return self.stablehlo_attr(kind, start),
             "vhlo" => {
-                let stop = error(self.c.span_since(start), format!("`#{name}` is a VHLO attribute"));
+                let stop =
+                    error(self.c.span_since(start), format!("`#{name}` is a VHLO attribute"));
                 return Err(advise(stop, super::VHLO_HELP));
             }
             _ => {}

@@ -198,7 +198,8 @@ impl<'a> Cursor<'a> {
         let start = self.pos;
         let negative = self.eat("-");
         let rest = self.rest();
-        let hex = rest.len() > 2 && rest[0] == b'0' && rest[1] == b'x' && rest[2].is_ascii_hexdigit();
+        let hex =
+            rest.len() > 2 && rest[0] == b'0' && rest[1] == b'x' && rest[2].is_ascii_hexdigit();
         let (skip, radix) = if hex { (2, 16) } else { (0, 10) };
         let digit = |b: &u8| if hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() };
         let body = &rest[skip..];
@@ -296,9 +297,13 @@ pub(crate) fn number_len(bytes: &[u8]) -> usize {
     if first == b'0' && bytes.get(i + 1) == Some(&b'x') {
         // `0xf32` of a type never reaches this function: dimensions are parsed by digits alone.
         i += 2;
-        return i + bytes[i..].iter().position(|b| !b.is_ascii_hexdigit()).unwrap_or(bytes.len() - i);
+        return i + bytes[i..]
+            .iter()
+            .position(|b| !b.is_ascii_hexdigit())
+            .unwrap_or(bytes.len() - i);
     }
-    let digits = |i: usize| bytes[i..].iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len() - i);
+    let digits =
+        |i: usize| bytes[i..].iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len() - i);
     i += digits(i);
     if bytes.get(i) == Some(&b'.') {
         i += 1;

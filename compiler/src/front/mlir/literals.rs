@@ -13,8 +13,7 @@ use crate::diag::Span;
 use crate::ir::{Attr, ConstData, Constant, ElementType, TensorType};
 
 /// Advice for weights that were left out when the program was printed.
-const ELIDED_HELP: &str =
-    "export again without eliding large constants (in MLIR: without --mlir-elide-elementsattrs-if-larger)";
+const ELIDED_HELP: &str = "export again without eliding large constants (in MLIR: without --mlir-elide-elementsattrs-if-larger)";
 
 impl Parser<'_> {
     /// `<...> : tensor<...>` after `dense`.
@@ -32,7 +31,10 @@ impl Parser<'_> {
                 let rest = self.c.rest();
                 let Some(len) = memchr::memchr(b'>', rest) else {
                     let open = Span::new(start.saturating_sub(1), start);
-                    return Err(error(open, "the literal that starts here is never closed with `>`"));
+                    return Err(error(
+                        open,
+                        "the literal that starts here is never closed with `>`",
+                    ));
                 };
                 self.c.seek(start + len);
                 &rest[..len]
@@ -46,7 +48,8 @@ impl Parser<'_> {
         let constant = match blob {
             Some(text) => {
                 let (Some(b"0x"), Some(hex)) = (text.get(..2), text.get(2..)) else {
-                    let stop = error(Span::new(start, start + text.len() + 2), "expected `\"0x...\"`");
+                    let stop =
+                        error(Span::new(start, start + text.len() + 2), "expected `\"0x...\"`");
                     return Err(advise(stop, "tensors of strings are not supported"));
                 };
                 from_hex(hex, 0, start + 3, ty)?
@@ -68,7 +71,8 @@ impl Parser<'_> {
             }
         };
         if ty.bytes().is_none() {
-            let stop = error(self.c.span_since(start), format!("a literal of type {ty} has no size"));
+            let stop =
+                error(self.c.span_since(start), format!("a literal of type {ty} has no size"));
             return Err(advise(stop, "literals need static dimensions"));
         }
         Ok(ty)
@@ -101,7 +105,10 @@ impl Parser<'_> {
 }
 
 fn elided(span: Span) -> Stop {
-    advise(error(span, "the weights of this constant were elided: their values are lost"), ELIDED_HELP)
+    advise(
+        error(span, "the weights of this constant were elided: their values are lost"),
+        ELIDED_HELP,
+    )
 }
 
 /// Decodes hexadecimal digits after `skip` bytes; `at` is where they begin in the source.
@@ -140,7 +147,8 @@ fn from_hex(hex: &[u8], skip: usize, at: usize, ty: TensorType) -> PResult<Const
     }
     if Some(have) != ty.bytes() {
         let want = ty.bytes().unwrap_or(0);
-        let message = format!("the blob has {have} bytes, {ty} needs {want} (or {size} for a splat)");
+        let message =
+            format!("the blob has {have} bytes, {ty} needs {want} (or {size} for a splat)");
         return Err(error(span, message));
     }
     if dtype.bits() < 8
@@ -238,7 +246,8 @@ impl<'a> List<'a> {
                 Some(b'[') => {
                     if counts.len() == self.dims.len() {
                         let rank = self.dims.len();
-                        let message = format!("lists are nested deeper than the type's rank {rank}");
+                        let message =
+                            format!("lists are nested deeper than the type's rank {rank}");
                         return Err(self.error(1, message));
                     }
                     self.pos += 1;
@@ -247,7 +256,8 @@ impl<'a> List<'a> {
                 Some(_) => {
                     if counts.len() != self.dims.len() {
                         let (have, rank) = (counts.len(), self.dims.len());
-                        let message = format!("element inside {have} lists, the type's rank is {rank}");
+                        let message =
+                            format!("element inside {have} lists, the type's rank is {rank}");
                         return Err(self.error(1, message));
                     }
                     self.row(&mut counts)?;
@@ -283,7 +293,8 @@ impl<'a> List<'a> {
         let axis = counts.len();
         let want = self.dims[axis];
         if have != want {
-            let message = format!("list of {have} items, dimension {axis} of the type has size {want}");
+            let message =
+                format!("list of {have} items, dimension {axis} of the type has size {want}");
             return Err(self.error(1, message));
         }
         self.pos += 1;
@@ -363,7 +374,8 @@ impl<'a> List<'a> {
             self.push(bits, dtype);
         } else {
             let spelled = text.as_bytes().contains(&b'.') && !text.starts_with('+');
-            let Some(bits) = Some(text).filter(|_| spelled).and_then(|t| parse_float(t, dtype)) else {
+            let Some(bits) = Some(text).filter(|_| spelled).and_then(|t| parse_float(t, dtype))
+            else {
                 let found = if len == 0 { "something else" } else { text };
                 let message = format!("expected a number of type {dtype}, found {found}");
                 let help = "floats have a decimal point (`1.0`, `2.5e-3`); NaN and infinities are \

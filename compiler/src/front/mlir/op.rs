@@ -84,8 +84,11 @@ impl<'a> Parser<'a> {
                 b'}' => return Ok(()),
                 b'^' => {
                     let stop = self.c.expected("one block per region");
-                    return Err(advise(stop, "control flow between blocks is not supported; use \
-                        `stablehlo.if`, `stablehlo.case` or `stablehlo.while`"));
+                    return Err(advise(
+                        stop,
+                        "control flow between blocks is not supported; use \
+                        `stablehlo.if`, `stablehlo.case` or `stablehlo.while`",
+                    ));
                 }
                 0 if self.c.rest().is_empty() => return Err(self.c.expected("`}`")),
                 _ => {}
@@ -177,7 +180,8 @@ impl<'a> Parser<'a> {
             if self.c.eat(":") {
                 let n = self.c.int64()?;
                 if !(1..=MAX_RESULTS).contains(&n) {
-                    let message = format!("the number of results must be 1 to {MAX_RESULTS}, is {n}");
+                    let message =
+                        format!("the number of results must be 1 to {MAX_RESULTS}, is {n}");
                     return Err(error(self.c.span_since(start), message));
                 }
                 count = n as u32;
@@ -203,7 +207,8 @@ impl<'a> Parser<'a> {
         };
         let span = self.c.span_since(start);
         if name.is_empty() {
-            let stop = self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
+            let stop =
+                self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
             return Err(stop);
         }
         let name = canonical(name);
@@ -212,7 +217,11 @@ impl<'a> Parser<'a> {
         }
         let (operands, results, regions) = (Vec::new(), Vec::new(), Vec::new());
         let mut raw = RawOp { name, operands, results, attrs: Dict::default(), regions, span };
-        if generic { self.generic_op(&mut raw)? } else { self.pretty_op(&mut raw)? }
+        if generic {
+            self.generic_op(&mut raw)?
+        } else {
+            self.pretty_op(&mut raw)?
+        }
         self.optional_location()?;
         Ok(raw)
     }
@@ -311,7 +320,8 @@ impl<'a> Parser<'a> {
         for (operand, ty) in raw.operands.iter().zip(types) {
             let actual = self.scope.body.ty(operand.value);
             if actual != ty {
-                let message = format!("expected an operand of type {ty}, found one of type {actual}");
+                let message =
+                    format!("expected an operand of type {ty}, found one of type {actual}");
                 return Err(error(operand.span, message));
             }
         }
@@ -394,8 +404,7 @@ impl<'a> Parser<'a> {
             return Err(error(span, message));
         }
         let operands: Vec<ValueId> = raw.operands.iter().map(|o| o.value).collect();
-        let types: Vec<Type> =
-            operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
+        let types: Vec<Type> = operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
         let mut reader = AttrReader::new(raw.attrs, &types, &raw.results);
         let kind = match OpKind::read(&raw.name, &mut reader) {
             Some(Ok(kind)) => kind,

@@ -90,7 +90,9 @@ impl<'a> Parser<'a> {
                 b'{' if self.c.at("{-#") => {
                     self.resource_section()?;
                 }
-                _ if wrapped => return Err(self.c.expected("the end of the file after the module")),
+                _ if wrapped => {
+                    return Err(self.c.expected("the end of the file after the module"));
+                }
                 b'"' if self.c.at("\"builtin.module\"") => {
                     wrapped = true;
                     self.generic_module()?;

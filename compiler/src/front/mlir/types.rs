@@ -51,7 +51,10 @@ impl Parser<'_> {
             "" => Err(self.c.expected("a type such as `tensor<4xf32>`")),
             _ => {
                 let stop = self.c.expected("a tensor, token or tuple type");
-                Err(advise(stop, "values are tensors; a scalar is a tensor of rank 0: `tensor<f32>`"))
+                Err(advise(
+                    stop,
+                    "values are tensors; a scalar is a tensor of rank 0: `tensor<f32>`",
+                ))
             }
         }
     }
@@ -128,7 +131,10 @@ impl Parser<'_> {
         self.c.expect("<")?;
         if self.c.at("*") {
             let stop = error(self.c.span_since(start), "unranked tensors are not supported");
-            return Err(advise(stop, "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`"));
+            return Err(advise(
+                stop,
+                "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`",
+            ));
         }
         let dims = self.dimensions(start)?;
         let elem = self.element_type(dims.len())?;
@@ -276,7 +282,10 @@ impl Parser<'_> {
         if self.c.eat(":") {
             let value = self.c.int64()?;
             axis = Some(u32::try_from(value).map_err(|_| {
-                error(self.c.span_since(start), format!("quantisation axis {value} is out of range"))
+                error(
+                    self.c.span_since(start),
+                    format!("quantisation axis {value} is out of range"),
+                )
             })?);
         }
         self.c.expect(",")?;
@@ -304,7 +313,8 @@ impl Parser<'_> {
     fn quant_storage(&mut self) -> PResult<DType> {
         let word = self.c.peek_word();
         // MLIR's quant dialect spells unsigned storage `u8`.
-        let spelled = word.strip_prefix('u').filter(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+        let spelled =
+            word.strip_prefix('u').filter(|w| w.starts_with(|c: char| c.is_ascii_digit()));
         if let Some(dtype) = spelled.and_then(|bits| DType::from_name(&format!("ui{bits}"))) {
             self.c.word();
             return Ok(dtype);
@@ -332,7 +342,10 @@ impl Parser<'_> {
         match ty.dims.get(axis as usize) {
             None => {
                 let rank = ty.rank();
-                Err(error(span, format!("quantisation axis {axis} must be less than the rank {rank}")))
+                Err(error(
+                    span,
+                    format!("quantisation axis {axis} must be less than the rank {rank}"),
+                ))
             }
             Some(Dim::Static(n)) if *n != q.scales.len() as u64 => {
                 let have = q.scales.len();
@@ -389,7 +402,10 @@ impl Parser<'_> {
 /// "Quantized types").
 fn quant_violation(q: &QuantType) -> Option<String> {
     if !q.storage.is_integer() || q.storage.bits() > 32 {
-        return Some(format!("storage type must be an integer of at most 32 bits, is {}", q.storage));
+        return Some(format!(
+            "storage type must be an integer of at most 32 bits, is {}",
+            q.storage
+        ));
     }
     if !q.expressed.is_float() {
         return Some(format!("expressed type must be a float type, is {}", q.expressed));

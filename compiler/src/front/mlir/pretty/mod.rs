@@ -82,7 +82,11 @@ impl<'a> Parser<'a> {
                 TypeForm::Forward => raw.operands.is_empty(),
                 _ => false,
             };
-            return if silent { Ok(()) } else { Err(self.c.expected("`:` and the operation's type")) };
+            return if silent {
+                Ok(())
+            } else {
+                Err(self.c.expected("`:` and the operation's type"))
+            };
         }
         if self.c.at("(") {
             let (inputs, results) = self.function_type()?;
