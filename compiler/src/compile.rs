@@ -204,6 +204,7 @@ pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, Co
     passes::run(&mut func, &mut observe);
     let mut program = lower(&func)?;
     share::share_buffers(&mut program);
+    require_micro_ops(&program)?;
     clock.lap("lower");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
@@ -266,6 +267,19 @@ fn micro_ids(program: &Program) -> BTreeSet<MicroId> {
         });
     }
     ids
+}
+
+/// Fails when a kernel calls a micro-operation that the runtime lacks, as for an operation on an
+/// element type without kernels.
+fn require_micro_ops(program: &Program) -> Result<(), CompileError> {
+    let missing = micro_ids(program).into_iter().find(|&id| !crate::lower::device_has(id));
+    let text = match missing.map(MicroId::decode) {
+        None => return Ok(()),
+        Some(Some(Micro::Op(op, dtype))) => format!("`{}` on {dtype}", op.text()),
+        Some(Some(Micro::Convert(from, to))) => format!("conversion from {from} to {to}"),
+        Some(None) => "an operation".to_string(),
+    };
+    Err(CompileError::unsupported(Span::default(), format!("{text} has no device kernel yet")))
 }
 
 /// The path of a micro-operation's row in the runtime, for example `add::F32`.

@@ -321,15 +321,15 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
     all
 }
 
-/// A parse error is a skip only if all it says is that something is not supported.
+/// A program with something that is not supported is skipped; further errors of it may only
+/// follow from that.
 fn parse_verdict(error: &Diagnostics) -> Verdict {
     let unsupported = |text: &str| {
         text.contains("not supported") || text.contains("unsupported") || text.contains("unknown type")
     };
-    let message = first_message(error);
-    match error.items().iter().all(|d| unsupported(&d.message)) {
-        true => Verdict::Skipped(message),
-        false => Verdict::Failed(message),
+    match error.items().iter().find(|d| unsupported(&d.message)) {
+        Some(reason) => Verdict::Skipped(reason.message.clone()),
+        None => Verdict::Failed(first_message(error)),
     }
 }
 

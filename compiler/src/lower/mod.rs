@@ -356,6 +356,6 @@ fn result_name(func: &Func, i: usize) -> String {
 }
 
 /// Whether the runtime has a micro-operation.
-fn device_has(id: microhlo_format::MicroId) -> bool {
+pub(crate) fn device_has(id: microhlo_format::MicroId) -> bool {
     microhlo::Kernels::ALL.has_micro(id)
 }
