@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// A byte range of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -201,14 +201,16 @@ impl Diagnostic {
             if let Some(label) = &self.label {
                 mark = mark.label(label);
             }
-            // The snippet is a window of the line, so the true column is given separately.
-            let origin = Origin::path(source.name()).line(window.line).char_column(window.column);
             let snippet = Snippet::source(&window.text).line_start(window.line).annotation(mark);
-            group = group.element(origin).element(snippet);
+            group = group.element(snippet);
         }
         group = group.elements(self.notes.iter().map(|n| Level::NOTE.message(n)));
         group = group.elements(self.help.iter().map(|h| Level::HELP.message(h)));
-        Renderer::plain().render(&[group])
+        let text = Renderer::plain().render(&[group]);
+        match window {
+            Some(window) => window.with_place(source, &text),
+            None => text,
+        }
     }
 }
 
@@ -248,6 +250,17 @@ impl Window {
         }
         let mark = start - from + shift..mark_end - from + shift;
         Window { text: shown, mark, line, column }
+    }
+
+    /// Adds the line that names the place. The renderer cannot: it would count the column within
+    /// the window.
+    fn with_place(&self, source: &Source, rendered: &str) -> String {
+        let indent = self.line.to_string().len();
+        let place = format!("{:indent$}--> {}:{}:{}", "", source.name(), self.line, self.column);
+        match rendered.find("\n") {
+            Some(end) => format!("{}\n{place}{}", &rendered[..end], &rendered[end..]),
+            None => format!("{rendered}\n{place}"),
+        }
     }
 }
 

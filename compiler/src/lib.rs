@@ -18,3 +18,4 @@ pub mod npz;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+pub mod verify;

@@ -64,7 +64,9 @@ pub fn models() -> Vec<Model> {
     let shipped = root().join("examples/models");
     let mut models: Vec<Model> = SHIPPED.iter().map(|name| model(&shipped, name)).collect();
     match shared() {
-        Some(folder) => models.extend(SHARED.iter().map(|name| model(&folder.join("models"), name))),
+        Some(folder) => {
+            models.extend(SHARED.iter().map(|name| model(&folder.join("models"), name)))
+        }
         None => eprintln!("only the shipped models are tested: there is no ../shared"),
     }
     models

@@ -35,8 +35,19 @@ fn profile(board: &str) {
     let output = microhlo(
         env!("CARGO_BIN_EXE_microhlo-under-test"),
         &[
-            "run", &model, "--on", board, "--inputs", &vectors, "--expect", &vectors, "--cases", "2",
-            "--profile", "--json", "-",
+            "run",
+            &model,
+            "--on",
+            board,
+            "--inputs",
+            &vectors,
+            "--expect",
+            &vectors,
+            "--cases",
+            "2",
+            "--profile",
+            "--json",
+            "-",
         ],
     );
     assert!(output.status.success(), "{}", stderr(&output));

@@ -325,7 +325,9 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
 /// follow from that.
 fn parse_verdict(error: &Diagnostics) -> Verdict {
     let unsupported = |text: &str| {
-        text.contains("not supported") || text.contains("unsupported") || text.contains("unknown type")
+        text.contains("not supported")
+            || text.contains("unsupported")
+            || text.contains("unknown type")
     };
     match error.items().iter().find(|d| unsupported(&d.message)) {
         Some(reason) => Verdict::Skipped(reason.message.clone()),
@@ -379,7 +381,8 @@ fn failures(checked: &[Checked]) -> String {
     let mut text = String::new();
     for c in checked {
         if let Verdict::Failed(why) = &c.verdict {
-            let at = if c.function.is_empty() { String::new() } else { format!("@{}: ", c.function) };
+            let at =
+                if c.function.is_empty() { String::new() } else { format!("@{}: ", c.function) };
             text += &format!("FAILED {}: {at}{why}\n", c.file.display());
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::load::{self, Program};
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
-use crate::compile::{Compiled, CompileOptions, Target};
+use crate::compile::{CompileOptions, Compiled, Target};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]

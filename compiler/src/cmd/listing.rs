@@ -70,8 +70,12 @@ impl StepListing {
     fn operand_text(&self) -> String {
         let text = |(kind, place, length): &(AccessKind, Place, u64)| {
             let region = region_name(place.region);
-            format!("{} {region}[{}..{}]", access_name(*kind), place.offset,
-                    u64::from(place.offset) + length)
+            format!(
+                "{} {region}[{}..{}]",
+                access_name(*kind),
+                place.offset,
+                u64::from(place.offset) + length
+            )
         };
         self.operands.iter().map(text).collect::<Vec<_>>().join(", ")
     }

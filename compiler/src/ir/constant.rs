@@ -80,8 +80,9 @@ impl Constant {
 impl fmt::Display for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One hex spelling serves every type: it is exact, short, and reads back at full speed.
-        // A one-element blob is a splat in MLIR, so both storages print alike. The type of a
-        // quantised constant's literal is the storage type's.
+        // Splats are readable where that is as exact; a one-element blob is a splat in MLIR, so
+        // both storages print alike. The type of a quantised constant's literal is the storage
+        // type's.
         let bytes: &[u8] = match &self.data {
             ConstData::Splat(e) => e,
             ConstData::Dense(d) => d,
@@ -92,6 +93,9 @@ impl fmt::Display for Constant {
         };
         if bytes.is_empty() || ty.elements() == Some(0) {
             return write!(f, "dense<> : {ty}");
+        }
+        if let Some(literal) = super::print::splat_literal(self) {
+            return write!(f, "dense<{literal}> : {ty}");
         }
         write!(f, "dense<\"0x{}\"> : {ty}", const_hex::encode_upper(bytes))
     }

@@ -1,7 +1,6 @@
 //! `composite`: a named operation with a function that decomposes it.
 //!
 //! StableHLO specification, section `composite`.
-
 use std::sync::Arc;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
@@ -51,6 +50,7 @@ impl StructuralOp for Composite {
     }
 
     fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        // The decomposition is not visible from the body; module verification compares types.
         Ok(None)
     }
 
@@ -61,9 +61,9 @@ impl StructuralOp for Composite {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        evaluator.call(&self.decomposition, inputs)
     }
 }

@@ -6,7 +6,9 @@
 //! verification, inference and evaluation; a missing method is a compile error.
 
 pub mod attrs;
+mod contract;
 pub mod elementwise;
+pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
@@ -251,6 +253,36 @@ structural_ops! {
     ExpectAlmostEq(check::ExpectAlmostEq);
     ExpectAlmostEqConst(check::ExpectAlmostEqConst);
     ExpectClose(check::ExpectClose);
+}
+
+impl OpKind {
+    /// Number of regions; `None` for an operation that has any number but 0.
+    pub fn regions(&self) -> Option<usize> {
+        match self {
+            OpKind::While(_) | OpKind::If(_) | OpKind::SelectAndScatter(_) => Some(2),
+            OpKind::Case(_) => None,
+            OpKind::Map(_)
+            | OpKind::Reduce(_)
+            | OpKind::ReduceWindow(_)
+            | OpKind::Scatter(_)
+            | OpKind::Sort(_) => Some(1),
+            _ => Some(0),
+        }
+    }
+
+    /// Whether the operation must stay although nothing uses its results.
+    pub fn has_side_effect(&self) -> bool {
+        match self {
+            OpKind::CustomCall(c) => c.has_side_effect,
+            OpKind::Return(_) | OpKind::FuncReturn(_) => true,
+            OpKind::ExpectEq(_)
+            | OpKind::ExpectEqConst(_)
+            | OpKind::ExpectAlmostEq(_)
+            | OpKind::ExpectAlmostEqConst(_)
+            | OpKind::ExpectClose(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<ElementwiseOp> for OpKind {

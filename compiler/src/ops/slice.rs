@@ -3,7 +3,7 @@
 //! StableHLO specification, section `slice`.
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
-use crate::eval::{EvalError, Evaluator, Tensor, linear, strides};
+use crate::eval::{EvalError, Evaluator, Tensor, linear};
 use crate::ir::{Dim, Type};
 
 /// Takes a strided box.

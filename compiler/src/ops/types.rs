@@ -81,3 +81,60 @@ pub fn same_dims(a: &[Dim], b: &[Dim]) -> bool {
 pub fn with_dims(ty: &TensorType, dims: Vec<Dim>) -> TensorType {
     TensorType { dims, elem: ty.elem.clone() }
 }
+
+/// Fails unless a list ascends strictly.
+pub fn sorted(label: Option<&'static str>, what: &str, dims: &[i64]) -> Result<(), OpError> {
+    if dims.is_sorted() {
+        return Ok(());
+    }
+    let message = format!("{what} {dims:?} must be sorted");
+    Err(OpError { constraint: label, message })
+}
+
+/// Number of components of each index vector of a gather or scatter; `None` if dynamic. An
+/// `index_vector_dim` of the rank stands for a trailing dimension of size 1.
+pub fn vector_size(indices: &TensorType, vector: i64) -> Option<u64> {
+    match dim_index(vector, indices.rank()) {
+        Some(d) => indices.dims[d].size(),
+        None => Some(1),
+    }
+}
+
+/// Dimensions of the indices that are not components of index vectors.
+pub fn batch_dims(indices: &TensorType, vector: i64) -> Vec<usize> {
+    (0..indices.rank()).filter(|&d| d as i64 != vector).collect()
+}
+
+/// Index of component `k` of the index vector at a batch position.
+pub fn vector_index(batch: &[usize], vector: i64, k: usize) -> Vec<usize> {
+    let mut index = batch.to_vec();
+    // With no dimension of their own, vectors have one component and need no index.
+    match usize::try_from(vector) {
+        Ok(at) if at < index.len() || at == index.len() => index.insert(at, k),
+        _ => {}
+    }
+    index
+}
+
+/// Checks that batching dimensions of the indices pair up with the operand's.
+pub fn batching(
+    indices: &TensorType,
+    operand: &TensorType,
+    of_indices: &[i64],
+    of_operand: &[i64],
+    vector: i64,
+) -> Result<(), OpError> {
+    let from = dim_list(None, "batching dimensions of the indices", of_indices, indices.rank())?;
+    if of_indices.contains(&vector) {
+        return Err(OpError::new("index_vector_dim cannot be a batching dimension"));
+    }
+    let to = dim_list(None, "batching dimensions of the operand", of_operand, operand.rank())?;
+    expect_len(None, "batching dimensions of the indices", from.len(), to.len())?;
+    for (&a, &b) in from.iter().zip(&to) {
+        if !indices.dims[a].accepts(operand.dims[b]) {
+            let text = format!("batching dimension {a} of {indices} and {b} of {operand} differ");
+            return Err(OpError::new(text));
+        }
+    }
+    Ok(())
+}

@@ -1,10 +1,12 @@
 //! `while`: repeats a body region while a condition region holds.
 //!
 //! StableHLO specification, section `while`.
+use microhlo_format::DType;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use crate::constraint;
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
 
 /// Repeats a body region while a condition region holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,20 +22,51 @@ impl StructuralOp for While {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let n = op.op.operands.len();
+        op.expect_arity(n, n)?;
+        (0..n).map(|i| op.operand(i).cloned()).collect::<Result<Vec<_>, _>>().map(Some)
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (cond, body) = (op.region(0)?, op.region(1)?);
+        let boolean = Type::Tensor(TensorType::scalar(DType::I1));
+        let returned = op.region_returns(cond);
+        let operands = (0..op.op.operands.len()).map(|i| op.operand(i));
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        let accept = |have: &[&Type]| {
+            have.len() == operands.len() && have.iter().zip(&operands).all(|(a, b)| a.accepts(b))
+        };
+        constraint!(
+            accept(&op.region_args(cond)) && returned == [&boolean],
+            "C1",
+            "the condition must take the operands and return {boolean}"
+        );
+        constraint!(
+            accept(&op.region_args(body)) && accept(&op.region_returns(body)),
+            "C2",
+            "the body must take and return values of the operands' types"
+        );
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let (cond, body) = (op.region(0)?, op.region(1)?);
+        let mut state = inputs.to_vec();
+        loop {
+            evaluator.charge(1)?;
+            let go = evaluator.region(op.body, cond, &state)?;
+            match go.first().map(|t| t.at(0)) {
+                Some(Element::Bool(true)) => {}
+                Some(Element::Bool(false)) => return Ok(state),
+                _ => return Err(OpError::new("the condition must be a boolean").into()),
+            }
+            state = evaluator.region(op.body, body, &state)?;
+        }
     }
 }

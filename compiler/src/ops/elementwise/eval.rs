@@ -76,8 +76,16 @@ impl ElementwiseOp {
     }
 }
 
+impl ElementwiseOp {
+    /// Applies a unary operation to an element, rounded to the type; `None` where the operation
+    /// is not defined on it.
+    pub fn apply1(self, dtype: DType, a: Element) -> Option<Element> {
+        Some(round_to(dtype, self.rule().apply1(dtype, a)?))
+    }
+}
+
 /// The value of an element once stored in its type.
-pub(crate) fn round_to(dtype: DType, e: Element) -> Element {
+pub fn round_to(dtype: DType, e: Element) -> Element {
     match (dtype, e) {
         (DType::F64 | DType::I1 | DType::C128, e) => e,
         (DType::F32, Element::Float(v)) => Element::Float(f64::from(v as f32)),
