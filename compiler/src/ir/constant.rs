@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::types::TensorType;
+use super::types::{ElementType, TensorType};
 
 /// The value of a constant. Elements are row-major and little-endian; sub-byte integers are
 /// sign- or zero-extended to a byte; complex numbers are the real part, then the imaginary one.
@@ -87,10 +87,11 @@ impl fmt::Display for Constant {
             ConstData::Splat(e) => e,
             ConstData::Dense(d) => d,
         };
-        let ty = TensorType {
-            dims: self.ty.dims.clone(),
-            elem: super::types::ElementType::Plain(self.ty.elem.storage()),
+        let elem = match &self.ty.elem {
+            ElementType::Quant(q) => ElementType::Plain(q.storage),
+            other => other.clone(),
         };
+        let ty = TensorType { dims: self.ty.dims.clone(), elem };
         if bytes.is_empty() || ty.elements() == Some(0) {
             return write!(f, "dense<> : {ty}");
         }

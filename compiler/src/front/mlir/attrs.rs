@@ -63,7 +63,11 @@ impl Parser<'_> {
         let mut name = self.c.symbol()?.into_owned();
         while self.c.eat("::") {
             name.push_str("::");
-            name.push_str(&self.c.symbol()?);
+            // The printer writes the joined name; MLIR repeats the `@`.
+            match self.c.at("@") {
+                true => name.push_str(&self.c.symbol()?),
+                false => name.push_str(self.c.name("a symbol name after `::`")?),
+            }
         }
         Ok(Attr::Symbol(name.into()))
     }

@@ -506,7 +506,7 @@ fn control_flow() {
         &[
             "return %n : tensor<i32>",
             "func.return %n : tensor<i32>",
-        "return {} %n : tensor<i32>",
+            "return {} %n : tensor<i32>",
             "\"func.return\"(%n) : (tensor<i32>) -> ()",
         ],
     );

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::files::{programs, shared};
 use super::super::parse_module;
+use super::files::{programs, shared};
 use super::parse;
 use crate::diag::Source;
 use crate::ir::{BlockId, Body, Func, Module, ValueId};
@@ -95,10 +95,10 @@ module @m attributes {a = [1 : i32, -2.5 : f32, true, "s\22\\", @x::@y], b = {c,
     assert_eq!(difference(&module), None);
 }
 
-#[test]
-fn exported_models_survive() {
+/// Reports about the programs of a folder that parse but do not survive.
+fn casualties(folder: &str, suffix: &str) -> Vec<String> {
     let mut failures = Vec::new();
-    for path in programs(&shared().join("models"), ".stablehlo.mlir") {
+    for path in programs(&shared().join(folder), suffix) {
         let parsed = Source::read(&path).and_then(|source| parse_module(&source));
         if let Ok(module) = parsed
             && let Some(report) = difference(&module)
@@ -106,5 +106,19 @@ fn exported_models_survive() {
             failures.push(format!("{}: {report}", path.display()));
         }
     }
+    failures
+}
+
+#[test]
+fn exported_models_survive() {
+    let failures = casualties("models", ".stablehlo.mlir");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn conformance_programs_survive() {
+    for kind in ["exec", "interp", "valid", "exec-math-ulp", "compile-dynamic", "roundtrip"] {
+        let failures = casualties(&format!("conformance/stablehlo/{kind}"), ".mlir");
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
 }
