@@ -51,3 +51,21 @@ impl StructuralOp for Case {
         evaluator.region(op.body, block, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_regions, ints, returns_constant};
+
+    #[test]
+    fn indices_out_of_range_take_the_last_branch() {
+        let branches = [0.0, 1.0, 2.0].map(returns_constant);
+        let [a, b, c] = &branches;
+        let ty = [TensorType::scalar(DType::F32)];
+        for (index, want) in [(0, 0.0), (1, 1.0), (2, 2.0), (3, 2.0), (-1, 2.0)] {
+            let index = ints(&TensorType::scalar(DType::I32), &[index]);
+            let out = eval_regions(Case, &[index], &ty, &[(&[], a), (&[], b), (&[], c)]).unwrap();
+            assert_eq!(out[0].to_f32s().unwrap(), [want]);
+        }
+    }
+}

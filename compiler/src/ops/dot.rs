@@ -63,3 +63,23 @@ impl Dot {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn vectors_and_matrices() {
+        let (v, m) = (floats(&[2], &[1., 10.]), floats(&[2, 2], &[1., 2., 3., 4.]));
+        let op = Dot { precision: vec![] };
+        let ty = |dims: &[u64]| TensorType::fixed(dims, DType::F32);
+        let out = eval_op(op.clone(), &[v.clone(), v.clone()], &ty(&[])).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [101.]);
+        let out = eval_op(op.clone(), &[m.clone(), v], &ty(&[2])).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [21., 43.]);
+        assert!(check_op(op, &[ty(&[]), ty(&[2])], &ty(&[2])).is_err());
+    }
+}

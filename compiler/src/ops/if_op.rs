@@ -71,3 +71,20 @@ pub(super) fn verify_branches(op: &OpView<'_>, label: &'static str) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_regions, returns_constant};
+
+    #[test]
+    fn executes_one_branch() {
+        let (yes, no) = (returns_constant(1.0), returns_constant(2.0));
+        let ty = [TensorType::scalar(DType::F32)];
+        for (pred, want) in [(true, 1.0), (false, 2.0)] {
+            let pred = Tensor::scalar(DType::I1, Element::Bool(pred));
+            let out = eval_regions(If, &[pred], &ty, &[(&[], &yes), (&[], &no)]).unwrap();
+            assert_eq!(out[0].to_f32s().unwrap(), [want]);
+        }
+    }
+}

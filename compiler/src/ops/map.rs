@@ -79,3 +79,23 @@ impl StructuralOp for Map {
         Ok(vec![Tensor::from_elements(&ty, out)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::ElementwiseOp;
+    use crate::ops::testing::{binary, eval_regions, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn applies_the_region_to_each_pair() {
+        let inputs = [floats(&[2], &[7., 5.]), floats(&[2], &[1., 2.])];
+        let args = [TensorType::scalar(DType::F32), TensorType::scalar(DType::F32)];
+        let sub = binary(ElementwiseOp::Subtract);
+        let ty = inputs[0].ty().clone();
+        let out = eval_regions(Map { dims: vec![0] }, &inputs, &[ty.clone()], &[(&args, &sub)]);
+        assert_eq!(out.unwrap()[0].to_f32s().unwrap(), [6., 3.]);
+        let wrong = eval_regions(Map { dims: vec![1] }, &inputs, &[ty], &[(&args, &sub)]);
+        assert!(wrong.unwrap_err().to_string().contains("(C3)"));
+    }
+}

@@ -70,3 +70,38 @@ impl StructuralOp for While {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Evaluator;
+    use crate::ops::ElementwiseOp;
+    use crate::ops::compare::{Compare, Direction};
+    use crate::ops::testing::{binary, eval_regions, floats, module_of, second_unchanged};
+
+    #[test]
+    fn repeats_while_the_condition_holds() {
+        let scalar = TensorType::scalar(DType::F32);
+        let args = [scalar.clone(), scalar.clone()];
+        let lt = binary(Compare { direction: Direction::Lt, compare_type: None });
+        let add = second_unchanged(ElementwiseOp::Add);
+        let inputs = [floats(&[], &[1.]), floats(&[], &[100.])];
+        let results = [scalar.clone(), scalar.clone()];
+        let out = eval_regions(While, &inputs, &results, &[(&args, &lt), (&args, &add)]).unwrap();
+        assert_eq!(out[0].to_f32s().unwrap(), [101.]);
+        assert_eq!(out[1].to_f32s().unwrap(), [100.]);
+    }
+
+    #[test]
+    fn endless_loops_use_up_the_budget() {
+        let scalar = TensorType::scalar(DType::F32);
+        let types = [scalar.clone(), scalar.clone()];
+        let lt = binary(Compare { direction: Direction::Le, compare_type: None });
+        let mul = second_unchanged(ElementwiseOp::Multiply);
+        let module = module_of(While.into(), &types, &types, &[(&types, &lt), (&types, &mul)]);
+        let zero = floats(&[], &[0.]);
+        let mut evaluator = Evaluator::with_budget(&module, 1000);
+        let out = evaluator.call("main", &[zero.clone(), zero]);
+        assert_eq!(out, Err(EvalError::Budget(1000)));
+    }
+}

@@ -228,7 +228,7 @@ pub fn convert_element(e: Element, to: DType) -> Element {
             Element::Bool(b) => b,
             Element::Int(v) => v != 0,
             Element::Float(v) => v != 0.0,
-            Element::Complex(re, im) => re != 0.0 || im != 0.0,
+            Element::Complex(re, _) => re != 0.0,
         }),
         (Element::Complex(re, im), to) if to.is_complex() => Element::Complex(re, im),
         (Element::Complex(re, _), to) => convert_element(Element::Float(re), to),
