@@ -44,7 +44,7 @@ fn complete(acc: &mut [f32], bias: &Block, relu: bool) {
 ///
 /// # Safety
 /// The segment is one of an accepted convolution.
-#[allow(dead_code, reason = "targets with assembly use this in no build")]
+#[allow(dead_code, reason = "targets with assembly do not need it")]
 pub(in crate::kernels) unsafe fn conv_blocks(segment: &Segment) {
     let s = segment;
     for pixel in 0..s.pixels as isize {
@@ -91,7 +91,7 @@ unsafe fn conv_block(s: &Segment, mut input: *const u8, mut weights: *const u8) 
 ///
 /// # Safety
 /// The segment is one of an accepted depthwise convolution.
-#[allow(dead_code, reason = "targets with assembly use this in no build")]
+#[allow(dead_code, reason = "targets with assembly do not need it")]
 pub(in crate::kernels) unsafe fn depthwise_blocks(segment: &Segment) {
     let mut block = *segment;
     for _ in 0..segment.blocks {
