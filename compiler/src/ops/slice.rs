@@ -104,8 +104,14 @@ mod tests {
     fn limits_are_checked() {
         let ty = TensorType::fixed(&[3], DType::F32);
         let op = Slice { start: vec![0], limit: vec![4], strides: vec![1] };
-        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C3"));
+        assert_eq!(
+            check_op(op, std::slice::from_ref(&ty), &ty).unwrap_err().constraint,
+            Some("C3")
+        );
         let op = Slice { start: vec![0], limit: vec![3], strides: vec![0] };
-        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C4"));
+        assert_eq!(
+            check_op(op, std::slice::from_ref(&ty), &ty).unwrap_err().constraint,
+            Some("C4")
+        );
     }
 }
