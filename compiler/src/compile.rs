@@ -14,6 +14,7 @@ use crate::ir::{Func, Module};
 use crate::lower::program::{Io, Program};
 use crate::lower::{lower, share};
 use crate::passes;
+use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,21 +183,38 @@ impl Clock {
     }
 }
 
-/// Compiles a module's entry function.
+/// Verifies a module and compiles its entry function.
+///
+/// # Errors
+/// The first problem found, with its place in the source; [`verify`] lists all violations.
+pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
+    match verify(module) {
+        Ok(verified) => compile_verified(verified, options),
+        Err(errors) => Err(errors.first().map_or_else(
+            || CompileError::at(Span::default(), "the module is not valid"),
+            |e| CompileError::at(e.span, e.to_string()),
+        )),
+    }
+}
+
+/// Compiles the entry function of a module that was verified.
 ///
 /// # Errors
 /// The first problem found, with its place in the source.
-pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
+pub fn compile_verified(
+    module: Verified<'_>,
+    options: &CompileOptions,
+) -> Result<Compiled, CompileError> {
     let mut clock = Clock::start();
     let mut dumps = Vec::new();
-    let mut func = passes::inline::inline(module, &entry_name(module, options)?)?;
+    let mut func = passes::inline::inline(module, &entry_name(&module, options)?)?;
     let wants = |name: &str| options.dump_after.iter().any(|d| d == name);
     let mut observe = |name: &'static str, func: &Func| {
         clock.lap(name);
         if wants(name) {
             let mut module = Module::default();
             module.funcs.push(func.clone());
-            dumps.push((name.to_string(), format!("{module:?}")));
+            dumps.push((name.to_string(), module.to_string()));
             clock.last = Some(Instant::now());
         }
     };
@@ -204,7 +222,6 @@ pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, Co
     passes::run(&mut func, &mut observe);
     let mut program = lower(&func)?;
     share::share_buffers(&mut program);
-    require_micro_ops(&program)?;
     clock.lap("lower");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
@@ -267,19 +284,6 @@ fn micro_ids(program: &Program) -> BTreeSet<MicroId> {
         });
     }
     ids
-}
-
-/// Fails when a kernel calls a micro-operation that the runtime lacks, as for an operation on an
-/// element type without kernels.
-fn require_micro_ops(program: &Program) -> Result<(), CompileError> {
-    let missing = micro_ids(program).into_iter().find(|&id| !crate::lower::device_has(id));
-    let text = match missing.map(MicroId::decode) {
-        None => return Ok(()),
-        Some(Some(Micro::Op(op, dtype))) => format!("`{}` on {dtype}", op.text()),
-        Some(Some(Micro::Convert(from, to))) => format!("conversion from {from} to {to}"),
-        Some(None) => "an operation".to_string(),
-    };
-    Err(CompileError::unsupported(Span::default(), format!("{text} has no device kernel yet")))
 }
 
 /// The path of a micro-operation's row in the runtime, for example `add::F32`.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::verify::VerifyError;
+
 /// A byte range of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -214,6 +216,23 @@ impl Diagnostic {
     }
 }
 
+impl From<&VerifyError> for Diagnostic {
+    /// A violated constraint, with its label in the specification as a note.
+    fn from(violation: &VerifyError) -> Diagnostic {
+        let VerifyError { span, op, constraint, message } = violation;
+        let report = Diagnostic::error(format!("`{op}`: {message}")).at(*span);
+        match constraint {
+            Some(label) => {
+                let section = op.rsplit('.').next().unwrap_or(op);
+                report.note(format!(
+                    "constraint {label} of `{section}` in the StableHLO specification"
+                ))
+            }
+            None => report,
+        }
+    }
+}
+
 /// The part of a line that is shown.
 struct Window {
     text: String,
@@ -333,6 +352,25 @@ error: expected `x`, found `second`
   = note: a fact
   = help: write `x`";
         assert_eq!(report.render(&source), expected);
+    }
+
+    #[test]
+    fn violations_cite_the_specification() {
+        let text = "func.func @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {\n  \
+            %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>\n  \
+            return %x : tensor<2x3xf32>\n}\n";
+        let source = Source::new("m.mlir", text);
+        let module = crate::front::mlir::parse_module(&source).unwrap();
+        let violations = crate::verify::verify(&module).unwrap_err();
+        let expected = "\
+error: `stablehlo.transpose`: permutation [1, 1] must be a permutation of 0..2
+ --> m.mlir:2:8
+  |
+2 |   %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>
+  |        ^^^^^^^^^^^^^^^^^^^
+  |
+  = note: constraint C2 of `transpose` in the StableHLO specification";
+        assert_eq!(Diagnostic::from(&violations[0]).render(&source), expected);
     }
 
     #[test]
