@@ -36,6 +36,7 @@ pub mod dynamic_pad;
 pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
+pub mod fft;
 pub mod func;
 pub mod gather;
 pub mod get_dimension_size;
@@ -246,6 +247,7 @@ structural_ops! {
     Convolution(convolution::Convolution);
     TriangularSolve(triangular_solve::TriangularSolve);
     Cholesky(cholesky::Cholesky);
+    Fft(fft::Fft);
     While(while_loop::While);
     If(if_op::If);
     Case(case::Case);
