@@ -105,8 +105,10 @@ impl Axis {
     /// The coordinates from `output` on that see the same taps.
     fn taps(&self, output: i32) -> Taps {
         let origin = self.origin(output);
+        // Not `clamp`, which panics when the compiler cannot see that the kernel is not negative.
+        #[allow(clippy::manual_clamp, reason = "see above")]
         let (first, end) = if self.dilation == 1 {
-            ((-origin).max(0), (self.input - origin).clamp(0, self.kernel))
+            ((-origin).max(0), (self.input - origin).max(0).min(self.kernel))
         } else {
             let ceil = |x: i32| (x.max(0) as u32).div_ceil(self.dilation.max(1) as u32) as i32;
             (ceil(-origin), ceil(self.input - origin).min(self.kernel))
