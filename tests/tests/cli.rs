@@ -215,7 +215,11 @@ fn vectors_that_do_not_fit_are_explained() {
         microhlo(&["run", path(&model), "--inputs", path(&vectors)])
     };
     let good = ("in0", F32, &[2u64][..], two());
-    assert_error(&run(&[good.clone()]), 2, &["no array `in1`", "2xf32", "the file has in0"]);
+    assert_error(
+        &run(std::slice::from_ref(&good)),
+        2,
+        &["no array `in1`", "2xf32", "the file has in0"],
+    );
     let wrong_type = ("in1", ArrayType::Plain(DType::F64), &[2u64][..], vec![0; 16]);
     assert_error(&run(&[good.clone(), wrong_type]), 2, &["`in1` is f64", "f32"]);
     let wrong_shape = ("in1", F32, &[1, 3][..], f32s(&[0.0; 3]));
@@ -224,6 +228,8 @@ fn vectors_that_do_not_fit_are_explained() {
     let three = ("in0", F32, &[3, 2][..], cases(3));
     let four = ("in1", F32, &[4, 2][..], cases(4));
     assert_error(&run(&[three.clone(), four]), 2, &["`in0` has 3 cases", "`in1` has 4"]);
+    let none = [("in0", F32, &[0, 2][..], vec![]), ("in1", F32, &[0, 2][..], vec![])];
+    assert_error(&run(&none), 2, &["`in0`", "no cases"]);
     let output = run(&[three, ("in1", F32, &[2][..], two())]);
     assert_success(&output);
     assert!(stdout(&output).contains("3 cases"), "{}", stdout(&output));
