@@ -1,7 +1,7 @@
 //! Every model on every board: the same bits as on the host, and the command's profile.
 
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_tests::{Prepared, microhlo, models, options, outputs, root, stderr};
+use microhlo_tests::{Prepared, microhlo, models, options, outputs, root, shared, stderr};
 
 fn same_bits_as_on_the_host(board: &str) {
     let executor = Executor::find(board).expect("the board exists");
@@ -94,5 +94,29 @@ fn a_board_checks_programs() {
         let text = microhlo_tests::stdout(&output);
         assert!(text.ends_with("1 passed, 1 failed, 0 skipped\n"), "{text}");
         assert!(text.contains("4 computed, 5 expected"), "{text}");
+    }
+}
+
+/// The verdicts of StableHLO's conformance programs.
+fn conformance(on: &str, folder: &str) -> Vec<serde_json::Value> {
+    let executable = env!("CARGO_BIN_EXE_microhlo-under-test");
+    let output = microhlo(executable, &["check", folder, "--on", on, "--json", "-"]);
+    let mut json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    json["programs"].as_array_mut().expect("programs").drain(..).collect()
+}
+
+#[test]
+fn conformance_programs_pass_on_boards_as_on_the_host() {
+    let Some(shared) = shared() else {
+        eprintln!("not tested: there is no ../shared");
+        return;
+    };
+    for folder in ["interp", "exec"] {
+        let folder = shared.join("conformance/stablehlo").join(folder).display().to_string();
+        let host = conformance("host", &folder);
+        assert!(host.iter().any(|p| p["verdict"] == "passed"));
+        for board in ["mps2-an386", "virt-rv32"] {
+            assert_eq!(conformance(board, &folder), host, "{board}");
+        }
     }
 }
