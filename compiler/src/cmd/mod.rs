@@ -10,7 +10,7 @@ mod compile;
 pub mod exec;
 mod inspect;
 mod listing;
-mod load;
+pub mod load;
 mod profile;
 mod run;
 mod text;
