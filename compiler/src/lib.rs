@@ -11,6 +11,7 @@ pub mod compile;
 pub mod diag;
 pub mod emit;
 pub mod eval;
+pub mod firmware;
 pub mod front;
 pub mod ir;
 pub mod lower;
