@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::verify::VerifyError;
 
 /// A byte range of the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -201,14 +203,33 @@ impl Diagnostic {
             if let Some(label) = &self.label {
                 mark = mark.label(label);
             }
-            // The snippet is a window of the line, so the true column is given separately.
-            let origin = Origin::path(source.name()).line(window.line).char_column(window.column);
             let snippet = Snippet::source(&window.text).line_start(window.line).annotation(mark);
-            group = group.element(origin).element(snippet);
+            group = group.element(snippet);
         }
         group = group.elements(self.notes.iter().map(|n| Level::NOTE.message(n)));
         group = group.elements(self.help.iter().map(|h| Level::HELP.message(h)));
-        Renderer::plain().render(&[group])
+        let text = Renderer::plain().render(&[group]);
+        match window {
+            Some(window) => window.with_place(source, &text),
+            None => text,
+        }
+    }
+}
+
+impl From<&VerifyError> for Diagnostic {
+    /// A violated constraint, with its label in the specification as a note.
+    fn from(violation: &VerifyError) -> Diagnostic {
+        let VerifyError { span, op, constraint, message } = violation;
+        let report = Diagnostic::error(format!("`{op}`: {message}")).at(*span);
+        match constraint {
+            Some(label) => {
+                let section = op.rsplit('.').next().unwrap_or(op);
+                report.note(format!(
+                    "constraint {label} of `{section}` in the StableHLO specification"
+                ))
+            }
+            None => report,
+        }
     }
 }
 
@@ -248,6 +269,17 @@ impl Window {
         }
         let mark = start - from + shift..mark_end - from + shift;
         Window { text: shown, mark, line, column }
+    }
+
+    /// Adds the line that names the place. The renderer cannot: it would count the column within
+    /// the window.
+    fn with_place(&self, source: &Source, rendered: &str) -> String {
+        let indent = self.line.to_string().len();
+        let place = format!("{:indent$}--> {}:{}:{}", "", source.name(), self.line, self.column);
+        match rendered.find("\n") {
+            Some(end) => format!("{}\n{place}{}", &rendered[..end], &rendered[end..]),
+            None => format!("{rendered}\n{place}"),
+        }
     }
 }
 
@@ -320,6 +352,25 @@ error: expected `x`, found `second`
   = note: a fact
   = help: write `x`";
         assert_eq!(report.render(&source), expected);
+    }
+
+    #[test]
+    fn violations_cite_the_specification() {
+        let text = "func.func @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {\n  \
+            %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>\n  \
+            return %x : tensor<2x3xf32>\n}\n";
+        let source = Source::new("m.mlir", text);
+        let module = crate::front::mlir::parse_module(&source).unwrap();
+        let violations = crate::verify::verify(&module).unwrap_err();
+        let expected = "\
+error: `stablehlo.transpose`: permutation [1, 1] must be a permutation of 0..2
+ --> m.mlir:2:8
+  |
+2 |   %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>
+  |        ^^^^^^^^^^^^^^^^^^^
+  |
+  = note: constraint C2 of `transpose` in the StableHLO specification";
+        assert_eq!(Diagnostic::from(&violations[0]).render(&source), expected);
     }
 
     #[test]

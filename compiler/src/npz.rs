@@ -181,7 +181,8 @@ fn refuse_overflow(bytes: &[u8]) -> Result<(), String> {
     let sizes = list.split(|c: char| !c.is_ascii_digit()).filter(|s| !s.is_empty());
     let mut product = 1u64;
     for size in sizes {
-        let size: u64 = size.parse().map_err(|_| format!("size {size} in its shape is too large"))?;
+        let size: u64 =
+            size.parse().map_err(|_| format!("size {size} in its shape is too large"))?;
         // Zero would hide an overflow of the other sizes from this check.
         product = product
             .checked_mul(size.max(1))
@@ -192,9 +193,8 @@ fn refuse_overflow(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn array_type(dtype: &npyz::DType) -> Result<(ArrayType, bool), String> {
-    let unsupported = || {
-        format!("type {} has no StableHLO counterpart; convert the array first", dtype.descr())
-    };
+    let unsupported =
+        || format!("type {} has no StableHLO counterpart; convert the array first", dtype.descr());
     let npyz::DType::Plain(text) = dtype else { return Err(unsupported()) };
     let size = text.num_bytes().ok_or_else(unsupported)?;
     let plain = match (text.type_char(), size) {
@@ -315,10 +315,8 @@ fn npy_header(array: &Array) -> io::Result<Vec<u8>> {
     };
     let code = code.unwrap_or_else(|| format!("|V{}", array.ty.size()));
     let dims: Vec<String> = array.dims.iter().map(|d| format!("{d},")).collect();
-    let dict = format!(
-        "{{'descr': '{code}', 'fortran_order': False, 'shape': ({}), }}",
-        dims.join(" ")
-    );
+    let dict =
+        format!("{{'descr': '{code}', 'fortran_order': False, 'shape': ({}), }}", dims.join(" "));
     // Version 1.0: magic, version, header length; the data starts at a multiple of 64.
     let unpadded = 10 + dict.len() + 1;
     let padding = unpadded.next_multiple_of(64) - unpadded;

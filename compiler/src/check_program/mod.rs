@@ -20,6 +20,7 @@ use crate::ir::{Body, Dict, ElementType, Func, FuncId, Module, Op, OpId, ValueId
 use crate::ops::OpKind;
 use crate::ops::func::FuncReturn;
 use crate::passes;
+use crate::verify::verify;
 
 /// Evaluation steps after which a program is taken to run for ever.
 const BUDGET: u64 = 1 << 32;
@@ -80,8 +81,8 @@ impl Expectation {
             found.count,
             self.expected.len(),
             crate::cmd::index_text(&dims, found.position),
-            crate::cmd::show(found.actual),
-            crate::cmd::show(found.expected),
+            crate::cmd::show(self.expected.dtype(), found.actual),
+            crate::cmd::show(self.expected.dtype(), found.expected),
         )
     }
 }
@@ -152,7 +153,13 @@ enum Expected {
 /// The function takes arguments, compares nothing, or its expected values cannot be evaluated.
 pub fn extract(module: &Module, func: FuncId) -> Result<CheckProgram, ExtractError> {
     let name = module.funcs[func].name.to_string();
-    let func = passes::inline::inline(module, &name)?;
+    let verified = verify(module).map_err(|errors| {
+        let first = errors.first();
+        let span = first.map_or(Span::default(), |e| e.span);
+        let message = first.map_or_else(String::new, ToString::to_string);
+        CompileError::at(span, message)
+    })?;
+    let func = passes::inline::inline(verified, &name)?;
     if !func.body.blocks[func.body.entry].args.is_empty() {
         return Err(ExtractError::Unsupported("the function takes arguments".to_owned()));
     }

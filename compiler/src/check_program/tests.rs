@@ -42,8 +42,11 @@ fn constants_become_inputs_and_scalars_stay() {
     assert_eq!(program.name, "main");
     assert_eq!(program.input_bytes(), [i32s(&[1, 2])]);
     let func = program.module.funcs.values().next().unwrap();
-    let names: Vec<&str> =
-        func.body.blocks[func.body.entry].ops.iter().map(|&op| func.body.ops[op].kind.name()).collect();
+    let names: Vec<&str> = func.body.blocks[func.body.entry]
+        .ops
+        .iter()
+        .map(|&op| func.body.ops[op].kind.name())
+        .collect();
     assert_eq!(
         names,
         ["stablehlo.constant", "stablehlo.broadcast_in_dim", "stablehlo.add", "func.return"]

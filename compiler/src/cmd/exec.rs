@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use microhlo::Model;
-use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage, Step};
+use microhlo_qemu::{
+    Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage, Step,
+};
 
 use crate::compile::Target;
 

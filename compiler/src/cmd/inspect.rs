@@ -40,9 +40,7 @@ pub fn json_of(artifact: &Artifact<'_>, names: &[String]) -> Value {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let (inputs, outputs) = load::ports(artifact);
     let steps = listing::steps(artifact, names);
-    let port = |p: &Port| {
-        json!({ "name": p.name, "dtype": p.dtype.name(), "dims": p.dims, "bytes": p.byte_len() })
-    };
+    let port = |p: &Port| json!({ "name": p.name, "dtype": p.dtype.name(), "dims": p.dims, "bytes": p.byte_len() });
     json!({
         "name": manifest.name,
         "compiler": manifest.compiler,
@@ -134,7 +132,11 @@ fn memory_map(artifact: &Artifact<'_>, steps: &[StepListing]) -> String {
     let mut arena = Table::new(1);
     for (offset, length, first, last) in ranges {
         let span = format!("arena[{offset}..{}]", u64::from(offset) + length);
-        let used = if first == last { format!("step {first}") } else { format!("steps {first} to {last}") };
+        let used = if first == last {
+            format!("step {first}")
+        } else {
+            format!("steps {first} to {last}")
+        };
         arena.row([&span, &size(length), &used]);
     }
     sections.render() + &arena.render()

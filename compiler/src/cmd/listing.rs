@@ -70,8 +70,12 @@ impl StepListing {
     fn operand_text(&self) -> String {
         let text = |(kind, place, length): &(AccessKind, Place, u64)| {
             let region = region_name(place.region);
-            format!("{} {region}[{}..{}]", access_name(*kind), place.offset,
-                    u64::from(place.offset) + length)
+            format!(
+                "{} {region}[{}..{}]",
+                access_name(*kind),
+                place.offset,
+                u64::from(place.offset) + length
+            )
         };
         self.operands.iter().map(text).collect::<Vec<_>>().join(", ")
     }
@@ -94,7 +98,7 @@ fn region_name(region: Region) -> &'static str {
 
 /// The listing as a table.
 pub fn table(steps: &[StepListing]) -> Table {
-    let mut table = Table::new(2);
+    let mut table = Table::new(2).ragged();
     for step in steps {
         let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
         table.row([&step.name, step.op, &macs, &step.operand_text()]);

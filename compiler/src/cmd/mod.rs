@@ -5,16 +5,16 @@
 
 mod boards;
 mod check;
-mod compare;
+pub mod compare;
 mod compile;
 pub mod exec;
 mod inspect;
 mod listing;
-mod load;
+pub mod load;
 mod profile;
 mod run;
 mod text;
-mod vectors;
+pub mod vectors;
 
 pub(crate) use compare::show;
 pub(crate) use run::index_text;

@@ -8,7 +8,7 @@ use super::EvalError;
 use crate::ir::{ConstData, Constant, TensorType};
 
 /// Largest tensor that the evaluator makes, in bytes. Programs of a few bytes can ask for more.
-const MAX_BYTES: u64 = 1 << 32;
+const MAX_BYTES: u64 = 1 << 28;
 
 /// One element, in a form that holds every element type exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,7 +114,8 @@ impl Element {
             Element::Bool(b) => b,
             Element::Int(v) => v != 0,
             Element::Float(v) => v != 0.0,
-            Element::Complex(re, im) => re != 0.0 || im != 0.0,
+            // Conversion of a complex number to another class takes its real part.
+            Element::Complex(re, _) => re != 0.0,
         }
     }
 
@@ -205,6 +206,17 @@ impl Tensor {
             element.encode(dtype, out);
         }
         Ok(Tensor { ty: ty.clone(), dims, bytes: bytes.into() })
+    }
+
+    /// Fails unless the evaluator can hold a tensor of this type.
+    pub fn check_size(ty: &TensorType) -> Result<(), EvalError> {
+        static_dims(ty).map(|_| ())
+    }
+
+    /// A tensor whose elements all have the same bytes.
+    pub fn filled(ty: &TensorType, element: &[u8]) -> Result<Tensor, EvalError> {
+        static_dims(ty)?;
+        Tensor::from_bytes(ty, element.repeat(ty.elements().unwrap_or(0) as usize))
     }
 
     /// A rank-0 tensor.
@@ -392,15 +404,19 @@ pub fn for_each_index<E>(
     Ok(())
 }
 
+/// The sizes of a static shape that the evaluator can hold.
+///
+/// Sizes beside a zero count as well: index tables are made of them.
 fn static_dims(ty: &TensorType) -> Result<Vec<usize>, EvalError> {
-    let dynamic = || EvalError::DynamicShape { ty: ty.to_string() };
-    let dims = ty.static_dims().ok_or_else(dynamic)?;
-    if ty.bytes().is_none_or(|b| b > MAX_BYTES) || dims.iter().any(|&d| d > MAX_BYTES) {
-        return Err(dynamic());
+    let refuse = || EvalError::DynamicShape { ty: ty.to_string() };
+    let dims = ty.static_dims().ok_or_else(refuse)?;
+    let size = ty.elem.storage().size() as u64;
+    let bytes = dims.iter().try_fold(size, |n, &d| n.checked_mul(d.max(1)));
+    if bytes.is_none_or(|b| b > MAX_BYTES) {
+        return Err(refuse());
     }
     Ok(dims.into_iter().map(|d| d as usize).collect())
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

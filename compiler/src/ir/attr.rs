@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::constant::Constant;
+use super::print;
 use super::types::Type;
 
 /// One attribute value.
@@ -102,13 +103,16 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-fn symbol(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
-    if !name.is_empty() && name.chars().all(plain) {
-        format!("@{name}")
-    } else {
-        format!("@{}", quote(name))
-    }
+/// Writes a symbol reference; parts of a nested one, joined by `::`, are quoted unless they are
+/// identifiers.
+pub fn symbol(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '-');
+    let digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+    let one = |part: &str| match !part.is_empty() && !digit(part) && part.chars().all(plain) {
+        true => format!("@{part}"),
+        false => format!("@{}", quote(part)),
+    };
+    name.split("::").map(one).collect::<Vec<_>>().join("::")
 }
 
 impl fmt::Display for Attr {
@@ -117,7 +121,7 @@ impl fmt::Display for Attr {
             Attr::Unit => f.write_str("unit"),
             Attr::Bool(b) => write!(f, "{b}"),
             Attr::Int(v, ty) => write!(f, "{v} : {ty}"),
-            Attr::Float(v, ty) => write!(f, "{v:e} : {ty}"),
+            Attr::Float(v, ty) => f.write_str(&print::typed_float(*v, ty)),
             Attr::String(s) => f.write_str(&quote(s)),
             Attr::Symbol(s) => f.write_str(&symbol(s)),
             Attr::Array(items) => write!(f, "[{}]", list(items)),
@@ -148,10 +152,9 @@ struct Bare<'a>(&'a Attr);
 
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Attr::Int(v, _) => write!(f, "{v}"),
-            Attr::DenseInts(v) => write!(f, "[{}]", list(v)),
-            other => write!(f, "{other}"),
+        match print::bare(self.0) {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{}", self.0),
         }
     }
 }
@@ -159,8 +162,8 @@ impl fmt::Display for Bare<'_> {
 impl fmt::Display for Dict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entry = |(k, v): (&str, &Attr)| match v {
-            Attr::Unit => k.to_string(),
-            other => format!("{k} = {other}"),
+            Attr::Unit => print::key(k),
+            other => format!("{} = {other}", print::key(k)),
         };
         f.write_str(&list(self.iter().map(entry)))
     }

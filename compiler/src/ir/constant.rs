@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::types::TensorType;
+use super::types::{ElementType, TensorType};
 
 /// The value of a constant. Elements are row-major and little-endian; sub-byte integers are
 /// sign- or zero-extended to a byte; complex numbers are the real part, then the imaginary one.
@@ -80,18 +80,23 @@ impl Constant {
 impl fmt::Display for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One hex spelling serves every type: it is exact, short, and reads back at full speed.
-        // A one-element blob is a splat in MLIR, so both storages print alike. The type of a
-        // quantised constant's literal is the storage type's.
+        // Splats are readable where that is as exact; a one-element blob is a splat in MLIR, so
+        // both storages print alike. The type of a quantised constant's literal is the storage
+        // type's.
         let bytes: &[u8] = match &self.data {
             ConstData::Splat(e) => e,
             ConstData::Dense(d) => d,
         };
-        let ty = TensorType {
-            dims: self.ty.dims.clone(),
-            elem: super::types::ElementType::Plain(self.ty.elem.storage()),
+        let elem = match &self.ty.elem {
+            ElementType::Quant(q) => ElementType::Plain(q.storage),
+            other => other.clone(),
         };
+        let ty = TensorType { dims: self.ty.dims.clone(), elem };
         if bytes.is_empty() || ty.elements() == Some(0) {
             return write!(f, "dense<> : {ty}");
+        }
+        if let Some(literal) = super::print::splat_literal(self) {
+            return write!(f, "dense<{literal}> : {ty}");
         }
         write!(f, "dense<\"0x{}\"> : {ty}", const_hex::encode_upper(bytes))
     }

@@ -7,6 +7,7 @@ pub mod attr;
 pub mod constant;
 pub mod entity;
 pub mod module;
+mod print;
 pub mod types;
 
 pub use attr::{Attr, Dict};

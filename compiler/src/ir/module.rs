@@ -77,6 +77,13 @@ pub struct Func {
     pub span: Span,
 }
 
+impl Func {
+    /// Whether the function is only declared: it has no operations, not even a `return`.
+    pub fn is_declaration(&self) -> bool {
+        self.body.blocks[self.body.entry].ops.is_empty()
+    }
+}
+
 /// The operations of a function.
 #[derive(Clone, Debug)]
 pub struct Body {

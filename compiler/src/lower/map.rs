@@ -164,12 +164,7 @@ impl Lowerer<'_> {
             }
             other => return Err(missing(format!("`{}` is not elementwise", other.name()))),
         };
-        if super::device_has(id) {
-            Ok(id)
-        } else {
-            let name = o.kind.name();
-            Err(missing(format!("`{name}` on {first} has no device kernel yet")))
-        }
+        Ok(id)
     }
 
     fn emit_map(&mut self, draft: Draft, sizes: &[u32], ops: &[OpId]) -> Lowered<()> {
@@ -235,10 +230,6 @@ impl Lowerer<'_> {
         let output = self.buffer("converted", to, &view.sizes, Storage::Temp, span)?;
         let output = View::dense(output, to, &view.sizes);
         let micro = MicroId::convert(view.dtype, to);
-        if !super::device_has(micro) {
-            let what = format!("conversion from {} to {to} has no device kernel yet", view.dtype);
-            return Err(CompileError::unsupported(span, what));
-        }
         let draft = Draft {
             inputs: vec![view.clone()],
             outputs: vec![output.clone()],
@@ -272,7 +263,7 @@ impl Draft {
         let taken = |reg: Reg| self.code.iter().any(|(_, dst, _)| *dst == reg);
         // With one output only: its final write is the last instruction, so every earlier use of
         // it as a temporary ends before.
-        let &[ref output] = self.outputs.as_slice() else { return None };
+        let [output] = self.outputs.as_slice() else { return None };
         let fits = output.dtype.size() == size && !taken(Reg::Output(0));
         let in_the_way =
             self.inputs.iter().enumerate().any(|(i, view)| {

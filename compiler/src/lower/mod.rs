@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
-use microhlo_format::{DType, Kernel};
+use microhlo_format::{AccessKind, DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
@@ -94,6 +94,43 @@ impl<'a> Lowerer<'a> {
     }
 
     fn cluster(&mut self, cluster: &Cluster) -> Lowered<()> {
+        let first = self.program.steps.len();
+        self.cluster_steps(cluster)?;
+        self.check_steps(first, self.span(cluster.ops[0]))?;
+        // A step that writes nothing has nothing to do.
+        let buffers = &self.program.buffers;
+        let writes = |step: &Step| {
+            let mut touched = Program::touched(step).into_iter();
+            touched.any(|(kind, b)| kind == AccessKind::Write && buffers[b].bytes > 0)
+        };
+        let keep: Vec<Step> =
+            self.program.steps.drain(first..).filter(|step| writes(step)).collect();
+        self.program.steps.extend(keep);
+        Ok(())
+    }
+
+    /// Refuses kernels that this runtime does not have for the element type.
+    fn check_steps(&self, first: usize, span: Span) -> Lowered<()> {
+        for step in &self.program.steps[first..] {
+            let mut missing = None;
+            step.kernel.micro_ops(&mut |id| {
+                if !microhlo::Kernels::ALL.has_micro(id) {
+                    missing = Some(id);
+                }
+            });
+            let Some(id) = missing else { continue };
+            let what = match id.decode() {
+                Some(Micro::Op(op, dtype)) => format!("`{}` on {dtype}", op.text()),
+                Some(Micro::Convert(from, to)) => format!("conversion from {from} to {to}"),
+                None => format!("micro-operation {:#06x}", id.0),
+            };
+            let message = format!("{what} has no device kernel yet");
+            return Err(CompileError::unsupported(span, message));
+        }
+        Ok(())
+    }
+
+    fn cluster_steps(&mut self, cluster: &Cluster) -> Lowered<()> {
         match &cluster.kind {
             ClusterKind::Contraction(op, epilogue) => self.contraction(*op, epilogue),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
@@ -353,9 +390,4 @@ fn result_name(func: &Func, i: usize) -> String {
         Some(crate::ir::Attr::String(s)) if !s.is_empty() => s.to_string(),
         _ => format!("out{i}"),
     }
-}
-
-/// Whether the runtime has a micro-operation.
-fn device_has(id: microhlo_format::MicroId) -> bool {
-    microhlo::Kernels::ALL.has_micro(id)
 }

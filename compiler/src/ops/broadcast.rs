@@ -61,3 +61,18 @@ impl StructuralOp for Broadcast {
         Ok(vec![out])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn new_dimensions_come_first() {
+        let ty = TensorType::fixed(&[2, 2], DType::F32);
+        let out = eval_op(Broadcast { sizes: vec![2] }, &[floats(&[2], &[1., 2.])], &ty).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [1., 2., 1., 2.]);
+    }
+}

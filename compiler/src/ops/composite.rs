@@ -1,10 +1,10 @@
 //! `composite`: a named operation with a function that decomposes it.
 //!
 //! StableHLO specification, section `composite`.
-
 use std::sync::Arc;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
 
@@ -51,19 +51,30 @@ impl StructuralOp for Composite {
     }
 
     fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        // The decomposition is not visible from the body; module verification compares types.
         Ok(None)
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+        let word = |w: &str| {
+            let mut chars = w.chars();
+            chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+                && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '-'))
+        };
+        let mut words = self.name.split('.');
+        let namespaced = words.clone().count() > 1
+            && words.next().is_some_and(word)
+            && words.all(|w| !w.is_empty());
+        constraint!(namespaced, "C1", "the name `{}` must be like `dialect.operation`", self.name);
         Ok(())
     }
 
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        evaluator.call(&self.decomposition, inputs)
     }
 }

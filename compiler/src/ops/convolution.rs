@@ -1,12 +1,14 @@
 //! `convolution`: sums of products over sliding windows and input features.
 //!
 //! StableHLO specification, section `convolution`.
-
 use std::sync::Arc;
 
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::{Attr, Type};
+use super::contract::{Contraction, Number, contract};
+use super::window::Axis;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
+use crate::eval::{EvalError, Evaluator, Indices, Tensor, strides};
+use crate::ir::{Attr, Dim, ElementType, TensorType, Type};
 
 /// Which dimension of the operands and the result plays which role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,20 +164,331 @@ impl StructuralOp for Convolution {
         attrs.precision(&self.precision);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(2, 1)?;
+        let (lhs, rhs, result) = (op.tensor(0)?, op.tensor(1)?, op.result_tensor(0)?);
+        self.check_lists(lhs.rank(), rhs.rank())?;
+        self.check_groups(lhs, rhs)?;
+        let mut dims = vec![Dim::Dynamic { bound: None }; lhs.rank()];
+        let batch = lhs.dims[self.dims.input_batch as usize];
+        dims[self.dims.output_batch as usize] = match batch.size() {
+            Some(n) => Dim::Static(n / self.batch_group_count.unsigned_abs()),
+            None => Dim::Dynamic { bound: None },
+        };
+        let features = rhs.dims[self.dims.kernel_output_feature as usize];
+        dims[self.dims.output_feature as usize] = features;
+        for (s, &d) in self.dims.output_spatial.iter().enumerate() {
+            let input = lhs.dims[self.dims.input_spatial[s] as usize];
+            let kernel = rhs.dims[self.dims.kernel_spatial[s] as usize];
+            if let (Some(n), Some(k)) = (input.size(), kernel.size()) {
+                let size = self.axis(s).output(n.into(), k.into());
+                dims[d as usize] = types::sized("an output dimension", size)?;
+            }
+        }
+        Ok(Some(vec![types::with_dims(result, dims).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        constraint!(
+            self.precision.len() <= 2,
+            "C24",
+            "precision_config must have at most 2 entries, has {}",
+            self.precision.len()
+        );
+        let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
+        let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
+        constraint!(
+            !plain || lhs.elem == rhs.elem,
+            "C27",
+            "operands {lhs} and {rhs} differ in element type"
+        );
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let elem = &op.result_tensor(0)?.elem;
+        if matches!(elem, ElementType::Quant(_)) {
+            return Err(EvalError::unsupported(Self::NAME, "quantised results"));
+        }
+        Ok(vec![self.apply(&inputs[0], &inputs[1], elem, evaluator)?])
+    }
+}
+
+impl Convolution {
+    fn axis(&self, s: usize) -> Axis {
+        Axis {
+            stride: self.strides[s].into(),
+            pad: (self.padding[s].0.into(), self.padding[s].1.into()),
+            base_dilation: self.lhs_dilation[s].into(),
+            window_dilation: self.rhs_dilation[s].into(),
+        }
+    }
+
+    fn check_lists(&self, lhs: usize, rhs: usize) -> Result<(), OpError> {
+        constraint!(lhs == rhs && lhs >= 2, "C1", "operands of rank {lhs} and {rhs} do not match");
+        let n = lhs - 2;
+        let positive = |label, what: &str, list: &[i64]| match list.iter().find(|&&v| v <= 0) {
+            Some(v) => Err(OpError::constraint(label, format!("{what} {v} must be positive"))),
+            None => Ok(()),
+        };
+        types::expect_len(Some("C2"), "window_strides", self.strides.len(), n)?;
+        positive("C3", "window stride", &self.strides)?;
+        types::expect_len(Some("C4"), "padding", self.padding.len(), n)?;
+        types::expect_len(Some("C5"), "lhs_dilation", self.lhs_dilation.len(), n)?;
+        positive("C6", "lhs dilation", &self.lhs_dilation)?;
+        types::expect_len(Some("C7"), "rhs_dilation", self.rhs_dilation.len(), n)?;
+        positive("C8", "rhs dilation", &self.rhs_dilation)?;
+        types::expect_len(Some("C9"), "window_reversal", self.reversal.len(), n)?;
+        let d = &self.dims;
+        for (size, order, what, a, b, spatial) in [
+            ("C12", "C13", "input", d.input_batch, d.input_feature, &d.input_spatial),
+            (
+                "C17",
+                "C18",
+                "kernel",
+                d.kernel_input_feature,
+                d.kernel_output_feature,
+                &d.kernel_spatial,
+            ),
+            ("C19", "C20", "output", d.output_batch, d.output_feature, &d.output_spatial),
+        ] {
+            types::expect_len(Some(size), "spatial dimensions", spatial.len(), n)?;
+            let all = [&[a, b][..], spatial].concat();
+            types::dim_list(Some(order), &format!("{what} dimensions"), &all, lhs)?;
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self, lhs: &TensorType, rhs: &TensorType) -> Result<(), OpError> {
+        let (features, batches) = (self.feature_group_count, self.batch_group_count);
+        constraint!(features > 0, "C21", "feature_group_count {features} must be positive");
+        constraint!(batches > 0, "C22", "batch_group_count {batches} must be positive");
+        constraint!(
+            features == 1 || batches == 1,
+            "C23",
+            "feature_group_count {features} and batch_group_count {batches}: one must be 1"
+        );
+        let multiple = |label, what: &str, dim: Dim, of: i64| match dim.size() {
+            Some(n) if n % of.unsigned_abs() != 0 => {
+                let text = format!("{what} of {n} is not a multiple of the group count {of}");
+                Err(OpError::constraint(label, text))
+            }
+            _ => Ok(()),
+        };
+        let d = &self.dims;
+        let input = lhs.dims[d.input_feature as usize];
+        let output = rhs.dims[d.kernel_output_feature as usize];
+        multiple("C10", "a batch", lhs.dims[d.input_batch as usize], batches)?;
+        multiple("C11", "an input feature dimension", input, features)?;
+        multiple("C15", "an output feature dimension", output, batches)?;
+        multiple("C16", "an output feature dimension", output, features)?;
+        let kernel = rhs.dims[d.kernel_input_feature as usize];
+        if let (Some(i), Some(k)) = (input.size(), kernel.size()) {
+            constraint!(
+                i / features.unsigned_abs() == k,
+                "C14",
+                "{i} input features in {features} groups need a kernel of {} input features, not {k}",
+                i / features.unsigned_abs()
+            );
+        }
+        Ok(())
+    }
+
+    fn apply(
+        &self,
+        lhs: &Tensor,
+        rhs: &Tensor,
+        elem: &ElementType,
+        evaluator: &mut Evaluator<'_>,
+    ) -> Result<Tensor, EvalError> {
+        self.check_lists(lhs.dims().len(), rhs.dims().len())?;
+        self.check_groups(lhs.ty(), rhs.ty())?;
+        let d = &self.dims;
+        let mut dims = vec![0; lhs.dims().len()];
+        let groups = self.batch_group_count as usize;
+        dims[d.output_batch as usize] = lhs.dims()[d.input_batch as usize] / groups;
+        dims[d.output_feature as usize] = rhs.dims()[d.kernel_output_feature as usize];
+        for (s, &o) in d.output_spatial.iter().enumerate() {
+            let n = lhs.dims()[d.input_spatial[s] as usize];
+            let k = rhs.dims()[d.kernel_spatial[s] as usize];
+            let size = self.axis(s).output(n as i128, k as i128);
+            types::sized("an output dimension", size)?;
+            dims[o as usize] = size as usize;
+        }
+        let sizes = dims.iter().map(|&n| Dim::Static(n as u64)).collect();
+        let result = TensorType { dims: sizes, elem: elem.clone() };
+        let features = rhs.dims()[d.kernel_output_feature as usize].max(1) as u64;
+        let macs = result.elements().unwrap_or(0).saturating_mul(rhs.len() as u64 / features);
+        evaluator.charge(macs)?;
+        let sums = Sums { op: self, lhs: lhs.dims(), rhs: rhs.dims(), out: &dims };
+        contract(&sums, lhs, rhs, &result)
+    }
+}
+
+/// One convolution over operands of known sizes.
+struct Sums<'a> {
+    op: &'a Convolution,
+    lhs: &'a [usize],
+    rhs: &'a [usize],
+    out: &'a [usize],
+}
+
+impl Sums<'_> {
+    /// Offsets into input and kernel of the taps that meet the input, for one output position;
+    /// window positions ascend in row-major order.
+    fn taps(&self, position: &[usize]) -> Vec<(usize, usize)> {
+        let d = &self.op.dims;
+        let (lhs, rhs) = (strides(self.lhs), strides(self.rhs));
+        let mut taps = vec![(0, 0)];
+        for (s, &at) in position.iter().enumerate() {
+            let (input, kernel) = (d.input_spatial[s] as usize, d.kernel_spatial[s] as usize);
+            let (n, k) = (self.lhs[input], self.rhs[kernel]);
+            let axis = self.op.axis(s);
+            let one: Vec<(usize, usize)> = (0..k)
+                .filter_map(|tap| {
+                    let i = axis.source(at, tap, n)?;
+                    let tap = if self.op.reversal[s] { k - 1 - tap } else { tap };
+                    Some((i * lhs[input], tap * rhs[kernel]))
+                })
+                .collect();
+            let extend = |&(a, b): &(usize, usize)| one.iter().map(move |&(i, k)| (a + i, b + k));
+            taps = taps.iter().flat_map(extend).collect();
+        }
+        taps
+    }
+}
+
+impl Contraction for Sums<'_> {
+    fn sums<T: Number>(&self, lhs: &[T], rhs: &[T]) -> Vec<T> {
+        let d = &self.op.dims;
+        let (ls, rs, os) = (strides(self.lhs), strides(self.rhs), strides(self.out));
+        let step = |s: &[usize], d: i64| s[d as usize];
+        let outputs = self.out[d.output_feature as usize];
+        let batches = self.out[d.output_batch as usize];
+        let depth = self.rhs[d.kernel_input_feature as usize];
+        let per_feature_group = (outputs / self.op.feature_group_count as usize).max(1);
+        let per_batch_group = (outputs / self.op.batch_group_count as usize).max(1);
+        let mut out = vec![T::ZERO; self.out.iter().product()];
+        let spatial: Vec<usize> = d.output_spatial.iter().map(|&o| self.out[o as usize]).collect();
+        let mut walk = Indices::new(&spatial);
+        while !walk.done() && !out.is_empty() {
+            let taps = self.taps(walk.index());
+            let place = walk.index().iter().zip(&d.output_spatial);
+            let place: usize = place.map(|(i, &o)| i * step(&os, o)).sum();
+            for b in 0..batches {
+                for o in 0..outputs {
+                    let batch = b + o / per_batch_group * batches;
+                    let first = o / per_feature_group * depth;
+                    let l0 = batch * step(&ls, d.input_batch) + first * step(&ls, d.input_feature);
+                    let r0 = o * step(&rs, d.kernel_output_feature);
+                    let mut sum = T::ZERO;
+                    for &(l, r) in &taps {
+                        for i in 0..depth {
+                            let l = l0 + l + i * step(&ls, d.input_feature);
+                            let r = r0 + r + i * step(&rs, d.kernel_input_feature);
+                            sum = sum.add_product(lhs[l], rhs[r]);
+                        }
+                    }
+                    let at = b * step(&os, d.output_batch) + o * step(&os, d.output_feature);
+                    out[place + at] = sum;
+                }
+            }
+            walk.advance();
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    fn nwc() -> Convolution {
+        Convolution {
+            dims: ConvDims {
+                input_batch: 0,
+                input_feature: 2,
+                input_spatial: vec![1],
+                kernel_input_feature: 1,
+                kernel_output_feature: 2,
+                kernel_spatial: vec![0],
+                output_batch: 0,
+                output_feature: 2,
+                output_spatial: vec![1],
+            },
+            strides: vec![1],
+            padding: vec![(0, 0)],
+            lhs_dilation: vec![1],
+            rhs_dilation: vec![1],
+            reversal: vec![false],
+            feature_group_count: 1,
+            batch_group_count: 1,
+            precision: vec![],
+        }
+    }
+
+    fn run(op: Convolution, a: &Tensor, k: &Tensor, dims: &[u64]) -> Vec<f32> {
+        let ty = TensorType::fixed(dims, DType::F32);
+        eval_op(op, &[a.clone(), k.clone()], &ty).unwrap().to_f32s().unwrap()
+    }
+
+    #[test]
+    fn strides_padding_dilation_and_reversal() {
+        let a = floats(&[1, 4, 1], &[1., 2., 3., 4.]);
+        let k = floats(&[2, 1, 1], &[1., 10.]);
+        assert_eq!(run(nwc(), &a, &k, &[1, 3, 1]), [21., 32., 43.]);
+        let op = Convolution { strides: vec![2], padding: vec![(1, 1)], ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 3, 1]), [10., 32., 4.]);
+        let op = Convolution { rhs_dilation: vec![2], ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 2, 1]), [31., 42.]);
+        let op = Convolution { lhs_dilation: vec![2], ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 6, 1]), [1., 20., 2., 30., 3., 40.]);
+        let op = Convolution { reversal: vec![true], ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 3, 1]), [12., 23., 34.]);
+        let op = Convolution { padding: vec![(-1, 0)], ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 2, 1]), [32., 43.]);
+    }
+
+    #[test]
+    fn feature_groups_are_separate() {
+        let a = floats(&[1, 1, 2], &[3., 5.]);
+        let k = floats(&[1, 1, 4], &[1., 2., 3., 4.]);
+        let op = Convolution { feature_group_count: 2, ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 1, 4]), [3., 6., 15., 20.]);
+    }
+
+    #[test]
+    fn batch_groups_fill_output_features() {
+        let a = floats(&[2, 1, 1], &[3., 5.]);
+        let k = floats(&[1, 1, 2], &[10., 100.]);
+        let op = Convolution { batch_group_count: 2, ..nwc() };
+        assert_eq!(run(op, &a, &k, &[1, 1, 2]), [30., 500.]);
+    }
+
+    #[test]
+    fn groups_and_dimensions_are_checked() {
+        let t = |dims: &[u64]| TensorType::fixed(dims, DType::F32);
+        let types = [t(&[1, 4, 3]), t(&[2, 1, 2])];
+        let e = check_op(nwc(), &types, &t(&[1, 3, 2])).unwrap_err();
+        assert_eq!(e.constraint, Some("C14"));
+        let op = Convolution { strides: vec![0], ..nwc() };
+        assert_eq!(check_op(op, &types, &t(&[1, 3, 2])).unwrap_err().constraint, Some("C3"));
+        let mut op = nwc();
+        op.dims.output_spatial = vec![2];
+        assert_eq!(check_op(op, &types, &t(&[1, 3, 2])).unwrap_err().constraint, Some("C20"));
+    }
+
+    #[test]
+    fn a_window_larger_than_the_input_gives_nothing() {
+        let a = floats(&[1, 1, 1], &[1.]);
+        let k = floats(&[3, 1, 1], &[1., 1., 1.]);
+        assert_eq!(run(nwc(), &a, &k, &[1, 0, 1]), [0f32; 0]);
     }
 }

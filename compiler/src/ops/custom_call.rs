@@ -1,11 +1,13 @@
 //! `custom_call`: an operation known by its target's name only.
 //!
 //! StableHLO specification, section `custom_call`.
-
 use std::sync::Arc;
 
+use microhlo_format::DType;
+
+use super::check::Rule;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
 
 /// An operation known by its target's name only.
@@ -67,10 +69,23 @@ impl StructuralOp for CustomCall {
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let Some(rule) = Rule::of_custom_call(&self.target) else {
+            let why = format!("the target `{}` is not known", self.target);
+            return Err(EvalError::unsupported(Self::NAME, why));
+        };
+        let [actual, expected] = inputs else {
+            return Err(OpError::new("an expectation has two operands").into());
+        };
+        let failure = rule.compare(actual, expected);
+        let holds = failure.is_none();
+        evaluator.record_check(op.op.span, failure);
+        match op.op.results.len() {
+            0 => Ok(vec![]),
+            _ => Ok(vec![Tensor::scalar(DType::I1, Element::Bool(holds))]),
+        }
     }
 }

@@ -11,7 +11,7 @@ mod rule;
 
 use microhlo_format::scalar as s;
 
-pub use eval::convert_element;
+pub use eval::{convert_element, round_to};
 pub use rule::{ResultRule, Rule};
 
 macro_rules! elementwise {

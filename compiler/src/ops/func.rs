@@ -1,7 +1,6 @@
 //! `func.call` and the terminators `func.return` and `stablehlo.return`.
 //!
 //! MLIR's func dialect; the StableHLO specification calls these "functions" and "return".
-
 use std::sync::Arc;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
@@ -28,6 +27,7 @@ impl StructuralOp for Call {
     }
 
     fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        // The callee is not visible from the body; module verification compares the types.
         Ok(None)
     }
 
@@ -38,10 +38,10 @@ impl StructuralOp for Call {
     fn eval(
         &self,
         _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        evaluator.call(&self.callee, inputs)
     }
 }
 
@@ -59,7 +59,8 @@ impl StructuralOp for FuncReturn {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(op.op.operands.len(), 0)?;
         Ok(None)
     }
 
@@ -73,7 +74,7 @@ impl StructuralOp for FuncReturn {
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Err(EvalError::unsupported(Self::NAME, "it ends a function"))
     }
 }
 
@@ -91,7 +92,8 @@ impl StructuralOp for Return {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(op.op.operands.len(), 0)?;
         Ok(None)
     }
 
@@ -105,6 +107,6 @@ impl StructuralOp for Return {
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Err(EvalError::unsupported(Self::NAME, "it ends a region"))
     }
 }

@@ -47,3 +47,19 @@ impl StructuralOp for GetDimensionSize {
         Ok(vec![Tensor::scalar(DType::I32, Element::Int(dims[dim] as i128))])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{check_op, eval_op, floats};
+
+    #[test]
+    fn gives_the_size() {
+        let ty = TensorType::scalar(DType::I32);
+        let a = floats(&[1, 3], &[0.; 3]);
+        let out = eval_op(GetDimensionSize { dim: 1 }, std::slice::from_ref(&a), &ty).unwrap();
+        assert_eq!(out.ints().unwrap(), [3]);
+        let e = check_op(GetDimensionSize { dim: 2 }, &[a.ty().clone()], &ty).unwrap_err();
+        assert_eq!(e.constraint, Some("C1"));
+    }
+}

@@ -1,10 +1,11 @@
 //! `if`: executes one of two regions.
 //!
 //! StableHLO specification, section `if`.
+use microhlo_format::DType;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
 
 /// Executes one of two regions.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,20 +21,70 @@ impl StructuralOp for If {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let results = op.op.results.len();
+        op.expect_arity(1, results)?;
+        verify_branches(op, "C1")?;
+        Ok(Some(op.region_returns(op.region(0)?).into_iter().cloned().collect()))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (pred, boolean) = (op.operand(0)?, Type::Tensor(TensorType::scalar(DType::I1)));
+        if *pred != boolean {
+            return Err(OpError::new(format!("the predicate must be {boolean}, is {pred}")));
+        }
+        if op.op.regions.len() != 2 {
+            let text = format!("expects 2 regions, has {}", op.op.regions.len());
+            return Err(OpError::new(text));
+        }
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let branch = match inputs[0].at(0) {
+            Element::Bool(true) => op.region(0)?,
+            _ => op.region(1)?,
+        };
+        evaluator.region(op.body, branch, &[])
+    }
+}
+
+/// Branches take nothing and return values of the same types.
+pub(super) fn verify_branches(op: &OpView<'_>, label: &'static str) -> Result<(), OpError> {
+    let first = op.region_returns(op.region(0)?);
+    for (i, &block) in op.op.regions.iter().enumerate() {
+        if !op.region_args(block).is_empty() {
+            return Err(OpError::constraint(label, format!("branch {i} must not have arguments")));
+        }
+        let returns = op.region_returns(block);
+        let equal =
+            returns.len() == first.len() && returns.iter().zip(&first).all(|(a, b)| a.accepts(b));
+        if !equal {
+            let text = format!("branch {i} must return the same types as branch 0");
+            return Err(OpError::constraint(label, text));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_regions, returns_constant};
+
+    #[test]
+    fn executes_one_branch() {
+        let (yes, no) = (returns_constant(1.0), returns_constant(2.0));
+        let ty = [TensorType::scalar(DType::F32)];
+        for (pred, want) in [(true, 1.0), (false, 2.0)] {
+            let pred = Tensor::scalar(DType::I1, Element::Bool(pred));
+            let out = eval_regions(If, &[pred], &ty, &[(&[], &yes), (&[], &no)]).unwrap();
+            assert_eq!(out[0].to_f32s().unwrap(), [want]);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! `map`: applies a region to corresponding elements.
 //!
 //! StableHLO specification, section `map`.
-
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use super::region::ScalarRegion;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
+use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::ir::{TensorType, Type};
 
 /// Applies a region to corresponding elements.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,20 +26,81 @@ impl StructuralOp for Map {
         attrs.ints("dimensions", &self.dims);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let n = op.op.operands.len();
+        op.expect_arity(n.max(1), 1)?;
+        let first = op.tensor(0)?;
+        let returns = op.region_returns(op.region(0)?);
+        let [Type::Tensor(scalar)] = returns.as_slice() else {
+            return Err(OpError::constraint("C4", "the region must return one scalar"));
+        };
+        Ok(Some(vec![types::with_dims(scalar, first.dims.clone()).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let first = op.tensor(0)?;
+        constraint!(
+            self.dims.iter().copied().eq(0..first.rank() as i64),
+            "C3",
+            "dimensions must be 0..{}, are {:?}",
+            first.rank(),
+            self.dims
+        );
+        let args = op.region_args(op.region(0)?);
+        types::expect_len(Some("C4"), "the region's arguments", args.len(), op.op.operands.len())?;
+        for (i, arg) in args.into_iter().enumerate() {
+            let input = op.tensor(i)?;
+            constraint!(
+                types::same_dims(&first.dims, &input.dims),
+                "C1",
+                "operands must have one shape, have {first} and {input}"
+            );
+            let scalar = Type::Tensor(types::with_dims(input, vec![]));
+            constraint!(*arg == scalar, "C4", "region argument {i} must be {scalar}, is {arg}");
+        }
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let region = ScalarRegion::new(op, 0)?;
+        types::same_shapes(inputs)?;
+        let mut out = Vec::with_capacity(inputs[0].len());
+        for at in 0..inputs[0].len() {
+            let elements: Vec<Element> = inputs.iter().map(|t| t.at(at)).collect();
+            out.extend(region.apply(evaluator, &elements)?.into_iter().take(1));
+        }
+        let elem = op.result_tensor(0)?.elem.clone();
+        let ty = TensorType { dims: inputs[0].ty().dims.clone(), elem };
+        Ok(vec![Tensor::from_elements(&ty, out)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::ElementwiseOp;
+    use crate::ops::testing::{binary, eval_regions, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn applies_the_region_to_each_pair() {
+        let inputs = [floats(&[2], &[7., 5.]), floats(&[2], &[1., 2.])];
+        let args = [TensorType::scalar(DType::F32), TensorType::scalar(DType::F32)];
+        let sub = binary(ElementwiseOp::Subtract);
+        let ty = inputs[0].ty().clone();
+        let out = eval_regions(
+            Map { dims: vec![0] },
+            &inputs,
+            std::slice::from_ref(&ty),
+            &[(&args, &sub)],
+        );
+        assert_eq!(out.unwrap()[0].to_f32s().unwrap(), [6., 3.]);
+        let wrong = eval_regions(Map { dims: vec![1] }, &inputs, &[ty], &[(&args, &sub)]);
+        assert!(wrong.unwrap_err().to_string().contains("(C3)"));
     }
 }

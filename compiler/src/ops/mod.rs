@@ -6,7 +6,9 @@
 //! verification, inference and evaluation; a missing method is a compile error.
 
 pub mod attrs;
+mod contract;
 pub mod elementwise;
+pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
@@ -18,6 +20,7 @@ pub mod broadcast;
 pub mod broadcast_in_dim;
 pub mod case;
 pub mod check;
+pub mod cholesky;
 pub mod compare;
 pub mod composite;
 pub mod concatenate;
@@ -26,8 +29,14 @@ pub mod convolution;
 pub mod custom_call;
 pub mod dot;
 pub mod dot_general;
+pub mod dynamic_broadcast_in_dim;
+pub mod dynamic_gather;
+pub mod dynamic_iota;
+pub mod dynamic_pad;
+pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
+pub mod fft;
 pub mod func;
 pub mod gather;
 pub mod get_dimension_size;
@@ -36,6 +45,7 @@ pub mod iota;
 pub mod map;
 pub mod optimization_barrier;
 pub mod pad;
+pub mod real_dynamic_slice;
 pub mod reduce;
 pub mod reduce_precision;
 pub mod reduce_window;
@@ -46,6 +56,7 @@ pub mod select_and_scatter;
 pub mod slice;
 pub mod sort;
 pub mod transpose;
+pub mod triangular_solve;
 pub mod tuple;
 pub mod while_loop;
 pub mod window;
@@ -234,10 +245,19 @@ structural_ops! {
     Dot(dot::Dot);
     DotGeneral(dot_general::DotGeneral);
     Convolution(convolution::Convolution);
+    TriangularSolve(triangular_solve::TriangularSolve);
+    Cholesky(cholesky::Cholesky);
+    Fft(fft::Fft);
     While(while_loop::While);
     If(if_op::If);
     Case(case::Case);
     OptimizationBarrier(optimization_barrier::OptimizationBarrier);
+    DynamicReshape(dynamic_reshape::DynamicReshape);
+    DynamicBroadcastInDim(dynamic_broadcast_in_dim::DynamicBroadcastInDim);
+    DynamicIota(dynamic_iota::DynamicIota);
+    DynamicPad(dynamic_pad::DynamicPad);
+    RealDynamicSlice(real_dynamic_slice::RealDynamicSlice);
+    DynamicGather(dynamic_gather::DynamicGather);
     GetDimensionSize(get_dimension_size::GetDimensionSize);
     Tuple(tuple::Tuple);
     GetTupleElement(tuple::GetTupleElement);
@@ -251,6 +271,36 @@ structural_ops! {
     ExpectAlmostEq(check::ExpectAlmostEq);
     ExpectAlmostEqConst(check::ExpectAlmostEqConst);
     ExpectClose(check::ExpectClose);
+}
+
+impl OpKind {
+    /// Number of regions; `None` for an operation that has any number but 0.
+    pub fn regions(&self) -> Option<usize> {
+        match self {
+            OpKind::While(_) | OpKind::If(_) | OpKind::SelectAndScatter(_) => Some(2),
+            OpKind::Case(_) => None,
+            OpKind::Map(_)
+            | OpKind::Reduce(_)
+            | OpKind::ReduceWindow(_)
+            | OpKind::Scatter(_)
+            | OpKind::Sort(_) => Some(1),
+            _ => Some(0),
+        }
+    }
+
+    /// Whether the operation must stay although nothing uses its results.
+    pub fn has_side_effect(&self) -> bool {
+        match self {
+            OpKind::CustomCall(c) => c.has_side_effect,
+            OpKind::Return(_) | OpKind::FuncReturn(_) => true,
+            OpKind::ExpectEq(_)
+            | OpKind::ExpectEqConst(_)
+            | OpKind::ExpectAlmostEq(_)
+            | OpKind::ExpectAlmostEqConst(_)
+            | OpKind::ExpectClose(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<ElementwiseOp> for OpKind {

@@ -38,3 +38,15 @@ impl StructuralOp for OptimizationBarrier {
         Ok(inputs.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{eval_op, floats};
+
+    #[test]
+    fn passes_its_operand_on() {
+        let a = floats(&[2], &[1., 2.]);
+        assert_eq!(eval_op(OptimizationBarrier, std::slice::from_ref(&a), a.ty()).unwrap(), a);
+    }
+}

@@ -100,8 +100,7 @@ impl Pad {
         }
         let ty = types::with_dims(input.ty(), sizes);
         let size = input.dtype().size();
-        let mut bytes = value.bytes().repeat(ty.elements().unwrap_or(0) as usize);
-        let full = Tensor::from_bytes(&ty, std::mem::take(&mut bytes))?;
+        let full = Tensor::filled(&ty, value.bytes())?;
         let mut bytes = full.bytes().to_vec();
         let mut walk = Indices::new(dims);
         for element in input.bytes().chunks_exact(size) {

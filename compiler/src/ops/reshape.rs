@@ -47,3 +47,28 @@ impl StructuralOp for Reshape {
         Ok(vec![inputs[0].with_type(op.result_tensor(0)?)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn keeps_row_major_order() {
+        let a = floats(&[2, 3], &[1., 2., 3., 4., 5., 6.]);
+        let out = eval_op(Reshape, &[a], &TensorType::fixed(&[3, 2], DType::F32)).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [1., 2., 3., 4., 5., 6.]);
+        assert_eq!(out.dims(), [3, 2]);
+    }
+
+    #[test]
+    fn element_counts_and_types_must_agree() {
+        let t = |n, d| TensorType::fixed(&[n], d);
+        let e = check_op(Reshape, &[t(4, DType::F32)], &t(5, DType::F32)).unwrap_err();
+        assert_eq!(e.constraint, Some("C2"));
+        let e = check_op(Reshape, &[t(4, DType::F32)], &t(4, DType::I32)).unwrap_err();
+        assert_eq!(e.constraint, Some("C1"));
+    }
+}

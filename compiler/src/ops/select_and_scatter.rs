@@ -1,11 +1,15 @@
 //! `select_and_scatter`: scatters source elements to the selected element of each window.
 //!
 //! StableHLO specification, section `select_and_scatter`.
+use microhlo_format::DType;
 
+use super::elementwise::convert_element;
+use super::region::{ScalarRegion, verify_reducer};
 use super::window::Window;
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
-use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::Type;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
+use crate::eval::{Element, EvalError, Evaluator, Tensor, for_each_index, linear};
+use crate::ir::{TensorType, Type};
 
 /// See the specification: scatters source elements to the selected element of each window.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,20 +30,108 @@ impl StructuralOp for SelectAndScatter {
         self.window.write(attrs);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(3, 1)?;
+        let operand = op.tensor(0)?;
+        let accumulators = verify_reducer(op, 1, &[operand], "C10")?;
+        Ok(Some(vec![types::with_dims(&accumulators[0], operand.dims.clone()).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let (operand, source, init) = (op.tensor(0)?, op.tensor(1)?, op.tensor(2)?);
+        self.window.check(operand.rank())?;
+        let dims = self.window.output(&operand.dims)?;
+        constraint!(
+            types::same_dims(&dims, &source.dims) && source.elem == operand.elem,
+            "C2",
+            "source {source} must have one element of {operand} per window"
+        );
+        constraint!(
+            init.rank() == 0 && init.elem == operand.elem,
+            "C3",
+            "initial value {init} must be a scalar of the element type of {operand}"
+        );
+        let block = op.region(0)?;
+        let (args, returns) = (op.region_args(block), op.region_returns(block));
+        let scalar = Type::Tensor(types::with_dims(operand, vec![]));
+        let boolean = Type::Tensor(TensorType::scalar(DType::I1));
+        constraint!(
+            args == [&scalar, &scalar] && returns == [&boolean],
+            "C9",
+            "the selection must take two {scalar} and return {boolean}"
+        );
         Ok(())
     }
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
-        _inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
+        op: &OpView<'_>,
+        inputs: &[Tensor],
+        evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        let [operand, source, init] = inputs else {
+            return Err(OpError::new("expects operand, source and initial value").into());
+        };
+        let (select, scatter) = (ScalarRegion::new(op, 0)?, ScalarRegion::new(op, 1)?);
+        let shape = operand.dims();
+        self.window.check(shape.len())?;
+        let window: Vec<usize> = self.window.dimensions.iter().map(|&d| d as usize).collect();
+        let dtype = scatter.arg(0)?;
+        let mut out = vec![convert_element(init.at(0), dtype); operand.len()];
+        let mut updates = source.elements();
+        for_each_index(source.dims(), |at| {
+            let mut best: Option<(usize, Element)> = None;
+            for_each_index(&window, |tap| {
+                evaluator.charge(1)?;
+                if let Some(index) = self.window.source(at, tap, shape) {
+                    let place = linear(shape, &index);
+                    let element = operand.at(place);
+                    let keep = match best {
+                        Some((_, selected)) => select.test(evaluator, &[selected, element])?,
+                        None => false,
+                    };
+                    if !keep {
+                        best = Some((place, element));
+                    }
+                }
+                Ok::<(), EvalError>(())
+            })?;
+            let update = updates.next();
+            if let Some((place, _)) = best {
+                scatter.accumulate(evaluator, &mut out[place..=place], update.into_iter())?;
+            }
+            Ok::<(), EvalError>(())
+        })?;
+        let ty = operand.ty().with_dtype(dtype);
+        Ok(vec![Tensor::from_elements(&ty, out)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::ElementwiseOp;
+    use crate::ops::compare::{Compare, Direction};
+    use crate::ops::testing::{Region, binary, eval_regions, floats};
+
+    #[test]
+    fn gradients_flow_to_the_maximum() {
+        let inputs =
+            [floats(&[4], &[1., 5., 2., 7.]), floats(&[2], &[10., 20.]), floats(&[], &[0.])];
+        let window = Window {
+            dimensions: vec![2],
+            strides: vec![2],
+            base_dilations: vec![1],
+            window_dilations: vec![1],
+            padding: vec![(0, 0)],
+        };
+        let scalar = TensorType::scalar(DType::F32);
+        let args = [scalar.clone(), scalar];
+        let ge = binary(Compare { direction: Direction::Ge, compare_type: None });
+        let add = binary(ElementwiseOp::Add);
+        let ty = inputs[0].ty().clone();
+        let regions: [Region<'_>; 2] = [(&args, &ge), (&args, &add)];
+        let out = eval_regions(SelectAndScatter { window }, &inputs, &[ty], &regions).unwrap();
+        assert_eq!(out[0].to_f32s().unwrap(), [0., 10., 0., 20.]);
     }
 }

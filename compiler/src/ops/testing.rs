@@ -1,12 +1,14 @@
 //! Helpers of the operations' unit tests.
 
+use std::sync::Arc;
+
 use crate::diag::Span;
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
-use crate::ir::{Body, Dict, Func, FuncId, Module, TensorType, Type};
+use crate::ir::{BlockId, Body, Dict, Func, FuncId, Module, TensorType, Type};
 use microhlo_format::DType;
 
-use super::func::FuncReturn;
-use super::{OpError, OpKind, OpView};
+use super::func::{FuncReturn, Return};
+use super::{ElementwiseOp, OpError, OpKind, OpView};
 
 /// An `f32` tensor.
 pub fn floats(dims: &[u64], values: &[f32]) -> Tensor {
@@ -24,7 +26,7 @@ pub fn i64s(dims: &[u64], values: &[i64]) -> Tensor {
 }
 
 /// A region for a test: argument types and the operation that computes the result from them.
-pub type Region<'a> = (&'a [TensorType], &'a dyn Fn(&mut Body, crate::ir::BlockId));
+pub type Region<'a> = (&'a [TensorType], &'a dyn Fn(&mut Body, BlockId));
 
 /// A module of one function that applies one operation to its arguments.
 pub fn module_of(
@@ -66,7 +68,7 @@ pub fn module_of(
 }
 
 /// Builds a region that applies one binary operation to its two arguments.
-pub fn binary(kind: impl Into<OpKind>) -> impl Fn(&mut Body, crate::ir::BlockId) {
+pub fn binary(kind: impl Into<OpKind>) -> impl Fn(&mut Body, BlockId) {
     let kind = kind.into();
     move |body, block| {
         let args = body.blocks[block].args.clone();
@@ -76,7 +78,31 @@ pub fn binary(kind: impl Into<OpKind>) -> impl Fn(&mut Body, crate::ir::BlockId)
         };
         let op = body.append(block, kind.clone(), args[..2].to_vec(), vec![ty], Span::default());
         let results = body.ops[op].results.clone();
-        body.append(block, super::func::Return.into(), results, vec![], Span::default());
+        body.append(block, Return.into(), results, vec![], Span::default());
+    }
+}
+
+/// Builds a region that applies a binary operation to its arguments and returns the result and
+/// the second argument.
+pub fn second_unchanged(op: ElementwiseOp) -> impl Fn(&mut Body, BlockId) {
+    move |body, block| {
+        let args = body.blocks[block].args.clone();
+        let ty = body.ty(args[0]).clone();
+        let op = body.append(block, op.into(), args.clone(), vec![ty], Span::default());
+        let result = body.ops[op].results[0];
+        body.append(block, Return.into(), vec![result, args[1]], vec![], Span::default());
+    }
+}
+
+/// Builds a region without arguments that returns an `f32` scalar.
+pub fn returns_constant(value: f32) -> impl Fn(&mut Body, BlockId) {
+    move |body, block| {
+        let value = Arc::new(crate::ir::Constant::f32s(&[], &[value]));
+        let ty = Type::Tensor(value.ty.clone());
+        let op = super::constant::Constant { value }.into();
+        let op = body.append(block, op, vec![], vec![ty], Span::default());
+        let results = body.ops[op].results.clone();
+        body.append(block, Return.into(), results, vec![], Span::default());
     }
 }
 

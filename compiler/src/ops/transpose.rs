@@ -73,3 +73,28 @@ impl StructuralOp for Transpose {
         Ok(vec![out])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{check_op, eval_op, floats};
+    use microhlo_format::DType;
+
+    #[test]
+    fn result_dimension_d_is_operand_dimension_permutation_d() {
+        let a = floats(&[1, 2, 3], &[1., 2., 3., 4., 5., 6.]);
+        let op = Transpose { permutation: vec![2, 0, 1] };
+        let out = eval_op(op, &[a], &TensorType::fixed(&[3, 1, 2], DType::F32)).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [1., 4., 2., 5., 3., 6.]);
+    }
+
+    #[test]
+    fn must_be_a_permutation() {
+        let ty = TensorType::fixed(&[2, 2], DType::F32);
+        for permutation in [vec![0, 0], vec![0], vec![0, 2], vec![-1, 0]] {
+            let e =
+                check_op(Transpose { permutation }, std::slice::from_ref(&ty), &ty).unwrap_err();
+            assert_eq!(e.constraint, Some("C2"));
+        }
+    }
+}

@@ -1,7 +1,6 @@
 //! `tuple` and `get_tuple_element`.
 //!
 //! StableHLO specification, sections `tuple` and `get_tuple_element`.
-
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
@@ -20,8 +19,11 @@ impl StructuralOp for Tuple {
 
     fn write(&self, _attrs: &mut AttrWriter) {}
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        let n = op.op.operands.len();
+        op.expect_arity(n, 1)?;
+        let types = (0..n).map(|i| op.operand(i).cloned()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(vec![Type::Tuple(types)]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -34,7 +36,7 @@ impl StructuralOp for Tuple {
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Err(EvalError::unsupported(Self::NAME, "tuples are not tensors"))
     }
 }
 
@@ -57,8 +59,15 @@ impl StructuralOp for GetTupleElement {
         attrs.i32("index", self.index);
     }
 
-    fn infer(&self, _op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        Ok(None)
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(1, 1)?;
+        let ty = op.operand(0)?;
+        let Type::Tuple(types) = ty else {
+            return Err(OpError::new(format!("the operand must be a tuple, is {ty}")));
+        };
+        let element = usize::try_from(self.index).ok().and_then(|i| types.get(i));
+        let missing = || OpError::constraint("C1", format!("{ty} has no element {}", self.index));
+        Ok(Some(vec![element.ok_or_else(missing)?.clone()]))
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
@@ -71,6 +80,6 @@ impl StructuralOp for GetTupleElement {
         _inputs: &[Tensor],
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
-        Err(EvalError::unsupported(Self::NAME, "not evaluated yet"))
+        Err(EvalError::unsupported(Self::NAME, "tuples are not tensors"))
     }
 }

@@ -1,9 +1,9 @@
 //! Helpers that many operations' rules share.
 
 use crate::eval::{EvalError, Tensor};
-use crate::ir::{Dim, TensorType};
+use crate::ir::{Dim, ElementType, TensorType};
 
-use super::OpError;
+use super::{OpError, OpView};
 
 /// Fails unless all tensors have one shape.
 pub fn same_shapes(tensors: &[Tensor]) -> Result<(), EvalError> {
@@ -80,4 +80,88 @@ pub fn same_dims(a: &[Dim], b: &[Dim]) -> bool {
 /// The same element type with other dimensions.
 pub fn with_dims(ty: &TensorType, dims: Vec<Dim>) -> TensorType {
     TensorType { dims, elem: ty.elem.clone() }
+}
+
+/// Fails unless a list ascends strictly.
+pub fn sorted(label: Option<&'static str>, what: &str, dims: &[i64]) -> Result<(), OpError> {
+    if dims.is_sorted() {
+        return Ok(());
+    }
+    let message = format!("{what} {dims:?} must be sorted");
+    Err(OpError { constraint: label, message })
+}
+
+/// Number of components of each index vector of a gather or scatter; `None` if dynamic. An
+/// `index_vector_dim` of the rank stands for a trailing dimension of size 1.
+pub fn vector_size(indices: &TensorType, vector: i64) -> Option<u64> {
+    match dim_index(vector, indices.rank()) {
+        Some(d) => indices.dims[d].size(),
+        None => Some(1),
+    }
+}
+
+/// Dimensions of the indices that are not components of index vectors.
+pub fn batch_dims(indices: &TensorType, vector: i64) -> Vec<usize> {
+    (0..indices.rank()).filter(|&d| d as i64 != vector).collect()
+}
+
+/// Index of component `k` of the index vector at a batch position.
+pub fn vector_index(batch: &[usize], vector: i64, k: usize) -> Vec<usize> {
+    let mut index = batch.to_vec();
+    // With no dimension of their own, vectors have one component and need no index.
+    match usize::try_from(vector) {
+        Ok(at) if at < index.len() || at == index.len() => index.insert(at, k),
+        _ => {}
+    }
+    index
+}
+
+/// Checks that batching dimensions of the indices pair up with the operand's.
+pub fn batching(
+    indices: &TensorType,
+    operand: &TensorType,
+    of_indices: &[i64],
+    of_operand: &[i64],
+    vector: i64,
+) -> Result<(), OpError> {
+    let from = dim_list(None, "batching dimensions of the indices", of_indices, indices.rank())?;
+    if of_indices.contains(&vector) {
+        return Err(OpError::new("index_vector_dim cannot be a batching dimension"));
+    }
+    let to = dim_list(None, "batching dimensions of the operand", of_operand, operand.rank())?;
+    expect_len(None, "batching dimensions of the indices", from.len(), to.len())?;
+    for (&a, &b) in from.iter().zip(&to) {
+        if !indices.dims[a].accepts(operand.dims[b]) {
+            let text = format!("batching dimension {a} of {indices} and {b} of {operand} differ");
+            return Err(OpError::new(text));
+        }
+    }
+    Ok(())
+}
+
+/// The integers of a shape or index operand.
+pub fn int_list(tensor: &Tensor) -> Result<Vec<i64>, EvalError> {
+    let ints = tensor.ints();
+    ints.ok_or_else(|| OpError::new(format!("{} must be of integers", tensor.ty())).into())
+}
+
+/// The dimensions that a shape operand holds.
+pub fn shape_of(tensor: &Tensor) -> Result<Vec<Dim>, EvalError> {
+    let sizes = int_list(tensor)?.into_iter().map(|n| sized("a dimension", n.into()));
+    Ok(sizes.collect::<Result<_, _>>()?)
+}
+
+/// Checks that operand `i` is a one-dimensional integer tensor of `len` elements.
+pub fn verify_list(op: &OpView<'_>, i: usize, len: usize) -> Result<(), OpError> {
+    let list = op.tensor(i)?;
+    let integers = list.elem == ElementType::Index || list.elem.storage().is_integer();
+    if integers && list.rank() == 1 && list.dims[0].accepts(Dim::Static(len as u64)) {
+        return Ok(());
+    }
+    Err(OpError::new(format!("operand {i} must hold {len} integers, is {list}")))
+}
+
+/// Checks that operand `i` can hold the shape of the result.
+pub fn verify_shape(op: &OpView<'_>, i: usize) -> Result<(), OpError> {
+    verify_list(op, i, op.result_tensor(0)?.rank())
 }

@@ -7,15 +7,16 @@ use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::{Block, BlockId, Body, Func, Module, OpId, Value, ValueId};
 use crate::ops::OpKind;
+use crate::verify::Verified;
 
 /// Deepest chain of calls that is followed.
 const MAX_DEPTH: usize = 64;
 
 /// Replaces the module's functions by the entry function alone, all calls inlined.
-pub fn inline(module: &Module, entry: &str) -> Result<Func, CompileError> {
+pub fn inline(module: Verified<'_>, entry: &str) -> Result<Func, CompileError> {
     let mut done = HashMap::new();
-    expand(module, entry, Span::default(), 0, &mut done)?;
-    let (_, func) = find(module, entry, Span::default())?;
+    expand(&module, entry, Span::default(), 0, &mut done)?;
+    let (_, func) = find(&module, entry, Span::default())?;
     let mut func = func.clone();
     if let Some(body) = done.remove(entry) {
         func.body = body;

@@ -1,22 +1,28 @@
 //! Reports nothing but the exit code.
 
-use crate::Reading;
+use crate::{Reading, Total};
+use microhlo::{LoadError, RunError};
 
 /// The exit code for an artifact that does not load.
-pub fn invalid_model() -> u8 {
+pub fn invalid_model(_: LoadError) -> u8 {
     2
 }
 
 /// The exit code for a run that failed.
-pub fn failed_run() -> u8 {
+pub fn failed_run(_: RunError) -> u8 {
     2
 }
+
+/// Reports nothing.
+pub fn begin() {}
 
 /// Reports nothing of an image.
 pub fn reading(reading: &Reading) {
     // Counted all the same, as in the firmware that prints.
-    core::hint::black_box((reading.label, reading.instructions));
+    core::hint::black_box((reading.image, reading.instructions));
 }
 
 /// Reports no total.
-pub fn end(_right: usize, _all: usize) {}
+pub fn end(total: &Total) {
+    core::hint::black_box(total.instructions);
+}

@@ -128,7 +128,9 @@ impl Board {
     /// The linker script with the memory regions, for cortex-m-rt and riscv-rt.
     ///
     /// The name of the board is kept in a section of its own that is not
-    /// loaded, so that the cargo runner knows which board an ELF file is for.
+    /// loaded, so that the cargo runner knows which board an ELF file is for. Models and test data
+    /// that firmware includes stay apart from its own code and constants, so that sizes can be
+    /// told apart.
     pub fn linker_script(&self) -> String {
         let mut script = String::from("MEMORY\n{\n");
         for region in &self.memory {
@@ -152,9 +154,20 @@ impl Board {
             );
         }
         script += "SECTIONS\n{\n  .microhlo.board 0 (INFO) : { KEEP(*(.microhlo.board)) }\n}\n";
+        script += MODEL_SECTIONS;
         script
     }
 }
+
+/// Sections for what a firmware includes: artifacts, and data to test with.
+const MODEL_SECTIONS: &str = "\
+SECTIONS
+{
+  .microhlo.model : ALIGN(16) { *(.microhlo.model) } > REGION_RODATA
+  .microhlo.data : ALIGN(16) { *(.microhlo.data) } > REGION_RODATA
+}
+INSERT AFTER .rodata;
+";
 
 /// The regions the start-up crates ask for by name.
 const LINKER_ALIASES: &[(&str, RegionKind)] = &[

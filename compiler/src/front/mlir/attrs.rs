@@ -13,7 +13,32 @@ use crate::ir::{Attr, Dict, Type};
 /// Name of the structure that holds a function type: fields `inputs` and `results`.
 pub(crate) const FUNCTION: &str = "function";
 
+/// Values of the dialect's enums (StableHLO specification, the attributes of the operations).
+const ENUMS: &[(&str, &[&str])] = &[
+    ("comparison_direction", &["EQ", "NE", "GE", "GT", "LE", "LT"]),
+    ("comparison_type", &["NOTYPE", "FLOAT", "TOTALORDER", "SIGNED", "UNSIGNED"]),
+    ("fft_type", &["FFT", "IFFT", "RFFT", "IRFFT"]),
+    ("precision", &["DEFAULT", "HIGH", "HIGHEST"]),
+    ("result_accuracy_mode", &["DEFAULT", "HIGHEST", "TOLERANCE"]),
+    ("rng_algorithm", &["DEFAULT", "THREE_FRY", "PHILOX"]),
+    ("rng_distribution", &["UNIFORM", "NORMAL"]),
+    ("transpose", &["TRANSPOSE_INVALID", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"]),
+];
+
 impl Parser<'_> {
+    /// A bare value of the enum called `kind`.
+    pub(crate) fn enum_word(&mut self, kind: &str) -> PResult<Attr> {
+        let word = self.c.peek_word();
+        let values = ENUMS.iter().find(|(name, _)| *name == kind).map(|(_, values)| *values);
+        let known = values.is_none_or(|values| values.contains(&word));
+        if word.is_empty() || !known {
+            let values = values.map_or_else(|| format!("a value of `{kind}`"), |v| v.join(", "));
+            return Err(self.c.expected(&values));
+        }
+        self.c.word();
+        Ok(Attr::enumeration(kind, word))
+    }
+
     /// Any attribute.
     pub(crate) fn parse_attr(&mut self) -> PResult<Attr> {
         self.c.skip();
@@ -38,7 +63,11 @@ impl Parser<'_> {
         let mut name = self.c.symbol()?.into_owned();
         while self.c.eat("::") {
             name.push_str("::");
-            name.push_str(&self.c.symbol()?);
+            // The printer writes the joined name; MLIR repeats the `@`.
+            match self.c.at("@") {
+                true => name.push_str(&self.c.symbol()?),
+                false => name.push_str(self.c.name("a symbol name after `::`")?),
+            }
         }
         Ok(Attr::Symbol(name.into()))
     }
@@ -63,11 +92,11 @@ impl Parser<'_> {
             let start = self.c.pos();
             let key: Arc<str> = match self.c.peek() {
                 b'"' => self.c.string()?.into(),
-                _ => self.c.word().into(),
+                first if first.is_ascii_alphabetic() || first == b'_' => {
+                    self.c.name("an attribute name")?.into()
+                }
+                _ => return Err(self.c.expected("an attribute name")),
             };
-            if key.is_empty() {
-                return Err(self.c.expected("an attribute name"));
-            }
             if dict.0.len() < 64 && dict.get(&key).is_some() {
                 return Err(error(
                     self.c.span_since(start),
@@ -275,11 +304,7 @@ impl Parser<'_> {
         let attr = match kind {
             "" => {
                 let kind = self.c.word();
-                let value = self.c.word();
-                if value.is_empty() {
-                    return Err(self.c.expected("an enum value such as `DEFAULT`"));
-                }
-                Attr::enumeration(kind, value)
+                self.enum_word(kind)?
             }
             "conv" => self.conv_dims()?,
             "bounds" => {
@@ -305,10 +330,11 @@ impl Parser<'_> {
     fn struct_or_enum(&mut self, kind: &str) -> PResult<Attr> {
         let back = self.c.pos();
         let word = self.c.word();
-        if !word.is_empty() && self.c.at(">") {
-            return Ok(Attr::enumeration(kind, word));
-        }
+        let is_enum = !word.is_empty() && self.c.at(">");
         self.c.seek(back);
+        if is_enum {
+            return self.enum_word(kind);
+        }
         let fields = self.struct_fields()?;
         Ok(Attr::Struct(format!("stablehlo.{kind}").into(), fields))
     }

@@ -67,14 +67,11 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn check_new_function(&self, header: &Header<'_>) -> PResult<()> {
-        // A linear search would be quadratic in the number of functions; names are few.
-        match self.module.find(&header.name) {
-            Some(_) => {
-                Err(error(header.span, format!("function `@{}` is defined twice", header.name)))
-            }
-            None => Ok(()),
+    fn check_new_function(&mut self, header: &Header<'_>) -> PResult<()> {
+        if self.func_names.insert(header.name.clone()) {
+            return Ok(());
         }
+        Err(error(header.span, format!("function `@{}` is defined twice", header.name)))
     }
 
     /// `(%a: T {..} loc(..), ...)` or, in declarations, `(T {..}, ...)`.

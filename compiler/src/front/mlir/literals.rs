@@ -139,7 +139,7 @@ fn from_hex(hex: &[u8], skip: usize, at: usize, ty: TensorType) -> PResult<Const
     if have == size as u64 {
         let mut element = bytes.to_vec();
         normalise(dtype, &mut element);
-        return Ok(Constant { ty, data: ConstData::Splat(element) });
+        return Ok(Constant { data: splat(&ty, element), ty });
     }
     if dtype == DType::I1 && have == elements.div_ceil(8) && have != elements {
         let bits = (0..elements as usize).map(|i| bytes[i / 8] >> (i % 8) & 1);
@@ -157,6 +157,14 @@ fn from_hex(hex: &[u8], skip: usize, at: usize, ty: TensorType) -> PResult<Const
         normalise(dtype, buffer);
     }
     Ok(Constant { ty, data: ConstData::Dense(bytes) })
+}
+
+/// One element for all of `ty`'s; a tensor without elements has no data.
+fn splat(ty: &TensorType, element: Vec<u8>) -> ConstData {
+    match ty.elements() {
+        Some(0) => ConstData::Dense(Arc::from([])),
+        _ => ConstData::Splat(element),
+    }
 }
 
 /// Sign- or zero-extends sub-byte integers to their bytes, and makes booleans 0 or 1.
@@ -215,7 +223,7 @@ impl<'a> List<'a> {
             }
             Some(_) => {
                 self.element()?;
-                ConstData::Splat(self.out)
+                splat(&ty, self.out)
             }
         };
         Ok(Constant { ty, data })

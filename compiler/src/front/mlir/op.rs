@@ -59,15 +59,19 @@ static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OpKind::known()
 /// Most results of one `%name:N`.
 const MAX_RESULTS: i64 = 1 << 16;
 
-/// The operation's name in the table: other dialects with the same operations, the default
-/// dialect of function bodies.
-fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
-    match &*name {
-        "return" => return Cow::Borrowed("func.return"),
-        "call" => return Cow::Borrowed("func.call"),
-        _ => {}
+/// Other spellings of operations in the table.
+const ALIASES: &[(&str, &str)] =
+    &[("return", "func.return"), ("call", "func.call"), ("arith.constant", "stablehlo.constant")];
+
+/// Dialects whose operations are spelled and mean as in StableHLO where both have them.
+const ALIAS_DIALECTS: &[&str] = &["mhlo."];
+
+/// The operation's name in the table.
+pub(crate) fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
+    if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        return Cow::Borrowed(known);
     }
-    if let Some(rest) = name.strip_prefix("mhlo.") {
+    for rest in ALIAS_DIALECTS.iter().filter_map(|d| name.strip_prefix(d)) {
         let spelled = format!("stablehlo.{rest}");
         if KNOWN.contains(&*spelled) {
             return Cow::Owned(spelled);
@@ -129,7 +133,7 @@ impl<'a> Parser<'a> {
                     return if self.c.pos() >= failed { Ok(()) } else { Err(None) };
                 }
                 [b'}' | b')' | b']', ..] => depth = depth.saturating_sub(1),
-                [b'\n', ..] if depth == 0 && self.c.pos() >= failed && self.op_ended() => {
+                [b'\n', ..] if depth == 0 && self.c.pos() >= failed && self.op_ended(start) => {
                     return Ok(());
                 }
                 _ => {}
@@ -138,14 +142,20 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Whether the next line begins another operation.
-    fn op_ended(&mut self) -> bool {
+    /// Whether this line end ends the operation that began at `start`: what stands before it can
+    /// end one, and what follows can begin one.
+    fn op_ended(&mut self, start: usize) -> bool {
         let back = self.c.pos();
+        let before = self.c.since(start).trim_ascii_end();
         let first = self.c.peek();
         let word = self.c.peek_word();
-        let more = matches!(word, "cond" | "do" | "reducer" | "attributes" | "loc" | "across");
         self.c.seek(back);
-        !more && !matches!(first, b'{' | b':' | b',' | b')' | b'>' | b'<' | b'-' | b'(')
+        let open =
+            before.ends_with(b"->") || matches!(before.last(), Some(b',' | b'=' | b'<' | b':'));
+        let begins = matches!(first, b'%' | b'"' | b'}' | b'^')
+            || word.contains('.')
+            || ALIASES.iter().any(|(alias, _)| *alias == word);
+        begins && !open
     }
 
     /// One operation, appended to `block`.
@@ -296,10 +306,7 @@ impl<'a> Parser<'a> {
             }
             Some(Binding::Unknown) => Err(None),
             Some(&Binding::Values { first, count }) => {
-                if index.is_none() && count > 1 {
-                    let stop = error(span, format!("`%{name}` stands for {count} values"));
-                    return Err(advise(stop, format!("choose one: `%{name}#0`")));
-                }
+                // As in MLIR, the bare name of several values is the first.
                 let index = index.unwrap_or(0);
                 if !(0..i64::from(count)).contains(&index) {
                     let message = format!("`%{name}` has {count} values, there is no `#{index}`");

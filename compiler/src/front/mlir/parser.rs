@@ -1,6 +1,7 @@
 //! The parser's state, and the module level: aliases, functions, resources.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::attrs::FUNCTION;
 use super::cursor::{Cursor, PResult, advise, error};
@@ -25,6 +26,8 @@ pub(crate) struct Parser<'a> {
     pub(crate) loc_aliases: HashMap<&'a str, LocName<'a>>,
     pub(crate) resources: Option<Resources<'a>>,
     pub(crate) module: Module,
+    /// Names of the functions so far.
+    pub(crate) func_names: HashSet<Arc<str>>,
     /// Values of the function being parsed.
     pub(crate) scope: Scope<'a>,
     /// Argument locations, resolved when all aliases are known.
@@ -42,6 +45,7 @@ impl<'a> Parser<'a> {
             loc_aliases: HashMap::new(),
             resources: None,
             module: Module::default(),
+            func_names: HashSet::new(),
             scope: Scope::default(),
             arg_locations: Vec::new(),
             reports: Vec::new(),
@@ -107,15 +111,7 @@ impl<'a> Parser<'a> {
                 _ => self.top_level_op()?,
             }
         }
-        if self.module.funcs.is_empty() && self.reports_empty() {
-            let stop = self.c.expected("a module with a function");
-            return Err(advise(stop, "a program has the form `func.func @main(...) { ... }`"));
-        }
         Ok(())
-    }
-
-    fn reports_empty(&self) -> bool {
-        self.reports.is_empty()
     }
 
     /// `#name = attr` or `#name = loc(...)`.
@@ -128,6 +124,14 @@ impl<'a> Parser<'a> {
             let location = self.location_in_parentheses()?;
             self.loc_aliases.insert(name, location);
             return Ok(());
+        }
+        if self.c.at("[unknown]") {
+            let stop = self.c.expected("`loc(...)` or an attribute");
+            return Err(advise(
+                stop,
+                "locations printed with `pretty debug info` cannot be read \
+                back, by MLIR either; print without it",
+            ));
         }
         let attr = self.parse_attr()?;
         if self.attr_aliases.insert(name, attr).is_some() {

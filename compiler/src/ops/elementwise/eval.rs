@@ -49,10 +49,10 @@ impl ElementwiseOp {
             },
             _ => first.ty().clone(),
         };
-        if let (DType::F32, ResultRule::Same) = (dtype, rule.result) {
-            if let Some(out) = f32_fast_path(rule, inputs) {
-                return Tensor::from_bytes(&result, out);
-            }
+        if let (DType::F32, ResultRule::Same) = (dtype, rule.result)
+            && let Some(out) = f32_fast_path(rule, inputs)
+        {
+            return Tensor::from_bytes(&result, out);
         }
         let undefined = || EvalError::unsupported(self.name(), format!("elements of type {dtype}"));
         let mut out = Vec::with_capacity(first.len());
@@ -76,8 +76,16 @@ impl ElementwiseOp {
     }
 }
 
+impl ElementwiseOp {
+    /// Applies a unary operation to an element, rounded to the type; `None` where the operation
+    /// is not defined on it.
+    pub fn apply1(self, dtype: DType, a: Element) -> Option<Element> {
+        Some(round_to(dtype, self.rule().apply1(dtype, a)?))
+    }
+}
+
 /// The value of an element once stored in its type.
-pub(crate) fn round_to(dtype: DType, e: Element) -> Element {
+pub fn round_to(dtype: DType, e: Element) -> Element {
     match (dtype, e) {
         (DType::F64 | DType::I1 | DType::C128, e) => e,
         (DType::F32, Element::Float(v)) => Element::Float(f64::from(v as f32)),
@@ -220,7 +228,7 @@ pub fn convert_element(e: Element, to: DType) -> Element {
             Element::Bool(b) => b,
             Element::Int(v) => v != 0,
             Element::Float(v) => v != 0.0,
-            Element::Complex(re, im) => re != 0.0 || im != 0.0,
+            Element::Complex(re, _) => re != 0.0,
         }),
         (Element::Complex(re, im), to) if to.is_complex() => Element::Complex(re, im),
         (Element::Complex(re, _), to) => convert_element(Element::Float(re), to),

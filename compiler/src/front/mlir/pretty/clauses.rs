@@ -106,15 +106,6 @@ impl<'a> Parser<'a> {
         Ok(values)
     }
 
-    /// A bare enum value.
-    pub(crate) fn enum_word(&mut self, kind: &str) -> PResult<Attr> {
-        let word = self.c.word();
-        if word.is_empty() {
-            return Err(self.c.expected(&format!("a value of `{kind}`")));
-        }
-        Ok(Attr::enumeration(kind, word))
-    }
-
     fn precision_list(&mut self) -> PResult<Attr> {
         self.c.expect("[")?;
         let mut items = Vec::new();

@@ -37,9 +37,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Operands and clauses separated by commas, a dictionary, types.
+    /// Operands and clauses separated by commas, a dictionary before or after them, types.
     fn pretty_form(&mut self, raw: &mut RawOp<'a>, form: &Form) -> PResult<()> {
         // `stablehlo.op(%a, %b)` is accepted like the form without parentheses.
+        self.optional_dict(&mut raw.attrs)?;
         let parenthesised = self.c.at("(") && self.c.eat("(");
         let mut dots = Vec::new();
         loop {

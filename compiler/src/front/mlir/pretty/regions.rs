@@ -1,7 +1,9 @@
 //! Short forms of operations with regions: `reduce`, `while`, `scan`.
 
+use std::borrow::Cow;
+
 use super::super::cursor::{PResult, advise, error};
-use super::super::op::{Operand, RawOp};
+use super::super::op::{Operand, RawOp, canonical};
 use super::super::parser::Parser;
 use crate::diag::Span;
 use crate::ir::{Attr, BlockId, Dict, TensorType, Type};
@@ -33,7 +35,7 @@ impl<'a> Parser<'a> {
         if self.c.eat_word("applies") {
             self.c.skip();
             let start = self.c.pos();
-            let name = self.c.word();
+            let name = canonical(Cow::Borrowed(self.c.word()));
             applied = Some((name, self.c.span_since(start)));
         }
         self.c.expect_word("across")?;
@@ -44,7 +46,7 @@ impl<'a> Parser<'a> {
         self.optional_dict(&mut raw.attrs)?;
         self.functional_type(raw)?;
         let block = match applied {
-            Some((name, span)) => self.applied_region(raw, count, name, span)?,
+            Some((name, span)) => self.applied_region(raw, count, &name, span)?,
             None => self.reducer_region(count)?,
         };
         raw.regions.push(block);
@@ -166,6 +168,10 @@ impl<'a> Parser<'a> {
         raw.attrs.push("dimension", Attr::Int(dim, "i64".into()));
         let sizes = [inputs, inits].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         raw.attrs.push("operandSegmentSizes", Attr::DenseInts(sizes.to_vec()));
+        if self.c.eat_word("attributes") {
+            let attrs = self.attr_dict()?;
+            raw.attrs.0.extend(attrs.0);
+        }
         let block = self.region(&[])?;
         raw.regions.push(block);
         self.optional_dict(&mut raw.attrs)?;

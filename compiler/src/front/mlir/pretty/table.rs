@@ -103,7 +103,10 @@ const FORMS: &[Form] = &[
         ("max_ulp_difference", Int("max_ulp_difference")),
         ("min_ulp_difference", Int("min_ulp_difference")),
     ], Consume),
-    form("check.expect_serialized_eq", &[("probe_id", Text("probe_id"))], Consume),
+    form("check.expect_serialized_eq", &[
+        ("probe_id", Text("probe_id")),
+        ("iter", Int("iter")),
+    ], Consume),
     form("interpreter.print", &[], Consume),
     form("interpreter.probe", &[("probe_id", Text("probe_id"))], Same),
 ];
