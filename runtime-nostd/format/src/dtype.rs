@@ -105,12 +105,17 @@ impl DType {
 
     /// Storage of one element in memory, in bytes. Sub-byte types occupy one byte.
     pub const fn size(self) -> usize {
-        match self.bits() {
-            0..=8 => 1,
-            16 => 2,
-            32 => 4,
-            64 => 8,
-            _ => 16,
+        // Comparisons of codes instead of a table, which the linker would keep once per use.
+        if matches!(self, DType::C128) {
+            16
+        } else if matches!(self, DType::I64 | DType::U64 | DType::F64 | DType::C64) {
+            8
+        } else if matches!(self, DType::I32 | DType::U32 | DType::F32) {
+            4
+        } else if matches!(self, DType::I16 | DType::U16 | DType::BF16 | DType::F16) {
+            2
+        } else {
+            1
         }
     }
 
@@ -181,5 +186,17 @@ pub struct UnknownDType(pub u8);
 impl core::fmt::Display for UnknownDType {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "unknown element type code {}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DType;
+
+    #[test]
+    fn sizes_follow_from_widths() {
+        for dtype in DType::ALL {
+            assert_eq!(dtype.size(), dtype.bits().div_ceil(8).next_power_of_two() as usize);
+        }
     }
 }

@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn extremes() {
-        assert_eq!(i32::MIN.abs(), i32::MIN);
+        assert_eq!(Int::abs(i32::MIN), i32::MIN);
         assert_eq!(i8::MIN.negate(), i8::MIN);
         assert_eq!(0u16.count_leading_zeros(), 16);
         assert_eq!((-1i64).popcnt(), 64);

@@ -14,6 +14,7 @@ mod dtype;
 mod encode;
 mod error;
 pub mod float;
+mod fmod;
 mod header;
 pub mod int;
 pub mod kernels;

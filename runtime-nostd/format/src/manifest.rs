@@ -92,7 +92,7 @@ impl<'a, T: Deserialize<'a>> Iterator for ListIter<'a, T> {
     fn next(&mut self) -> Option<T> {
         let rest = self.0.count.checked_sub(1)?;
         // The parser has decoded every element once, so the bytes are known to be well-formed.
-        let (element, bytes) = postcard::take_from_bytes(self.0.bytes).ok()?;
+        let (element, bytes) = take(self.0.bytes)?;
         (self.0.count, self.0.bytes) = (rest, bytes);
         Some(element)
     }
@@ -119,6 +119,13 @@ pub struct Manifest<'a> {
     pub micro: List<'a, MicroId>,
 }
 
+/// The value at the start of `bytes`, and what follows it. Not inlined: one copy per type is
+/// enough in flash.
+#[inline(never)]
+fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
+    postcard::take_from_bytes(bytes).ok()
+}
+
 /// Reads values from the manifest section one after another.
 struct Reader<'a> {
     section: &'a [u8],
@@ -132,12 +139,12 @@ impl<'a> Reader<'a> {
     }
 
     fn take<T: Deserialize<'a>>(&mut self) -> Result<T, ArtifactError> {
-        match postcard::take_from_bytes(self.rest) {
-            Ok((value, rest)) => {
+        match take(self.rest) {
+            Some((value, rest)) => {
                 self.rest = rest;
                 Ok(value)
             }
-            Err(_) => Err(ArtifactError::BadManifest { offset: self.offset() }),
+            None => Err(ArtifactError::BadManifest { offset: self.offset() }),
         }
     }
 

@@ -143,7 +143,7 @@ macro_rules! per_width {
         /// Remainder of the division truncated toward zero; has the sign of `a`.
         #[inline]
         pub fn $rem(a: $ty, b: $ty) -> $ty {
-            libm::$fmod(a, b)
+            crate::fmod::$fmod(a, b)
         }
 
         /// `a` to the power `b`.
@@ -173,13 +173,13 @@ macro_rules! per_width {
 }
 
 per_width! {
-    f32, sqrtf, expf, fmodf, powf, atan2f;
+    f32, sqrtf, expf, fmod_f32, powf, atan2f;
     add_f32, sub_f32, mul_f32, div_f32, neg_f32, rsqrt_f32, logistic_f32, sign_f32, max_f32,
     min_f32, rem_f32, pow_f32, atan2_f32, clamp_f32, is_finite_f32
 }
 
 per_width! {
-    f64, sqrt, exp, fmod, pow, atan2;
+    f64, sqrt, exp, fmod_f64, pow, atan2;
     add_f64, sub_f64, mul_f64, div_f64, neg_f64, rsqrt_f64, logistic_f64, sign_f64, max_f64,
     min_f64, rem_f64, pow_f64, atan2_f64, clamp_f64, is_finite_f64
 }

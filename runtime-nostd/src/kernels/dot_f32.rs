@@ -1,78 +1,93 @@
 //! `f32` matrix product of two activations.
 
-use microhlo_format::kernels::DotF32;
-use microhlo_format::{Place, scalar};
+use microhlo_format::Place;
+use microhlo_format::kernels::{Activation, DotF32};
 
-use super::f32_block::activate;
 use super::Memory;
+use super::f32_block::{BLOCK, Segment, ZEROS, activate, dot_blocks, is_relu};
 use crate::registry::Undecodable;
 
 entry!(dot_f32, DotF32);
 
-/// Columns computed together.
-const COLUMNS: usize = 8;
-
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &DotF32<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let (mut lhs, mut rhs) = (memory.read(p.lhs), memory.read(p.rhs));
-    let bias = p.bias.map(|place| memory.read(place).cast::<f32>());
-    let mut output = memory.write(p.output).cast::<f32>();
-    let n = p.n as usize;
+    let bias = p.bias.map(|place| memory.read(place));
+    let row_bytes = (p.n * 4) as i32;
+    let mut segment = Segment {
+        input: memory.read(p.lhs),
+        output: memory.write(p.output),
+        weights: memory.read(p.rhs),
+        bias: bias.unwrap_or(ZEROS.as_ptr().cast()),
+        pixels: p.m as usize,
+        input_step: p.lhs_row_stride,
+        output_step: row_bytes,
+        blocks: p.n as usize / BLOCK,
+        block_weights: size_of::<[f32; BLOCK]>() as i32,
+        block_bias: if bias.is_some() { size_of::<[f32; BLOCK]>() as i32 } else { 0 },
+        outer: 1,
+        rows: 1,
+        run: p.k as usize,
+        row_input_skip: 0,
+        row_weights_skip: p.rhs_row_stride,
+        outer_input_skip: 0,
+        outer_weights_skip: 0,
+        relu: is_relu(p.activation) as usize,
+        zeros: ZEROS.as_ptr(),
+    };
     for _ in 0..p.batch {
-        let mut row = lhs;
-        for _ in 0..p.m {
-            // SAFETY: a row of the checked output and its operands.
-            unsafe {
-                product_row(p, row, rhs, output);
-                if let Some(bias) = bias {
-                    for j in 0..n {
-                        *output.add(j) = scalar::add_f32(*output.add(j), *bias.add(j));
-                    }
-                }
-                activate(output, n, p.activation);
-            }
-            row = row.wrapping_offset(p.lhs_row_stride as isize);
-            output = output.wrapping_add(n);
-        }
-        lhs = lhs.wrapping_offset(p.lhs_batch_stride as isize);
-        rhs = rhs.wrapping_offset(p.rhs_batch_stride as isize);
+        // SAFETY: the segment is one matrix product of the accepted parameters.
+        unsafe { product(p, &segment, bias.map(|bias| bias.cast())) };
+        segment.input = segment.input.wrapping_offset(p.lhs_batch_stride as isize);
+        segment.weights = segment.weights.wrapping_offset(p.rhs_batch_stride as isize);
+        segment.output = segment.output.wrapping_add(p.m as usize * p.n as usize * 4);
     }
     Ok(())
 }
 
-/// One row of the result.
+/// One matrix product: whole blocks of columns, then the columns left over, then the activation.
 ///
 /// # Safety
-/// `row` is a row of the left-hand side, `rhs` a matrix of the right-hand side, `output` a row of
-/// the result, all accepted by the loader.
-unsafe fn product_row(p: &DotF32<Place>, row: *const u8, rhs: *const u8, output: *mut f32) {
-    let n = p.n as usize;
-    let row = row.cast::<f32>();
-    let mut j = 0;
-    while j < n {
-        let columns = (n - j).min(COLUMNS);
-        let mut acc = [0.0; COLUMNS];
-        let mut weights = rhs.cast::<f32>().wrapping_add(j);
-        for k in 0..p.k as usize {
-            // SAFETY: value `k` of the row.
-            let x = unsafe { *row.add(k) };
-            if columns == COLUMNS {
-                // SAFETY: eight columns of row `k` of the right-hand side.
-                let w = unsafe { weights.cast::<[f32; COLUMNS]>().read() };
-                for (acc, w) in acc.iter_mut().zip(w) {
-                    *acc += x * w;
-                }
-            } else {
-                for (c, acc) in acc.iter_mut().enumerate().take(columns) {
-                    // SAFETY: column `j + c < n` of row `k`.
-                    *acc += unsafe { x * *weights.add(c) };
+/// The segment is one matrix product of accepted parameters.
+unsafe fn product(p: &DotF32<Place>, segment: &Segment, bias: Option<*const f32>) {
+    if segment.blocks > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { dot_blocks(segment) };
+    }
+    for row in 0..p.m as isize {
+        let x = segment.input.wrapping_offset(row * p.lhs_row_stride as isize).cast();
+        let y = segment.output.wrapping_offset(row * segment.output_step as isize).cast::<f32>();
+        for column in segment.blocks * BLOCK..p.n as usize {
+            // SAFETY: an element of the result, a row and a column of the operands.
+            unsafe {
+                let sum = element(p, x, segment.weights.cast::<f32>().wrapping_add(column));
+                let value = y.add(column);
+                *value = match bias {
+                    Some(bias) => sum + *bias.add(column),
+                    None => sum,
+                };
+                if is_relu(p.activation) {
+                    activate(value, 1, p.activation);
                 }
             }
-            weights = weights.wrapping_byte_offset(p.rhs_row_stride as isize);
         }
-        // SAFETY: `columns` results from column `j`.
-        unsafe { acc.as_ptr().copy_to_nonoverlapping(output.add(j), columns) };
-        j += columns;
+        if !is_relu(p.activation) && p.activation != Activation::None {
+            // SAFETY: a row of the result.
+            unsafe { activate(y, p.n as usize, p.activation) };
+        }
     }
+}
+
+/// The sum of products of a row of the left-hand side and a column of the right-hand side.
+///
+/// # Safety
+/// `row` and `column` are those of accepted parameters.
+unsafe fn element(p: &DotF32<Place>, row: *const f32, mut column: *const f32) -> f32 {
+    let mut sum = 0.0;
+    for k in 0..p.k as usize {
+        // SAFETY: value `k` of both.
+        sum += unsafe { *row.add(k) * *column };
+        column = column.wrapping_byte_offset(p.rhs_row_stride as isize);
+    }
+    sum
 }

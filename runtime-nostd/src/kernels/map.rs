@@ -1,40 +1,119 @@
 //! Fused chains of elementwise operations.
 
-use microhlo_format::Place;
 use microhlo_format::kernels::{
-    MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, MapOperand,
+    MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, MapOperand, Params,
+    Sizes, Strides, decode_exact,
 };
+use microhlo_format::{KernelId, Place};
+use serde::Deserialize;
 
 use super::{Memory, dst, src};
 use crate::micro::{Row, Src};
-use crate::registry::Undecodable;
+use crate::registry::{KernelEntry, Undecodable, Visitor};
+use crate::StepError;
 
-entry!(map, Map);
+/// Links `map`.
+pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute };
+
+fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
+    let params: Map<Place> = decode_exact(body).map_err(|_| StepError::Encoding)?;
+    params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+    params.micro_ops(&mut |id| visitor.micro(id));
+    Ok(())
+}
 
 const OPERANDS: usize = MAX_MAP_INPUTS + MAX_MAP_OUTPUTS;
 
-/// A map with its rows and pointers found.
-struct Tiles<'p> {
-    code: &'p [MapInstr],
-    rows: heapless::Vec<Row, MAX_MAP_CODE>,
-    /// Inputs, then outputs, at the start of the current tile.
-    operands: heapless::Vec<Src, OPERANDS>,
-    scratch: *mut u8,
-    /// Bytes of one temporary.
-    temp_bytes: usize,
-    temp_size: i32,
+/// An input or output.
+struct Operand {
+    /// Start of the current tile.
+    at: *mut u8,
+    /// Byte strides, outermost first.
+    strides: Strides,
 }
 
-impl Tiles<'_> {
-    /// The operand or temporary that a register names.
-    fn register(&self, register: u8) -> Src {
+impl Operand {
+    fn stride(&self, dimension: usize) -> i32 {
+        self.strides.get(dimension).copied().unwrap_or(0)
+    }
+}
+
+/// One instruction with its row found.
+struct Instr {
+    row: Row,
+    dst: u8,
+    args: [u8; 3],
+}
+
+/// A map with its rows and pointers found.
+struct Tiles {
+    sizes: Sizes,
+    /// Inputs, then outputs.
+    operands: heapless::Vec<Operand, OPERANDS>,
+    code: heapless::Vec<Instr, MAX_MAP_CODE>,
+    scratch: *mut u8,
+    /// Elements of one temporary.
+    tile: u32,
+    /// Bytes of an element of a temporary.
+    temp_size: u8,
+}
+
+/// Decodes the fields of the parameters one by one: all at once they would take three times the
+/// stack.
+struct Fields<'b>(&'b [u8]);
+
+impl<'b> Fields<'b> {
+    #[inline(never)]
+    fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Undecodable> {
+        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|_| Undecodable)?;
+        self.0 = rest;
+        Ok(value)
+    }
+}
+
+impl Tiles {
+    /// Finds rows and pointers.
+    #[inline(never)]
+    fn prepare(&mut self, body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+        let mut fields = Fields(body);
+        self.sizes = fields.take()?;
+        for _ in 0..fields.take::<u32>()? {
+            let input: MapOperand<Place> = fields.take()?;
+            self.add_operand(memory.read(input.place).cast_mut(), &input.strides)?;
+        }
+        for _ in 0..fields.take::<u32>()? {
+            let output: MapOperand<Place> = fields.take()?;
+            self.add_operand(memory.write(output.place), &output.strides)?;
+        }
+        if let Some(scratch) = fields.take::<Option<Place>>()? {
+            self.scratch = memory.write(scratch);
+        }
+        let _temporaries: u8 = fields.take()?;
+        self.temp_size = fields.take()?;
+        self.tile = fields.take()?;
+        for _ in 0..fields.take::<u32>()? {
+            let MapInstr { op, dst, args } = fields.take()?;
+            let instr = Instr { row: memory.row(op)?, dst, args };
+            self.code.push(instr).map_err(|_| Undecodable)?;
+        }
+        Ok(())
+    }
+
+    fn add_operand(&mut self, at: *mut u8, strides: &Strides) -> Result<(), Undecodable> {
+        let operand = Operand { at, strides: strides.clone() };
+        self.operands.push(operand).map_err(|_| Undecodable)
+    }
+
+    /// The operand or temporary that a register names, in the innermost dimension `inner`.
+    fn register(&self, register: u8, inner: usize) -> Src {
         let register = usize::from(register);
         match self.operands.get(register) {
-            Some(&operand) => operand,
+            Some(operand) => src(operand.at, operand.stride(inner)),
             None => {
+                let size = usize::from(self.temp_size);
                 let temp = register.wrapping_sub(self.operands.len());
-                let start = self.scratch.wrapping_add(temp.wrapping_mul(self.temp_bytes));
-                src(start, self.temp_size)
+                let bytes = temp.wrapping_mul(size).wrapping_mul(self.tile as usize);
+                src(self.scratch.wrapping_add(bytes), i32::from(self.temp_size))
             }
         }
     }
@@ -43,96 +122,70 @@ impl Tiles<'_> {
     ///
     /// # Safety
     /// All operands hold `n` more elements, and the temporaries have room for them.
-    unsafe fn run(&self, n: usize) {
-        for (instr, row) in self.code.iter().zip(&self.rows) {
-            let to = self.register(instr.dst);
-            let args = instr.args.map(|register| self.register(register));
+    unsafe fn run(&self, inner: usize, n: usize) {
+        for instr in &self.code {
+            let to = self.register(instr.dst, inner);
+            let args = instr.args.map(|register| self.register(register, inner));
             // SAFETY: the caller's promise; the loader has checked that registers exist, have the
             // operation's element sizes, and that only outputs and temporaries are written.
-            unsafe { row(dst(to.ptr.cast_mut(), to.stride), &args, n) };
+            unsafe { (instr.row)(dst(to.ptr.cast_mut(), to.stride), &args, n) };
         }
     }
 
-    /// Moves all operands by `count` strides, each of which `stride` gives.
-    fn shift(&mut self, p: &Map<Place>, count: i32, stride: impl Fn(&MapOperand<Place>) -> i32) {
-        let operands = p.inputs.iter().chain(&p.outputs);
-        for (operand, declared) in self.operands.iter_mut().zip(operands) {
-            let bytes = stride(declared).wrapping_mul(count);
-            operand.ptr = operand.ptr.wrapping_offset(bytes as isize);
+    /// Moves all operands by `count` strides of a dimension.
+    fn shift(&mut self, dimension: usize, count: i32) {
+        for operand in &mut self.operands {
+            let bytes = operand.stride(dimension).wrapping_mul(count);
+            operand.at = operand.at.wrapping_offset(bytes as isize);
         }
+    }
+
+    /// Moves to the next index of the dimensions outside `inner`; false after the last.
+    fn advance(&mut self, index: &mut [u32; MAX_RANK], inner: usize) -> bool {
+        for (d, i) in index.iter_mut().enumerate().take(inner).rev() {
+            let size = self.sizes.get(d).copied().unwrap_or(1);
+            *i += 1;
+            if *i < size {
+                self.shift(d, 1);
+                return true;
+            }
+            *i = 0;
+            self.shift(d, 1i32.wrapping_sub(size as i32));
+        }
+        false
     }
 }
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &Map<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let mut tiles = prepare(p, memory)?;
-    let Some((&inner, outer)) = p.sizes.split_last() else { return Ok(()) };
-    if p.sizes.contains(&0) {
+unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let mut tiles = Tiles {
+        sizes: Sizes::new(),
+        operands: heapless::Vec::new(),
+        code: heapless::Vec::new(),
+        scratch: core::ptr::null_mut(),
+        tile: 0,
+        temp_size: 0,
+    };
+    tiles.prepare(body, memory)?;
+    let Some(inner) = tiles.sizes.len().checked_sub(1) else { return Ok(()) };
+    let size = tiles.sizes.last().copied().unwrap_or(0);
+    if tiles.sizes.contains(&0) || tiles.tile == 0 {
         return Ok(());
     }
-    let last = outer.len();
-    let inner_stride =
-        move |operand: &MapOperand<Place>| operand.strides.get(last).copied().unwrap_or(0);
     let mut index = [0u32; MAX_RANK];
     loop {
-        let mut left = inner;
+        let mut left = size;
         while left > 0 {
-            let n = left.min(p.tile);
+            let n = left.min(tiles.tile);
             // SAFETY: the tile lies inside the checked extents.
-            unsafe { tiles.run(n as usize) };
+            unsafe { tiles.run(inner, n as usize) };
             left -= n;
-            tiles.shift(p, n as i32, inner_stride);
+            tiles.shift(inner, n as i32);
         }
-        tiles.shift(p, (inner as i32).wrapping_neg(), inner_stride);
-        if !advance(&mut tiles, p, outer, &mut index) {
+        tiles.shift(inner, (size as i32).wrapping_neg());
+        if !tiles.advance(&mut index, inner) {
             return Ok(());
         }
     }
-}
-
-/// Finds rows and pointers.
-fn prepare<'p>(p: &'p Map<Place>, memory: &Memory<'_>) -> Result<Tiles<'p>, Undecodable> {
-    let temp_size = usize::from(p.temp_size);
-    let mut tiles = Tiles {
-        code: &p.code,
-        rows: heapless::Vec::new(),
-        operands: heapless::Vec::new(),
-        scratch: p.scratch.map_or(core::ptr::null_mut(), |place| memory.write(place)),
-        temp_bytes: temp_size.wrapping_mul(p.tile as usize),
-        temp_size: temp_size as i32,
-    };
-    for instr in &p.code {
-        tiles.rows.push(memory.row(instr.op)?).map_err(|_| Undecodable)?;
-    }
-    let inner = |operand: &MapOperand<Place>| operand.strides.last().copied().unwrap_or(0);
-    for input in &p.inputs {
-        let operand = src(memory.read(input.place), inner(input));
-        tiles.operands.push(operand).map_err(|_| Undecodable)?;
-    }
-    for output in &p.outputs {
-        let operand = src(memory.write(output.place), inner(output));
-        tiles.operands.push(operand).map_err(|_| Undecodable)?;
-    }
-    Ok(tiles)
-}
-
-/// Moves to the next index of the outer dimensions; false after the last.
-fn advance(
-    tiles: &mut Tiles<'_>,
-    p: &Map<Place>,
-    outer: &[u32],
-    index: &mut [u32; MAX_RANK],
-) -> bool {
-    for (d, (i, &size)) in index.iter_mut().zip(outer).enumerate().rev() {
-        let stride = move |operand: &MapOperand<Place>| operand.strides.get(d).copied().unwrap_or(0);
-        *i += 1;
-        if *i < size {
-            tiles.shift(p, 1, stride);
-            return true;
-        }
-        *i = 0;
-        tiles.shift(p, 1i32.wrapping_sub(size as i32), stride);
-    }
-    false
 }

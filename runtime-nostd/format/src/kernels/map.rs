@@ -190,7 +190,8 @@ impl<P: Copy> Params<P> for Map<P> {
         nonzero(&[self.tile, self.sizes.len() as u32, self.code.len() as u32])?;
         product(&self.sizes)?;
         let registers = self.registers()?;
-        let (reads, writes) = registers.split_at(self.inputs.len());
+        let (reads, writes) =
+            registers.split_at_checked(self.inputs.len()).ok_or(ParamError::Mismatch)?;
         let outputs = || self.outputs.iter().zip(writes).map(|(o, r)| (&o.strides, r));
         let mut shared = [false; MAX_MAP_INPUTS];
         for ((input, register), share) in self.inputs.iter().zip(reads).zip(&mut shared) {

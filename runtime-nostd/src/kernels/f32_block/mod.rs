@@ -13,9 +13,9 @@ use microhlo_format::kernels::Activation;
 use microhlo_format::scalar;
 
 #[cfg(all(target_arch = "arm", target_abi = "eabihf", target_os = "none"))]
-pub(super) use arm::{conv_blocks, depthwise_blocks};
+pub(super) use arm::{conv_blocks, depthwise_blocks, dot_blocks};
 #[cfg(not(all(target_arch = "arm", target_abi = "eabihf", target_os = "none")))]
-pub(super) use portable::{conv_blocks, depthwise_blocks};
+pub(super) use portable::{conv_blocks, depthwise_blocks, dot_blocks};
 
 /// Output channels of one block.
 pub(super) const BLOCK: usize = 8;
@@ -105,8 +105,10 @@ impl Axis {
     /// The coordinates from `output` on that see the same taps.
     fn taps(&self, output: i32) -> Taps {
         let origin = self.origin(output);
+        // Not `clamp`, which panics when the compiler cannot see that the kernel is not negative.
+        #[allow(clippy::manual_clamp, reason = "see above")]
         let (first, end) = if self.dilation == 1 {
-            ((-origin).max(0), (self.input - origin).clamp(0, self.kernel))
+            ((-origin).max(0), (self.input - origin).max(0).min(self.kernel))
         } else {
             let ceil = |x: i32| (x.max(0) as u32).div_ceil(self.dilation.max(1) as u32) as i32;
             (ceil(-origin), ceil(self.input - origin).min(self.kernel))
@@ -136,6 +138,11 @@ pub(super) struct Shape {
     /// Input channels of a convolution; `None` for a depthwise one.
     pub in_c: Option<i32>,
     pub activation: Activation,
+}
+
+/// Whether the microkernels apply this activation themselves.
+pub(super) fn is_relu(activation: Activation) -> bool {
+    matches!(activation, Activation::Max { min } if min.to_bits() == 0)
 }
 
 /// The pointers that a convolution starts from.
@@ -168,13 +175,9 @@ impl Shape {
             row_weights_skip: 0,
             outer_input_skip: 0,
             outer_weights_skip: 0,
-            relu: self.is_relu() as usize,
+            relu: is_relu(self.activation) as usize,
             zeros: ZEROS.as_ptr(),
         }
-    }
-
-    fn is_relu(&self) -> bool {
-        matches!(self.activation, Activation::Max { min } if min.to_bits() == 0)
     }
 
     /// Sets the loops over the taps `h` of the rows and `w` of the columns.
@@ -291,7 +294,7 @@ unsafe fn finish(
             }
             lanes(&rest, left);
         }
-        if !shape.is_relu() && shape.activation != Activation::None {
+        if !is_relu(shape.activation) && shape.activation != Activation::None {
             let mut output = segment.output;
             for _ in 0..segment.pixels {
                 activate(output.cast(), shape.channels, shape.activation);

@@ -44,7 +44,7 @@ fn complete(acc: &mut [f32], bias: &Block, relu: bool) {
 ///
 /// # Safety
 /// The segment is one of an accepted convolution.
-#[allow(dead_code, reason = "targets with assembly use this in no build")]
+#[allow(dead_code, reason = "targets with assembly do not need it")]
 pub(in crate::kernels) unsafe fn conv_blocks(segment: &Segment) {
     let s = segment;
     for pixel in 0..s.pixels as isize {
@@ -87,11 +87,42 @@ unsafe fn conv_block(s: &Segment, mut input: *const u8, mut weights: *const u8) 
     acc
 }
 
+/// Computes all rows and whole blocks of columns of a matrix product.
+///
+/// # Safety
+/// The segment is that of an accepted matrix product.
+#[allow(dead_code, reason = "targets with assembly do not need it")]
+pub(in crate::kernels) unsafe fn dot_blocks(segment: &Segment) {
+    let s = segment;
+    for row in 0..s.pixels as isize {
+        let lhs = s.input.wrapping_offset(row * s.input_step as isize);
+        let mut output = s.output.wrapping_offset(row * s.output_step as isize);
+        let (mut columns, mut bias) = (s.weights, s.bias);
+        for _ in 0..s.blocks {
+            let (mut x, mut weights) = (lhs, columns);
+            let mut acc = [0.0; BLOCK];
+            for _ in 0..s.run {
+                // SAFETY: one value of the row and eight columns of the same `k`.
+                unsafe { multiply_add(&mut acc, take(&mut x), &weights.cast::<Block>().read()) };
+                skip(&mut weights, s.row_weights_skip);
+            }
+            // SAFETY: one block of bias and results.
+            unsafe {
+                complete(&mut acc, &bias.cast::<Block>().read(), s.relu != 0);
+                output.cast::<Block>().write(acc);
+            }
+            skip(&mut columns, s.block_weights);
+            skip(&mut bias, s.block_bias);
+            output = output.wrapping_add(size_of::<Block>());
+        }
+    }
+}
+
 /// Computes all pixels and whole blocks of a depthwise convolution's segment.
 ///
 /// # Safety
 /// The segment is one of an accepted depthwise convolution.
-#[allow(dead_code, reason = "targets with assembly use this in no build")]
+#[allow(dead_code, reason = "targets with assembly do not need it")]
 pub(in crate::kernels) unsafe fn depthwise_blocks(segment: &Segment) {
     let mut block = *segment;
     for _ in 0..segment.blocks {

@@ -1,0 +1,324 @@
+//! `decode(encode(x)) == x`, and every malformation its own error.
+
+use microhlo_format::kernels::{
+    Activation, ConvF32, Fill, Map, MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32, Window,
+    WindowDim,
+};
+use microhlo_format::{
+    Artifact, ArtifactError, ArtifactSpec, DType, Features, HEADER_BYTES, Kernel, MicroId, MicroOp,
+    Place, Section, TensorSpec, decode, encode, seal,
+};
+use proptest::prelude::*;
+
+fn places() -> impl Strategy<Value = Place> {
+    prop_oneof![any::<u32>().prop_map(Place::arena), any::<u32>().prop_map(Place::constant)]
+}
+
+fn micro() -> impl Strategy<Value = MicroId> {
+    prop_oneof![
+        (0..MicroOp::ALL.len(), 0..DType::ALL.len())
+            .prop_map(|(op, dtype)| MicroId::op(MicroOp::ALL[op], DType::ALL[dtype])),
+        (0..DType::ALL.len(), 0..DType::ALL.len())
+            .prop_map(|(from, to)| MicroId::convert(DType::ALL[from], DType::ALL[to])),
+    ]
+}
+
+fn list<T: std::fmt::Debug + Clone, const N: usize>(
+    element: impl Strategy<Value = T>,
+) -> impl Strategy<Value = heapless::Vec<T, N>> {
+    prop::collection::vec(element, 0..=N).prop_map(|v| v.into_iter().collect())
+}
+
+fn kernels() -> impl Strategy<Value = Kernel<Place>> {
+    let operand = || {
+        (places(), list(any::<i32>())).prop_map(|(place, strides)| MapOperand { place, strides })
+    };
+    let instr = (micro(), any::<u8>(), any::<[u8; 3]>()).prop_map(|(op, dst, args)| MapInstr {
+        op,
+        dst,
+        args,
+    });
+    let post =
+        || prop::option::of((micro(), places()).prop_map(|(op, operand)| Post { op, operand }));
+    let map = (
+        (list(any::<u32>()), list(operand()), list(operand()), list(instr)),
+        (prop::option::of(places()), any::<u8>(), any::<u8>(), any::<u32>()),
+    )
+        .prop_map(|((sizes, inputs, outputs, code), (scratch, temps, temp_size, tile))| {
+            Kernel::map(Map { sizes, inputs, outputs, scratch, temps, temp_size, tile, code })
+        });
+    let reduce = (
+        (micro(), places(), places(), places(), post()),
+        (list(any::<u32>()), list(any::<i32>()), list(any::<u32>()), list(any::<i32>())),
+    )
+        .prop_map(
+            |((op, input, init, output, post), (sizes, strides, reduce, reduce_strides))| {
+                let (sizes, reduce) = (sizes, reduce);
+                Kernel::reduce(Reduce {
+                    op,
+                    input,
+                    init,
+                    output,
+                    post,
+                    sizes,
+                    strides,
+                    reduce,
+                    reduce_strides,
+                })
+            },
+        );
+    let dim = (any::<[u32; 6]>(), any::<i32>()).prop_map(|(n, pad)| WindowDim {
+        input: n[0],
+        output: n[1],
+        window: n[2],
+        stride: n[3],
+        pad,
+        base_dilation: n[4],
+        window_dilation: n[5],
+    });
+    let window =
+        ((micro(), places(), places(), places(), post()), (list(dim), any::<u32>(), any::<bool>()))
+            .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
+                Kernel::window(Window {
+                    op,
+                    input,
+                    init,
+                    output,
+                    post,
+                    dims,
+                    inner,
+                    padding_counts,
+                })
+            });
+    let moves = (places(), places(), any::<u8>(), list(any::<u32>()), list(any::<i32>())).prop_map(
+        |(input, output, element, sizes, strides)| {
+            let (input_strides, output_strides) = (strides.clone(), strides);
+            Kernel::move_(Move { input, output, element, sizes, input_strides, output_strides })
+        },
+    );
+    let fill = (places(), places(), any::<u8>(), any::<u32>()).prop_map(
+        |(value, output, element, count)| Kernel::fill(Fill { value, output, element, count }),
+    );
+    let softmax =
+        (places(), places(), any::<u32>(), any::<u32>()).prop_map(|(input, output, rows, n)| {
+            Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n })
+        });
+    let conv =
+        (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
+            .prop_map(|(place, bias, n, pad, min)| {
+                Kernel::conv_f32(ConvF32 {
+                    input: place,
+                    weights: place,
+                    bias,
+                    output: place,
+                    batch: n[0],
+                    in_h: n[1],
+                    in_w: n[2],
+                    in_c: n[3],
+                    out_h: n[4],
+                    out_w: n[5],
+                    out_c: n[6],
+                    kernel_h: n[7],
+                    kernel_w: n[8],
+                    stride_h: n[9],
+                    stride_w: n[10],
+                    pad_top: pad[0],
+                    pad_left: pad[1],
+                    dilation_h: n[11],
+                    dilation_w: n[12],
+                    activation: Activation::Max { min },
+                })
+            });
+    prop_oneof![map, reduce, window, moves, fill, softmax, conv]
+}
+
+fn tensors() -> impl Strategy<Value = Vec<TensorSpec>> {
+    let tensor =
+        ("[a-z%_0-9]{0,12}", 0..DType::ALL.len(), prop::collection::vec(0u32..12, 0..=8), places())
+            .prop_map(|(name, dtype, dims, place)| TensorSpec {
+                name,
+                dtype: DType::ALL[dtype],
+                dims,
+                place,
+            });
+    prop::collection::vec(tensor, 0..5).prop_filter(
+        "tensors of 2 GiB and more are refused",
+        |tensors| {
+            tensors
+                .iter()
+                .all(|t| t.dims.iter().map(|&d| u64::from(d)).product::<u64>() * 16 < 1 << 31)
+        },
+    )
+}
+
+fn specs() -> impl Strategy<Value = ArtifactSpec> {
+    (
+        (".{0,20}", "[ -~]{0,20}", tensors(), tensors()),
+        prop::collection::vec(kernels(), 0..6),
+        prop::collection::vec(any::<u8>(), 0..80),
+        (0..=i32::MAX as u32, any::<u32>()),
+    )
+        .prop_map(|((name, compiler, inputs, outputs), steps, constants, sizes)| {
+            ArtifactSpec {
+                name,
+                compiler,
+                inputs,
+                outputs,
+                steps,
+                constants,
+                arena_bytes: sizes.0,
+                arena_lower_bound_bytes: sizes.1,
+                features: Features::default(),
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn decode_inverts_encode(spec in specs()) {
+        let bytes = encode(&spec).unwrap();
+        prop_assert_eq!(decode(&bytes), Ok(spec));
+    }
+
+    #[test]
+    fn sections_are_where_the_specification_says(spec in specs()) {
+        let bytes = encode(&spec).unwrap();
+        let artifact = Artifact::parse(&bytes).unwrap();
+        let header = artifact.header();
+        prop_assert_eq!(header.program_offset, 64);
+        prop_assert_eq!(header.manifest_offset, 64 + header.program_bytes);
+        prop_assert_eq!(header.constants_offset % 16, 0);
+        prop_assert_eq!(artifact.constants(), &spec.constants[..]);
+        prop_assert_eq!(artifact.manifest().inputs.len(), spec.inputs.len());
+        prop_assert_eq!(artifact.program().iter().count(), spec.steps.len());
+    }
+}
+
+/// A valid artifact with a byte of padding before its constants.
+fn sample() -> Vec<u8> {
+    for extra in 0..16 {
+        let spec = ArtifactSpec {
+            name: "n".repeat(extra),
+            steps: vec![Kernel::fill(Fill {
+                value: Place::constant(0),
+                output: Place::arena(0),
+                element: 4,
+                count: 2,
+            })],
+            constants: vec![1; 20],
+            arena_bytes: 8,
+            ..ArtifactSpec::default()
+        };
+        let bytes = encode(&spec).unwrap();
+        let artifact = Artifact::parse(&bytes).unwrap();
+        let header = artifact.header();
+        if header.manifest_offset + header.manifest_bytes + 1 == header.constants_offset {
+            return bytes;
+        }
+    }
+    unreachable!("one of sixteen lengths leaves one byte of padding")
+}
+
+fn with_word(offset: usize, word: u32) -> Vec<u8> {
+    let mut bytes = sample();
+    bytes[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
+    seal(&mut bytes);
+    bytes
+}
+
+fn word(offset: usize) -> u32 {
+    u32::from_le_bytes(sample()[offset..offset + 4].try_into().unwrap())
+}
+
+fn error(bytes: &[u8]) -> ArtifactError {
+    Artifact::parse(bytes).expect_err("the artifact is malformed")
+}
+
+#[test]
+fn lengths_are_exact() {
+    let bytes = sample();
+    for len in 0..bytes.len() {
+        assert!(
+            matches!(error(&bytes[..len]), ArtifactError::Truncated { given, .. } if given == len)
+        );
+    }
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert_eq!(
+        error(&longer),
+        ArtifactError::TrailingBytes { stated: bytes.len(), given: bytes.len() + 1 }
+    );
+    assert_eq!(microhlo_format::artifact_len(&longer), Ok(bytes.len()));
+}
+
+#[test]
+fn every_malformation_has_its_error() {
+    let mut bytes = sample();
+    bytes[0] ^= 1;
+    assert_eq!(error(&bytes), ArtifactError::BadMagic);
+    let newer = error(&with_word(8, 2));
+    assert_eq!(newer, ArtifactError::UnsupportedVersion { major: 2, minor: 0 });
+    assert_eq!(Artifact::parse(&with_word(8, 0x0007_0001)).unwrap().header().minor, 7);
+    let mut bytes = sample();
+    bytes[70] ^= 1;
+    assert!(matches!(error(&bytes), ArtifactError::BadChecksum { .. }));
+    assert_eq!(
+        error(&with_word(20, 0x8000_0000)),
+        ArtifactError::UnknownFeatures { bits: 0x8000_0000 }
+    );
+    assert_eq!(error(&with_word(24, 1 << 31)), ArtifactError::ArenaTooLarge { bytes: 1 << 31 });
+    for align in [0, 3, 32] {
+        assert_eq!(error(&with_word(28, align)), ArtifactError::BadArenaAlignment { align });
+    }
+    let program = Section::Program;
+    let far = error(&with_word(32, u32::MAX));
+    assert_eq!(far, ArtifactError::SectionOutOfBounds { section: program });
+    assert_eq!(error(&with_word(32, 60)), ArtifactError::SectionOverlap { section: program });
+    assert_eq!(error(&with_word(32, 65)), ArtifactError::SectionMisplaced { section: program });
+    let constants = word(48);
+    let section = Section::Constants;
+    assert_eq!(error(&with_word(48, constants - 16)), ArtifactError::SectionOverlap { section });
+    assert_eq!(error(&with_word(52, 19)), ArtifactError::SectionMisplaced { section });
+    assert_eq!(error(&with_word(52, 21)), ArtifactError::SectionOutOfBounds { section });
+    assert_eq!(
+        error(&with_word(56, 2)),
+        ArtifactError::StepCount { stated: 2, offset: word(40) as usize }
+    );
+    assert_eq!(
+        error(&with_word(56, 0)),
+        ArtifactError::StepCount { stated: 0, offset: HEADER_BYTES }
+    );
+    assert_eq!(error(&with_word(60, 1)), ArtifactError::NonzeroPadding { offset: 60 });
+}
+
+#[test]
+fn program_manifest_and_padding_are_checked() {
+    let edit = |offset: usize, value: u8| {
+        let mut bytes = sample();
+        bytes[offset] = value;
+        seal(&mut bytes);
+        error(&bytes)
+    };
+    let padding = word(48) as usize - 1;
+    assert_eq!(edit(padding, 1), ArtifactError::NonzeroPadding { offset: padding });
+    assert_eq!(edit(64, 99), ArtifactError::UnknownKernel { step: 0, code: 99 });
+    assert_eq!(edit(65, 0x7f), ArtifactError::BadStep { step: 0, offset: 64 });
+    let manifest = word(40) as usize;
+    assert!(matches!(edit(manifest, 0x7f), ArtifactError::BadManifest { .. }));
+    let last = manifest + word(44) as usize - 1;
+    assert!(matches!(edit(last, 5), ArtifactError::BadManifest { .. }));
+}
+
+#[test]
+fn parameters_with_trailing_bytes_do_not_decode() {
+    let step = Kernel::softmax_f32(SoftmaxF32 {
+        input: Place::arena(0),
+        output: Place::arena(0),
+        rows: 1,
+        n: 1,
+    });
+    let mut body = step.encode().unwrap();
+    assert_eq!(Kernel::decode(step.id(), &body), Ok(step.clone()));
+    body.push(0);
+    assert!(Kernel::decode(step.id(), &body).is_err());
+}

@@ -1,0 +1,226 @@
+//! Damaged artifacts: refused, or run without touching anything but their arena.
+
+mod common;
+
+use common::{Aligned, Constants};
+use microhlo::{Arena, Model};
+use microhlo_format::kernels::{
+    Activation, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Window, WindowDim,
+};
+use microhlo_format::{
+    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, TensorSpec, encode, seal,
+};
+use proptest::prelude::*;
+
+/// Convolution, pooling, a map with a temporary, a transpose and softmax on a 5x5 image.
+fn sample() -> Vec<u8> {
+    let mut constants = Constants::default();
+    let weights: Vec<f32> = (0..2 * 2 * 8).map(|i| (i as f32 - 12.0) / 16.0).collect();
+    let weights = constants.add_f32(&weights);
+    let bias = constants.add_f32(&[0.5, -0.5, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    let lowest = constants.add_f32(&[f32::NEG_INFINITY]);
+    let two = constants.add_f32(&[2.0]);
+    let (x, conv, pool, mapped, temporary) =
+        (Place::arena(0), Place::arena(112), Place::arena(304), Place::arena(304), 352);
+    let moved = Place::arena(0);
+    let steps = vec![
+        Kernel::conv_f32(ConvF32 {
+            input: x,
+            weights,
+            bias: Some(bias),
+            output: conv,
+            batch: 1,
+            in_h: 5,
+            in_w: 5,
+            in_c: 1,
+            out_h: 4,
+            out_w: 4,
+            out_c: 3,
+            kernel_h: 2,
+            kernel_w: 2,
+            stride_h: 1,
+            stride_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+            dilation_h: 1,
+            dilation_w: 1,
+            activation: Activation::Max { min: 0.0 },
+        }),
+        Kernel::window(Window {
+            op: MicroId::op(MicroOp::maximum, DType::F32),
+            input: conv,
+            init: lowest,
+            output: pool,
+            post: None,
+            dims: [window_dim(), window_dim()].into_iter().collect(),
+            inner: 3,
+            padding_counts: false,
+        }),
+        map(pool, two, mapped, Place::arena(temporary)),
+        Kernel::move_(Move {
+            input: mapped,
+            output: moved,
+            element: 4,
+            sizes: [3, 4].into_iter().collect(),
+            input_strides: [4, 12].into_iter().collect(),
+            output_strides: [16, 4].into_iter().collect(),
+        }),
+        Kernel::softmax_f32(SoftmaxF32 { input: moved, output: moved, rows: 3, n: 4 }),
+    ];
+    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
+        name: name.into(),
+        dtype: DType::F32,
+        dims: dims.to_vec(),
+        place,
+    };
+    let spec = ArtifactSpec {
+        name: "sample".into(),
+        compiler: "test".into(),
+        inputs: vec![tensor("image", &[5, 5], x)],
+        outputs: vec![tensor("scores", &[3, 4], moved)],
+        steps,
+        constants: constants.0,
+        arena_bytes: temporary + 16,
+        arena_lower_bound_bytes: 320,
+        ..ArtifactSpec::default()
+    };
+    encode(&spec).unwrap()
+}
+
+fn window_dim() -> WindowDim {
+    WindowDim {
+        input: 4,
+        output: 2,
+        window: 2,
+        stride: 2,
+        pad: 0,
+        base_dilation: 1,
+        window_dilation: 1,
+    }
+}
+
+fn map(input: Place, factor: Place, output: Place, scratch: Place) -> Kernel<Place> {
+    let dense = |place| MapOperand { place, strides: [4].into_iter().collect() };
+    let operation = |op, dst, args| MapInstr { op: MicroId::op(op, DType::F32), dst, args };
+    Kernel::map(Map {
+        sizes: [12].into_iter().collect(),
+        inputs: [dense(input), MapOperand { place: factor, strides: [0].into_iter().collect() }]
+            .into_iter()
+            .collect(),
+        outputs: [dense(output)].into_iter().collect(),
+        scratch: Some(scratch),
+        temps: 1,
+        temp_size: 4,
+        tile: 4,
+        code: [operation(MicroOp::tanh, 3, [0, 0, 0]), operation(MicroOp::multiply, 2, [3, 1, 0])]
+            .into_iter()
+            .collect(),
+    })
+}
+
+/// Bytes on both sides of the arena that no run may touch.
+const GUARD: usize = 4096;
+const ARENA: usize = 1 << 16;
+
+/// Runs an artifact, if it loads, with an arena of exactly its size between guards; the outputs.
+fn run(file: &Aligned) -> Option<Vec<u8>> {
+    let model = Model::load(file.bytes()).ok()?;
+    let needed = model.arena_bytes();
+    if needed > ARENA {
+        return None;
+    }
+    let mut memory = Box::new(Arena([0x5a; ARENA + 2 * GUARD]));
+    let (_, rest) = memory.0.split_at_mut(GUARD);
+    let mut run = model.start(&mut rest[..needed]).expect("the arena is large and aligned");
+    for i in 0..model.input_count() {
+        let len = run.input_mut(i).expect("the input was proved").bytes_mut().len();
+        let bytes: Vec<u8> =
+            (0..len.div_ceil(4)).flat_map(|i| (i as f32 / 8.0).to_le_bytes()).take(len).collect();
+        run.set_input(i, &bytes).expect("the length is the input's");
+    }
+    while run.step().expect("proved steps run").is_some() {}
+    let output = match model.output_count() {
+        0 => Vec::new(),
+        _ => run.output(0).expect("the output was proved").bytes().to_vec(),
+    };
+    assert!(memory.0[..GUARD].iter().all(|&b| b == 0x5a), "written below the arena");
+    assert!(memory.0[GUARD + needed..].iter().all(|&b| b == 0x5a), "written above the arena");
+    Some(output)
+}
+
+#[test]
+fn the_sample_runs() {
+    let output = run(&Aligned::new(&sample())).expect("the sample is valid");
+    let rows: Vec<f32> =
+        common::f32_values(&output).chunks(4).map(|row| row.iter().sum()).collect();
+    assert!(rows.iter().all(|sum| (sum - 1.0).abs() < 1e-6), "softmax rows add up: {rows:?}");
+}
+
+#[test]
+fn every_single_byte_error_is_refused() {
+    let good = sample();
+    for at in 0..good.len() {
+        for flip in 1..=255 {
+            let mut bad = good.clone();
+            bad[at] ^= flip;
+            assert!(Model::load(Aligned::new(&bad).bytes()).is_err(), "byte {at} ^ {flip:#x}");
+        }
+    }
+}
+
+#[test]
+fn every_single_byte_error_with_a_right_checksum_is_refused_or_harmless() {
+    let good = sample();
+    let (mut refused, mut ran) = (0, 0);
+    for at in 0..good.len() {
+        for flip in 1..=255 {
+            let mut bad = good.clone();
+            bad[at] ^= flip;
+            seal(&mut bad);
+            let file = Aligned::new(&bad);
+            match run(&file) {
+                Some(_) => ran += 1,
+                None => refused += 1,
+            }
+            assert_eq!(file.bytes(), bad, "byte {at} ^ {flip:#x} changed the artifact");
+        }
+    }
+    assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran");
+}
+
+#[test]
+fn truncated_and_extended_artifacts_are_refused() {
+    let good = sample();
+    for len in 0..good.len() {
+        assert!(Model::load(Aligned::new(&good[..len]).bytes()).is_err(), "{len} bytes");
+        let mut sealed = good[..len].to_vec();
+        seal(&mut sealed);
+        assert!(Model::load(Aligned::new(&sealed).bytes()).is_err(), "{len} bytes, sealed");
+    }
+    for extra in 1..40 {
+        let mut longer = good.clone();
+        longer.resize(good.len() + extra, 0);
+        assert!(Model::load(Aligned::new(&longer).bytes()).is_err(), "{extra} more");
+        seal(&mut longer);
+        assert!(Model::load(Aligned::new(&longer).bytes()).is_err(), "{extra} more, sealed");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn random_edits_are_refused_or_harmless(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bad = sample();
+        for (at, value) in edits {
+            let at = at.index(bad.len());
+            bad[at] = value;
+        }
+        seal(&mut bad);
+        let file = Aligned::new(&bad);
+        run(&file);
+        prop_assert_eq!(file.bytes(), bad);
+    }
+}

@@ -1,0 +1,265 @@
+//! What the loader and the runs refuse, and with which error.
+
+mod common;
+
+use common::{Aligned, Constants, f32_bytes, f32_values, one_step};
+use microhlo::{
+    Arena, ArtifactError, KernelId, Kernels, LoadError, Model, ParamError, RunError, StepError,
+    kernels, micro,
+};
+use microhlo_format::kernels::{Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, encode};
+
+fn error(spec: &ArtifactSpec) -> LoadError {
+    Model::load(Aligned::new(&encode(spec).unwrap()).bytes()).expect_err("the model is bad")
+}
+
+/// The error of the only step.
+fn step_error(step: Kernel<Place>) -> StepError {
+    match error(&one_step(step, 64, (64, 64), vec![0; 64])) {
+        LoadError::Step { step: 0, offset: 64, error } => error,
+        other => panic!("unexpected {other}"),
+    }
+}
+
+fn fill(output: Place) -> Fill<Place> {
+    Fill { value: Place::constant(0), output, element: 4, count: 16 }
+}
+
+fn softmax(input: u32, output: u32) -> Kernel<Place> {
+    let (input, output) = (Place::arena(input), Place::arena(output));
+    Kernel::softmax_f32(SoftmaxF32 { input, output, rows: 1, n: 16 })
+}
+
+fn add(dst: u8, args: [u8; 3]) -> MapInstr {
+    MapInstr { op: MicroId::op(MicroOp::add, DType::F32), dst, args }
+}
+
+/// `y = x + x` over 16 elements.
+fn map() -> Map<Place> {
+    let operand =
+        |offset| MapOperand { place: Place::arena(offset), strides: [4].into_iter().collect() };
+    Map {
+        sizes: [16].into_iter().collect(),
+        inputs: [operand(0)].into_iter().collect(),
+        outputs: [operand(64)].into_iter().collect(),
+        scratch: None,
+        temps: 0,
+        temp_size: 0,
+        tile: 16,
+        code: [add(1, [0, 0, 0])].into_iter().collect(),
+    }
+}
+
+#[test]
+fn bytes_must_be_aligned() {
+    let file = encode(&one_step(Kernel::map(map()), 64, (64, 64), vec![])).unwrap();
+    let mut shifted = vec![0; 4];
+    shifted.extend_from_slice(&file);
+    let shifted = Aligned::new(&shifted);
+    assert_eq!(Model::load(&shifted.bytes()[4..]).unwrap_err(), LoadError::Misaligned);
+    assert!(Model::load(Aligned::new(&file).bytes()).is_ok());
+}
+
+#[test]
+fn format_errors_are_passed_on() {
+    let artifact = LoadError::Artifact(ArtifactError::Truncated { needed: 64, given: 0 });
+    assert_eq!(Model::load(Aligned::new(&[]).bytes()).unwrap_err(), artifact);
+}
+
+#[test]
+fn missing_kernels_and_micro_operations_are_named() {
+    static NONE: Kernels = Kernels { kernels: &[], micro: &[] };
+    static NO_MICRO: Kernels = Kernels { kernels: &[kernels::map::ENTRY], micro: &[] };
+    static ENOUGH: Kernels = Kernels { kernels: &[kernels::map::ENTRY], micro: &[micro::add::F32] };
+    let file = Aligned::new(&encode(&one_step(Kernel::map(map()), 64, (64, 64), vec![])).unwrap());
+    let step = |error| LoadError::Step { step: 0, offset: 64, error };
+    assert_eq!(
+        Model::load_with(file.bytes(), &NONE).unwrap_err(),
+        step(StepError::MissingKernel(KernelId::map))
+    );
+    assert_eq!(
+        Model::load_with(file.bytes(), &NO_MICRO).unwrap_err(),
+        step(StepError::MissingMicro(MicroId::op(MicroOp::add, DType::F32)))
+    );
+    assert!(Model::load_with(file.bytes(), &ENOUGH).is_ok());
+}
+
+#[test]
+fn operands_stay_inside_their_memory() {
+    let far = [Place::arena(68), Place::arena(u32::MAX), Place::constant(4)];
+    assert_eq!(step_error(Kernel::fill(fill(far[0]))), StepError::OutOfBounds);
+    assert_eq!(step_error(Kernel::fill(fill(far[1]))), StepError::OutOfBounds);
+    assert_eq!(step_error(Kernel::fill(fill(Place::constant(0)))), StepError::WritesConstant);
+    assert_eq!(step_error(Kernel::fill(fill(Place::arena(62)))), StepError::Misaligned);
+    let reversed = |offset| {
+        Kernel::move_(Move {
+            input: Place::arena(offset),
+            output: Place::arena(64),
+            element: 4,
+            sizes: [16].into_iter().collect(),
+            input_strides: [-4].into_iter().collect(),
+            output_strides: [4].into_iter().collect(),
+        })
+    };
+    assert_eq!(step_error(reversed(56)), StepError::OutOfBounds);
+    let spec = one_step(reversed(60), 64, (64, 64), vec![]);
+    let input: Vec<f32> = (0..16).map(|i| i as f32).collect();
+    let output = f32_values(&common::run(&spec, &f32_bytes(&input)).unwrap());
+    assert_eq!(output, input.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn written_memory_overlaps_nothing() {
+    assert_eq!(step_error(softmax(0, 4)), StepError::Overlap);
+    let shared = one_step(softmax(0, 0), 64, (0, 64), vec![]);
+    let output = common::run(&shared, &f32_bytes(&[0.0; 16])).unwrap();
+    assert_eq!(f32_values(&output), [1.0 / 16.0; 16]);
+    let moved = |output| {
+        Kernel::move_(Move {
+            input: Place::arena(0),
+            output: Place::arena(output),
+            element: 4,
+            sizes: [8].into_iter().collect(),
+            input_strides: [4].into_iter().collect(),
+            output_strides: [4].into_iter().collect(),
+        })
+    };
+    assert_eq!(step_error(moved(0)), StepError::Overlap);
+    assert_eq!(step_error(moved(28)), StepError::Overlap);
+}
+
+#[test]
+fn maps_share_memory_only_where_the_order_allows() {
+    let in_place = |code: &[MapInstr]| {
+        let mut map = map();
+        map.outputs[0].place = Place::arena(0);
+        map.code = code.iter().copied().collect();
+        Model::load(
+            Aligned::new(&encode(&one_step(Kernel::map(map), 64, (0, 64), vec![])).unwrap())
+                .bytes(),
+        )
+        .map(|_| ())
+    };
+    assert_eq!(in_place(&[add(1, [0, 0, 0])]), Ok(()));
+    assert_eq!(in_place(&[add(1, [0, 0, 0]), add(1, [1, 1, 0])]), Ok(()));
+    let reads_later = in_place(&[add(1, [0, 0, 0]), add(1, [1, 0, 0])]);
+    let overlap = LoadError::Step { step: 0, offset: 64, error: StepError::Overlap };
+    assert_eq!(reads_later, Err(overlap));
+}
+
+#[test]
+fn parameters_must_make_sense() {
+    let params = |edit: &dyn Fn(&mut Map<Place>)| {
+        let mut map = map();
+        edit(&mut map);
+        step_error(Kernel::map(map))
+    };
+    let code =
+        |instr: MapInstr| move |map: &mut Map<Place>| map.code = [instr].into_iter().collect();
+    let bad_code = StepError::Params(ParamError::BadCode);
+    let mismatch = StepError::Params(ParamError::Mismatch);
+    assert_eq!(params(&code(add(0, [0, 0, 0]))), bad_code, "an input is written");
+    assert_eq!(params(&code(add(2, [0, 0, 0]))), bad_code, "no such register");
+    assert_eq!(params(&code(add(1, [0, 0, 9]))), bad_code, "an argument too many");
+    let unknown = MapInstr { op: MicroId(0x7fff), dst: 1, args: [0; 3] };
+    assert_eq!(params(&code(unknown)), bad_code, "no such operation");
+    assert_eq!(params(&|map| map.tile = 0), StepError::Params(ParamError::Zero));
+    assert_eq!(params(&|map| map.temps = 1), mismatch, "temporaries without scratch");
+    assert_eq!(params(&|map| map.sizes.push(1).unwrap()), mismatch, "ranks differ");
+    assert_eq!(params(&|map| map.inputs[0].strides[0] = 2), mismatch, "stride and alignment");
+    assert_eq!(params(&|map| map.code.clear()), StepError::Params(ParamError::Zero));
+    let overflow = |sizes: [u32; 2]| {
+        params(&|map| {
+            map.sizes = sizes.into_iter().collect();
+            map.inputs[0].strides = [0, 0].into_iter().collect();
+            map.outputs[0].strides = [0, 0].into_iter().collect();
+        })
+    };
+    assert_eq!(overflow([1 << 16, 1 << 16]), StepError::Params(ParamError::Overflow));
+    let compare = Kernel::reduce(Reduce {
+        op: MicroId::op(MicroOp::lt, DType::F32),
+        input: Place::arena(0),
+        init: Place::constant(0),
+        output: Place::arena(64),
+        post: None,
+        sizes: [].into_iter().collect(),
+        strides: [].into_iter().collect(),
+        reduce: [16].into_iter().collect(),
+        reduce_strides: [4].into_iter().collect(),
+    });
+    assert_eq!(step_error(compare), bad_code, "the result type differs");
+}
+
+#[test]
+fn inputs_and_outputs_have_valid_places() {
+    let step = || Kernel::fill(fill(Place::arena(64)));
+    let mut spec = one_step(step(), 64, (64, 64), vec![0; 64]);
+    spec.inputs[0].place = Place::constant(0);
+    assert_eq!(error(&spec), LoadError::Input { index: 0 });
+    spec.inputs[0].place = Place::arena(65);
+    assert_eq!(error(&spec), LoadError::Input { index: 0 });
+    spec.inputs[0].place = Place::arena(0);
+    spec.outputs[0].place = Place::constant(1);
+    assert_eq!(error(&spec), LoadError::Output { index: 0 });
+    spec.outputs[0].place = Place::constant(0);
+    assert_eq!(common::run(&spec, &[0; 64]).unwrap(), [0; 64], "an output may be constant");
+    spec.outputs[0].dtype = DType::F32;
+    spec.outputs[0].dims = vec![4];
+    spec.outputs[0].place = Place::arena(2);
+    assert_eq!(error(&spec), LoadError::Output { index: 0 });
+}
+
+#[test]
+fn runs_check_arena_inputs_and_outputs() {
+    let mut constants = Constants::default();
+    constants.add_f32(&[3.0]);
+    let spec = one_step(Kernel::fill(fill(Place::arena(64))), 64, (64, 64), constants.0);
+    let file = Aligned::new(&encode(&spec).unwrap());
+    let model = Model::load(file.bytes()).unwrap();
+    assert_eq!((model.arena_bytes(), model.step_count()), (128, 1));
+    assert_eq!((model.input_index("x"), model.output_index("x")), (Some(0), None));
+    let mut arena = Arena([0; 256]);
+    let mut y = [0; 64];
+    let short = model.run(&mut arena.0[..127], &[&[0; 64]], &mut [&mut y]);
+    assert_eq!(short, Err(RunError::ArenaTooSmall { needed: 128, given: 127 }));
+    let shifted = model.run(&mut arena.0[4..], &[&[0; 64]], &mut [&mut y]);
+    assert_eq!(shifted, Err(RunError::ArenaMisaligned { align: 16 }));
+    let inputs = model.run(&mut arena.0, &[], &mut [&mut y]);
+    assert_eq!(inputs, Err(RunError::InputCount { needed: 1, given: 0 }));
+    let outputs = model.run(&mut arena.0, &[&[0; 64]], &mut []);
+    assert_eq!(outputs, Err(RunError::OutputCount { needed: 1, given: 0 }));
+    let long = model.run(&mut arena.0, &[&[0; 65]], &mut [&mut y]);
+    assert_eq!(long, Err(RunError::InputSize { index: 0, needed: 64, given: 65 }));
+    let narrow = model.run(&mut arena.0, &[&[0; 64]], &mut [&mut y[..60]]);
+    assert_eq!(narrow, Err(RunError::OutputSize { index: 0, needed: 64, given: 60 }));
+    assert_eq!(model.run(&mut arena.0, &[&[0; 64]], &mut [&mut y]), Ok(()));
+    assert_eq!(f32_values(&y), [3.0; 16]);
+}
+
+#[test]
+fn steps_run_one_by_one() {
+    let mut spec = one_step(softmax(0, 64), 64, (64, 64), vec![]);
+    spec.inputs[0].dtype = DType::F32;
+    spec.inputs[0].dims = vec![4, 4];
+    spec.outputs[0].dtype = DType::F32;
+    spec.outputs[0].dims = vec![16];
+    let file = Aligned::new(&encode(&spec).unwrap());
+    let model = Model::load(file.bytes()).unwrap();
+    let mut arena = Arena([0; 128]);
+    let mut run = model.start(&mut arena.0).unwrap();
+    assert_eq!(run.output(0).unwrap_err(), RunError::NotFinished);
+    assert_eq!(run.input_mut(1).unwrap_err(), RunError::NoSuchTensor { index: 1 });
+    let mut x = run.input_mut(0).unwrap();
+    assert_eq!(x.dims(), [4, 4]);
+    assert!(x.as_i32_mut().is_none(), "the type differs");
+    x.as_f32_mut().unwrap().fill(1.0);
+    let info = run.step().unwrap().unwrap();
+    assert_eq!((info.index, info.kernel), (0, KernelId::softmax_f32));
+    assert_eq!(run.set_input(0, &[0; 64]), Err(RunError::AlreadyStarted));
+    assert_eq!(run.step(), Ok(None));
+    assert_eq!(run.step(), Ok(None));
+    assert!(run.is_finished());
+    assert_eq!(run.output(0).unwrap().as_f32().unwrap(), [0.0625; 16]);
+    assert_eq!(run.output(1).unwrap_err(), RunError::NoSuchTensor { index: 1 });
+}
