@@ -204,10 +204,10 @@ impl<'m> Checker<'m> {
         for &region in &op.regions {
             self.block(region, depth + 1);
         }
-        if self.errors.len() == before {
-            if let Err(e) = self.semantics(op) {
-                self.fail_op(op, e);
-            }
+        if self.errors.len() == before
+            && let Err(e) = self.semantics(op)
+        {
+            self.fail_op(op, e);
         }
         true
     }
@@ -243,11 +243,11 @@ impl<'m> Checker<'m> {
     fn semantics(&self, op: &Op) -> Result<(), OpError> {
         let view = OpView { body: self.body, op };
         let declared: Vec<&Type> = op.results.iter().map(|&v| self.body.ty(v)).collect();
-        if let Some(inferred) = op.kind.infer(&view)? {
-            if !accepts(&inferred, &declared) {
-                let (want, have) = (list(&inferred), list(&declared));
-                return Err(OpError::new(format!("gives {want}, its result types are {have}")));
-            }
+        if let Some(inferred) = op.kind.infer(&view)?
+            && !accepts(&inferred, &declared)
+        {
+            let (want, have) = (list(&inferred), list(&declared));
+            return Err(OpError::new(format!("gives {want}, its result types are {have}")));
         }
         op.kind.verify(&view)?;
         match &op.kind {

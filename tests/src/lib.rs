@@ -1,1 +1,223 @@
-//! Test support.
+//! Test support: the models with their vectors, and the command under test.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::load::{self, Input, Program};
+use microhlo_compiler::cmd::vectors::{self, Port, Values};
+use microhlo_compiler::compile::{Compiled, Target};
+use microhlo_format::Artifact;
+use microhlo_qemu::{Job, Options};
+
+/// Models in the project itself.
+const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
+
+/// Models that lie beside the project's folder where the full test data are installed.
+const SHARED: [&str; 14] = [
+    "digits_cnn",
+    "digits_cnn_softmax_b8",
+    "mlp_16_32_32_4",
+    "mlp_tanh_vec",
+    "hello_world",
+    "kws_jax_nhwc_folded",
+    "kws_jax_nchw",
+    "kws_tfsm",
+    "ad_jax_folded",
+    "ic_jax_nhwc_folded",
+    "ic_jax_nchw",
+    "transformer_block",
+    "gru_step",
+    "lstm_step",
+];
+
+/// The project's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The folder of the full test data, if it is installed: `MICROHLO_SHARED`, or `shared` beside
+/// the project's folder.
+pub fn shared() -> Option<PathBuf> {
+    let folder = match std::env::var_os("MICROHLO_SHARED") {
+        Some(folder) => PathBuf::from(folder),
+        None => root().join("../shared"),
+    };
+    folder.is_dir().then_some(folder)
+}
+
+/// A model with inputs and expected outputs.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    /// The program.
+    pub program: PathBuf,
+    /// Inputs and expected outputs.
+    pub vectors: PathBuf,
+}
+
+/// All models that are installed: those of the project always, the others where the full test
+/// data are.
+pub fn models() -> Vec<Model> {
+    let shipped = root().join("examples/models");
+    let mut models: Vec<Model> = SHIPPED.iter().map(|name| model(&shipped, name)).collect();
+    match shared() {
+        Some(folder) => {
+            models.extend(SHARED.iter().map(|name| model(&folder.join("models"), name)))
+        }
+        None => eprintln!("only the shipped models are tested: there is no ../shared"),
+    }
+    models
+}
+
+fn model(folder: &Path, name: &'static str) -> Model {
+    let program = folder.join(format!("{name}.stablehlo.mlir"));
+    Model { name, program, vectors: folder.join(format!("{name}.npz")) }
+}
+
+/// A compiled model with its vectors.
+pub struct Prepared {
+    /// The model.
+    pub model: Model,
+    /// The program.
+    pub program: Program,
+    /// The program, compiled.
+    pub compiled: Compiled,
+    /// Inputs and outputs.
+    pub ports: (Vec<Port>, Vec<Port>),
+    /// Per case, the bytes of every input.
+    pub inputs: Vec<Vec<Vec<u8>>>,
+    /// Per case, the bytes of every expected output.
+    pub expected: Vec<Vec<Vec<u8>>>,
+}
+
+impl Model {
+    /// Parses and compiles the model and reads its vectors.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare(&self, target: Target) -> Prepared {
+        let program = self.parse();
+        let compiled = match program.compile(&load::options_for(&self.program, target)) {
+            Ok(compiled) => compiled,
+            Err(error) => panic!("{}: {error}", self.name),
+        };
+        let artifact = Artifact::parse(&compiled.artifact).expect("a well-formed artifact");
+        let ports = load::ports(&artifact);
+        let inputs = self.values("in", &ports.0);
+        let expected = self.values("out", &ports.1);
+        assert_eq!(inputs.len(), expected.len(), "{}: cases", self.name);
+        Prepared { model: self.clone(), program, compiled, ports, inputs, expected }
+    }
+
+    /// Parses the model.
+    ///
+    /// # Panics
+    /// It does not parse.
+    pub fn parse(&self) -> Program {
+        match load::open(&self.program) {
+            Ok(Input::Program(program)) => *program,
+            Ok(Input::Artifact(_)) => panic!("{}: not a program", self.name),
+            Err(error) => panic!("{}: {error}", self.name),
+        }
+    }
+
+    fn values(&self, prefix: &str, ports: &[Port]) -> Vec<Vec<Vec<u8>>> {
+        let values = match vectors::read(&self.vectors, prefix, ports) {
+            Ok(values) => values,
+            Err(error) => panic!("{}: {error}", self.name),
+        };
+        let case = |case| {
+            let bytes = |v: &Values| v.case(case).expect("a value per case").to_vec();
+            values.iter().map(bytes).collect()
+        };
+        (0..vectors::case_count(&values)).map(case).collect()
+    }
+}
+
+impl Prepared {
+    /// The job that runs every case.
+    pub fn job(&self) -> Job {
+        let artifact = self.compiled.artifact.clone();
+        Job { artifact, cases: self.inputs.clone(), profile: false }
+    }
+
+    /// Runs every case on the host and returns the bytes of every output.
+    ///
+    /// # Panics
+    /// A case fails.
+    pub fn run_on_host(&self) -> Vec<Vec<Vec<u8>>> {
+        let outcome = microhlo_compiler::cmd::exec::run_on_host(&self.job(), &options());
+        outputs(self.model.name, outcome)
+    }
+
+    /// Compares outputs with the expected ones: to 1e-4, the autoencoder's to 1e-3 of the range
+    /// of its outputs.
+    ///
+    /// # Panics
+    /// An element is beyond the tolerance.
+    pub fn assert_expected(&self, outputs: &[Vec<Vec<u8>>]) {
+        assert_eq!(outputs.len(), self.expected.len(), "{}", self.model.name);
+        for (i, port) in self.ports.1.iter().enumerate() {
+            let atol = match self.model.name.starts_with("ad_") {
+                true => 1e-3 * self.range(i),
+                false => 1e-4,
+            };
+            let mut difference = Difference::default();
+            for (case, (actual, expected)) in outputs.iter().zip(&self.expected).enumerate() {
+                let tolerance = Tolerance { atol, rtol: 0.0 };
+                assert_eq!(actual[i].len(), expected[i].len(), "{}", self.model.name);
+                difference.add(case, port.dtype, &actual[i], &expected[i], tolerance);
+            }
+            assert!(difference.elements > 0, "{}: nothing compared", self.model.name);
+            assert_eq!(difference.beyond, 0, "{}: {difference:?}", self.model.name);
+        }
+    }
+
+    /// Range of the expected values of an `f32` output.
+    fn range(&self, output: usize) -> f64 {
+        let bytes = self.expected.iter().flat_map(|case| case[output].as_chunks::<4>().0);
+        let values = bytes.map(|&b| f64::from(f32::from_le_bytes(b)));
+        let (min, max) =
+            values.fold((f64::MAX, f64::MIN), |(min, max), x| (min.min(x), max.max(x)));
+        max - min
+    }
+}
+
+/// Options with ample time.
+pub fn options() -> Options {
+    Options { timeout: Duration::from_secs(300) }
+}
+
+/// The outputs of every case of an outcome.
+///
+/// # Panics
+/// The job or a case failed.
+pub fn outputs(name: &str, outcome: microhlo_qemu::Outcome) -> Vec<Vec<Vec<u8>>> {
+    let report = outcome.unwrap_or_else(|e| panic!("{name}: {e}"));
+    let case = |case: Result<microhlo_qemu::Case, String>| match case {
+        Ok(case) => case.outputs,
+        Err(error) => panic!("{name}: {error}"),
+    };
+    report.cases.into_iter().map(case).collect()
+}
+
+/// Runs the command `executable` with arguments.
+///
+/// # Panics
+/// It cannot be started.
+pub fn microhlo(executable: &str, args: &[&str]) -> Output {
+    Command::new(executable).args(args).output().expect("the command starts")
+}
+
+/// Standard output of a finished command.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Standard error of a finished command.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

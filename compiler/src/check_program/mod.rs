@@ -81,8 +81,8 @@ impl Expectation {
             found.count,
             self.expected.len(),
             crate::cmd::index_text(&dims, found.position),
-            crate::cmd::show(found.actual),
-            crate::cmd::show(found.expected),
+            crate::cmd::show(self.expected.dtype(), found.actual),
+            crate::cmd::show(self.expected.dtype(), found.expected),
         )
     }
 }

@@ -17,6 +17,7 @@ use crate::compile::{CompileOptions, Target, compile};
 use crate::diag::{Diagnostics, Source};
 use crate::eval::EvalError;
 use crate::front::mlir::parse_module;
+use crate::verify::verify;
 
 /// Execute programs that carry `check.*` expectations.
 #[derive(Debug, clap::Args)]
@@ -308,6 +309,10 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
         Ok(module) => module,
         Err(error) => return vec![pending(String::new(), State::Done(parse_verdict(&error)))],
     };
+    if let Err(violations) = verify(&module) {
+        let first = first_message(&load::violations_of(source, &violations));
+        return vec![pending(String::new(), State::Done(Verdict::Failed(first)))];
+    }
     let mut all = Vec::new();
     for func in check_program::programs(&module) {
         let name = module.funcs[func].name.to_string();
@@ -321,17 +326,17 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
     all
 }
 
-/// A parse error is a skip only if all it says is that something is not supported.
+/// A program with something that is not supported is skipped; further errors of it may only
+/// follow from that.
 fn parse_verdict(error: &Diagnostics) -> Verdict {
     let unsupported = |text: &str| {
         text.contains("not supported")
             || text.contains("unsupported")
             || text.contains("unknown type")
     };
-    let message = first_message(error);
-    match error.items().iter().all(|d| unsupported(&d.message)) {
-        true => Verdict::Skipped(message),
-        false => Verdict::Failed(message),
+    match error.items().iter().find(|d| unsupported(&d.message)) {
+        Some(reason) => Verdict::Skipped(reason.message.clone()),
+        None => Verdict::Failed(first_message(error)),
     }
 }
 

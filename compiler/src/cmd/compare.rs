@@ -76,8 +76,8 @@ impl Difference {
             self.first.get_or_insert_with(|| Mismatch {
                 case,
                 position,
-                actual: show(a),
-                expected: show(e),
+                actual: show(dtype, a),
+                expected: show(dtype, e),
             });
         }
     }
@@ -88,8 +88,14 @@ fn larger(a: f64, b: f64) -> f64 {
     if b.is_nan() { f64::INFINITY } else { a.max(b) }
 }
 
-/// The distance of two values and the magnitude of the second one.
+/// The distance of two values and the magnitude of the second one, which is 0 where it is not
+/// finite: no tolerance is relative to infinity.
 fn distance(a: Element, e: Element) -> (f64, f64) {
+    let (difference, magnitude) = raw_distance(a, e);
+    (difference, if magnitude.is_finite() { magnitude } else { 0.0 })
+}
+
+fn raw_distance(a: Element, e: Element) -> (f64, f64) {
     match (a, e) {
         (Element::Float(a), Element::Float(e)) => (float_distance(a, e), e.abs()),
         (Element::Complex(a, b), Element::Complex(e, f)) => {
@@ -110,9 +116,13 @@ fn float_distance(a: f64, e: f64) -> f64 {
     if difference.is_nan() { f64::INFINITY } else { difference }
 }
 
-/// An element as text.
-pub fn show(element: Element) -> String {
+/// An element as text, floats with as many digits as their type tells apart.
+pub fn show(dtype: DType, element: Element) -> String {
     match element {
+        Element::Float(x) if dtype.size() <= 4 => format!("{:?}", x as f32),
+        Element::Complex(re, im) if dtype == DType::C64 => {
+            format!("({:?}, {:?})", re as f32, im as f32)
+        }
         Element::Bool(b) => b.to_string(),
         Element::Int(i) => i.to_string(),
         Element::Float(x) => format!("{x:?}"),
@@ -169,6 +179,7 @@ mod tests {
         assert_eq!(compare(DType::F32, &nan, &one, 1e9, 1e9).beyond, 1);
         assert_eq!(compare(DType::F32, &one, &nan, 1e9, 1e9).max_abs, f64::INFINITY);
         let inf = f32s(&[f32::INFINITY]);
+        assert_eq!(compare(DType::F32, &one, &inf, 1e9, 1e9).beyond, 1);
         assert_eq!(compare(DType::F32, &inf, &one, 1e9, 0.0).beyond, 1);
         assert_eq!(compare(DType::F32, &inf, &f32s(&[f32::NEG_INFINITY]), 1e9, 0.0).beyond, 1);
     }

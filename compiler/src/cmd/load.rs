@@ -10,7 +10,7 @@ use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
-use crate::verify::verify;
+use crate::verify::{VerifyError, verify};
 
 /// A model file.
 pub enum Input {
@@ -86,11 +86,16 @@ fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
     }
     let source = Source::from_bytes(&path.display().to_string(), bytes).map_err(diagnostics)?;
     let module = parse_module(&source).map_err(diagnostics)?;
-    if let Err(errors) = verify(&module) {
-        let found = errors.iter().map(Diagnostic::from).collect();
-        return Err(diagnostics(Diagnostics::new(&source, found)));
+    if let Err(violations) = verify(&module) {
+        return Err(diagnostics(violations_of(&source, &violations)));
     }
     Ok(Program { source, module })
+}
+
+/// The verifier's violations as diagnostics.
+pub fn violations_of(source: &Source, violations: &[VerifyError]) -> Diagnostics {
+    let items = violations.iter().map(|v| Diagnostic::error(v.to_string()).at(v.span)).collect();
+    Diagnostics::new(source, items)
 }
 
 fn diagnostics(found: Diagnostics) -> CmdError {

@@ -5,7 +5,7 @@
 
 mod boards;
 mod check;
-mod compare;
+pub mod compare;
 mod compile;
 pub mod exec;
 mod inspect;
@@ -14,7 +14,7 @@ pub mod load;
 mod profile;
 mod run;
 mod text;
-mod vectors;
+pub mod vectors;
 
 pub(crate) use compare::show;
 pub(crate) use run::index_text;

@@ -39,10 +39,10 @@ pub struct Args {
     #[arg(long, value_name = "X.npz")]
     expect: Option<PathBuf>,
     /// Largest absolute difference of floats that passes.
-    #[arg(long, default_value_t = 1e-4, value_parser = tolerance)]
+    #[arg(long, default_value_t = 1e-4, value_parser = tolerance, allow_negative_numbers = true)]
     atol: f64,
     /// Largest difference of floats relative to the expected value that passes.
-    #[arg(long, default_value_t = 0.0, value_parser = tolerance)]
+    #[arg(long, default_value_t = 0.0, value_parser = tolerance, allow_negative_numbers = true)]
     rtol: f64,
     /// Print the predictions (positions of the largest value in each row of the first output)
     /// beside the labels in this array of the inputs' file.

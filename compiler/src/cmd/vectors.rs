@@ -103,6 +103,9 @@ fn values(key: &str, array: Array, port: &Port) -> Result<Values, String> {
         return Ok(Values { bytes: array.bytes, each, cases: None });
     }
     match array.dims.split_first() {
+        Some((0, dims)) if dims == port.dims => {
+            Err(format!("array `{key}` has no cases: its first axis is empty"))
+        }
         Some((&cases, dims)) if dims == port.dims => {
             let cases = usize::try_from(cases).map_err(|_| "too many cases".to_owned())?;
             Ok(Values { bytes: array.bytes, each, cases: Some(cases) })

@@ -73,7 +73,7 @@ impl<'m> Evaluator<'m> {
     /// Runs a function.
     pub fn run(&mut self, func: FuncId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let module = self.module;
-        let unknown = || EvalError::UnknownFunction(format!("{func}"));
+        let unknown = || EvalError::UnknownFunction(func.index().to_string());
         let func = module.funcs.get(func).ok_or_else(unknown)?;
         let body = &func.body;
         if body.blocks[body.entry].ops.is_empty() {
@@ -197,5 +197,58 @@ impl<'m> Evaluator<'m> {
             }
         }
         Ok(results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::ElementwiseOp;
+    use crate::ops::custom_call::CustomCall;
+    use crate::ops::func::Call;
+    use crate::ops::testing::{floats, module_of};
+
+    #[test]
+    fn recursion_ends_with_an_error() {
+        let ty = floats(&[], &[1.0]).ty().clone();
+        let call = Call { callee: "main".into() };
+        let module =
+            module_of(call.into(), std::slice::from_ref(&ty), std::slice::from_ref(&ty), &[]);
+        let out = Evaluator::new(&module).call("main", &[floats(&[], &[1.0])]);
+        assert_eq!(out, Err(EvalError::Depth(MAX_DEPTH)));
+    }
+
+    #[test]
+    fn failed_expectations_are_recorded() {
+        let ty = floats(&[], &[1.0]).ty().clone();
+        let check = CustomCall {
+            target: "check.expect_eq".into(),
+            has_side_effect: true,
+            config: Default::default(),
+        };
+        let module = module_of(check.into(), &[ty.clone(), ty], &[], &[]);
+        let mut evaluator = Evaluator::new(&module);
+        let (one, two) = (floats(&[], &[1.0]), floats(&[], &[2.0]));
+        evaluator.call("main", &[one.clone(), one.clone()]).unwrap();
+        assert_eq!((evaluator.checks(), evaluator.failures().len()), (1, 0));
+        evaluator.call("main", &[one, two]).unwrap();
+        assert_eq!((evaluator.checks(), evaluator.failures().len()), (2, 1));
+    }
+
+    #[test]
+    fn inputs_and_shapes_are_checked() {
+        let ty = floats(&[2], &[1.0; 2]).ty().clone();
+        let mut dynamic = ty.clone();
+        dynamic.dims[0] = crate::ir::Dim::Dynamic { bound: None };
+        let types = [dynamic.clone(), dynamic.clone()];
+        let module = module_of(ElementwiseOp::Add.into(), &types, &[dynamic], &[]);
+        assert!(crate::verify::verify(&module).is_ok());
+        let run = |a: usize, b: usize| {
+            let inputs = [floats(&[a as u64], &vec![1.0; a]), floats(&[b as u64], &vec![2.0; b])];
+            Evaluator::new(&module).call("main", &inputs)
+        };
+        assert_eq!(run(3, 3).unwrap()[0].to_f32s().unwrap(), [3.0; 3]);
+        assert!(matches!(run(3, 2), Err(EvalError::Op { op: "stablehlo.add", .. })));
+        assert!(matches!(Evaluator::new(&module).call("main", &[]), Err(EvalError::Inputs(_))));
     }
 }

@@ -114,7 +114,8 @@ impl Element {
             Element::Bool(b) => b,
             Element::Int(v) => v != 0,
             Element::Float(v) => v != 0.0,
-            Element::Complex(re, im) => re != 0.0 || im != 0.0,
+            // Conversion of a complex number to another class takes its real part.
+            Element::Complex(re, _) => re != 0.0,
         }
     }
 

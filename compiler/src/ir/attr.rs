@@ -103,14 +103,16 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// Writes a symbol reference, quoted unless it is an identifier.
+/// Writes a symbol reference; parts of a nested one, joined by `::`, are quoted unless they are
+/// identifiers.
 pub fn symbol(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
-    if !name.is_empty() && name.chars().all(plain) {
-        format!("@{name}")
-    } else {
-        format!("@{}", quote(name))
-    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '-');
+    let digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+    let one = |part: &str| match !part.is_empty() && !digit(part) && part.chars().all(plain) {
+        true => format!("@{part}"),
+        false => format!("@{}", quote(part)),
+    };
+    name.split("::").map(one).collect::<Vec<_>>().join("::")
 }
 
 impl fmt::Display for Attr {

@@ -324,8 +324,12 @@ mod tests {
     #[test]
     fn pretty_and_generic_forms() {
         let ty = TensorType::fixed(&[2], DType::F32);
-        let module =
-            module_of(ElementwiseOp::Add.into(), &[ty.clone(), ty.clone()], &[ty.clone()], &[]);
+        let module = module_of(
+            ElementwiseOp::Add.into(),
+            &[ty.clone(), ty.clone()],
+            std::slice::from_ref(&ty),
+            &[],
+        );
         let want = "module {\n  func.func public @main(%arg0: tensor<2xf32>, %arg1: tensor<2xf32>) \
                     -> (tensor<2xf32>) {\n    %0 = stablehlo.add %arg0, %arg1 : tensor<2xf32>\n    \
                     return %0 : tensor<2xf32>\n  }\n}\n";

@@ -132,9 +132,9 @@ impl Lowerer<'_> {
         let input = self.dense(self.body.ops[op].operands[0], span)?;
         let (_, in_dims) = self.static_tensor(self.body.ops[op].operands[0], span)?;
         let (_, out_dims) = self.static_tensor(self.body.ops[op].results[0], span)?;
-        let two = |dims: &[u32]| match dims {
-            &[b, w, ch] => [b, 1, w, ch],
-            &[b, h, w, ch] => [b, h, w, ch],
+        let two = |dims: &[u32]| match *dims {
+            [b, w, ch] => [b, 1, w, ch],
+            [b, h, w, ch] => [b, h, w, ch],
             _ => [0; 4],
         };
         let ([batch, in_h, in_w, in_c], [_, out_h, out_w, out_c]) = (two(&in_dims), two(&out_dims));

@@ -263,7 +263,7 @@ impl Draft {
         let taken = |reg: Reg| self.code.iter().any(|(_, dst, _)| *dst == reg);
         // With one output only: its final write is the last instruction, so every earlier use of
         // it as a temporary ends before.
-        let &[ref output] = self.outputs.as_slice() else { return None };
+        let [output] = self.outputs.as_slice() else { return None };
         let fits = output.dtype.size() == size && !taken(Reg::Output(0));
         let in_the_way =
             self.inputs.iter().enumerate().any(|(i, view)| {

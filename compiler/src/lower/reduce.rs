@@ -29,7 +29,7 @@ impl Lowerer<'_> {
         }
         let micro = MicroId::op(micro, dtype);
         let init = self.view(init, span)?.base;
-        let post = self.post(post, dtype, span)?.map(|(p, v)| (p, v));
+        let post = self.post(post, dtype, span)?;
         let out_value = post.as_ref().map_or(result, |(_, v)| *v);
         let post = post.map(|(p, _)| p);
         match &self.body.ops[op].kind {

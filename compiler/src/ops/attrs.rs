@@ -156,6 +156,7 @@ impl<'a> AttrReader<'a> {
             Attr::Array(rows) => {
                 rows.iter().map(ints_of).collect::<Option<Vec<_>>>().map(|r| r.concat())
             }
+            Attr::Dense(c) if c.ty.static_dims().is_none_or(|d| d.len() != 2 || d[1] != 2) => None,
             other => ints_of(other),
         };
         match flat {

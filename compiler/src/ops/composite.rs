@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
 
@@ -55,6 +56,16 @@ impl StructuralOp for Composite {
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+        let word = |w: &str| {
+            let mut chars = w.chars();
+            chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+                && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '-'))
+        };
+        let mut words = self.name.split('.');
+        let namespaced = words.clone().count() > 1
+            && words.next().is_some_and(word)
+            && words.all(|w| !w.is_empty());
+        constraint!(namespaced, "C1", "the name `{}` must be like `dialect.operation`", self.name);
         Ok(())
     }
 

@@ -188,12 +188,19 @@ impl StructuralOp for Convolution {
         Ok(Some(vec![types::with_dims(result, dims).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         constraint!(
-            matches!(self.precision.len(), 0 | 2),
+            self.precision.len() <= 2,
             "C24",
-            "precision_config must have 2 entries, has {}",
+            "precision_config must have at most 2 entries, has {}",
             self.precision.len()
+        );
+        let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
+        let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
+        constraint!(
+            !plain || lhs.elem == rhs.elem,
+            "C27",
+            "operands {lhs} and {rhs} differ in element type"
         );
         Ok(())
     }

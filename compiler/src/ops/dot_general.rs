@@ -86,9 +86,9 @@ impl StructuralOp for DotGeneral {
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
         constraint!(
-            matches!(self.precision.len(), 0 | 2),
+            self.precision.len() <= 2,
             "C11",
-            "precision_config must have 2 entries, has {}",
+            "precision_config must have at most 2 entries, has {}",
             self.precision.len()
         );
         Ok(())

@@ -57,7 +57,7 @@ mod tests {
     fn gives_the_size() {
         let ty = TensorType::scalar(DType::I32);
         let a = floats(&[1, 3], &[0.; 3]);
-        let out = eval_op(GetDimensionSize { dim: 1 }, &[a.clone()], &ty).unwrap();
+        let out = eval_op(GetDimensionSize { dim: 1 }, std::slice::from_ref(&a), &ty).unwrap();
         assert_eq!(out.ints().unwrap(), [3]);
         let e = check_op(GetDimensionSize { dim: 2 }, &[a.ty().clone()], &ty).unwrap_err();
         assert_eq!(e.constraint, Some("C1"));

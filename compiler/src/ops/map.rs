@@ -93,7 +93,12 @@ mod tests {
         let args = [TensorType::scalar(DType::F32), TensorType::scalar(DType::F32)];
         let sub = binary(ElementwiseOp::Subtract);
         let ty = inputs[0].ty().clone();
-        let out = eval_regions(Map { dims: vec![0] }, &inputs, &[ty.clone()], &[(&args, &sub)]);
+        let out = eval_regions(
+            Map { dims: vec![0] },
+            &inputs,
+            std::slice::from_ref(&ty),
+            &[(&args, &sub)],
+        );
         assert_eq!(out.unwrap()[0].to_f32s().unwrap(), [6., 3.]);
         let wrong = eval_regions(Map { dims: vec![1] }, &inputs, &[ty], &[(&args, &sub)]);
         assert!(wrong.unwrap_err().to_string().contains("(C3)"));

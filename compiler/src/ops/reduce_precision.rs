@@ -102,7 +102,7 @@ mod tests {
     fn rounds_overflows_and_flushes() {
         let a = floats(&[5], &[1.1, 70000.0, 1e-8, -1e9, f32::INFINITY]);
         let op = ReducePrecision { exponent_bits: 5, mantissa_bits: 2 };
-        let out = eval_op(op, &[a.clone()], a.ty()).unwrap().to_f32s().unwrap();
+        let out = eval_op(op, std::slice::from_ref(&a), a.ty()).unwrap().to_f32s().unwrap();
         assert_eq!(out, [1.0, f32::INFINITY, 0.0, f32::NEG_INFINITY, f32::INFINITY]);
     }
 }

@@ -105,9 +105,9 @@ pub fn simple_op(body: &Body, block: BlockId) -> Option<(ElementwiseOp, bool)> {
     if op.results.len() != 1 || body.ty(op.results[0]) != body.ty(a) {
         return None;
     }
-    match op.operands.as_slice() {
-        &[x, y] if (x, y) == (a, b) => Some((kind, false)),
-        &[x, y] if (x, y) == (b, a) => Some((kind, true)),
+    match *op.operands.as_slice() {
+        [x, y] if (x, y) == (a, b) => Some((kind, false)),
+        [x, y] if (x, y) == (b, a) => Some((kind, true)),
         _ => None,
     }
 }

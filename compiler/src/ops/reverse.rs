@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn one_dimension_of_two() {
         let a = floats(&[2, 3], &[1., 2., 3., 4., 5., 6.]);
-        let out = eval_op(Reverse { dims: vec![1] }, &[a.clone()], a.ty()).unwrap();
+        let out = eval_op(Reverse { dims: vec![1] }, std::slice::from_ref(&a), a.ty()).unwrap();
         assert_eq!(out.to_f32s().unwrap(), [3., 2., 1., 6., 5., 4.]);
     }
 }

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::ops::ElementwiseOp;
     use crate::ops::compare::{Compare, Direction};
-    use crate::ops::testing::{binary, eval_regions, floats};
+    use crate::ops::testing::{Region, binary, eval_regions, floats};
 
     #[test]
     fn gradients_flow_to_the_maximum() {
@@ -130,8 +130,7 @@ mod tests {
         let ge = binary(Compare { direction: Direction::Ge, compare_type: None });
         let add = binary(ElementwiseOp::Add);
         let ty = inputs[0].ty().clone();
-        let regions: [(&[TensorType], &dyn Fn(&mut crate::ir::Body, crate::ir::BlockId)); 2] =
-            [(&args, &ge), (&args, &add)];
+        let regions: [Region<'_>; 2] = [(&args, &ge), (&args, &add)];
         let out = eval_regions(SelectAndScatter { window }, &inputs, &[ty], &regions).unwrap();
         assert_eq!(out[0].to_f32s().unwrap(), [0., 10., 0., 20.]);
     }

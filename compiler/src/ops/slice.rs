@@ -4,7 +4,7 @@
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor, linear};
-use crate::ir::{Dim, Type};
+use crate::ir::{Dim, TensorType, Type};
 
 /// Takes a strided box.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,26 @@ impl StructuralOp for Slice {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(1, 1)?;
-        let operand = op.tensor(0)?;
+        Ok(Some(vec![self.result(op.tensor(0)?)?.into()]))
+    }
+
+    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+        Ok(())
+    }
+
+    fn eval(
+        &self,
+        _op: &OpView<'_>,
+        inputs: &[Tensor],
+        _evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Tensor>, EvalError> {
+        Ok(vec![self.apply(&inputs[0])?])
+    }
+}
+
+impl Slice {
+    /// Type of the slice of an operand.
+    fn result(&self, operand: &TensorType) -> Result<TensorType, OpError> {
         for (what, list) in [
             ("start_indices", &self.start),
             ("limit_indices", &self.limit),
@@ -57,38 +76,24 @@ impl StructuralOp for Slice {
             constraint!(stride > 0, "C4", "stride {stride} of dimension {d} must be positive");
             dims.push(Dim::Static((limit - start).unsigned_abs().div_ceil(stride.unsigned_abs())));
         }
-        Ok(Some(vec![types::with_dims(operand, dims).into()]))
+        Ok(types::with_dims(operand, dims))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
-        Ok(())
-    }
-
-    fn eval(
-        &self,
-        op: &OpView<'_>,
-        inputs: &[Tensor],
-        _evaluator: &mut Evaluator<'_>,
-    ) -> Result<Vec<Tensor>, EvalError> {
-        let input = &inputs[0];
-        let Some(Some(Type::Tensor(ty))) = self.infer(op)?.map(|t| t.into_iter().next()) else {
-            return Err(OpError::new("slice has no result type").into());
-        };
-        let dims = input.dims();
-        let out = input.rearrange(&ty, |index| {
+    /// Takes the slice.
+    pub(super) fn apply(&self, input: &Tensor) -> Result<Tensor, EvalError> {
+        let ty = self.result(input.ty())?;
+        input.rearrange(&ty, |index| {
             let source =
                 |(d, &i): (usize, &usize)| self.start[d] as usize + i * self.strides[d] as usize;
             let source: Vec<usize> = index.iter().enumerate().map(source).collect();
-            linear(dims, &source)
-        })?;
-        Ok(vec![out])
+            linear(input.dims(), &source)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::TensorType;
     use crate::ops::testing::{check_op, eval_op, floats};
     use microhlo_format::DType;
 
@@ -104,8 +109,14 @@ mod tests {
     fn limits_are_checked() {
         let ty = TensorType::fixed(&[3], DType::F32);
         let op = Slice { start: vec![0], limit: vec![4], strides: vec![1] };
-        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C3"));
+        assert_eq!(
+            check_op(op, std::slice::from_ref(&ty), &ty).unwrap_err().constraint,
+            Some("C3")
+        );
         let op = Slice { start: vec![0], limit: vec![3], strides: vec![0] };
-        assert_eq!(check_op(op, &[ty.clone()], &ty).unwrap_err().constraint, Some("C4"));
+        assert_eq!(
+            check_op(op, std::slice::from_ref(&ty), &ty).unwrap_err().constraint,
+            Some("C4")
+        );
     }
 }

@@ -92,7 +92,8 @@ mod tests {
     fn must_be_a_permutation() {
         let ty = TensorType::fixed(&[2, 2], DType::F32);
         for permutation in [vec![0, 0], vec![0], vec![0, 2], vec![-1, 0]] {
-            let e = check_op(Transpose { permutation }, &[ty.clone()], &ty).unwrap_err();
+            let e =
+                check_op(Transpose { permutation }, std::slice::from_ref(&ty), &ty).unwrap_err();
             assert_eq!(e.constraint, Some("C2"));
         }
     }

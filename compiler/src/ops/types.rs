@@ -1,9 +1,9 @@
 //! Helpers that many operations' rules share.
 
 use crate::eval::{EvalError, Tensor};
-use crate::ir::{Dim, TensorType};
+use crate::ir::{Dim, ElementType, TensorType};
 
-use super::OpError;
+use super::{OpError, OpView};
 
 /// Fails unless all tensors have one shape.
 pub fn same_shapes(tensors: &[Tensor]) -> Result<(), EvalError> {
@@ -137,4 +137,31 @@ pub fn batching(
         }
     }
     Ok(())
+}
+
+/// The integers of a shape or index operand.
+pub fn int_list(tensor: &Tensor) -> Result<Vec<i64>, EvalError> {
+    let ints = tensor.ints();
+    ints.ok_or_else(|| OpError::new(format!("{} must be of integers", tensor.ty())).into())
+}
+
+/// The dimensions that a shape operand holds.
+pub fn shape_of(tensor: &Tensor) -> Result<Vec<Dim>, EvalError> {
+    let sizes = int_list(tensor)?.into_iter().map(|n| sized("a dimension", n.into()));
+    Ok(sizes.collect::<Result<_, _>>()?)
+}
+
+/// Checks that operand `i` is a one-dimensional integer tensor of `len` elements.
+pub fn verify_list(op: &OpView<'_>, i: usize, len: usize) -> Result<(), OpError> {
+    let list = op.tensor(i)?;
+    let integers = list.elem == ElementType::Index || list.elem.storage().is_integer();
+    if integers && list.rank() == 1 && list.dims[0].accepts(Dim::Static(len as u64)) {
+        return Ok(());
+    }
+    Err(OpError::new(format!("operand {i} must hold {len} integers, is {list}")))
+}
+
+/// Checks that operand `i` can hold the shape of the result.
+pub fn verify_shape(op: &OpView<'_>, i: usize) -> Result<(), OpError> {
+    verify_list(op, i, op.result_tensor(0)?.rank())
 }

@@ -40,6 +40,9 @@ fn forward_all(editor: &mut Editor<'_>, op: OpId) -> Visit {
 }
 
 fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
+    if let Some(empty) = empty(ed, op) {
+        return Some(empty);
+    }
     match ed.body.ops[op].kind.clone() {
         OpKind::Dot(_) => Some(dot_to_dot_general(ed, op)),
         OpKind::Broadcast(_) => prefix_broadcast(ed, op),
@@ -60,6 +63,16 @@ fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
         OpKind::Elementwise(e) => neutral(ed.body, op, e).or_else(|| sink_broadcast(ed, op, e)),
         _ => None,
     }
+}
+
+/// A constant in place of an operation that computes a tensor without elements.
+fn empty(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
+    if matches!(ed.body.ops[op].kind, OpKind::Constant(_) | OpKind::CustomCall(_)) {
+        return None;
+    }
+    let ty = ed.body.ty(ed.body.result(op)?).tensor()?.clone();
+    let span = ed.body.ops[op].span;
+    (ty.elements() == Some(0)).then(|| ed.constant(Constant::dense(ty, Vec::new()), span))
 }
 
 /// The first operand, if the operation does not change its type.

@@ -3,10 +3,13 @@
 use super::rewrite::{Visit, rewrite};
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Body, Constant, Module, OpId, TensorType};
-use crate::ops::{OpKind, OpView};
+use crate::ops::OpKind;
 
 /// Largest result that is folded although it is larger than what it is computed from, in bytes.
 const MAX_GROWTH_BYTES: u64 = 256;
+
+/// Evaluation steps after which an operation is left to the device, so that compilation ends.
+const MAX_STEPS: u64 = 100_000_000;
 
 /// Evaluates operations whose operands are all constants.
 ///
@@ -44,13 +47,14 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     }
     let read: u64 = inputs.iter().filter_map(|c| c.ty.bytes()).sum();
     let written: u64 = o.results.iter().filter_map(|&v| body.ty(v).tensor()?.bytes()).sum();
-    if written > read.max(MAX_GROWTH_BYTES) {
+    // A broadcast is a view: folding it would hide from the kernels that a value is per channel.
+    let view = matches!(o.kind, OpKind::BroadcastInDim(_));
+    if written > if view { read } else { read.max(MAX_GROWTH_BYTES) } {
         return None;
     }
     let tensors: Vec<Tensor> =
         inputs.iter().map(|c| Tensor::from_constant(c)).collect::<Result<_, _>>().ok()?;
-    let view = OpView { body, op: o };
-    let out = o.kind.eval(&view, &tensors, &mut Evaluator::new(module)).ok()?;
+    let out = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &tensors).ok()?;
     Some(out.iter().map(Tensor::to_constant).collect())
 }
 
@@ -98,8 +102,7 @@ fn fold_splat(body: &Body, module: &Module, op: OpId, inputs: &[&Constant]) -> O
             }
             let ty = scalar(result).into();
             let one = tiny.make_op(o.kind.clone(), operands, vec![ty], Vec::new(), o.span);
-            let view = OpView { body: &tiny, op: &tiny.ops[one] };
-            let out = o.kind.eval(&view, &tensors, &mut Evaluator::new(module)).ok()?;
+            let out = Evaluator::new(module).fold(&tiny, one, &tensors).ok()?;
             Some(Constant::splat(result.clone(), out.first()?.bytes()))
         }
         _ => None,

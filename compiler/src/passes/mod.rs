@@ -8,6 +8,8 @@ pub mod fold;
 pub mod inline;
 pub mod layout;
 pub mod rewrite;
+#[cfg(test)]
+mod tests;
 
 use crate::ir::Func;
 

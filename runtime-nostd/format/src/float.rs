@@ -188,7 +188,8 @@ impl Format {
 
     /// Rounds to a power of two.
     fn encode_power(self, value: f64) -> u16 {
-        if !(value > 0.0) || value.is_infinite() {
+        // NaN never gets here; zero becomes the least power.
+        if value <= 0.0 || value.is_infinite() {
             return if value == 0.0 { 0 } else { self.nan() };
         }
         let bits = value.to_bits();

@@ -49,10 +49,10 @@ impl ElementwiseOp {
             },
             _ => first.ty().clone(),
         };
-        if let (DType::F32, ResultRule::Same) = (dtype, rule.result) {
-            if let Some(out) = f32_fast_path(rule, inputs) {
-                return Tensor::from_bytes(&result, out);
-            }
+        if let (DType::F32, ResultRule::Same) = (dtype, rule.result)
+            && let Some(out) = f32_fast_path(rule, inputs)
+        {
+            return Tensor::from_bytes(&result, out);
         }
         let undefined = || EvalError::unsupported(self.name(), format!("elements of type {dtype}"));
         let mut out = Vec::with_capacity(first.len());

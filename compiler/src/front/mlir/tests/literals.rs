@@ -62,8 +62,8 @@ fn blobs() {
     assert_eq!(bytes("\"0x0101\"", "tensor<2xi1>"), [1, 1]);
     // Older printers pack booleans, least significant bit first.
     assert_eq!(bytes("\"0x0502\"", "tensor<10xi1>"), [1, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
-    assert_eq!(bytes("", "tensor<0xf32>"), []);
-    assert_eq!(bytes("[]", "tensor<0xf32>"), []);
+    assert_eq!(bytes("", "tensor<0xf32>"), Vec::<u8>::new());
+    assert_eq!(bytes("[]", "tensor<0xf32>"), Vec::<u8>::new());
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! `dynamic_pad`: pads by run-time amounts.
+//!
+//! StableHLO specification, section `dynamic_pad`.
+use super::pad::Pad;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::eval::{EvalError, Evaluator, Tensor};
+use crate::ir::Type;
+
+/// Pads by run-time amounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicPad;
+
+impl StructuralOp for DynamicPad {
+    const NAME: &'static str = "stablehlo.dynamic_pad";
+    const SPEC: &'static str = "dynamic_pad";
+
+    fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
+        Ok(DynamicPad)
+    }
+
+    fn write(&self, _attrs: &mut AttrWriter) {}
+
+    fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+        op.expect_arity(5, 1)?;
+        Ok(None)
+    }
+
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        for i in 2..5 {
+            types::verify_list(op, i, op.tensor(0)?.rank())?;
+        }
+        Ok(())
+    }
+
+    fn eval(
+        &self,
+        _op: &OpView<'_>,
+        inputs: &[Tensor],
+        _evaluator: &mut Evaluator<'_>,
+    ) -> Result<Vec<Tensor>, EvalError> {
+        let list = |i: usize| types::int_list(&inputs[i]);
+        let pad = Pad { low: list(2)?, high: list(3)?, interior: list(4)? };
+        if pad.interior.iter().any(|&i| i < 0) {
+            return Err(OpError::constraint("C3", "interior padding must not be negative").into());
+        }
+        Ok(vec![pad.apply(&inputs[0], &inputs[1])?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::TensorType;
+    use crate::ops::testing::{eval_op, floats, i64s};
+    use microhlo_format::DType;
+
+    #[test]
+    fn takes_amounts_from_operands() {
+        let n = |v| i64s(&[1], &[v]);
+        let inputs = [floats(&[2], &[1., 2.]), floats(&[], &[0.]), n(1), n(0), n(1)];
+        let out = eval_op(DynamicPad, &inputs, &TensorType::fixed(&[4], DType::F32)).unwrap();
+        assert_eq!(out.to_f32s().unwrap(), [0., 1., 0., 2.]);
+    }
+}

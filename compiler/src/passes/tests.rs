@@ -1,0 +1,373 @@
+//! Tests of the passes and of lowering on small programs: what they turn into, and that results
+//! keep every bit from the parsed program through the passes to the runtime's kernels.
+
+use microhlo::Model;
+
+use crate::compile::{CompileError, CompileOptions, Compiled, compile};
+use crate::diag::Source;
+use crate::eval::{Evaluator, Tensor};
+use crate::front::mlir::parse_module;
+use crate::ir::{Func, Module};
+use crate::verify::verify;
+
+fn parse(text: &str) -> Module {
+    match parse_module(&Source::new("test.mlir", text)) {
+        Ok(module) => module,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn compiled(text: &str) -> Compiled {
+    match compile(&parse(text), &CompileOptions::default()) {
+        Ok(compiled) => compiled,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn refused(text: &str) -> CompileError {
+    compile(&parse(text), &CompileOptions::default()).expect_err("the program compiles")
+}
+
+/// Values in [-1, 1) that repeat from run to run.
+fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
+    let mut state = seed;
+    let args = &func.body.blocks[func.body.entry].args;
+    let types = args.iter().map(|&v| func.body.ty(v).tensor().expect("a tensor"));
+    types
+        .map(|ty| {
+            let n = ty.elements().expect("static");
+            let values: Vec<f32> = (0..n)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+                })
+                .collect();
+            Tensor::f32s(&ty.static_dims().expect("static"), &values).expect("it fits")
+        })
+        .collect()
+}
+
+fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
+    let mut module = Module::default();
+    let id = module.funcs.push(func);
+    verify(&module).expect("every pass leaves a valid program");
+    let outputs = Evaluator::new(&module).run(id, inputs).expect("it evaluates");
+    outputs.iter().map(|t| t.bytes().to_vec()).collect()
+}
+
+fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
+    let mut file = Aligned::new(compiled.artifact.len());
+    file.bytes().copy_from_slice(&compiled.artifact);
+    let model = Model::load(file.bytes()).expect("it loads");
+    let mut arena = Aligned::new(model.arena_bytes());
+    let inputs: Vec<&[u8]> = inputs.iter().map(Tensor::bytes).collect();
+    let mut outputs: Vec<Vec<u8>> = (0..model.output_count())
+        .map(|i| vec![0; model.output(i).map_or(0, |t| t.byte_len())])
+        .collect();
+    let mut views: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    model.run(arena.bytes(), &inputs, &mut views).expect("it runs");
+    outputs
+}
+
+/// Memory that starts at a multiple of 16.
+struct Aligned {
+    memory: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    fn new(len: usize) -> Self {
+        let memory = vec![0; len + 15];
+        let start = memory.as_ptr().align_offset(16);
+        Aligned { memory, start, len }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + self.len]
+    }
+}
+
+/// Asserts that parsed program, optimised program and kernels agree bit for bit, and returns the
+/// compiled program.
+fn same_bits(text: &str) -> Compiled {
+    let module = parse(text);
+    let compiled = compiled(text);
+    let entry = module.entry().expect("an entry");
+    for seed in 1..4 {
+        let inputs = inputs(&compiled.optimized, seed);
+        let wanted = Evaluator::new(&module).run(entry, &inputs).expect("it evaluates");
+        let wanted: Vec<Vec<u8>> = wanted.iter().map(|t| t.bytes().to_vec()).collect();
+        assert_eq!(evaluate(compiled.optimized.clone(), &inputs), wanted, "after the passes");
+        assert_eq!(execute(&compiled, &inputs), wanted, "on the runtime");
+    }
+    compiled
+}
+
+fn kernels(compiled: &Compiled) -> Vec<&str> {
+    compiled.report.kernels.iter().map(|k| k.op.as_str()).collect()
+}
+
+fn ops(compiled: &Compiled) -> Vec<&'static str> {
+    let body = &compiled.optimized.body;
+    body.walk(body.entry).into_iter().map(|op| body.ops[op].kind.name()).collect()
+}
+
+#[test]
+fn broadcasts_merge_and_bias_and_relu_join_the_matrix_product() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<3x4xf32>) -> tensor<3x2xf32> {
+  %w = stablehlo.constant dense<[[1.5, -2.0], [0.25, 4.0], [-1.0, 0.5], [3.0, 0.125]]> : tensor<4x2xf32>
+  %b = stablehlo.constant dense<[0.5, -0.25]> : tensor<2xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<3x4xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
+  %1 = stablehlo.broadcast_in_dim %b, dims = [1] : (tensor<2xf32>) -> tensor<1x2xf32>
+  %2 = stablehlo.broadcast_in_dim %1, dims = [0, 1] : (tensor<1x2xf32>) -> tensor<3x2xf32>
+  %3 = stablehlo.add %0, %2 : tensor<3x2xf32>
+  %4 = stablehlo.broadcast_in_dim %z, dims = [] : (tensor<f32>) -> tensor<3x2xf32>
+  %5 = stablehlo.maximum %3, %4 : tensor<3x2xf32>
+  return %5 : tensor<3x2xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["conv_f32"]);
+    assert_eq!(compiled.report.kernels[0].name, "0:dot_general+bias+max");
+    assert_eq!(compiled.report.macs, 24);
+}
+
+const CONV_CHANNELS_FIRST: &str = r#"func.func @main(%x: tensor<1x2x5x4xf32>) -> tensor<1x3xf32> {
+  %w = stablehlo.constant dense<[[[[0.5, -1.0], [2.0, 0.25]], [[1.0, 1.5], [-0.5, 3.0]]], [[[0.1, 0.2], [0.3, 0.4]], [[-0.1, -0.2], [-0.3, -0.4]]], [[[1.0, 0.0], [0.0, 1.0]], [[0.7, -0.7], [0.9, -0.9]]]]> : tensor<3x2x2x2xf32>
+  %b = stablehlo.constant dense<[[[[0.5]], [[-1.0]], [[0.125]]]]> : tensor<1x3x1x1xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<1x3x5x4xf32>
+  %init = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %0 = stablehlo.convolution(%x, %w) dim_numbers = [b, f, 0, 1]x[o, i, 0, 1]->[b, f, 0, 1], window = {pad = [[0, 1], [1, 0]]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64} : (tensor<1x2x5x4xf32>, tensor<3x2x2x2xf32>) -> tensor<1x3x5x4xf32>
+  %1 = stablehlo.broadcast_in_dim %b, dims = [0, 1, 2, 3] : (tensor<1x3x1x1xf32>) -> tensor<1x3x5x4xf32>
+  %2 = stablehlo.add %0, %1 : tensor<1x3x5x4xf32>
+  %3 = stablehlo.maximum %2, %z : tensor<1x3x5x4xf32>
+  %4 = "stablehlo.reduce_window"(%3, %init) <{window_dimensions = array<i64: 1, 1, 5, 4>}> ({
+    ^bb0(%a: tensor<f32>, %c: tensor<f32>):
+      %m = stablehlo.maximum %a, %c : tensor<f32>
+      stablehlo.return %m : tensor<f32>
+  }) : (tensor<1x3x5x4xf32>, tensor<f32>) -> tensor<1x3x1x1xf32>
+  %5 = stablehlo.reshape %4 : (tensor<1x3x1x1xf32>) -> tensor<1x3xf32>
+  return %5 : tensor<1x3xf32>
+}"#;
+
+#[test]
+fn channels_first_networks_pay_one_transpose() {
+    let compiled = same_bits(CONV_CHANNELS_FIRST);
+    assert_eq!(kernels(&compiled), ["move_", "conv_f32", "window"]);
+    assert_eq!(ops(&compiled).iter().filter(|&&op| op == "stablehlo.transpose").count(), 1);
+}
+
+#[test]
+fn batch_norm_folds_into_weights_and_bias() {
+    let text = r#"func.func @main(%x: tensor<1x4x4x2xf32>) -> tensor<1x4x4x3xf32> {
+  %w = stablehlo.constant dense<[[[[0.5, -1.0, 2.0], [0.25, 1.0, 1.5]]]]> : tensor<1x1x2x3xf32>
+  %m = stablehlo.constant dense<[0.1, -0.2, 0.3]> : tensor<3xf32>
+  %v = stablehlo.constant dense<[4.0, 0.25, 1.0]> : tensor<3xf32>
+  %g = stablehlo.constant dense<[1.0, 2.0, 0.5]> : tensor<3xf32>
+  %0 = stablehlo.convolution(%x, %w) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {} {batch_group_count = 1 : i64, feature_group_count = 1 : i64} : (tensor<1x4x4x2xf32>, tensor<1x1x2x3xf32>) -> tensor<1x4x4x3xf32>
+  %1 = stablehlo.broadcast_in_dim %m, dims = [3] : (tensor<3xf32>) -> tensor<1x4x4x3xf32>
+  %2 = stablehlo.subtract %0, %1 : tensor<1x4x4x3xf32>
+  %r = stablehlo.rsqrt %v : tensor<3xf32>
+  %s = stablehlo.multiply %r, %g : tensor<3xf32>
+  %3 = stablehlo.broadcast_in_dim %s, dims = [3] : (tensor<3xf32>) -> tensor<1x4x4x3xf32>
+  %4 = stablehlo.multiply %2, %3 : tensor<1x4x4x3xf32>
+  return %4 : tensor<1x4x4x3xf32>
+}"#;
+    let compiled = compiled(text);
+    assert_eq!(kernels(&compiled), ["conv_f32"]);
+    let inputs = inputs(&compiled.optimized, 7);
+    let module = parse(text);
+    let entry = module.entry().expect("an entry");
+    let wanted = Evaluator::new(&module).run(entry, &inputs).expect("it evaluates");
+    let got = execute(&compiled, &inputs);
+    // The kernels agree with the folded program to the bit, and with the original closely.
+    assert_eq!(got, evaluate(compiled.optimized.clone(), &inputs));
+    let f32s = |b: &[u8]| -> Vec<f32> {
+        b.as_chunks::<4>().0.iter().map(|w| f32::from_le_bytes(*w)).collect()
+    };
+    for (a, b) in f32s(&got[0]).iter().zip(f32s(wanted[0].bytes())) {
+        assert!((a - b).abs() < 1e-5, "{a} and {b}");
+    }
+}
+
+#[test]
+fn softmax_is_one_kernel_in_place() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  %lo = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %0 = stablehlo.reduce(%x init: %lo) applies stablehlo.maximum across dimensions = [1] : (tensor<2x5xf32>, tensor<f32>) -> tensor<2xf32>
+  %b = stablehlo.broadcast_in_dim %lo, dims = [] : (tensor<f32>) -> tensor<2xf32>
+  %1 = stablehlo.maximum %b, %0 : tensor<2xf32>
+  %2 = stablehlo.broadcast_in_dim %1, dims = [0] : (tensor<2xf32>) -> tensor<2x1xf32>
+  %3 = stablehlo.broadcast_in_dim %2, dims = [0, 1] : (tensor<2x1xf32>) -> tensor<2x5xf32>
+  %4 = stablehlo.subtract %x, %3 : tensor<2x5xf32>
+  %5 = stablehlo.exponential %4 : tensor<2x5xf32>
+  %6 = stablehlo.reduce(%5 init: %z) applies stablehlo.add across dimensions = [1] : (tensor<2x5xf32>, tensor<f32>) -> tensor<2xf32>
+  %7 = stablehlo.broadcast_in_dim %6, dims = [0] : (tensor<2xf32>) -> tensor<2x5xf32>
+  %8 = stablehlo.divide %5, %7 : tensor<2x5xf32>
+  return %8 : tensor<2x5xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["softmax_f32"]);
+    assert_eq!(compiled.report.arena_bytes, 40, "the result lies on the operand");
+}
+
+#[test]
+fn a_mean_is_one_reduction() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<3x4x2xf32>) -> tensor<3x1x2xf32> {
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %n = stablehlo.constant dense<4.0> : tensor<3x1x2xf32>
+  %0 = stablehlo.reduce(%x init: %z) applies stablehlo.add across dimensions = [1] : (tensor<3x4x2xf32>, tensor<f32>) -> tensor<3x2xf32>
+  %1 = stablehlo.reshape %0 : (tensor<3x2xf32>) -> tensor<3x1x2xf32>
+  %2 = stablehlo.divide %1, %n : tensor<3x1x2xf32>
+  return %2 : tensor<3x1x2xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["reduce"]);
+}
+
+#[test]
+fn views_cost_nothing_inside_elementwise_chains() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<4x6xf32>, %y: tensor<3x4xf32>) -> (tensor<4x3xf32>, tensor<4x3xf32>) {
+  %0 = stablehlo.slice %x [0:4, 0:3] : (tensor<4x6xf32>) -> tensor<4x3xf32>
+  %1 = stablehlo.slice %x [0:4, 1:6:2] : (tensor<4x6xf32>) -> tensor<4x3xf32>
+  %2 = stablehlo.transpose %y, dims = [1, 0] : (tensor<3x4xf32>) -> tensor<4x3xf32>
+  %3 = stablehlo.reverse %2, dims = [0] : tensor<4x3xf32>
+  %4 = stablehlo.multiply %0, %1 : tensor<4x3xf32>
+  %5 = stablehlo.tanh %4 : tensor<4x3xf32>
+  %6 = stablehlo.add %5, %3 : tensor<4x3xf32>
+  %7 = stablehlo.subtract %6, %4 : tensor<4x3xf32>
+  return %6, %7 : tensor<4x3xf32>, tensor<4x3xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map"]);
+}
+
+#[test]
+fn elementwise_operations_on_both_sides_of_a_product_stay_apart() {
+    // Merging the two additions would make the map depend on itself through the product.
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x2xf32>, %y: tensor<2x2xf32>) -> tensor<2x2xf32> {
+  %0 = stablehlo.add %x, %y : tensor<2x2xf32>
+  %1 = stablehlo.dot_general %0, %y, contracting_dims = [1] x [0] : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+  %2 = stablehlo.add %0, %1 : tensor<2x2xf32>
+  return %2 : tensor<2x2xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map", "dot_f32", "map"]);
+}
+
+#[test]
+fn attention_orders_its_operands_for_the_kernel() {
+    let compiled = same_bits(
+        r#"func.func @main(%q: tensor<1x4x2x3xf32>, %k: tensor<1x4x2x3xf32>) -> tensor<1x2x4x4xf32> {
+  %0 = stablehlo.dot_general %q, %k, batching_dims = [0, 2] x [0, 2], contracting_dims = [3] x [3] : (tensor<1x4x2x3xf32>, tensor<1x4x2x3xf32>) -> tensor<1x2x4x4xf32>
+  return %0 : tensor<1x2x4x4xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["move_", "dot_f32"]);
+}
+
+#[test]
+fn concatenate_and_pad_are_strided_copies() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x2xf32>) -> tensor<3x9xf32> {
+  %v = stablehlo.constant dense<7.0> : tensor<f32>
+  %0 = stablehlo.concatenate %x, %y, dim = 1 : (tensor<2x3xf32>, tensor<2x2xf32>) -> tensor<2x5xf32>
+  %1 = stablehlo.pad %0, %v, low = [1, -1], high = [0, 2], interior = [0, 1] : (tensor<2x5xf32>, tensor<f32>) -> tensor<3x10xf32>
+  %2 = stablehlo.slice %1 [0:3, 1:10] : (tensor<3x10xf32>) -> tensor<3x9xf32>
+  return %2 : tensor<3x9xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["move_", "move_", "fill", "move_", "move_"]);
+}
+
+#[test]
+fn calls_and_composites_are_inlined() {
+    let compiled = same_bits(
+        r#"module {
+  func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %0 = call @twice(%x) : (tensor<4xf32>) -> tensor<4xf32>
+    %1 = stablehlo.composite "my.square" %0 {decomposition = @square} : (tensor<4xf32>) -> tensor<4xf32>
+    return %1 : tensor<4xf32>
+  }
+  func.func private @twice(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %0 = stablehlo.add %x, %x : tensor<4xf32>
+    return %0 : tensor<4xf32>
+  }
+  func.func private @square(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %0 = call @twice(%x) : (tensor<4xf32>) -> tensor<4xf32>
+    %1 = stablehlo.multiply %0, %x : tensor<4xf32>
+    return %1 : tensor<4xf32>
+  }
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map"]);
+}
+
+#[test]
+fn recursion_is_refused_with_its_name() {
+    let error = refused(
+        r#"module {
+  func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+    %0 = call @main(%x) : (tensor<4xf32>) -> tensor<4xf32>
+    return %0 : tensor<4xf32>
+  }
+}"#,
+    );
+    assert!(error.message.contains("@main"), "{error}");
+    assert!(!error.unsupported);
+}
+
+#[test]
+fn what_no_kernel_does_is_refused_by_name_and_place() {
+    let text = r#"func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = "stablehlo.sort"(%x) <{dimension = 0 : i64, is_stable = true}> ({
+    ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+      %c = stablehlo.compare LT, %a, %b : (tensor<f32>, tensor<f32>) -> tensor<i1>
+      stablehlo.return %c : tensor<i1>
+  }) : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}"#;
+    let error = refused(text);
+    assert!(error.unsupported && error.message.contains("stablehlo.sort"), "{error}");
+    assert_eq!(&text[error.span.range()], "\"stablehlo.sort\"");
+}
+
+#[test]
+fn results_may_be_inputs_constants_and_each_other() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<2x2xf32>, tensor<4xf32>) {
+  %c = stablehlo.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %0 = stablehlo.negate %x : tensor<4xf32>
+  %1 = stablehlo.reshape %0 : (tensor<4xf32>) -> tensor<2x2xf32>
+  return %x, %c, %1, %0 : tensor<4xf32>, tensor<4xf32>, tensor<2x2xf32>, tensor<4xf32>
+}"#,
+    );
+    assert_eq!(compiled.report.outputs.len(), 4);
+}
+
+#[test]
+fn the_arena_is_the_largest_live_set() {
+    let report = compiled(CONV_CHANNELS_FIRST).report;
+    assert_eq!(report.arena_bytes, report.arena_lower_bound_bytes);
+    assert!(report.arena_proven_optimal);
+}
+
+#[test]
+fn dumps_are_programs_that_parse_again() {
+    let options = CompileOptions {
+        dump_after: vec!["layout".into(), "lower".into()],
+        ..CompileOptions::default()
+    };
+    let compiled = compile(&parse(CONV_CHANNELS_FIRST), &options).expect("it compiles");
+    let (_, layout) = compiled.dumps.iter().find(|(n, _)| n == "layout").expect("a dump");
+    assert_eq!(parse(layout).funcs.len(), 1);
+    let (_, lower) = compiled.dumps.iter().find(|(n, _)| n == "lower").expect("a dump");
+    assert!(lower.contains("ConvF32"), "{lower}");
+}

@@ -1,0 +1,122 @@
+//! Every model on every board: the same bits as on the host, and the command's profile.
+
+use microhlo_compiler::cmd::exec::Executor;
+use microhlo_tests::{Prepared, microhlo, models, options, outputs, root, shared, stderr};
+
+fn same_bits_as_on_the_host(board: &str) {
+    let executor = Executor::find(board).expect("the board exists");
+    let target = executor.target().expect("the compiler knows the core");
+    let prepared: Vec<Prepared> = models().iter().map(|model| model.prepare(target)).collect();
+    let jobs: Vec<_> = prepared.iter().map(Prepared::job).collect();
+    let outcomes = executor.run(&jobs, &options()).expect("the board runs");
+    assert_eq!(outcomes.len(), prepared.len());
+    for (prepared, outcome) in prepared.iter().zip(outcomes) {
+        let outputs = outputs(prepared.model.name, outcome);
+        assert_eq!(outputs, prepared.run_on_host(), "{} on {board}", prepared.model.name);
+        prepared.assert_expected(&outputs);
+    }
+}
+
+#[test]
+fn cortex_m4f_computes_the_same_bits_as_the_host() {
+    same_bits_as_on_the_host("mps2-an386");
+}
+
+#[test]
+fn rv32imac_computes_the_same_bits_as_the_host() {
+    same_bits_as_on_the_host("virt-rv32");
+}
+
+/// The profile's kernels, and the instructions of an inference that they sum up to.
+fn profile(board: &str) {
+    let model = root().join("examples/models/digits_cnn.stablehlo.mlir");
+    let vectors = root().join("examples/models/digits_cnn.npz");
+    let (model, vectors) = (model.display().to_string(), vectors.display().to_string());
+    let output = microhlo(
+        env!("CARGO_BIN_EXE_microhlo-under-test"),
+        &[
+            "run",
+            &model,
+            "--on",
+            board,
+            "--inputs",
+            &vectors,
+            "--expect",
+            &vectors,
+            "--cases",
+            "2",
+            "--profile",
+            "--json",
+            "-",
+        ],
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let total = json["instructions"].as_u64().expect("a count");
+    let kernels = json["kernels"].as_array().expect("kernels");
+    let sum: u64 = kernels.iter().map(|k| k["instructions"].as_u64().expect("a count")).sum();
+    assert!(kernels.len() >= 5 && sum > 0);
+    // Setting the inputs and stepping belong to the inference but to no kernel.
+    assert!(sum <= total && total - sum < total / 5, "{sum} of {total}");
+    assert!(kernels.iter().all(|k| k["name"].is_string() && k["op"].is_string()));
+    assert!(kernels.iter().any(|k| k["macs"].as_u64().is_some_and(|m| m > 0)));
+    assert_eq!(json["passed"], true);
+}
+
+#[test]
+fn cortex_m4f_profile() {
+    profile("mps2-an386");
+}
+
+#[test]
+fn rv32imac_profile() {
+    profile("virt-rv32");
+}
+
+#[test]
+fn a_board_checks_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = |name: &str, want: &str| {
+        let text = format!(
+            "func.func @main() {{\n  %a = stablehlo.constant dense<[1, 2]> : tensor<2xi32>\n  \
+             %b = stablehlo.add %a, %a : tensor<2xi32>\n  \
+             check.expect_eq_const %b, dense<{want}> : tensor<2xi32>\n  func.return\n}}\n"
+        );
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    };
+    program("right.mlir", "[2, 4]");
+    program("wrong.mlir", "[2, 5]");
+    let path = folder.path().display().to_string();
+    for board in ["mps2-an386", "virt-rv32"] {
+        let executable = env!("CARGO_BIN_EXE_microhlo-under-test");
+        let output = microhlo(executable, &["check", &path, "--on", board]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let text = microhlo_tests::stdout(&output);
+        assert!(text.ends_with("1 passed, 1 failed, 0 skipped\n"), "{text}");
+        assert!(text.contains("4 computed, 5 expected"), "{text}");
+    }
+}
+
+/// The verdicts of StableHLO's conformance programs.
+fn conformance(on: &str, folder: &str) -> Vec<serde_json::Value> {
+    let executable = env!("CARGO_BIN_EXE_microhlo-under-test");
+    let output = microhlo(executable, &["check", folder, "--on", on, "--json", "-"]);
+    let mut json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    json["programs"].as_array_mut().expect("programs").drain(..).collect()
+}
+
+#[test]
+fn conformance_programs_pass_on_boards_as_on_the_host() {
+    let Some(shared) = shared() else {
+        eprintln!("not tested: there is no ../shared");
+        return;
+    };
+    for folder in ["interp", "exec"] {
+        let folder = shared.join("conformance/stablehlo").join(folder).display().to_string();
+        let host = conformance("host", &folder);
+        assert!(host.iter().any(|p| p["verdict"] == "passed"));
+        for board in ["mps2-an386", "virt-rv32"] {
+            assert_eq!(conformance(board, &folder), host, "{board}");
+        }
+    }
+}

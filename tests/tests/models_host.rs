@@ -1,0 +1,57 @@
+//! Every model on the host: expected outputs, the planned arena, and the evaluator as oracle.
+
+use microhlo_compiler::compile::Target;
+use microhlo_compiler::eval::{Evaluator, Tensor};
+use microhlo_compiler::ir::{Module, TensorType};
+use microhlo_tests::{Prepared, models};
+
+#[test]
+fn outputs_are_the_expected_ones() {
+    for model in models() {
+        let prepared = model.prepare(Target::Host);
+        prepared.assert_expected(&prepared.run_on_host());
+    }
+}
+
+#[test]
+fn the_arena_is_the_largest_live_set() {
+    for model in models() {
+        let report = model.prepare(Target::Host).compiled.report;
+        assert_eq!(report.arena_bytes, report.arena_lower_bound_bytes, "{}", model.name);
+    }
+}
+
+/// The evaluator is slow: above this many multiply-accumulates one case must do.
+const FEW_MACS: u64 = 200_000;
+
+#[test]
+fn kernels_and_evaluator_agree_to_the_bit() {
+    for model in models() {
+        let prepared = model.prepare(Target::Host);
+        let outputs = prepared.run_on_host();
+        let few = prepared.compiled.report.macs > FEW_MACS;
+        let cases = if few { 1 } else { outputs.len() };
+        for (case, outputs) in outputs.iter().enumerate().take(cases) {
+            let expected = evaluate(&prepared, case);
+            assert_eq!(outputs, &expected, "{}, case {case}", model.name);
+        }
+    }
+}
+
+/// What the evaluator computes from the program after all passes. The passes before lowering are
+/// included because batch-norm folding changes roundings.
+fn evaluate(prepared: &Prepared, case: usize) -> Vec<Vec<u8>> {
+    let mut module = Module::default();
+    let func = module.funcs.push(prepared.compiled.optimized.clone());
+    let ports = prepared.ports.0.iter().zip(&prepared.inputs[case]);
+    let inputs: Vec<Tensor> = ports
+        .map(|(port, bytes)| {
+            let ty = TensorType::fixed(&port.dims, port.dtype);
+            Tensor::from_bytes(&ty, bytes.as_slice()).expect("an input of its port's size")
+        })
+        .collect();
+    match Evaluator::new(&module).run(func, &inputs) {
+        Ok(results) => results.iter().map(|t| t.bytes().to_vec()).collect(),
+        Err(error) => panic!("{}: {error}", prepared.model.name),
+    }
+}
