@@ -125,6 +125,8 @@ fn passes_print_the_program() {
     let output = microhlo(&["compile", path(&model), "--dump-after", "lower"]);
     assert_success(&output);
     assert!(stderr(&output).contains("after lower"), "{}", stderr(&output));
+    let output = microhlo(&["compile", path(&model), "--dump-after", "nothing"]);
+    assert_error(&output, 2, &["no pass `nothing`", "canonicalize"]);
 }
 
 #[test]

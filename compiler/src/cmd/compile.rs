@@ -62,6 +62,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         ..load::options_for(&args.model, target)
     };
     let compiled = program.compile(&options)?;
+    require_dumps(args, &compiled)?;
     for (pass, text) in &compiled.dumps {
         eprintln!("// after {pass}\n{text}");
     }
@@ -75,6 +76,15 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         print_text(&text(args, &compiled, &artifact));
     }
     Ok(())
+}
+
+/// Fails when a pass to print after does not exist.
+fn require_dumps(args: &Args, compiled: &Compiled) -> Result<(), CmdError> {
+    let dumped = |name: &&String| compiled.dumps.iter().any(|(pass, _)| pass == *name);
+    let Some(unknown) = args.dump_after.iter().find(|name| !dumped(name)) else { return Ok(()) };
+    let known = compiled.timings.iter().map(|(pass, _)| *pass);
+    let known: Vec<&str> = known.filter(|pass| !pass.contains(' ')).collect();
+    Err(CmdError::BadInput(format!("no pass `{unknown}`; known are {}", known.join(", "))))
 }
 
 /// A target by its own name or that of a board.

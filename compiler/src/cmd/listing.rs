@@ -98,7 +98,7 @@ fn region_name(region: Region) -> &'static str {
 
 /// The listing as a table.
 pub fn table(steps: &[StepListing]) -> Table {
-    let mut table = Table::new(2);
+    let mut table = Table::new(2).ragged();
     for step in steps {
         let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
         table.row([&step.name, step.op, &macs, &step.operand_text()]);

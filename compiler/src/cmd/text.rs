@@ -1,16 +1,23 @@
 //! Plain text: aligned tables, sizes and large numbers.
 
-/// A table whose columns are aligned: the first to the left, all others to the right.
+/// A table whose columns are aligned: the first ones to the left, the others to the right.
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
     left: usize,
+    ragged: bool,
 }
 
 impl Table {
     /// An empty table whose first `left` columns are aligned to the left.
     pub fn new(left: usize) -> Self {
-        Table { rows: Vec::new(), left }
+        Table { left, ..Table::default() }
+    }
+
+    /// Aligns the last column to the left, as its cells differ much in length.
+    pub fn ragged(mut self) -> Self {
+        self.ragged = true;
+        self
     }
 
     /// Adds a row.
@@ -29,7 +36,8 @@ impl Table {
         for row in &self.rows {
             let mut line = String::from(" ");
             for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let cell = match i < self.left {
+                let left = i < self.left || (self.ragged && i + 1 == columns);
+                let cell = match left {
                     true => format!(" {cell:<width$}"),
                     false => format!(" {cell:>width$}"),
                 };
@@ -68,4 +76,24 @@ pub fn size(bytes: u64) -> String {
 pub fn shape(dims: &[u64], dtype: &str) -> String {
     let dims: String = dims.iter().map(|d| format!("{d}x")).collect();
     format!("{dims}{dtype}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::new(1).ragged();
+        table.row(["a", "1", "x"]);
+        table.row(["bcd", "23", "yyy"]);
+        assert_eq!(table.render(), "  a     1  x\n  bcd  23  yyy\n");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1 000", "1 234 567"]);
+        assert_eq!(size(1536), "1 536 B (1.5 KiB)");
+        assert_eq!(shape(&[1, 8], "f32"), "1x8xf32");
+    }
 }
