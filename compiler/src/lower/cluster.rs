@@ -60,8 +60,10 @@ fn is_elementwise(kind: &OpKind) -> bool {
 
 /// Partitions the entry block into clusters, in emission order.
 pub fn clusters(facts: &Facts<'_>) -> Vec<Cluster> {
-    let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new() };
     let ops = &facts.body.blocks[facts.body.entry].ops;
+    let position = ops.iter().enumerate().map(|(i, &op)| (op, i)).collect();
+    let producers = producers(facts.body);
+    let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new(), position, producers };
     for &op in ops {
         fuser.roots(op);
     }
@@ -83,6 +85,40 @@ struct Fuser<'a> {
     facts: &'a Facts<'a>,
     clusters: Vec<Option<Cluster>>,
     of: HashMap<OpId, usize>,
+    /// Position of each operation in the entry block.
+    position: HashMap<OpId, usize>,
+    /// Operations whose results each operation reads, through views.
+    producers: HashMap<OpId, Vec<OpId>>,
+}
+
+/// For every operation of the entry block, the operations whose results it reads, through views.
+fn producers(body: &Body) -> HashMap<OpId, Vec<OpId>> {
+    let mut producers: HashMap<OpId, Vec<OpId>> = HashMap::new();
+    for &op in &body.blocks[body.entry].ops {
+        let mut found = Vec::new();
+        for def in captured(body, op).into_iter().filter_map(|v| body.def_op(v)) {
+            if is_transparent(&body.ops[def].kind) {
+                found.extend(producers.get(&def).into_iter().flatten());
+            } else {
+                found.push(def);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        producers.insert(op, found);
+    }
+    producers
+}
+
+/// Operands of an operation and of everything nested in it.
+fn captured(body: &Body, op: OpId) -> Vec<ValueId> {
+    let mut values = body.ops[op].operands.clone();
+    for &region in &body.ops[op].regions {
+        for inner in body.walk(region) {
+            values.extend(&body.ops[inner].operands);
+        }
+    }
+    values
 }
 
 impl Fuser<'_> {
@@ -179,49 +215,18 @@ impl Fuser<'_> {
         };
         let mut ops = x.ops;
         ops.append(&mut y.ops);
-        ops.sort_unstable_by_key(|&op| self.position(op));
+        ops.sort_unstable_by_key(|op| self.position.get(op).copied());
         for &op in &ops {
             self.of.insert(op, b);
         }
         self.clusters[b] = Some(Cluster { kind: ClusterKind::Map, ops });
     }
 
-    fn position(&self, op: OpId) -> usize {
-        let ops = &self.body().blocks[self.body().entry].ops;
-        ops.iter().position(|&o| o == op).unwrap_or(usize::MAX)
-    }
-
     /// Clusters that a cluster reads from, through views.
     fn sources(&self, index: usize) -> HashSet<usize> {
-        let mut found = HashSet::new();
-        let Some(cluster) = &self.clusters[index] else { return found };
-        let mut work: Vec<OpId> = cluster.ops.clone();
-        let mut seen = HashSet::new();
-        while let Some(op) = work.pop() {
-            for &nested in &self.captured(op) {
-                let Some(def) = self.body().def_op(nested) else { continue };
-                match self.of.get(&def) {
-                    Some(&other) if other != index => {
-                        found.insert(other);
-                    }
-                    Some(_) => {}
-                    None if seen.insert(def) => work.push(def),
-                    None => {}
-                }
-            }
-        }
-        found
-    }
-
-    /// Operands of an operation and of everything nested in it.
-    fn captured(&self, op: OpId) -> Vec<ValueId> {
-        let mut values = self.body().ops[op].operands.clone();
-        for &region in &self.body().ops[op].regions {
-            for inner in self.body().walk(region) {
-                values.extend(&self.body().ops[inner].operands);
-            }
-        }
-        values
+        let ops = self.clusters[index].iter().flat_map(|c| &c.ops);
+        let producers = ops.flat_map(|op| self.producers.get(op).into_iter().flatten());
+        producers.filter_map(|p| self.of.get(p).copied()).filter(|&c| c != index).collect()
     }
 
     /// Whether `from` depends on `to`; with `indirect`, only through a third cluster.
@@ -244,14 +249,10 @@ impl Fuser<'_> {
 
     /// Clusters in a topological order: of those ready, the one that ends first in the program.
     fn ordered(self) -> Vec<Cluster> {
-        let position: HashMap<OpId, usize> = {
-            let ops = &self.body().blocks[self.body().entry].ops;
-            ops.iter().enumerate().map(|(i, &op)| (op, i)).collect()
-        };
         let mut waiting: Vec<(usize, usize, HashSet<usize>)> = (0..self.clusters.len())
             .filter_map(|i| {
                 let cluster = self.clusters[i].as_ref()?;
-                let end = cluster.ops.iter().filter_map(|o| position.get(o)).max()?;
+                let end = cluster.ops.iter().filter_map(|o| self.position.get(o)).max()?;
                 Some((*end, i, self.sources(i)))
             })
             .collect();
