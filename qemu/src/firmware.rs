@@ -22,6 +22,21 @@ pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error
 /// # Errors
 /// Cargo or the target is not installed, or the firmware does not compile.
 pub fn build(registry: &Registry, board: &Board, package: &str) -> Result<PathBuf, Error> {
+    build_with(registry, board, package, &[])
+}
+
+/// As [`build`], with further arguments for `cargo build`, such as `--no-default-features`.
+///
+/// Builds of a package with other features replace its binaries.
+///
+/// # Errors
+/// See [`build`].
+pub fn build_with(
+    registry: &Registry,
+    board: &Board,
+    package: &str,
+    arguments: &[&str],
+) -> Result<PathBuf, Error> {
     let target_folder = registry.root().join("target/firmware").join(&board.name);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
@@ -30,6 +45,7 @@ pub fn build(registry: &Registry, board: &Board, package: &str) -> Result<PathBu
         .args(["build", "--release", "--color", "never", "--package", package])
         .args(["--target", &board.target, "--target-dir"])
         .arg(&target_folder)
+        .args(arguments)
         .env("MICROHLO_BOARD", &board.name);
     // Settings meant for the host's build would break or redo this one.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {

@@ -1,5 +1,7 @@
 //! Test support: the models with their vectors, and the command under test.
 
+pub mod image;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;

@@ -13,7 +13,7 @@ mod listing;
 pub mod load;
 mod profile;
 mod run;
-mod text;
+pub mod text;
 pub mod vectors;
 
 pub(crate) use compare::show;

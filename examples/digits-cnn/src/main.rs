@@ -91,8 +91,9 @@ fn main() -> u8 {
         Ok(model) => model,
         Err(error) => return report::invalid_model(error),
     };
+    // Taken here only, so that it is there.
+    let Some(arena) = ARENA.try_take() else { return report::FAILED };
     report::begin();
-    let arena = ARENA.take();
     let references = REFERENCE.chunks_exact(LOGITS);
     let cases = IMAGES.chunks_exact(IMAGE).zip(references).zip(LABELS);
     let mut total = Total::default();

@@ -5,16 +5,19 @@ use microhlo::{LoadError, RunError};
 use microhlo_board::NAME;
 use microhlo_board::console::println;
 
+/// Exit code if there is nothing to report on.
+pub const FAILED: u8 = 2;
+
 /// Reports that the artifact does not load and returns the exit code.
 pub fn invalid_model(error: LoadError) -> u8 {
     println!("the model does not load on {NAME}: {error}");
-    2
+    FAILED
 }
 
 /// Reports that a run failed and returns the exit code.
 pub fn failed_run(error: RunError) -> u8 {
     println!("the model does not run on {NAME}: {error}");
-    2
+    FAILED
 }
 
 /// Reports what follows.

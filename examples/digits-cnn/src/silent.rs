@@ -3,14 +3,17 @@
 use crate::{Reading, Total};
 use microhlo::{LoadError, RunError};
 
+/// Exit code if there is nothing to report on.
+pub const FAILED: u8 = 2;
+
 /// The exit code for an artifact that does not load.
 pub fn invalid_model(_: LoadError) -> u8 {
-    2
+    FAILED
 }
 
 /// The exit code for a run that failed.
 pub fn failed_run(_: RunError) -> u8 {
-    2
+    FAILED
 }
 
 /// Reports nothing.
