@@ -78,6 +78,35 @@ impl Kernels {
 
     /// Whether a micro-operation is in the set.
     pub fn has_micro(&self, id: MicroId) -> bool {
-        self.micro.iter().any(|entry| entry.id == id)
+        find(self.micro, id).is_some()
+    }
+}
+
+/// The entry of a micro-operation. Lists that the compiler emits are in the order of ids; others
+/// are searched from end to end.
+pub(crate) fn find(entries: &[MicroEntry], id: MicroId) -> Option<&MicroEntry> {
+    match entries.binary_search_by_key(&id, |entry| entry.id) {
+        Ok(at) => entries.get(at),
+        Err(_) => entries.iter().find(|entry| entry.id == id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_micro_operations_are_in_order_of_their_ids() {
+        assert!(Kernels::ALL.micro.is_sorted_by_key(|entry| entry.id));
+    }
+
+    #[test]
+    fn entries_are_found_in_lists_of_any_order() {
+        let (a, b) = (crate::micro::add::F32, crate::micro::subtract::F32);
+        for list in [[a, b], [b, a]] {
+            assert_eq!(find(&list, a.id).map(|e| e.id), Some(a.id));
+            assert_eq!(find(&list, b.id).map(|e| e.id), Some(b.id));
+            assert!(find(&list, crate::micro::tanh::F32.id).is_none());
+        }
     }
 }

@@ -24,6 +24,7 @@ pub fn share_buffers(program: &mut Program) {
             let candidate = accesses.iter().find(|input| {
                 let b = input.place.buffer;
                 input.kind == AccessKind::Read
+                    && input.in_place
                     && !matches!(program.buffers[b].storage, Storage::Const(_))
                     && last_use.get(&b) == Some(&i)
                     && !taken.contains(&b)

@@ -59,7 +59,7 @@ impl<'r> Memory<'r> {
 
     /// The row of a micro-operation.
     fn row(&self, id: MicroId) -> Result<Row, Undecodable> {
-        match self.micro.iter().find(|entry| entry.id == id) {
+        match crate::registry::find(self.micro, id) {
             Some(entry) => Ok(entry.row),
             None => Err(Undecodable),
         }

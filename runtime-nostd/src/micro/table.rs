@@ -478,7 +478,8 @@ const COUNT: usize = {
     total
 };
 
-/// Every micro-operation of this runtime.
+/// Every micro-operation of this runtime, in the order of their ids so that they are found by
+/// halving.
 pub static ALL: [MicroEntry; COUNT] = {
     let mut all = [copy::F32; COUNT];
     let (mut at, mut op) = (0, 0);
@@ -487,7 +488,14 @@ pub static ALL: [MicroEntry; COUNT] = {
         while group < GROUPS[op].len() {
             let mut i = 0;
             while i < GROUPS[op][group].len() {
-                all[at] = GROUPS[op][group][i];
+                // Insertion sort: the table is nearly in order.
+                let row = GROUPS[op][group][i];
+                let mut hole = at;
+                while hole > 0 && all[hole - 1].id.0 > row.id.0 {
+                    all[hole] = all[hole - 1];
+                    hole -= 1;
+                }
+                all[hole] = row;
                 at += 1;
                 i += 1;
             }
