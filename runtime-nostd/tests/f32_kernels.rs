@@ -7,6 +7,9 @@ use microhlo_format::kernels::{Activation, ConvF32, DepthwiseF32, DotF32};
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
 
+/// The weight of a kernel position.
+type Weight = Box<dyn Fn(usize, usize) -> f32>;
+
 /// Reproducible values with varied signs and magnitudes.
 fn values(seed: u32, n: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
@@ -95,19 +98,19 @@ impl Case {
         Some(at)
     }
 
-    /// `weight(tap, input channel, output channel)`, `in_c` values summed per tap.
+    /// A plain loop: `taps` gives the input channels of an output channel and their weights.
     fn naive(
         &self,
         input: &[f32],
-        taps: &dyn Fn(usize) -> Vec<(usize, Box<dyn Fn(usize, usize) -> f32>)>,
+        taps: &dyn Fn(usize) -> Vec<(usize, Weight)>,
         bias: &[f32],
-        channels: [usize; 2],
+        in_c: usize,
     ) -> Vec<f32> {
         let mut result = Vec::new();
         for b in 0..self.batch {
             for oh in 0..self.output[0] {
                 for ow in 0..self.output[1] {
-                    for oc in 0..channels[1] {
+                    for (oc, bias) in bias.iter().enumerate() {
                         let mut acc = 0.0f32;
                         for kh in 0..self.kernel[0] {
                             for kw in 0..self.kernel[1] {
@@ -116,12 +119,12 @@ impl Case {
                                 };
                                 let pixel = (b * self.size[0] + ih) * self.size[1] + iw;
                                 for (ic, weight) in taps(oc) {
-                                    acc += input[pixel * channels[0] + ic] * weight(kh, kw);
+                                    acc += input[pixel * in_c + ic] * weight(kh, kw);
                                 }
                             }
                         }
                         if self.bias {
-                            acc += bias[oc];
+                            acc += bias;
                         }
                         result.push(activate(acc, self.activation));
                     }
@@ -147,12 +150,12 @@ impl Case {
                     .map(|ic| {
                         let weights = weights.clone();
                         let f = move |h, w| weights[index(h, w, ic, oc)];
-                        (ic, Box::new(f) as Box<dyn Fn(usize, usize) -> f32>)
+                        (ic, Box::new(f) as Weight)
                     })
                     .collect()
             },
             &bias,
-            self.channels,
+            in_c,
         );
         let mut packed = Vec::new();
         for block in 0..out_c.div_ceil(8) {
@@ -205,10 +208,10 @@ impl Case {
             &|c| {
                 let weights = weights.clone();
                 let f = move |h, w| weights[(h * kw + w) * channels + c];
-                vec![(c, Box::new(f) as Box<dyn Fn(usize, usize) -> f32>)]
+                vec![(c, Box::new(f) as Weight)]
             },
             &bias,
-            [channels; 2],
+            channels,
         );
         let mut packed = Vec::new();
         for block in 0..channels.div_ceil(8) {

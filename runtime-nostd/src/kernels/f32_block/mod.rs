@@ -182,6 +182,11 @@ impl Shape {
 
     /// Sets the loops over the taps `h` of the rows and `w` of the columns.
     fn set_taps(&self, segment: &mut Segment, h: Taps, w: Taps) {
+        // The microkernels' inner loops run at least once.
+        if h.count == 0 || w.count == 0 {
+            segment.outer = 0;
+            return;
+        }
         let [height, width] = &self.axes;
         let (row, tap) = (height.input_step * height.dilation, width.input_step * width.dilation);
         let Some(in_c) = self.in_c else {
@@ -196,7 +201,7 @@ impl Shape {
         };
         if width.dilation == 1 {
             let run = w.count * in_c;
-            segment.outer = (h.count > 0) as usize;
+            segment.outer = 1;
             segment.rows = h.count as usize;
             segment.run = run as usize;
             segment.row_input_skip = row - run * 4;
@@ -209,9 +214,6 @@ impl Shape {
             segment.row_weights_skip = 0;
             segment.outer_input_skip = row - w.count * tap;
             segment.outer_weights_skip = height.weights_step - w.count * width.weights_step;
-        }
-        if w.count == 0 {
-            segment.outer = 0;
         }
     }
 }
