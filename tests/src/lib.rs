@@ -1,5 +1,6 @@
 //! Test support: the models with their vectors, and the command under test.
 
+pub mod cycles;
 pub mod image;
 
 use std::path::{Path, PathBuf};

@@ -1,16 +1,16 @@
 //! What inferences cost on emulated boards, and whether the targets are met.
 //!
-//! Instructions are counted exactly. Exit code 0 only if every model runs and meets its target.
+//! Instructions are counted exactly, cycles are an estimate made from them. Exit code 0 only if every model runs and meets its target.
 
 use std::collections::HashSet;
-use std::fs;
 use std::process::ExitCode;
 
 use clap::Parser;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::text::{Table, grouped};
-use microhlo_compiler::compile::Report;
-use microhlo_qemu::Job;
+use microhlo_compiler::compile::{Report, Target};
+use microhlo_qemu::{Case, Job};
+use microhlo_tests::cycles::estimate;
 use microhlo_tests::{Model, Prepared, models, options};
 
 /// Most instructions per multiply-accumulate: board, model, limit.
@@ -45,6 +45,8 @@ struct Row {
     board: String,
     report: Report,
     instructions: u64,
+    /// Estimated; known for the Cortex-M4F.
+    cycles: Option<f64>,
 }
 
 impl Row {
@@ -87,11 +89,9 @@ fn bench(args: &Args) -> Result<bool, String> {
     Ok(verdicts(&rows))
 }
 
-/// The installed models that are asked for. Some are installed twice.
+/// The installed models that are asked for.
 fn chosen(names: &[String]) -> Result<Vec<Model>, String> {
-    let mut seen = HashSet::new();
     let mut found = models();
-    found.retain(|m| seen.insert(fs::read(&m.program).unwrap_or_default()));
     if let Some(unknown) = names.iter().find(|n| !found.iter().any(|m| m.name == n.as_str())) {
         let known: Vec<&str> = found.iter().map(|m| m.name).collect();
         return Err(format!("no model `{unknown}`; installed are {}", known.join(", ")));
@@ -106,6 +106,9 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
     let target = executor.target()?;
     let mut prepared: Vec<Prepared> = models.iter().map(|m| m.prepare(target)).collect();
     prepared.retain(|p| p.compiled.report.macs <= limit);
+    // Some models are installed twice.
+    let mut seen = HashSet::new();
+    prepared.retain(|p| seen.insert((p.model.name, p.compiled.report.macs)));
     let jobs: Vec<Job> = prepared.iter().map(|p| job(p, cases)).collect();
     eprintln!("running {} models on {board}", jobs.len());
     let outcomes = executor.run(&jobs, &options())?;
@@ -114,11 +117,16 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
         let report = prepared.compiled.report;
         let fail = |error: String| format!("{} on {board}: {error}", report.name);
         let measured = outcome.map_err(|e| fail(e.to_string()))?;
-        let mut instructions = 0;
+        let mut costliest = Case::default();
         for case in measured.cases {
-            instructions = instructions.max(case.map_err(fail)?.instructions);
+            let case = case.map_err(fail)?;
+            if case.instructions > costliest.instructions {
+                costliest = case;
+            }
         }
-        rows.push(Row { board: board.to_owned(), report, instructions });
+        let cycles = (target == Target::CortexM4f).then(|| estimate(&costliest, &report.kernels));
+        let (board, instructions) = (board.to_owned(), costliest.instructions);
+        rows.push(Row { board, report, instructions, cycles });
     }
     Ok(rows)
 }
@@ -126,6 +134,7 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
 fn job(prepared: &Prepared, cases: usize) -> Job {
     let mut job = prepared.job();
     job.cases.truncate(cases.max(1));
+    job.profile = true;
     job
 }
 
@@ -137,6 +146,7 @@ fn table(rows: &[Row]) -> Table {
         "MACs",
         "instructions",
         "per MAC",
+        "cycles (estimate)",
         "arena bytes",
         "lower bound",
         "flash bytes",
@@ -149,6 +159,7 @@ fn table(rows: &[Row]) -> Table {
             grouped(report.macs),
             grouped(row.instructions),
             format!("{:.3}", row.per_mac()),
+            row.cycles.map_or("-".to_owned(), |cycles| grouped(cycles.round() as u64)),
             grouped(report.arena_bytes.into()),
             grouped(report.arena_lower_bound_bytes.into()),
             grouped(report.artifact_bytes.into()),
