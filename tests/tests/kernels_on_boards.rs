@@ -119,7 +119,7 @@ fn conv(random: &mut Random) -> Job {
     let step = Kernel::conv_f32(ConvF32 {
         input: Place::arena(0),
         weights,
-        bias: (random.next() % 3 != 0).then_some(bias),
+        bias: (!random.next().is_multiple_of(3)).then_some(bias),
         output: layout.result(),
         batch,
         in_h: s.input[0],
@@ -155,7 +155,7 @@ fn depthwise(random: &mut Random) -> Job {
     let step = Kernel::depthwise_f32(DepthwiseF32 {
         input: Place::arena(0),
         weights,
-        bias: (random.next() % 3 != 0).then_some(bias),
+        bias: (!random.next().is_multiple_of(3)).then_some(bias),
         output: layout.result(),
         batch,
         in_h: s.input[0],
@@ -186,7 +186,7 @@ fn dot(random: &mut Random) -> Job {
     let step = Kernel::dot_f32(DotF32 {
         lhs: Place::arena(0),
         rhs,
-        bias: (random.next() % 2 == 0).then_some(bias),
+        bias: random.next().is_multiple_of(2).then_some(bias),
         output: layout.result(),
         batch,
         m,
