@@ -48,24 +48,25 @@ impl Lowerer<'_> {
         let element = dtype.size() as u8;
         self.step(Kernel::fill(Fill { value, output, element, count }), op);
         let strides = dense_strides(&dims, dtype.size());
-        let (mut source, mut target) = (i64::from(from.base.offset), i64::from(output.offset));
+        // Padding amounts are any 64-bit numbers, so positions are computed in 128 bits.
+        let (mut source, mut target) = (i128::from(from.base.offset), i128::from(output.offset));
         let mut sizes = Vec::new();
         let mut to_strides = Vec::new();
         for d in 0..dims.len() {
-            let step = p.interior[d] + 1;
-            let first = ((-p.low[d]).max(0) + step - 1) / step;
+            let (low, step) = (i128::from(p.low[d]), i128::from(p.interior[d]) + 1);
+            let first = ((-low).max(0) + step - 1) / step;
             // Element i lands at low + i * step, which must lie inside the result.
-            let room = i64::from(dims[d]) - 1 - p.low[d];
-            let last = if room < 0 { -1 } else { (room / step).min(i64::from(from.sizes[d]) - 1) };
+            let room = i128::from(dims[d]) - 1 - low;
+            let last = if room < 0 { -1 } else { (room / step).min(i128::from(from.sizes[d]) - 1) };
             if last < first {
                 return Ok(());
             }
             sizes.push((last - first + 1) as u32);
-            source += first * from.strides[d];
-            target += (p.low[d] + first * step) * strides[d];
-            to_strides.push(strides[d] * step);
+            source += first * i128::from(from.strides[d]);
+            target += (low + first * step) * i128::from(strides[d]);
+            to_strides.push(strides[d].saturating_mul(p.interior[d].saturating_add(1)));
         }
-        let offset = |o: i64| {
+        let offset = |o: i128| {
             u32::try_from(o).map_err(|_| CompileError::unsupported(span, "padding exceeds 4 GiB"))
         };
         let source = Ref { buffer: from.base.buffer, offset: offset(source)? };

@@ -292,7 +292,8 @@ impl<'a> Lowerer<'a> {
         let offset = i64::from(source.base.offset) + if sizes.contains(&0) { 0 } else { offset };
         let offset = u32::try_from(offset)
             .map_err(|_| CompileError::unsupported(self.span(op), "the view exceeds 4 GiB"))?;
-        let strides = source.strides.iter().zip(step).map(|(a, b)| a * b).collect();
+        // The step of a dimension that keeps one element may be anything.
+        let strides = source.strides.iter().zip(step).map(|(a, b)| a.saturating_mul(*b)).collect();
         let base = Ref { buffer: source.base.buffer, offset };
         Ok(View { base, dtype: source.dtype, sizes, strides })
     }

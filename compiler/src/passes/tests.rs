@@ -371,3 +371,16 @@ fn dumps_are_programs_that_parse_again() {
     let (_, lower) = compiled.dumps.iter().find(|(n, _)| n == "lower").expect("a dump");
     assert!(lower.contains("ConvF32"), "{lower}");
 }
+
+#[test]
+fn extreme_padding_and_steps_do_not_overflow() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<3xf32>) -> (tensor<2xf32>, tensor<1xf32>) {
+  %v = stablehlo.constant dense<7.0> : tensor<f32>
+  %0 = stablehlo.pad %x, %v, low = [-9223372036854775807], high = [9223372036854775806], interior = [0] : (tensor<3xf32>, tensor<f32>) -> tensor<2xf32>
+  %1 = stablehlo.slice %x [2:3:9223372036854775807] : (tensor<3xf32>) -> tensor<1xf32>
+  return %0, %1 : tensor<2xf32>, tensor<1xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["fill"]);
+}
