@@ -1,0 +1,3 @@
+//! Tests of the bytecode reader.
+
+mod files;
