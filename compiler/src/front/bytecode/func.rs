@@ -9,9 +9,10 @@ use crate::front::mlir;
 use crate::ir::{Attr, Body, Dict, Func, Type};
 
 impl<'a> Builder<'_, 'a> {
-    /// A function and its body.
+    /// A function and its body, kept if all of it could be read.
     pub(super) fn function(&mut self, r: &mut Reader<'a>, head: &Head<'a>) -> Res<()> {
         self.body = Body::new();
+        let failed = self.failed;
         let entry = self.body.entry;
         let mut names = None;
         self.regions(r, head, |this, r| {
@@ -22,8 +23,26 @@ impl<'a> Builder<'_, 'a> {
             }
             Ok(())
         })?;
+        match self.finish_function(head, names) {
+            Ok(func) if self.failed == failed => {
+                self.module.funcs.push(func);
+            }
+            Ok(_) => {}
+            Err(failure) => self.report_failure(&failure),
+        }
+        Ok(())
+    }
+
+    /// The function whose body was read; `names` are those of its arguments, `None` if it has no
+    /// body.
+    fn finish_function(
+        &mut self,
+        head: &Head<'a>,
+        names: Option<Vec<Option<Arc<str>>>>,
+    ) -> Res<Func> {
         let attrs = self.all_attrs(head)?;
         let (mut func, inputs) = self.header(head, attrs)?;
+        let entry = self.body.entry;
         match names {
             Some(names) => func.arg_names = names,
             // A declaration has no entry block.
@@ -41,8 +60,7 @@ impl<'a> Builder<'_, 'a> {
         func.result_attrs.resize_with(func.results.len(), Dict::default);
         func.body = std::mem::take(&mut self.body);
         name_by_path(&mut func);
-        self.module.funcs.push(func);
-        Ok(())
+        Ok(func)
     }
 
     /// The function that the attributes describe, without its body, and its argument types.

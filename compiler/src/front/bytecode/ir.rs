@@ -9,7 +9,7 @@ use super::reader::{Failure, Reader, Res, advise, fail, section};
 use crate::diag::Diagnostic;
 use crate::ir::{Attr, BlockId, Body, Dict, Module, ValueId};
 
-/// After this many reports reading stops.
+/// Number of reports that are kept.
 const MAX_REPORTS: usize = 20;
 
 /// Deepest nesting of regions, as in the text front end.
@@ -59,11 +59,14 @@ pub(super) struct Builder<'c, 'a> {
     depth: usize,
     reports: Vec<Diagnostic>,
     reported: HashSet<String>,
+    /// Number of operations that could not be read.
+    pub(super) failed: usize,
     name: &'c str,
 }
 
-/// Reads the module of a file of `len` bytes.
-pub(super) fn read(file: &File<'_>, len: usize, name: &str) -> Result<Module, Vec<Diagnostic>> {
+/// Reads the module of a file of `len` bytes: the functions that can be read, and the reports
+/// about all others.
+pub(super) fn read(file: &File<'_>, len: usize, name: &str) -> (Module, Vec<Diagnostic>) {
     let mut builder = Builder {
         entries: Entries::new(file, len),
         body: Body::new(),
@@ -74,15 +77,13 @@ pub(super) fn read(file: &File<'_>, len: usize, name: &str) -> Result<Module, Ve
         depth: 0,
         reports: Vec::new(),
         reported: HashSet::new(),
+        failed: 0,
         name,
     };
     if let Err(failure) = builder.file() {
         builder.reports.push(super::diagnostic(&failure, name, file.producer));
     }
-    match builder.reports.is_empty() {
-        true => Ok(builder.module),
-        false => Err(builder.reports),
-    }
+    (builder.module, builder.reports)
 }
 
 impl<'a> Builder<'_, 'a> {
@@ -299,9 +300,14 @@ impl<'a> Builder<'_, 'a> {
                 }
                 false => Location::default(),
             };
-            let ty = self.entries.value_type(ty, at)?;
-            let value = self.body.add_arg(block, ty);
-            self.define(Slot::Value(value), at)?;
+            let slot = match self.entries.value_type(ty, at) {
+                Ok(ty) => Slot::Value(self.body.add_arg(block, ty)),
+                Err(failure) => {
+                    self.report_failure(&failure);
+                    Slot::Unknown
+                }
+            };
+            self.define(slot, at)?;
             names.push(location.name);
         }
         if self.version() >= version::USE_LISTS && r.byte()? != 0 {
@@ -344,7 +350,7 @@ impl<'a> Builder<'_, 'a> {
             Err(report) => {
                 places.for_each(|place| *place = Slot::Unknown);
                 if let Some(report) = report {
-                    self.report(*report)?;
+                    self.report(*report);
                 }
             }
         }
@@ -375,14 +381,17 @@ impl<'a> Builder<'_, 'a> {
         }
     }
 
-    /// Keeps a report unless the same was made before; fails when there are too many to go on.
-    fn report(&mut self, report: Diagnostic) -> Res<()> {
-        if self.reported.insert(report.message.clone()) {
+    /// Reports a failure after which reading can go on.
+    pub(super) fn report_failure(&mut self, failure: &Failure) {
+        let report = super::diagnostic(failure, self.name, self.entries.file.producer);
+        self.report(report);
+    }
+
+    /// Keeps a report, unless the same was made before or there are many already.
+    fn report(&mut self, report: Diagnostic) {
+        self.failed += 1;
+        if self.reports.len() < MAX_REPORTS && self.reported.insert(report.message.clone()) {
             self.reports.push(report);
-        }
-        match self.reports.len() < MAX_REPORTS {
-            true => Ok(()),
-            false => fail(0, "too many errors; reading stops here"),
         }
     }
 }

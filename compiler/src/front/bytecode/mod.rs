@@ -45,6 +45,15 @@ pub fn is_bytecode(bytes: &[u8]) -> bool {
 /// One diagnostic for the first malformed byte; otherwise one per operation that cannot be read,
 /// up to a limit. Notes give the byte offset, the producer, and the operation's location.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
+    let (module, reports) = parse_readable(name, bytes)?;
+    match reports.is_empty() {
+        true => Ok(module),
+        false => Err(Diagnostics::new(&Source::new(name, ""), reports)),
+    }
+}
+
+/// Reads the functions that can be read, and reports about the others.
+fn parse_readable(name: &str, bytes: &[u8]) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
     let source = Source::new(name, "");
     let mut reader = Reader::new(bytes, 0);
     let (version, producer) = container::header(&mut reader).map_err(|failure| {
@@ -54,7 +63,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
         Diagnostics::one(&source, diagnostic(&failure, name, producer))
     };
     let file = File::read(reader, version, producer).map_err(one)?;
-    ir::read(&file, bytes.len(), name).map_err(|items| Diagnostics::new(&source, items))
+    Ok(ir::read(&file, bytes.len(), name))
 }
 
 /// The report of a failure.

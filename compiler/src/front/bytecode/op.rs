@@ -118,7 +118,13 @@ impl<'a> Builder<'_, 'a> {
         let OpName { dialect, name } = head.name;
         let full = mlir::canonical(Cow::Owned(format!("{dialect}.{name}")));
         match stablehlo::properties(&full, stored) {
-            Some(names) => self.properties(head, &names),
+            Some(names) => {
+                let mut attrs = self.properties(head, &names)?;
+                attrs.0.retain(|(key, value)| {
+                    &**key != "result_accuracy" || !vhlo::is_default_accuracy(value)
+                });
+                Ok(attrs)
+            }
             None => fail(head.at, format!("`{full}` with {stored} properties is not supported")),
         }
     }

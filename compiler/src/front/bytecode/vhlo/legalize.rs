@@ -139,6 +139,7 @@ pub(in super::super) fn legalize(op: &str, mut attrs: Dict) -> Dict {
         take(&mut attrs, "padding");
     }
     channel_handle(op, &mut attrs);
+    layouts(&mut attrs);
     let spelled = attrs.0.into_iter().filter_map(|(name, value)| {
         let value = spell(op, &name, value)?;
         (!is_default(op, &name, &value)).then_some((name, value))
@@ -167,6 +168,15 @@ fn structured(structure: &Structure, attrs: &mut Dict) -> Option<Attr> {
     let none = |attr: &Attr| matches!(attr, Attr::Opaque(text) if &**text == "none");
     let absent = fields.is_empty() || fields.get("lhs_precision_type").is_some_and(none);
     (!absent).then(|| Attr::Struct(structure.name.into(), fields))
+}
+
+/// Layouts are given for operands and results together, or not at all.
+fn layouts(attrs: &mut Dict) {
+    const LAYOUTS: [&str; 2] = ["operand_layouts", "result_layouts"];
+    let empty = |attr: Option<&Attr>| matches!(attr, Some(Attr::Array(items)) if items.is_empty());
+    if LAYOUTS.iter().all(|name| empty(attrs.get(name))) {
+        attrs.0.retain(|(name, _)| !LAYOUTS.contains(&&**name));
+    }
 }
 
 /// `channel_id` and `channel_type` as one attribute; without an identity there is no channel.
@@ -210,6 +220,16 @@ fn symbol(attr: Attr) -> Attr {
     }
 }
 
+fn default_enum(attr: &Attr) -> bool {
+    matches!(attr, Attr::Enum(_, value) if &**value == "DEFAULT")
+}
+
+/// Whether a `result_accuracy` asks for nothing.
+pub(in super::super) fn is_default_accuracy(attr: &Attr) -> bool {
+    let Attr::Struct(_, fields) = attr else { return false };
+    fields.0.len() == 1 && fields.get("mode").is_some_and(default_enum)
+}
+
 /// Whether StableHLO leaves the attribute out.
 fn is_default(op: &str, name: &str, value: &Attr) -> bool {
     let empty = match value {
@@ -223,16 +243,17 @@ fn is_default(op: &str, name: &str, value: &Attr) -> bool {
     let zero = matches!(value, Attr::Bool(false) | Attr::Int(0, _));
     match (op, name) {
         (_, "compare_type") => matches!(value, Attr::Enum(_, v) if &**v == "NOTYPE"),
-        (_, "result_accuracy") => {
-            let Attr::Struct(_, fields) = value else { return false };
-            let default = |v: &Attr| matches!(v, Attr::Enum(_, v) if &**v == "DEFAULT");
-            fields.0.len() == 1 && fields.get("mode").is_some_and(default)
-        }
+        (_, "result_accuracy") => is_default_accuracy(value),
         ("custom_call", "api_version") => matches!(value, Attr::Int(1, _)),
-        ("custom_call", "call_target_name") | ("composite", "name") => false,
+        ("custom_call", "call_target_name" | "operand_layouts" | "result_layouts") => false,
+        ("composite", "name") => false,
         ("custom_call" | "composite", _) => empty || zero,
         (_, "known_expanding_dimensions" | "known_nonexpanding_dimensions") => empty,
-        (_, "precision_config" | "infeed_config" | "outfeed_config" | "layout") => empty,
+        (_, "precision_config") => match value {
+            Attr::Array(items) => items.iter().all(default_enum),
+            _ => false,
+        },
+        (_, "infeed_config" | "outfeed_config" | "layout") => empty,
         ("send" | "recv", "source_target_pairs") => empty,
         (_, "has_dynamic_root" | "is_stable" | "indices_are_sorted" | "unique_indices") => zero,
         _ => false,

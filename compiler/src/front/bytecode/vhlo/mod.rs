@@ -6,7 +6,7 @@ mod ops;
 
 use microhlo_format::DType;
 
-pub(super) use legalize::legalize;
+pub(super) use legalize::{is_default_accuracy, legalize};
 pub(super) use ops::{attributes, base};
 
 use super::entries::{Decoder, Ty};
