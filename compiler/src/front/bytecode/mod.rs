@@ -59,17 +59,15 @@ fn parse_readable(name: &str, bytes: &[u8]) -> Result<(Module, Vec<Diagnostic>),
     let (version, producer) = container::header(&mut reader).map_err(|failure| {
         Diagnostics::one(&source, diagnostic(&failure, name, "an unknown producer"))
     })?;
-    let one = |failure: Box<Failure>| {
-        Diagnostics::one(&source, diagnostic(&failure, name, producer))
-    };
+    let one =
+        |failure: Box<Failure>| Diagnostics::one(&source, diagnostic(&failure, name, producer));
     let file = File::read(reader, version, producer).map_err(one)?;
     Ok(ir::read(&file, bytes.len(), name))
 }
 
 /// The report of a failure.
 fn diagnostic(failure: &Failure, name: &str, producer: &str) -> Diagnostic {
-    let report =
-        Diagnostic::error(&failure.message).note(place(failure.at, name, producer));
+    let report = Diagnostic::error(&failure.message).note(place(failure.at, name, producer));
     match failure.help {
         Some(help) => report.help(help),
         None => report,

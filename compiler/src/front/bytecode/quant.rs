@@ -73,5 +73,8 @@ pub(super) fn per_axis(d: &mut Decoder<'_, '_>) -> Res<Ty> {
         let (a, b) = (scales.len(), zero_points.len());
         return fail(at, format!("{a} scales and {b} zero points"));
     }
-    checked(at, QuantType { storage, expressed, storage_range, axis: Some(axis), scales, zero_points })
+    checked(
+        at,
+        QuantType { storage, expressed, storage_range, axis: Some(axis), scales, zero_points },
+    )
 }

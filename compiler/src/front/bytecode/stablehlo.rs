@@ -84,14 +84,20 @@ const SCATTER: &[&str] = &[
     "scatter_dims_to_operand_dims",
 ];
 
-/// A structure of lists, and a number at its end.
+/// A structure of lists, and a number at its end. As in text, what is empty or 0 is left out.
 fn lists(d: &mut Decoder<'_, '_>, name: &str, keys: &[&str], number: Option<&str>) -> Res<Attr> {
     let mut fields = Dict::default();
     for key in keys {
-        fields.push(key, Attr::DenseInts(d.svarints()?));
+        let list = d.svarints()?;
+        if !list.is_empty() {
+            fields.push(key, Attr::DenseInts(list));
+        }
     }
     if let Some(key) = number {
-        fields.push(key, Attr::i64(d.svarint()?));
+        let value = d.svarint()?;
+        if value != 0 {
+            fields.push(key, Attr::i64(value));
+        }
     }
     Ok(Attr::Struct(name.into(), fields))
 }
