@@ -4,12 +4,16 @@ import pathlib
 
 import jax
 import numpy as np
+from jaxlib.mlir.dialects import stablehlo
 
 HERE = pathlib.Path(__file__).resolve().parent
 
+# VHLO version of the portable artifacts: the oldest of the 1.x series, which all readers know.
+ARTIFACT_VERSION = "1.0.0"
+
 
 def export(name, function, cases, **extra):
-    """Writes NAME.stablehlo.mlir and NAME.npz next to this script.
+    """Writes NAME.stablehlo.mlir, NAME.mlirbc and NAME.npz next to this script.
 
     `cases` is one array per argument with a leading case axis. The npz holds them as in0, in1...
     and the results of running the exported function with XLA on the CPU as out0, out1..., all
@@ -23,6 +27,8 @@ def export(name, function, cases, **extra):
     # program.
     text = jitted.trace(*specs).lower(lowering_platforms=("cpu",)).as_text()
     (HERE / f"{name}.stablehlo.mlir").write_text(text)
+    artifact = stablehlo.serialize_portable_artifact_str(text, ARTIFACT_VERSION)
+    (HERE / f"{name}.mlirbc").write_bytes(artifact)
     results = [jax.tree.leaves(exported.call(*case)) for case in zip(*cases)]
     arrays = {f"in{i}": np.asarray(c) for i, c in enumerate(cases)}
     arrays |= {f"out{i}": np.stack(column) for i, column in enumerate(zip(*results))}

@@ -8,6 +8,7 @@ use super::CmdError;
 use super::vectors::Port;
 use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::front::bytecode;
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
 use crate::verify::{VerifyError, verify};
@@ -75,11 +76,8 @@ fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
             path.display()
         )))
     };
-    if bytes.starts_with(b"ML\xefR") {
-        return refuse(
-            "MLIR bytecode",
-            "convert it to text with `stablehlo-translate --deserialize` or export it as text",
-        );
+    if bytecode::is_bytecode(&bytes) {
+        return bytecode_program(&path.display().to_string(), &bytes);
     }
     if bytes.trim_ascii_start().starts_with(b"HloModule") {
         return refuse("XLA HLO text", "export the model as StableHLO text");
@@ -90,6 +88,27 @@ fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
         return Err(diagnostics(violations_of(&source, &violations)));
     }
     Ok(Program { source, module })
+}
+
+/// A program in bytecode. It has no text to point into; when something is wrong with the program
+/// itself, its printed form takes that place.
+fn bytecode_program(name: &str, bytes: &[u8]) -> Result<Program, CmdError> {
+    let module = bytecode::parse(name, bytes).map_err(diagnostics)?;
+    if verify(&module).is_ok() {
+        return Ok(Program { source: Source::new(name, ""), module });
+    }
+    let (source, module) = printed(name, &module)?;
+    if let Err(violations) = verify(&module) {
+        return Err(diagnostics(violations_of(&source, &violations)));
+    }
+    Ok(Program { source, module })
+}
+
+/// The program's text, and the program read back from it, with places in that text.
+fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
+    let source = Source::new(&format!("{name} (printed as text)"), module.to_string());
+    let module = parse_module(&source).map_err(diagnostics)?;
+    Ok((source, module))
 }
 
 /// The verifier's violations as diagnostics.
@@ -114,8 +133,18 @@ pub fn diagnostic(error: &CompileError) -> Diagnostic {
 impl Program {
     /// Compiles the program.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
-        compile(&self.module, options)
-            .map_err(|e| CmdError::Diagnostic(diagnostic(&e).render(&self.source)))
+        let failed = match compile(&self.module, options) {
+            Ok(compiled) => return Ok(compiled),
+            Err(error) => error,
+        };
+        let report = |e: &CompileError, at: &Source| CmdError::Diagnostic(diagnostic(e).render(at));
+        if self.source.text().is_empty()
+            && let Ok((source, module)) = printed(self.source.name(), &self.module)
+            && let Err(error) = compile(&module, options)
+        {
+            return Err(report(&error, &source));
+        }
+        Err(report(&failed, &self.source))
     }
 }
 
@@ -124,10 +153,11 @@ pub fn options_for(path: &Path, target: Target) -> CompileOptions {
     CompileOptions { name: model_name(path), target, ..CompileOptions::default() }
 }
 
-/// The file's name without its extensions `.mlir`, `.stablehlo` and `.mhlo`.
+/// The file's name without its extensions `.mlir`, `.mlirbc`, `.stablehlo` and `.mhlo`.
 pub fn model_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".mhlo").or(name.strip_suffix(".mlir")).unwrap_or(&name);
+    let stem = [".mhlo", ".mlir", ".mlirbc"].iter().find_map(|end| name.strip_suffix(end));
+    let name = stem.unwrap_or(&name);
     name.strip_suffix(".stablehlo").unwrap_or(name).to_owned()
 }
 

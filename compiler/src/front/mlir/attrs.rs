@@ -25,6 +25,20 @@ const ENUMS: &[(&str, &[&str])] = &[
     ("transpose", &["TRANSPOSE_INVALID", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"]),
 ];
 
+/// The values of the enum called `kind`, in the order of their codes.
+pub(crate) fn enum_values(kind: &str) -> &'static [&'static str] {
+    ENUMS.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, values)| values)
+}
+
+/// A function type as an attribute.
+pub(crate) fn function_attr(inputs: Vec<Type>, results: Vec<Type>) -> Attr {
+    let list = |types: Vec<Type>| Attr::Array(types.into_iter().map(Attr::Type).collect());
+    let mut fields = Dict::default();
+    fields.push("inputs", list(inputs));
+    fields.push("results", list(results));
+    Attr::Struct(FUNCTION.into(), fields)
+}
+
 impl Parser<'_> {
     /// A bare value of the enum called `kind`.
     pub(crate) fn enum_word(&mut self, kind: &str) -> PResult<Attr> {
@@ -227,11 +241,7 @@ impl Parser<'_> {
 
     fn function_attr(&mut self) -> PResult<Attr> {
         let (inputs, results) = self.function_type()?;
-        let list = |types: Vec<Type>| Attr::Array(types.into_iter().map(Attr::Type).collect());
-        let mut fields = Dict::default();
-        fields.push("inputs", list(inputs));
-        fields.push("results", list(results));
-        Ok(Attr::Struct(FUNCTION.into(), fields))
+        Ok(function_attr(inputs, results))
     }
 
     /// `<i64: 1, 2>` after `array`.
@@ -491,7 +501,7 @@ fn attr_size(attr: &Attr) -> usize {
 }
 
 /// The label lists of `input_batch_dimension = 0, input_feature_dimension = 3, ...`.
-fn raw_conv_dims(fields: &Dict) -> Option<Attr> {
+pub(crate) fn raw_conv_dims(fields: &Dict) -> Option<Attr> {
     let part = |prefix: &str, first: &str, second: &str| {
         let name = |s: &str| format!("{prefix}_{s}");
         let one = |s: &str| match fields.get(&name(s))? {

@@ -133,6 +133,13 @@ fn from_hex(hex: &[u8], skip: usize, at: usize, ty: TensorType) -> PResult<Const
             None => error(span, "the number of hexadecimal digits is odd"),
         });
     }
+    constant_from_bytes(ty, bytes).map_err(|message| error(span, message))
+}
+
+/// A constant from its bytes: those of one element for all, booleans packed or one per byte, or
+/// every element.
+pub(crate) fn constant_from_bytes(ty: TensorType, bytes: Arc<[u8]>) -> Result<Constant, String> {
+    let mut bytes = bytes;
     let dtype = ty.elem.storage();
     let (size, have) = (dtype.size(), bytes.len() as u64);
     let elements = ty.elements().unwrap_or(0);
@@ -147,9 +154,9 @@ fn from_hex(hex: &[u8], skip: usize, at: usize, ty: TensorType) -> PResult<Const
     }
     if Some(have) != ty.bytes() {
         let want = ty.bytes().unwrap_or(0);
-        let message =
-            format!("the blob has {have} bytes, {ty} needs {want} (or {size} for a splat)");
-        return Err(error(span, message));
+        return Err(format!(
+            "the blob has {have} bytes, {ty} needs {want} (or {size} for a splat)"
+        ));
     }
     if dtype.bits() < 8
         && let Some(buffer) = Arc::get_mut(&mut bytes)

@@ -80,6 +80,11 @@ pub(crate) fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
     name
 }
 
+/// Whether the operation table has an operation of this name.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.contains(name)
+}
+
 impl<'a> Parser<'a> {
     /// Operations up to the block's end. An operation that does not parse is reported and skipped.
     pub(crate) fn block_ops(&mut self, block: BlockId) -> PResult<()> {
@@ -412,13 +417,7 @@ impl<'a> Parser<'a> {
         }
         let operands: Vec<ValueId> = raw.operands.iter().map(|o| o.value).collect();
         let types: Vec<Type> = operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
-        let mut reader = AttrReader::new(raw.attrs, &types, &raw.results);
-        let kind = match OpKind::read(&raw.name, &mut reader) {
-            Some(Ok(kind)) => kind,
-            Some(Err(violation)) => return Err(bad_attribute(&raw.name, raw.span, &violation)),
-            None => return Err(unknown_op(&raw.name, raw.span)),
-        };
-        let attrs = reader.finish();
+        let (kind, attrs) = read_op(&raw.name, raw.span, raw.attrs, &types, &raw.results)?;
         let body = &mut self.scope.body;
         let id = body.make_op(kind, operands, raw.results, raw.regions, raw.span);
         body.ops[id].attrs = attrs;
@@ -430,6 +429,22 @@ impl<'a> Parser<'a> {
             self.define(result.name, result.span, first, result.count)?;
         }
         Ok(())
+    }
+}
+
+/// What the operation table makes of an operation, and the attributes that it leaves.
+pub(crate) fn read_op(
+    name: &str,
+    span: Span,
+    attrs: Dict,
+    operands: &[Type],
+    results: &[Type],
+) -> PResult<(OpKind, Dict)> {
+    let mut reader = AttrReader::new(attrs, operands, results);
+    match OpKind::read(name, &mut reader) {
+        Some(Ok(kind)) => Ok((kind, reader.finish())),
+        Some(Err(violation)) => Err(bad_attribute(name, span, &violation)),
+        None => Err(unknown_op(name, span)),
     }
 }
 

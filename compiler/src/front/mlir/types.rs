@@ -143,13 +143,10 @@ impl Parser<'_> {
             self.bounds(&mut ty)?;
         }
         self.c.expect(">")?;
-        let fixed = ty.dims.iter().all(|d| d.size().is_some());
-        if fixed && ty.bytes().is_none_or(|n| i64::try_from(n).is_err()) {
-            let message = format!("the size of `{ty}` overflows 63 bits");
-            return Err(error(self.c.span_since(start), message));
+        match tensor_violation(&ty) {
+            None => Ok(ty),
+            Some(message) => Err(error(self.c.span_since(start), message)),
         }
-        self.check_axis(&ty, start)?;
-        Ok(ty)
     }
 
     fn dimensions(&mut self, start: usize) -> PResult<Vec<Dim>> {
@@ -335,26 +332,6 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn check_axis(&self, ty: &TensorType, start: usize) -> PResult<()> {
-        let ElementType::Quant(q) = &ty.elem else { return Ok(()) };
-        let Some(axis) = q.axis else { return Ok(()) };
-        let span = self.c.span_since(start);
-        match ty.dims.get(axis as usize) {
-            None => {
-                let rank = ty.rank();
-                Err(error(
-                    span,
-                    format!("quantisation axis {axis} must be less than the rank {rank}"),
-                ))
-            }
-            Some(Dim::Static(n)) if *n != q.scales.len() as u64 => {
-                let have = q.scales.len();
-                Err(error(span, format!("{have} scales for dimension {axis} of size {n}")))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
     /// `(A, B) -> C`, `() -> ()`, `(A) -> (B, C)`.
     pub(crate) fn function_type(&mut self) -> PResult<Signature> {
         self.c.expect("(")?;
@@ -398,9 +375,27 @@ impl Parser<'_> {
     }
 }
 
+/// What is wrong with a tensor type: its size, or its axis of quantisation.
+pub(crate) fn tensor_violation(ty: &TensorType) -> Option<String> {
+    let fixed = ty.dims.iter().all(|d| d.size().is_some());
+    if fixed && ty.bytes().is_none_or(|n| i64::try_from(n).is_err()) {
+        return Some(format!("the size of `{ty}` overflows 63 bits"));
+    }
+    let ElementType::Quant(q) = &ty.elem else { return None };
+    let axis = q.axis?;
+    match ty.dims.get(axis as usize) {
+        None => Some(format!("quantisation axis {axis} must be less than the rank {}", ty.rank())),
+        Some(Dim::Static(n)) if *n != q.scales.len() as u64 => {
+            let have = q.scales.len();
+            Some(format!("{have} scales for dimension {axis} of size {n}"))
+        }
+        Some(_) => None,
+    }
+}
+
 /// The first constraint that quantisation parameters violate (StableHLO specification, section
 /// "Quantized types").
-fn quant_violation(q: &QuantType) -> Option<String> {
+pub(crate) fn quant_violation(q: &QuantType) -> Option<String> {
     if !q.storage.is_integer() || q.storage.bits() > 32 {
         return Some(format!(
             "storage type must be an integer of at most 32 bits, is {}",

@@ -1,0 +1,80 @@
+//! MLIR bytecode: StableHLO's portable artifacts (the VHLO dialect, versions 0.9.0 to 1.20.0),
+//! and raw bytecode of the `stablehlo`, `func` and `builtin` dialects.
+//!
+//! The file's sections are indexed first; attributes and types are decoded when an operation asks
+//! for them. Every operation becomes a name and one attribute dictionary in StableHLO's spelling,
+//! which the operation table reads, exactly as in the text front end.
+//!
+//! Format: MLIR's "BytecodeFormat" document, `BuiltinDialectBytecode.td`, `VhloBytecode.cpp`,
+//! `StablehloBytecode.cpp`.
+
+mod builtin;
+mod container;
+mod entries;
+mod func;
+mod ir;
+mod op;
+mod quant;
+mod reader;
+mod stablehlo;
+#[cfg(test)]
+mod tests;
+mod values;
+mod vhlo;
+
+use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::ir::Module;
+use container::File;
+use reader::{Failure, Reader};
+
+/// Advice for files by a later StableHLO.
+const NEWER_HELP: &str = "the file may come from a StableHLO newer than 1.20.0; export for an \
+    older target version, or as text";
+
+/// Whether the bytes are MLIR bytecode.
+pub fn is_bytecode(bytes: &[u8]) -> bool {
+    bytes.starts_with(container::MAGIC)
+}
+
+/// Reads a module. `name` is shown in diagnostics, usually a path.
+///
+/// The encoding, and names and types of values are checked; the operations' own constraints are
+/// the verifier's.
+///
+/// # Errors
+/// One diagnostic for the first malformed byte; otherwise one per operation that cannot be read,
+/// up to a limit. Notes give the byte offset, the producer, and the operation's location.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
+    let (module, reports) = parse_readable(name, bytes)?;
+    match reports.is_empty() {
+        true => Ok(module),
+        false => Err(Diagnostics::new(&Source::new(name, ""), reports)),
+    }
+}
+
+/// Reads the functions that can be read, and reports about the others.
+fn parse_readable(name: &str, bytes: &[u8]) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
+    let source = Source::new(name, "");
+    let mut reader = Reader::new(bytes, 0);
+    let (version, producer) = container::header(&mut reader).map_err(|failure| {
+        Diagnostics::one(&source, diagnostic(&failure, name, "an unknown producer"))
+    })?;
+    let one =
+        |failure: Box<Failure>| Diagnostics::one(&source, diagnostic(&failure, name, producer));
+    let file = File::read(reader, version, producer).map_err(one)?;
+    Ok(ir::read(&file, bytes.len(), name))
+}
+
+/// The report of a failure.
+fn diagnostic(failure: &Failure, name: &str, producer: &str) -> Diagnostic {
+    let report = Diagnostic::error(&failure.message).note(place(failure.at, name, producer));
+    match failure.help {
+        Some(help) => report.help(help),
+        None => report,
+    }
+}
+
+/// Where something is wrong.
+fn place(at: usize, name: &str, producer: &str) -> String {
+    format!("at byte {at} of {name}, written by {producer}")
+}

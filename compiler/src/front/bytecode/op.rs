@@ -1,0 +1,170 @@
+//! Operations: attributes from properties and dictionaries, then the operation table.
+
+use std::borrow::Cow;
+
+use super::container::{OpName, version};
+use super::entries::Decoder;
+use super::ir::{Builder, Head, Slot};
+use super::reader::{Res, advise, fail};
+use super::{stablehlo, vhlo};
+use crate::diag::{Diagnostic, Span};
+use crate::front::mlir;
+use crate::ir::{Attr, BlockId, Dict, OpId, Type, ValueId};
+
+/// Why an operation was not built: a report, or `None` when the cause is reported already.
+type Stop = Option<Box<Diagnostic>>;
+
+impl<'a> Builder<'_, 'a> {
+    /// Builds an operation and appends it to `block`, which is a function's own if `top` is set.
+    pub(super) fn build(
+        &mut self,
+        head: &Head<'a>,
+        block: BlockId,
+        regions: Vec<BlockId>,
+        top: bool,
+    ) -> Result<OpId, Stop> {
+        let name = op_name(head.name, top);
+        // Types and attributes of foreign operations need not be readable to name them.
+        let parts = match mlir::is_known(&name) || head.name.dialect == "vhlo" {
+            true => self.parts(head).map_err(|failure| self.explain(head, &failure)),
+            false => Ok((Vec::new(), Dict::default())),
+        };
+        let (results, attrs) = parts.map_err(|report| Some(Box::new(report)))?;
+        let mut operands = Vec::with_capacity(head.operands.len());
+        for slot in &head.operands {
+            match slot {
+                Slot::Value(value) => operands.push(*value),
+                Slot::Unknown | Slot::Undefined if mlir::is_known(&name) => return Err(None),
+                Slot::Unknown | Slot::Undefined => {}
+            }
+        }
+        let types = self.types(&operands);
+        let read = mlir::read_op(&name, Span::default(), attrs, &types, &results);
+        let (kind, attrs) = match read {
+            Ok(parts) => parts,
+            Err(None) => return Err(None),
+            Err(Some(report)) => return Err(Some(Box::new(self.placed(head, *report)))),
+        };
+        let id = self.body.make_op(kind, operands, results, regions, Span::default());
+        self.body.ops[id].attrs = attrs;
+        self.body.blocks[block].ops.push(id);
+        Ok(id)
+    }
+
+    fn types(&self, operands: &[ValueId]) -> Vec<Type> {
+        operands.iter().map(|&v| self.body.ty(v).clone()).collect()
+    }
+
+    /// Result types and attributes.
+    fn parts(&mut self, head: &Head<'a>) -> Res<(Vec<Type>, Dict)> {
+        let attrs = self.all_attrs(head)?;
+        let mut results = Vec::with_capacity(head.results.len());
+        for &ty in &head.results {
+            results.push(self.entries.value_type(ty, head.at)?);
+        }
+        Ok((results, attrs))
+    }
+
+    /// Inherent attributes in StableHLO's spelling, then discardable ones.
+    pub(super) fn all_attrs(&mut self, head: &Head<'a>) -> Res<Dict> {
+        let mut discardable = match head.attrs {
+            None => Dict::default(),
+            Some(index) => match self.entries.attr(index)? {
+                Attr::Dict(dict) => dict,
+                _ => return fail(head.at, "an operation's attributes are no dictionary"),
+            },
+        };
+        let vhlo = head.name.dialect == "vhlo";
+        let mut inherent = match vhlo {
+            true => self.vhlo_attrs(head, &mut discardable)?,
+            false => self.raw_attrs(head)?,
+        };
+        inherent.0.append(&mut discardable.0);
+        Ok(inherent)
+    }
+
+    fn vhlo_attrs(&mut self, head: &Head<'a>, discardable: &mut Dict) -> Res<Dict> {
+        let name = head.name.name;
+        let Some(names) = vhlo::attributes(name) else {
+            let producer = self.entries.file.producer;
+            let message = format!("unknown operation `vhlo.{name}` in a file by {producer}");
+            return advise(head.at, message, super::NEWER_HELP);
+        };
+        let mut inherent = Dict::default();
+        if self.entries.file.version < version::PROPERTIES {
+            for name in names {
+                let found = discardable.0.iter().position(|(key, _)| &**key == name);
+                if let Some(at) = found {
+                    inherent.0.push(discardable.0.remove(at));
+                }
+            }
+        } else {
+            let names: Vec<_> = names.map(|name| (name, false)).collect();
+            inherent = self.properties(head, &names)?;
+        }
+        Ok(vhlo::legalize(vhlo::base(name), inherent))
+    }
+
+    /// The inherent attributes of an operation that is not VHLO's. Before properties there were,
+    /// they stood among the others.
+    fn raw_attrs(&mut self, head: &Head<'a>) -> Res<Dict> {
+        let Some(index) = head.properties else { return Ok(Dict::default()) };
+        let mut data = self.entries.file.properties[index].clone();
+        let mut stored = 0;
+        while !data.is_empty() {
+            data.varint()?;
+            stored += 1;
+        }
+        let OpName { dialect, name } = head.name;
+        let full = mlir::canonical(Cow::Owned(format!("{dialect}.{name}")));
+        match stablehlo::properties(&full, stored) {
+            Some(names) => {
+                let mut attrs = self.properties(head, &names)?;
+                attrs.0.retain(|(key, value)| {
+                    &**key != "result_accuracy" || !vhlo::is_default_accuracy(value)
+                });
+                Ok(attrs)
+            }
+            None => fail(head.at, format!("`{full}` with {stored} properties is not supported")),
+        }
+    }
+
+    /// Decodes properties: attribute numbers, plain or optional.
+    fn properties(&mut self, head: &Head<'a>, names: &[(&str, bool)]) -> Res<Dict> {
+        let mut attrs = Dict::default();
+        let Some(index) = head.properties else { return Ok(attrs) };
+        let r = self.entries.file.properties[index].clone();
+        let mut d = Decoder { entries: &mut self.entries, r };
+        for (name, optional) in names {
+            let value = match optional {
+                false => Some(d.attr()?),
+                true => {
+                    let count = d.entries.file.attrs.len();
+                    let index = d.r.optional_index(count, "attribute")?;
+                    index.map(|i| d.entries.attr(i)).transpose()?
+                }
+            };
+            if let Some(value) = value {
+                attrs.push(name, value);
+            }
+        }
+        match d.r.is_empty() {
+            true => Ok(attrs),
+            false => {
+                let OpName { dialect, name } = head.name;
+                fail(d.r.at(), format!("`{dialect}.{name}` has more properties than expected"))
+            }
+        }
+    }
+}
+
+/// The name in the operation table. VHLO has one `return` for functions and regions.
+fn op_name(name: OpName<'_>, top: bool) -> Cow<'_, str> {
+    let OpName { dialect, name } = name;
+    match (dialect, vhlo::base(name)) {
+        ("vhlo", "return") if top => "func.return".into(),
+        ("vhlo", "call") => "func.call".into(),
+        ("vhlo", base) => format!("stablehlo.{base}").into(),
+        _ => mlir::canonical(format!("{dialect}.{name}").into()),
+    }
+}

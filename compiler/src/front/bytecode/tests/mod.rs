@@ -1,0 +1,5 @@
+//! Tests of the bytecode reader.
+
+mod files;
+mod primitives;
+mod robustness;
