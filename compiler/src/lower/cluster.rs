@@ -44,6 +44,7 @@ pub fn is_transparent(kind: &OpKind) -> bool {
     matches!(
         kind,
         OpKind::Constant(_)
+            | OpKind::BitcastConvert(_)
             | OpKind::BroadcastInDim(_)
             | OpKind::Reshape(_)
             | OpKind::Transpose(_)

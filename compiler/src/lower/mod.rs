@@ -250,6 +250,7 @@ impl<'a> Lowerer<'a> {
                     Ok(View::dense(base, dtype, &sizes))
                 }
             },
+            OpKind::BitcastConvert(_) => self.reinterpreted(op, &source, dtype, sizes),
             OpKind::Transpose(t) => Ok(source.permuted(&t.permutation)),
             OpKind::BroadcastInDim(b) => {
                 let mut strides = vec![0; sizes.len()];
@@ -272,6 +273,26 @@ impl<'a> Lowerer<'a> {
             }
             _ => Err(self.not_lowered(op)),
         }
+    }
+
+    /// The same bytes as elements of another type.
+    fn reinterpreted(
+        &mut self,
+        op: OpId,
+        source: &View,
+        dtype: DType,
+        sizes: Vec<u32>,
+    ) -> Lowered<View> {
+        let whole_bytes = |d: DType| d.bits() as usize == 8 * d.size();
+        if !whole_bytes(dtype) || !whole_bytes(source.dtype) {
+            let what = format!("a bitcast between {} and {dtype} is not supported", source.dtype);
+            return Err(CompileError::unsupported(self.span(op), what));
+        }
+        if dtype.size() == source.dtype.size() {
+            return Ok(View { base: source.base, dtype, sizes, strides: source.strides.clone() });
+        }
+        let base = self.dense(self.body.ops[op].operands[0], self.span(op))?;
+        Ok(View::dense(base, dtype, &sizes))
     }
 
     fn not_lowered(&self, op: OpId) -> CompileError {

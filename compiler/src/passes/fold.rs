@@ -8,6 +8,9 @@ use crate::ops::OpKind;
 /// Largest result that is folded although it is larger than what it is computed from, in bytes.
 const MAX_GROWTH_BYTES: u64 = 256;
 
+/// Largest result of an operation without operands that is folded, in bytes.
+const MAX_TABLE_BYTES: u64 = 64 << 10;
+
 /// Evaluation steps after which an operation is left to the device, so that compilation ends.
 const MAX_STEPS: u64 = 100_000_000;
 
@@ -47,6 +50,8 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     }
     let read: u64 = inputs.iter().filter_map(|c| c.ty.bytes()).sum();
     let written: u64 = o.results.iter().filter_map(|&v| body.ty(v).tensor()?.bytes()).sum();
+    // Indices have no kernel, so a table of them is worth its flash.
+    let read = if o.operands.is_empty() { MAX_TABLE_BYTES } else { read };
     // A broadcast is a view: folding it would hide from the kernels that a value is per channel.
     let view = matches!(o.kind, OpKind::BroadcastInDim(_));
     if written > if view { read } else { read.max(MAX_GROWTH_BYTES) } {

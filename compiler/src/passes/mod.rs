@@ -4,6 +4,7 @@ pub mod batch_norm;
 pub mod canonicalize;
 pub mod cse;
 pub mod dce;
+pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
@@ -20,11 +21,13 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 7] =
-    ["inline", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 8] =
+    ["inline", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    decompose::decompose(&mut func.body);
+    observe("decompose", func);
     clean(func, observe);
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);

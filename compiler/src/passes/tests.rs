@@ -384,3 +384,43 @@ fn extreme_padding_and_steps_do_not_overflow() {
     );
     assert_eq!(kernels(&compiled), ["fill"]);
 }
+
+#[test]
+fn batch_norm_inference_is_elementwise() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x3xf32>, %s: tensor<3xf32>, %o: tensor<3xf32>, %m: tensor<3xf32>) -> tensor<2x3xf32> {
+  %v = stablehlo.constant dense<[0.25, 2.0, 9.5]> : tensor<3xf32>
+  %0 = "stablehlo.batch_norm_inference"(%x, %s, %o, %m, %v) <{epsilon = 1.0e-3 : f32, feature_index = 1 : i64}> : (tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map"]);
+}
+
+#[test]
+fn bitcasts_are_views() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4x2xui16>) {
+  %sign = stablehlo.constant dense<2147483647> : tensor<4xui32>
+  %0 = stablehlo.bitcast_convert %x : (tensor<4xf32>) -> tensor<4xui32>
+  %1 = stablehlo.and %0, %sign : tensor<4xui32>
+  %2 = stablehlo.bitcast_convert %1 : (tensor<4xui32>) -> tensor<4xf32>
+  %3 = stablehlo.bitcast_convert %2 : (tensor<4xf32>) -> tensor<4x2xui16>
+  return %2, %3 : tensor<4xf32>, tensor<4x2xui16>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map"]);
+}
+
+#[test]
+fn indices_become_a_table() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x50xf32>) -> tensor<2x50xf32> {
+  %0 = stablehlo.iota dim = 1 : tensor<2x50xf32>
+  %1 = stablehlo.multiply %x, %0 : tensor<2x50xf32>
+  return %1 : tensor<2x50xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map"]);
+    assert_eq!(compiled.report.const_bytes, 400);
+}
