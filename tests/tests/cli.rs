@@ -243,7 +243,7 @@ fn input_files_at_fault_are_named() {
     let missing = folder.path("missing.mlir");
     assert_error(&microhlo(&["run", path(&missing)]), 2, &["cannot read", "missing.mlir"]);
     let bytecode = folder.file("model.mlirbc", b"ML\xefR\x0dStableHLO_v1.0.0\0\x00\xff");
-    assert_error(&microhlo(&["compile", path(&bytecode)]), 2, &["at byte 24", "StableHLO_v1.0.0"]);
+    assert_error(&microhlo(&["compile", path(&bytecode)]), 2, &["at byte 23", "StableHLO_v1.0.0"]);
     let hlo = folder.file("model.txt", "HloModule jit_f, entry_computation_layout={}\n");
     assert_error(&microhlo(&["compile", path(&hlo)]), 2, &["HLO text", "not supported"]);
     let binary = folder.file("model.bin", [0u8, 0xff, 0xfe]);
