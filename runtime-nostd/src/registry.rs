@@ -4,7 +4,7 @@ use microhlo_format::{Access, KernelId, MicroId, Place};
 
 use crate::error::StepError;
 use crate::kernels::Memory;
-use crate::micro::Row;
+use crate::micro::{Fold, Row};
 
 /// Receives what one step touches and calls.
 pub(crate) trait Visitor {
@@ -47,6 +47,8 @@ impl KernelEntry {
 pub struct MicroEntry {
     pub(crate) id: MicroId,
     pub(crate) row: Row,
+    /// Where reductions are common; others fold row by row.
+    pub(crate) fold: Option<Fold>,
 }
 
 impl MicroEntry {

@@ -57,12 +57,14 @@ impl<'r> Memory<'r> {
         self.arena.wrapping_add(place.offset as usize)
     }
 
+    /// A micro-operation of the set.
+    fn micro(&self, id: MicroId) -> Result<&'r MicroEntry, Undecodable> {
+        self.micro.iter().find(|entry| entry.id == id).ok_or(Undecodable)
+    }
+
     /// The row of a micro-operation.
     fn row(&self, id: MicroId) -> Result<Row, Undecodable> {
-        match self.micro.iter().find(|entry| entry.id == id) {
-            Some(entry) => Ok(entry.row),
-            None => Err(Undecodable),
-        }
+        self.micro(id).map(|entry| entry.row)
     }
 }
 
@@ -90,7 +92,10 @@ macro_rules! entry {
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let params: $params<Place> = decode_exact(body).map_err(|_| StepError::Encoding)?;
+                // Parameters are used where they are decoded: moving them doubles the stack.
+                let Ok(params) = &decode_exact::<$params<Place>>(body) else {
+                    return Err(StepError::Encoding);
+                };
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
                 Ok(())
@@ -100,9 +105,11 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let params: $params<Place> = decode_exact(body).map_err(|_| Undecodable)?;
+                let Ok(params) = &decode_exact::<$params<Place>>(body) else {
+                    return Err(Undecodable);
+                };
                 // SAFETY: the caller's promise.
-                unsafe { execute(&params, memory) }
+                unsafe { execute(params, memory) }
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute }

@@ -5,14 +5,15 @@ use microhlo_format::kernels::{MAX_RANK, Window, WindowDim};
 
 use super::reduce::post_row;
 use super::{Memory, dst, src};
-use crate::micro::{Row, Src};
-use crate::registry::Undecodable;
+use crate::micro::{Fold, Row, Src, Taps};
+use crate::registry::{MicroEntry, Undecodable};
 
 entry!(window, Window);
 
 /// A window kernel with its rows found.
 struct Rows {
     op: Row,
+    fold: Option<Fold>,
     init: *const u8,
     size: u8,
 }
@@ -22,7 +23,8 @@ struct Rows {
 unsafe fn execute(p: &Window<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let Some(micro) = p.op.decode() else { return Err(Undecodable) };
     let size = micro.result().size() as u8;
-    let rows = Rows { op: memory.row(p.op)?, init: memory.read(p.init), size };
+    let &MicroEntry { row: op, fold, .. } = memory.micro(p.op)?;
+    let rows = Rows { op, fold, init: memory.read(p.init), size };
     let post = post_row(&p.post, memory)?;
     let n = p.inner as usize;
     let width = i32::from(size);
@@ -33,8 +35,13 @@ unsafe fn execute(p: &Window<Place>, memory: &Memory<'_>) -> Result<(), Undecoda
         let to = dst(output, width);
         // SAFETY: a run of `inner` results inside the checked output; see `taps`.
         unsafe {
-            super::move_::copy_run(size, to, src(rows.init, 0), n);
-            taps(p, &rows, &index, input, output);
+            match (rows.fold, grid(p, &index, input, i32::from(size))) {
+                (Some(fold), Some(grid)) => fold(to, src(rows.init, 0), &grid, n),
+                _ => {
+                    super::move_::copy_run(size, to, src(rows.init, 0), n);
+                    taps(p, &rows, &index, input, output);
+                }
+            }
             if let Some((row, operand)) = post {
                 row(to, &[src(output, width), src(operand, 0), Src::NONE], n);
             }
@@ -56,6 +63,45 @@ fn next(index: &mut [u32; MAX_RANK], dims: &[WindowDim], size: impl Fn(&WindowDi
         *i = 0;
     }
     false
+}
+
+/// The first input coordinate under the window of an output, and how many taps lie inside the
+/// input from there on; `None` when they are not all taps that count.
+fn covered(dim: &WindowDim, out: u32, padding_counts: bool) -> Option<(u32, u32)> {
+    let steps = |distance: u32| match dim.window_dilation {
+        0 | 1 => distance,
+        dilation => distance.div_ceil(dilation),
+    };
+    let start = (out * dim.stride) as i32 - dim.pad;
+    let skipped = if start < 0 { steps(start.unsigned_abs()) } else { 0 };
+    let first = start.wrapping_add_unsigned(skipped * dim.window_dilation) as u32;
+    let inside = steps(dim.input.saturating_sub(first));
+    let count = dim.window.saturating_sub(skipped).min(inside);
+    let counted = dim.base_dilation <= 1 && (count == dim.window || !padding_counts);
+    counted.then_some((first, count))
+}
+
+/// All taps of the window at `index` as one grid; `None` for windows that are not one of at most
+/// two dimensions.
+fn grid(
+    p: &Window<Place>,
+    index: &[u32; MAX_RANK],
+    input: *const u8,
+    width: i32,
+) -> Option<Taps> {
+    let mut taps = Taps { ptr: input, stride: width, counts: [1; 2], strides: [0; 2] };
+    let mut free = taps.counts.iter_mut().zip(&mut taps.strides).rev();
+    let mut stride = p.inner.wrapping_mul(width as u32);
+    for (dim, &out) in p.dims.iter().zip(index).rev() {
+        let (first, count) = covered(dim, out, p.padding_counts)?;
+        if count != 1 {
+            let (size, step) = free.next()?;
+            (*size, *step) = (count, stride.wrapping_mul(dim.window_dilation) as i32);
+        }
+        taps.ptr = taps.ptr.wrapping_add(stride.wrapping_mul(first) as usize);
+        stride = stride.wrapping_mul(dim.input);
+    }
+    Some(taps)
 }
 
 /// The input coordinate under a window tap, or `None` in the padding.
