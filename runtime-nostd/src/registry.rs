@@ -27,6 +27,12 @@ pub(crate) type Execute = unsafe fn(&[u8], &Memory<'_>) -> Result<(), Undecodabl
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Undecodable;
 
+impl From<postcard::Error> for Undecodable {
+    fn from(_: postcard::Error) -> Undecodable {
+        Undecodable
+    }
+}
+
 /// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`].
 #[derive(Clone, Copy, Debug)]
 pub struct KernelEntry {

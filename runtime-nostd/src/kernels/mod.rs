@@ -84,7 +84,7 @@ macro_rules! entry {
     ($kernel:ident, $params:ident) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
-            use microhlo_format::kernels::{Params, decode_exact, $params};
+            use microhlo_format::kernels::{Decode, Params, decode_exact, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
@@ -92,10 +92,8 @@ macro_rules! entry {
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                // Parameters are used where they are decoded: moving them doubles the stack.
-                let Ok(params) = &decode_exact::<$params<Place>>(body) else {
-                    return Err(StepError::Encoding);
-                };
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
                 Ok(())
@@ -105,11 +103,10 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let Ok(params) = &decode_exact::<$params<Place>>(body) else {
-                    return Err(Undecodable);
-                };
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
                 // SAFETY: the caller's promise.
-                unsafe { execute(params, memory) }
+                unsafe { execute(&params, memory) }
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute }
