@@ -133,7 +133,9 @@ macro_rules! per_width {
             const LOWEST: $uint =
                 $ty::NEG_INFINITY.to_bits() ^ (($int::MIN >> ($int::BITS - 1)) as $uint >> 1);
             let ordered = key.wrapping_add(LOWEST) as $int;
-            $ty::from_bits((ordered ^ ((ordered >> ($int::BITS - 1)) as $uint >> 1) as $int) as $uint)
+            $ty::from_bits(
+                (ordered ^ ((ordered >> ($int::BITS - 1)) as $uint >> 1) as $int) as $uint,
+            )
         }
 
         /// An integer that falls as floats rise, so that the largest one is that of their
@@ -227,7 +229,8 @@ mod tests {
 
     #[test]
     fn keys_order_floats_and_turn_back_into_them() {
-        let rising = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 2.5, f32::INFINITY];
+        let rising =
+            [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 2.5, f32::INFINITY];
         for pair in rising.windows(2) {
             assert!(max_key_f32(pair[0]) < max_key_f32(pair[1]), "{pair:?}");
             assert!(min_key_f32(pair[0]) > min_key_f32(pair[1]), "{pair:?}");
@@ -237,7 +240,9 @@ mod tests {
             assert!(min_key_f32(nan) > min_key_f32(f32::NEG_INFINITY));
             assert!(max_f32(nan, 1.0).is_nan() && min_f32(f32::INFINITY, nan).is_nan());
         }
-        for bits in [0u32, 1, 0x3f80_0000, 0x7f80_0000, 0x7fc0_0001, 0x8000_0000, 0xff80_0000, u32::MAX] {
+        for bits in
+            [0u32, 1, 0x3f80_0000, 0x7f80_0000, 0x7fc0_0001, 0x8000_0000, 0xff80_0000, u32::MAX]
+        {
             let x = f32::from_bits(bits);
             assert_eq!(from_max_key_f32(max_key_f32(x)).to_bits(), bits);
             assert_eq!(from_min_key_f32(min_key_f32(x)).to_bits(), bits);

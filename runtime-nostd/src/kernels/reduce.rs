@@ -112,6 +112,8 @@ unsafe fn fold_run(
     loop {
         let taps = Taps {
             ptr: from.ptr.wrapping_offset(at.offset[0] as isize),
+            runs: 1,
+            run_stride: 0,
             stride: from.stride,
             counts: [outer, inner],
             strides: [outer_stride, inner_stride],

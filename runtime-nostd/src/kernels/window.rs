@@ -33,30 +33,40 @@ unsafe fn execute(p: &Window<Place>, memory: &Memory<'_>) -> Result<(), Undecoda
     let mut index = [0u32; MAX_RANK];
     loop {
         let to = dst(output, width);
-        // SAFETY: a run of `inner` results inside the checked output; see `taps`.
+        let mut runs = 1;
+        // SAFETY: runs of `inner` results inside the checked output; see `taps`.
         unsafe {
-            match (rows.fold, grid(p, &index, input, i32::from(size))) {
-                (Some(fold), Some(grid)) => fold(to, src(rows.init, 0), &grid, n),
+            match (rows.fold, grid(p, &index, input, width)) {
+                (Some(fold), Some(grid)) => {
+                    fold(to, src(rows.init, 0), &grid, n);
+                    runs = grid.runs;
+                }
                 _ => {
                     super::move_::copy_run(size, to, src(rows.init, 0), n);
                     taps(p, &rows, &index, input, output);
                 }
             }
             if let Some((row, operand)) = post {
-                row(to, &[src(output, width), src(operand, 0), Src::NONE], n);
+                row(to, &[src(output, width), src(operand, 0), Src::NONE], n * runs as usize);
             }
         }
-        output = output.wrapping_add(n * usize::from(size));
-        if !next(&mut index, &p.dims, |dim| dim.output) {
+        output = output.wrapping_add(n * runs as usize * usize::from(size));
+        if !next(&mut index, &p.dims, runs, |dim| dim.output) {
             return Ok(());
         }
     }
 }
 
-/// Counts an index up, last dimension fastest; false when it wraps to zero.
-fn next(index: &mut [u32; MAX_RANK], dims: &[WindowDim], size: impl Fn(&WindowDim) -> u32) -> bool {
+/// Counts an index up by `steps` of the last dimension; false when it wraps to zero.
+fn next(
+    index: &mut [u32; MAX_RANK],
+    dims: &[WindowDim],
+    mut steps: u32,
+    size: impl Fn(&WindowDim) -> u32,
+) -> bool {
     for (i, dim) in index.iter_mut().zip(dims).rev() {
-        *i += 1;
+        *i += steps;
+        steps = 1;
         if *i < size(dim) {
             return true;
         }
@@ -82,16 +92,20 @@ fn covered(dim: &WindowDim, out: u32, padding_counts: bool) -> Option<(u32, u32)
 }
 
 /// All taps of the window at `index` as one grid; `None` for windows that are not one of at most
-/// two dimensions.
-fn grid(
-    p: &Window<Place>,
-    index: &[u32; MAX_RANK],
-    input: *const u8,
-    width: i32,
-) -> Option<Taps> {
-    let mut taps = Taps { ptr: input, stride: width, counts: [1; 2], strides: [0; 2] };
+/// two dimensions. Has a run for every further output of the last dimension while all taps lie
+/// inside the input.
+fn grid(p: &Window<Place>, index: &[u32; MAX_RANK], input: *const u8, width: i32) -> Option<Taps> {
+    let mut taps = Taps {
+        ptr: input,
+        runs: 1,
+        run_stride: 0,
+        stride: width,
+        counts: [1; 2],
+        strides: [0; 2],
+    };
     let mut free = taps.counts.iter_mut().zip(&mut taps.strides).rev();
-    let mut stride = p.inner.wrapping_mul(width as u32);
+    let dense = p.inner.wrapping_mul(width as u32);
+    let mut stride = dense;
     for (dim, &out) in p.dims.iter().zip(index).rev() {
         let (first, count) = covered(dim, out, p.padding_counts)?;
         if count != 1 {
@@ -100,6 +114,13 @@ fn grid(
         }
         taps.ptr = taps.ptr.wrapping_add(stride.wrapping_mul(first) as usize);
         stride = stride.wrapping_mul(dim.input);
+    }
+    if let (Some(dim), Some(&out)) = (p.dims.last(), index.get(p.dims.len().wrapping_sub(1))) {
+        let inside = |out| matches!(covered(dim, out, true), Some((_, count)) if count == dim.window);
+        if inside(out) && inside(dim.output.saturating_sub(1)) {
+            taps.runs = dim.output.saturating_sub(out);
+            taps.run_stride = dense.wrapping_mul(dim.stride) as i32;
+        }
     }
     Some(taps)
 }
@@ -149,7 +170,7 @@ unsafe fn taps(
             // SAFETY: `inner` elements from a valid coordinate, or the one initial value.
             unsafe { (rows.op)(dst(output, width), &args, n) };
         }
-        if !next(&mut tap, &p.dims, |dim| dim.window) {
+        if !next(&mut tap, &p.dims, 1, |dim| dim.window) {
             return;
         }
     }

@@ -30,11 +30,15 @@ impl Src {
 /// of their types at their strides, and all of them are aligned.
 pub(crate) type Row = unsafe fn(dst: Dst, args: &[Src; 3], n: usize);
 
-/// The elements that are folded into each of a run of results: a grid of two dimensions.
+/// The elements that are folded into each of several runs of results: a grid of two dimensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taps {
     /// First element of the first result.
     pub ptr: *const u8,
+    /// Number of runs; their results follow one another.
+    pub runs: u32,
+    /// Bytes from the elements of one run to those of the next.
+    pub run_stride: i32,
     /// Bytes from the elements of one result to those of the next.
     pub stride: i32,
     /// Sizes of the grid, outer dimension first.
@@ -43,11 +47,11 @@ pub(crate) struct Taps {
     pub strides: [i32; 2],
 }
 
-/// Folds a grid of elements into each of `n` results, row-major:
+/// Folds a grid of elements into each of `n` results per run, row-major:
 /// `dst[i] = f(...f(f(first[i], taps[i][0]), taps[i][1])...)`.
 ///
 /// # Safety
-/// `first` and all taps are readable and `dst` is writable for `n` results, aligned. The taps do
+/// `first` and all taps are readable and `dst` is writable for all results, aligned. The taps do
 /// not overlap `dst`; `first` does so exactly or not at all.
 pub(crate) type Fold = unsafe fn(dst: Dst, first: Src, taps: &Taps, n: usize);
 
@@ -210,35 +214,39 @@ pub(super) unsafe fn fold<T: Copy, A: Copy>(
     n: usize,
     (enter, step, leave): (impl Fn(T) -> A, impl Fn(A, T) -> A, impl Fn(A) -> T),
 ) {
-    let mut from = Src { ptr: taps.ptr, stride: taps.stride };
-    let mut left = n;
-    while left >= BLOCK && from.stride == size::<T>() && dst.stride == size::<T>() {
-        // SAFETY: a block of results, and of their elements at every tap.
-        unsafe {
-            let x = [first.take(), first.take(), first.take(), first.take()];
-            let mut acc = [enter(x[0]), enter(x[1]), enter(x[2]), enter(x[3])];
-            taps.each(from.ptr, |at| {
-                let x = at.cast::<[T; BLOCK]>().read();
-                acc = [
-                    step(acc[0], x[0]),
-                    step(acc[1], x[1]),
-                    step(acc[2], x[2]),
-                    step(acc[3], x[3]),
-                ];
-            });
-            dst.put_block([leave(acc[0]), leave(acc[1]), leave(acc[2]), leave(acc[3])]);
+    let mut run = taps.ptr;
+    for _ in 0..taps.runs {
+        let mut from = Src { ptr: run, stride: taps.stride };
+        let mut left = n;
+        while left >= BLOCK && from.stride == size::<T>() && dst.stride == size::<T>() {
+            // SAFETY: a block of results, and of their elements at every tap.
+            unsafe {
+                let x = [first.take(), first.take(), first.take(), first.take()];
+                let mut acc = [enter(x[0]), enter(x[1]), enter(x[2]), enter(x[3])];
+                taps.each(from.ptr, |at| {
+                    let x = at.cast::<[T; BLOCK]>().read();
+                    acc = [
+                        step(acc[0], x[0]),
+                        step(acc[1], x[1]),
+                        step(acc[2], x[2]),
+                        step(acc[3], x[3]),
+                    ];
+                });
+                dst.put_block([leave(acc[0]), leave(acc[1]), leave(acc[2]), leave(acc[3])]);
+            }
+            from.ptr = from.ptr.wrapping_add(size_of::<[T; BLOCK]>());
+            left -= BLOCK;
         }
-        from.ptr = from.ptr.wrapping_add(size_of::<[T; BLOCK]>());
-        left -= BLOCK;
-    }
-    for _ in 0..left {
-        // SAFETY: one result, and its element at every tap.
-        unsafe {
-            let mut acc = enter(first.take());
-            taps.each(from.ptr, |at| acc = step(acc, at.cast::<T>().read()));
-            dst.put(leave(acc));
+        for _ in 0..left {
+            // SAFETY: one result, and its element at every tap.
+            unsafe {
+                let mut acc = enter(first.take());
+                taps.each(from.ptr, |at| acc = step(acc, at.cast::<T>().read()));
+                dst.put(leave(acc));
+            }
+            from.ptr = from.ptr.wrapping_offset(from.stride as isize);
         }
-        from.ptr = from.ptr.wrapping_offset(from.stride as isize);
+        run = run.wrapping_offset(taps.run_stride as isize);
     }
 }
 
