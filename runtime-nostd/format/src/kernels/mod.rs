@@ -95,6 +95,7 @@ macro_rules! kernel_table {
         #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum KernelId { $($(#[$doc])* $name = $code,)* }
 
         impl KernelId {
