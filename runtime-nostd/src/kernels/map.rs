@@ -59,8 +59,8 @@ struct Tiles {
 }
 
 impl Tiles {
-    /// Finds rows and pointers. The fields are decoded one by one: all at once they would take three
-    /// times the stack.
+    /// Finds rows and pointers. The fields are decoded one by one: all at once they would take
+    /// three times the stack.
     #[inline(never)]
     fn prepare(&mut self, body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         let fields = &mut Fields::new(body);

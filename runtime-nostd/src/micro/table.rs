@@ -18,26 +18,33 @@ macro_rules! rows {
                     // SAFETY: the caller's promise is that of the loop.
                     unsafe { $shape::<$t, $r>(dst, args, n, $f) }
                 }
-                MicroEntry { id: $id(DType::$name), row, fold: rows!(@fold $op, $name, $shape, $t, $f) }
+                MicroEntry {
+                    id: $id(DType::$name),
+                    row,
+                    fold: rows!(@fold $op, $name, $shape, $t, $f),
+                }
             };
         )*
     };
     (@fold maximum, F32, $shape:ident, $t:ty, $f:expr) => {
-        rows!(@steps f32, (scalar::max_key_f32, |a, x| a.max(scalar::max_key_f32(x)), scalar::from_max_key_f32))
+        rows!(@keys f32, scalar::max_key_f32, scalar::from_max_key_f32)
     };
     (@fold maximum, F64, $shape:ident, $t:ty, $f:expr) => {
-        rows!(@steps f64, (scalar::max_key_f64, |a, x| a.max(scalar::max_key_f64(x)), scalar::from_max_key_f64))
+        rows!(@keys f64, scalar::max_key_f64, scalar::from_max_key_f64)
     };
     (@fold minimum, F32, $shape:ident, $t:ty, $f:expr) => {
-        rows!(@steps f32, (scalar::min_key_f32, |a, x| a.max(scalar::min_key_f32(x)), scalar::from_min_key_f32))
+        rows!(@keys f32, scalar::min_key_f32, scalar::from_min_key_f32)
     };
     (@fold minimum, F64, $shape:ident, $t:ty, $f:expr) => {
-        rows!(@steps f64, (scalar::min_key_f64, |a, x| a.max(scalar::min_key_f64(x)), scalar::from_min_key_f64))
+        rows!(@keys f64, scalar::min_key_f64, scalar::from_min_key_f64)
     };
     (@fold $op:ident, $name:ident, accumulate, $t:ty, $f:expr) => {
         rows!(@steps $t, (core::convert::identity::<$t>, $f, core::convert::identity))
     };
     (@fold $op:ident, $name:ident, $shape:ident, $t:ty, $f:expr) => { None };
+    (@keys $t:ty, $key:path, $from_key:path) => {
+        rows!(@steps $t, ($key, |largest, x| largest.max($key(x)), $from_key))
+    };
     (@steps $t:ty, $steps:expr) => {{
         unsafe fn folded(dst: Dst, first: Src, taps: &Taps, n: usize) {
             // SAFETY: the caller's promise is that of the loop.
