@@ -7,6 +7,7 @@ use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
 /// Why an artifact was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LoadError {
     /// The artifact does not start at an address that is a multiple of 16.
     Misaligned,
@@ -36,6 +37,7 @@ pub enum LoadError {
 /// What is wrong with one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StepError {
     /// The firmware does not link the kernel.
     MissingKernel(KernelId),
@@ -60,6 +62,7 @@ pub enum StepError {
 /// Why a run was refused or stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RunError {
     /// The arena is smaller than the model needs.
     ArenaTooSmall {

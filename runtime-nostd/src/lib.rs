@@ -5,6 +5,19 @@
 //! step by step. Nothing of the artifact is copied: it stays in flash.
 //!
 //! Firmware that names the kernels its model needs ([`Model::load_with`]) links no others.
+//!
+//! # Numbers
+//!
+//! Every kernel has one order of operations and none is fused, so a model computes the same bits on
+//! all targets, the host included. The one exception is which NaN a NaN is: its sign and payload
+//! depend on the target. On Cortex-M with an FPU the assembly of the `f32` convolution and matrix
+//! kernels runs in default-NaN mode, where every NaN result is the positive quiet NaN; other code
+//! does what the target's arithmetic does. Whether an element is NaN is the same everywhere.
+//! `docs/numerics.md` in the repository has the order of each kernel.
+//!
+//! # Features
+//!
+//! `defmt`: a trace event per step, and `defmt::Format` for errors and step information.
 #![no_std]
 #![deny(unsafe_code)]
 

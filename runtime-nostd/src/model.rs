@@ -17,6 +17,7 @@ pub struct Model<'a> {
 
 /// What a step was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StepInfo {
     /// Number of the step.
     pub index: u32,
@@ -194,7 +195,7 @@ impl<'m> Run<'m> {
         let kernels = self.model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
         #[cfg(feature = "defmt")]
-        defmt::trace!("step {=u32} {=str}", index, step.kernel.name());
+        defmt::trace!("step {=u32} {}", index, step.kernel);
         let memory = Memory::new(artifact.constants(), self.arena, kernels.micro);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         Ok(Some(StepInfo { index, kernel: step.kernel }))

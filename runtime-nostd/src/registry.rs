@@ -4,7 +4,7 @@ use microhlo_format::{Access, KernelId, MicroId, Place};
 
 use crate::error::StepError;
 use crate::kernels::Memory;
-use crate::micro::Row;
+use crate::micro::{Fold, Row};
 
 /// Receives what one step touches and calls.
 pub(crate) trait Visitor {
@@ -27,6 +27,12 @@ pub(crate) type Execute = unsafe fn(&[u8], &Memory<'_>) -> Result<(), Undecodabl
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Undecodable;
 
+impl From<postcard::Error> for Undecodable {
+    fn from(_: postcard::Error) -> Undecodable {
+        Undecodable
+    }
+}
+
 /// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`].
 #[derive(Clone, Copy, Debug)]
 pub struct KernelEntry {
@@ -47,6 +53,8 @@ impl KernelEntry {
 pub struct MicroEntry {
     pub(crate) id: MicroId,
     pub(crate) row: Row,
+    /// Where reductions are common; others fold row by row.
+    pub(crate) fold: Option<Fold>,
 }
 
 impl MicroEntry {

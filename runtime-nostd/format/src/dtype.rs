@@ -10,6 +10,7 @@ macro_rules! dtypes {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "u8", into = "u8")]
         #[repr(u8)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum DType { $($(#[$doc])* $variant = $code,)* }
 
         impl DType {

@@ -5,6 +5,7 @@ use core::fmt;
 /// The first thing found wrong with an artifact. Offsets are in bytes from the file's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ArtifactError {
     /// Fewer bytes than the header or the length that the header states.
     Truncated {
@@ -106,6 +107,7 @@ pub enum ArtifactError {
 
 /// A section of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Section {
     /// Steps.
     Program,

@@ -166,6 +166,7 @@ for_each_micro_op!(micro_codes);
 /// Id of a micro-operation: an operation on an element type, or a conversion between two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MicroId(pub u16);
 
 /// A decoded [`MicroId`].

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A memory region that kernels address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Region {
     /// The artifact's constant section, read in place. Never written.
     Const = 0,
@@ -89,6 +90,7 @@ pub struct Access<P> {
 
 /// Why parameters of a kernel make no sense, whatever memory they are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ParamError {
     /// A size that must be at least one is zero.
     Zero,

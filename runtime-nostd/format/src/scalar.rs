@@ -57,7 +57,8 @@ macro_rules! per_width {
     ($ty:ident, $sqrt:ident, $exp:ident, $fmod:ident, $pow:ident, $atan2:ident;
      $add:ident, $sub:ident, $mul:ident, $div:ident, $neg:ident, $rsqrt:ident, $logistic:ident,
      $sign:ident, $max:ident, $min:ident, $rem:ident, $power:ident, $angle:ident,
-     $clamp:ident, $finite:ident) => {
+     $clamp:ident, $finite:ident, $max_key:ident, $from_max_key:ident, $min_key:ident,
+     $from_min_key:ident, $uint:ident, $int:ident) => {
         /// Sum.
         #[inline]
         pub fn $add(a: $ty, b: $ty) -> $ty {
@@ -112,32 +113,58 @@ macro_rules! per_width {
             }
         }
 
-        /// IEEE 754-2019 `maximum`: NaN if either operand is NaN, and -0 is less than +0.
+        /// An integer that orders floats as `maximum` does: negative infinity is 0, -0 comes right
+        /// before +0, and every NaN, of either sign, lies above infinity.
+        ///
+        /// Flipping the magnitude bits of negative numbers makes bit patterns compare like signed
+        /// integers; the shift by the pattern of negative infinity wraps negative NaNs to the top.
         #[inline]
-        pub fn $max(a: $ty, b: $ty) -> $ty {
-            if a > b {
-                a
-            } else if b > a {
-                b
-            } else if a == b {
-                $ty::from_bits(a.to_bits() & b.to_bits())
-            } else {
-                a + b
+        pub fn $max_key(x: $ty) -> $uint {
+            const LOWEST: $int = ordered($ty::NEG_INFINITY.to_bits() as $int);
+            const fn ordered(bits: $int) -> $int {
+                bits ^ ((bits >> ($int::BITS - 1)) as $uint >> 1) as $int
             }
+            ordered(x.to_bits() as $int).wrapping_sub(LOWEST) as $uint
         }
 
-        /// IEEE 754-2019 `minimum`: NaN if either operand is NaN, and -0 is less than +0.
+        /// The inverse of the function that gives `maximum` its order.
+        #[inline]
+        pub fn $from_max_key(key: $uint) -> $ty {
+            const LOWEST: $uint =
+                $ty::NEG_INFINITY.to_bits() ^ (($int::MIN >> ($int::BITS - 1)) as $uint >> 1);
+            let ordered = key.wrapping_add(LOWEST) as $int;
+            $ty::from_bits(
+                (ordered ^ ((ordered >> ($int::BITS - 1)) as $uint >> 1) as $int) as $uint,
+            )
+        }
+
+        /// An integer that falls as floats rise, so that the largest one is that of their
+        /// `minimum`; NaNs lie above all else.
+        #[inline]
+        pub fn $min_key(x: $ty) -> $uint {
+            $max_key(-x)
+        }
+
+        /// The inverse of the function that gives `minimum` its order.
+        #[inline]
+        pub fn $from_min_key(key: $uint) -> $ty {
+            -$from_max_key(key)
+        }
+
+        /// IEEE 754-2019 `maximum`: NaN if either operand is NaN, and -0 is less than +0. A NaN
+        /// keeps its bits.
+        ///
+        /// Compares integers: no branch for special values, and no library call without an FPU.
+        #[inline]
+        pub fn $max(a: $ty, b: $ty) -> $ty {
+            if $max_key(a) >= $max_key(b) { a } else { b }
+        }
+
+        /// IEEE 754-2019 `minimum`: NaN if either operand is NaN, and -0 is less than +0. A NaN
+        /// keeps its bits.
         #[inline]
         pub fn $min(a: $ty, b: $ty) -> $ty {
-            if a < b {
-                a
-            } else if b < a {
-                b
-            } else if a == b {
-                $ty::from_bits(a.to_bits() | b.to_bits())
-            } else {
-                a + b
-            }
+            if $min_key(a) >= $min_key(b) { a } else { b }
         }
 
         /// Remainder of the division truncated toward zero; has the sign of `a`.
@@ -175,13 +202,15 @@ macro_rules! per_width {
 per_width! {
     f32, sqrtf, expf, fmod_f32, powf, atan2f;
     add_f32, sub_f32, mul_f32, div_f32, neg_f32, rsqrt_f32, logistic_f32, sign_f32, max_f32,
-    min_f32, rem_f32, pow_f32, atan2_f32, clamp_f32, is_finite_f32
+    min_f32, rem_f32, pow_f32, atan2_f32, clamp_f32, is_finite_f32, max_key_f32,
+    from_max_key_f32, min_key_f32, from_min_key_f32, u32, i32
 }
 
 per_width! {
     f64, sqrt, exp, fmod_f64, pow, atan2;
     add_f64, sub_f64, mul_f64, div_f64, neg_f64, rsqrt_f64, logistic_f64, sign_f64, max_f64,
-    min_f64, rem_f64, pow_f64, atan2_f64, clamp_f64, is_finite_f64
+    min_f64, rem_f64, pow_f64, atan2_f64, clamp_f64, is_finite_f64, max_key_f64,
+    from_max_key_f64, min_key_f64, from_min_key_f64, u64, i64
 }
 
 #[cfg(test)]
@@ -196,6 +225,32 @@ mod tests {
         assert!(max_f32(f32::NAN, 1.0).is_nan() && max_f32(1.0, f32::NAN).is_nan());
         assert!(min_f64(f64::NAN, f64::NEG_INFINITY).is_nan());
         assert_eq!(max_f32(-3.5, -3.5), -3.5);
+    }
+
+    #[test]
+    fn keys_order_floats_and_turn_back_into_them() {
+        let rising =
+            [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-45, -0.0, 0.0, 1e-45, 2.5, f32::INFINITY];
+        for pair in rising.windows(2) {
+            assert!(max_key_f32(pair[0]) < max_key_f32(pair[1]), "{pair:?}");
+            assert!(min_key_f32(pair[0]) > min_key_f32(pair[1]), "{pair:?}");
+        }
+        for nan in [0x7f80_0001, 0x7fff_ffff, 0xff80_0001, 0xffff_ffff].map(f32::from_bits) {
+            assert!(max_key_f32(nan) > max_key_f32(f32::INFINITY));
+            assert!(min_key_f32(nan) > min_key_f32(f32::NEG_INFINITY));
+            assert!(max_f32(nan, 1.0).is_nan() && min_f32(f32::INFINITY, nan).is_nan());
+        }
+        for bits in
+            [0u32, 1, 0x3f80_0000, 0x7f80_0000, 0x7fc0_0001, 0x8000_0000, 0xff80_0000, u32::MAX]
+        {
+            let x = f32::from_bits(bits);
+            assert_eq!(from_max_key_f32(max_key_f32(x)).to_bits(), bits);
+            assert_eq!(from_min_key_f32(min_key_f32(x)).to_bits(), bits);
+        }
+        let x = -f64::NAN;
+        assert!(max_f64(x, 1.0).is_nan() && min_f64(1.0, x).is_nan());
+        assert_eq!(from_max_key_f64(max_key_f64(-2.5)), -2.5);
+        assert_eq!(from_min_key_f64(min_key_f64(f64::NEG_INFINITY)), f64::NEG_INFINITY);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Fused chains of elementwise operations.
 
 use microhlo_format::kernels::{
-    MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, MapOperand, Params,
+    Decode, Fields, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, Params,
     Sizes, Strides, decode_exact,
 };
 use microhlo_format::{KernelId, Place};
-use serde::Deserialize;
 
 use super::{Memory, dst, src};
 use crate::micro::{Row, Src};
@@ -16,7 +15,8 @@ use crate::StepError;
 pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute };
 
 fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-    let params: Map<Place> = decode_exact(body).map_err(|_| StepError::Encoding)?;
+    let mut params = Map::empty();
+    decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
     params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
     params.micro_ops(&mut |id| visitor.micro(id));
     Ok(())
@@ -58,50 +58,46 @@ struct Tiles {
     temp_size: u8,
 }
 
-/// Decodes the fields of the parameters one by one: all at once they would take three times the
-/// stack.
-struct Fields<'b>(&'b [u8]);
-
-impl<'b> Fields<'b> {
-    #[inline(never)]
-    fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Undecodable> {
-        let (value, rest) = postcard::take_from_bytes(self.0).map_err(|_| Undecodable)?;
-        self.0 = rest;
-        Ok(value)
-    }
-}
-
 impl Tiles {
-    /// Finds rows and pointers.
+    /// Finds rows and pointers. The fields are decoded one by one: all at once they would take
+    /// three times the stack.
     #[inline(never)]
     fn prepare(&mut self, body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
-        let mut fields = Fields(body);
-        self.sizes = fields.take()?;
+        let fields = &mut Fields::new(body);
+        self.sizes.decode(fields)?;
         for _ in 0..fields.take::<u32>()? {
-            let input: MapOperand<Place> = fields.take()?;
-            self.add_operand(memory.read(input.place).cast_mut(), &input.strides)?;
+            let input: Place = fields.take()?;
+            self.add_operand(memory.read(input).cast_mut(), fields)?;
         }
         for _ in 0..fields.take::<u32>()? {
-            let output: MapOperand<Place> = fields.take()?;
-            self.add_operand(memory.write(output.place), &output.strides)?;
+            let output: Place = fields.take()?;
+            self.add_operand(memory.write(output), fields)?;
         }
-        if let Some(scratch) = fields.take::<Option<Place>>()? {
+        let mut scratch = None::<Place>;
+        scratch.decode(fields)?;
+        if let Some(scratch) = scratch {
             self.scratch = memory.write(scratch);
         }
         let _temporaries: u8 = fields.take()?;
         self.temp_size = fields.take()?;
         self.tile = fields.take()?;
         for _ in 0..fields.take::<u32>()? {
-            let MapInstr { op, dst, args } = fields.take()?;
+            let mut instr = MapInstr::empty();
+            instr.decode(fields)?;
+            let MapInstr { op, dst, args } = instr;
             let instr = Instr { row: memory.row(op)?, dst, args };
             self.code.push(instr).map_err(|_| Undecodable)?;
         }
         Ok(())
     }
 
-    fn add_operand(&mut self, at: *mut u8, strides: &Strides) -> Result<(), Undecodable> {
-        let operand = Operand { at, strides: strides.clone() };
-        self.operands.push(operand).map_err(|_| Undecodable)
+    fn add_operand(&mut self, at: *mut u8, fields: &mut Fields<'_>) -> Result<(), Undecodable> {
+        let operand = Operand { at, strides: Strides::new() };
+        self.operands.push(operand).map_err(|_| Undecodable)?;
+        match self.operands.last_mut() {
+            Some(operand) => Ok(operand.strides.decode(fields)?),
+            None => Err(Undecodable),
+        }
     }
 
     /// The operand or temporary that a register names, in the innermost dimension `inner`.

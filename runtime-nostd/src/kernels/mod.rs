@@ -57,12 +57,14 @@ impl<'r> Memory<'r> {
         self.arena.wrapping_add(place.offset as usize)
     }
 
+    /// A micro-operation of the set.
+    fn micro(&self, id: MicroId) -> Result<&'r MicroEntry, Undecodable> {
+        crate::registry::find(self.micro, id).ok_or(Undecodable)
+    }
+
     /// The row of a micro-operation.
     fn row(&self, id: MicroId) -> Result<Row, Undecodable> {
-        match crate::registry::find(self.micro, id) {
-            Some(entry) => Ok(entry.row),
-            None => Err(Undecodable),
-        }
+        self.micro(id).map(|entry| entry.row)
     }
 }
 
@@ -82,7 +84,7 @@ macro_rules! entry {
     ($kernel:ident, $params:ident) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
-            use microhlo_format::kernels::{Params, decode_exact, $params};
+            use microhlo_format::kernels::{Decode, Params, decode_exact, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
@@ -90,7 +92,8 @@ macro_rules! entry {
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let params: $params<Place> = decode_exact(body).map_err(|_| StepError::Encoding)?;
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
                 Ok(())
@@ -100,7 +103,8 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let params: $params<Place> = decode_exact(body).map_err(|_| Undecodable)?;
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
                 // SAFETY: the caller's promise.
                 unsafe { execute(&params, memory) }
             }

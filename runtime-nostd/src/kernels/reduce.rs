@@ -5,14 +5,15 @@ use microhlo_format::kernels::{Post, Reduce};
 
 use super::odometer::{Odometer, split_last};
 use super::{Memory, dst, src};
-use crate::micro::{Row, Src};
-use crate::registry::Undecodable;
+use crate::micro::{Dst, Fold, Row, Src, Taps};
+use crate::registry::{MicroEntry, Undecodable};
 
 entry!(reduce, Reduce);
 
 /// A reduction with its rows found.
 struct Rows {
     op: Row,
+    fold: Option<Fold>,
     init: *const u8,
     post: Option<(Row, *const u8)>,
 }
@@ -32,8 +33,10 @@ pub(super) fn post_row(
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &Reduce<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let Some(micro) = p.op.decode() else { return Err(Undecodable) };
+    let &MicroEntry { row: op, fold, .. } = memory.micro(p.op)?;
     let rows = Rows {
-        op: memory.row(p.op)?,
+        op,
+        fold,
         init: memory.read(p.init),
         post: post_row(&p.post, memory)?,
     };
@@ -59,9 +62,6 @@ unsafe fn execute(p: &Reduce<Place>, memory: &Memory<'_>) -> Result<(), Undecoda
 
 /// Reduces to `n` adjacent results, whose first operand elements lie at `from`.
 ///
-/// The longer of the last kept and the last reduced dimension is the inner loop; the order of the
-/// operations on any one result is the same either way.
-///
 /// # Safety
 /// The loader has accepted the parameters; results and operands lie inside their extents.
 unsafe fn reduce_run(
@@ -74,40 +74,92 @@ unsafe fn reduce_run(
 ) {
     let width = i32::from(size);
     let to = dst(output, width);
-    // SAFETY: `n` results, and one initial value.
-    unsafe { super::move_::copy_run(size, to, src(rows.init, 0), n) };
-    if !p.reduce.contains(&0) {
-        let (sizes, inner) = split_last(&p.reduce, 1);
-        let (strides, stride) = split_last(&p.reduce_strides, 0);
-        if n >= inner as usize {
-            let mut at = Odometer::new(&p.reduce, [&p.reduce_strides]);
-            loop {
-                let x = src(from.ptr.wrapping_offset(at.offset[0] as isize), from.stride);
-                // SAFETY: one element per result, inside the checked extents.
-                unsafe { (rows.op)(to, &[src(output, width), x, Src::NONE], n) };
-                if !at.advance() {
-                    break;
-                }
-            }
+    // SAFETY: `n` results, one initial value and one operand; the functions' promises are this
+    // one's.
+    unsafe {
+        if p.reduce.contains(&0) {
+            super::move_::copy_run(size, to, src(rows.init, 0), n);
+        } else if let Some(fold) = rows.fold {
+            fold_run(p, fold, rows.init, to, from, n);
         } else {
-            for i in 0..n {
-                let result = output.wrapping_add(i * usize::from(size));
-                let start = from.ptr.wrapping_offset(i as isize * from.stride as isize);
-                let mut at = Odometer::new(sizes, [strides]);
-                loop {
-                    let x = src(start.wrapping_offset(at.offset[0] as isize), stride);
-                    let args = [src(result, 0), x, Src::NONE];
-                    // SAFETY: `inner` elements of one result, inside the checked extents.
-                    unsafe { (rows.op)(dst(result, 0), &args, inner as usize) };
-                    if !at.advance() {
-                        break;
-                    }
-                }
+            super::move_::copy_run(size, to, src(rows.init, 0), n);
+            row_run(p, rows.op, to, from, n);
+        }
+        if let Some((row, operand)) = rows.post {
+            row(to, &[src(output, width), src(operand, 0), Src::NONE], n);
+        }
+    }
+}
+
+/// Folds the two innermost reduced dimensions at a time.
+///
+/// # Safety
+/// As for [`reduce_run`]; no reduced dimension is empty.
+unsafe fn fold_run(
+    p: &Reduce<Place>,
+    fold: Fold,
+    init: *const u8,
+    to: Dst,
+    from: Src,
+    n: usize,
+) {
+    let (sizes, inner) = split_last(&p.reduce, 1);
+    let (strides, inner_stride) = split_last(&p.reduce_strides, 0);
+    let (sizes, outer) = split_last(sizes, 1);
+    let (strides, outer_stride) = split_last(strides, 0);
+    let mut at = Odometer::new(sizes, [strides]);
+    let mut first = src(init, 0);
+    loop {
+        let taps = Taps {
+            ptr: from.ptr.wrapping_offset(at.offset[0] as isize),
+            runs: 1,
+            run_stride: 0,
+            stride: from.stride,
+            counts: [outer, inner],
+            strides: [outer_stride, inner_stride],
+        };
+        // SAFETY: elements of each result, inside the checked extents.
+        unsafe { fold(to, first, &taps, n) };
+        first = src(to.ptr.cast_const(), to.stride);
+        if !at.advance() {
+            return;
+        }
+    }
+}
+
+/// Applies the operation row by row to results that hold the initial value.
+///
+/// The longer of the last kept and the last reduced dimension is the inner loop; the order of the
+/// operations on any one result is the same either way.
+///
+/// # Safety
+/// As for [`reduce_run`]; no reduced dimension is empty.
+unsafe fn row_run(p: &Reduce<Place>, op: Row, to: Dst, from: Src, n: usize) {
+    let (sizes, inner) = split_last(&p.reduce, 1);
+    let (strides, stride) = split_last(&p.reduce_strides, 0);
+    if n >= inner as usize {
+        let mut at = Odometer::new(&p.reduce, [&p.reduce_strides]);
+        loop {
+            let x = src(from.ptr.wrapping_offset(at.offset[0] as isize), from.stride);
+            // SAFETY: one element per result, inside the checked extents.
+            unsafe { op(to, &[src(to.ptr, to.stride), x, Src::NONE], n) };
+            if !at.advance() {
+                return;
             }
         }
     }
-    if let Some((row, operand)) = rows.post {
-        // SAFETY: `n` results and one operand.
-        unsafe { row(to, &[src(output, width), src(operand, 0), Src::NONE], n) };
+    for i in 0..n as isize {
+        let result = to.ptr.wrapping_offset(i * to.stride as isize);
+        let start = from.ptr.wrapping_offset(i * from.stride as isize);
+        let mut at = Odometer::new(sizes, [strides]);
+        loop {
+            let x = src(start.wrapping_offset(at.offset[0] as isize), stride);
+            let args = [src(result, 0), x, Src::NONE];
+            // SAFETY: `inner` elements of one result, inside the checked extents.
+            unsafe { op(dst(result, 0), &args, inner as usize) };
+            if !at.advance() {
+                break;
+            }
+        }
     }
 }

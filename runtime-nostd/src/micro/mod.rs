@@ -8,5 +8,5 @@
 mod row;
 mod table;
 
-pub(crate) use row::{Dst, Row, Src};
+pub(crate) use row::{Dst, Fold, Row, Src, Taps};
 pub use table::*;

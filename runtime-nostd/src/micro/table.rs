@@ -3,7 +3,9 @@
 use microhlo_format::int::Int;
 use microhlo_format::{DType, MicroId, MicroOp, float, scalar};
 
-use super::row::{Dst, Src, binary, select, ternary, unary};
+use super::row::{
+    Dst, Fold, Src, Taps, binary, fold, select, short_binary, short_unary, ternary, unary,
+};
 use crate::registry::MicroEntry;
 
 /// Rows of one operation with a shared shape: `NAME: operand => result = function`.
@@ -16,11 +18,44 @@ macro_rules! rows {
                     // SAFETY: the caller's promise is that of the loop.
                     unsafe { $shape::<$t, $r>(dst, args, n, $f) }
                 }
-                MicroEntry { id: $id(DType::$name), row }
+                MicroEntry {
+                    id: $id(DType::$name),
+                    row,
+                    fold: rows!(@fold $op, $name, $shape, $t, $f),
+                }
             };
         )*
     };
+    (@fold maximum, F32, $shape:ident, $t:ty, $f:expr) => {
+        rows!(@keys f32, scalar::max_key_f32, scalar::from_max_key_f32)
+    };
+    (@fold maximum, F64, $shape:ident, $t:ty, $f:expr) => {
+        rows!(@keys f64, scalar::max_key_f64, scalar::from_max_key_f64)
+    };
+    (@fold minimum, F32, $shape:ident, $t:ty, $f:expr) => {
+        rows!(@keys f32, scalar::min_key_f32, scalar::from_min_key_f32)
+    };
+    (@fold minimum, F64, $shape:ident, $t:ty, $f:expr) => {
+        rows!(@keys f64, scalar::min_key_f64, scalar::from_min_key_f64)
+    };
+    (@fold $op:ident, $name:ident, accumulate, $t:ty, $f:expr) => {
+        rows!(@steps $t, (core::convert::identity::<$t>, $f, core::convert::identity))
+    };
+    (@fold $op:ident, $name:ident, $shape:ident, $t:ty, $f:expr) => { None };
+    (@keys $t:ty, $key:path, $from_key:path) => {
+        rows!(@steps $t, ($key, |largest, x| largest.max($key(x)), $from_key))
+    };
+    (@steps $t:ty, $steps:expr) => {{
+        unsafe fn folded(dst: Dst, first: Src, taps: &Taps, n: usize) {
+            // SAFETY: the caller's promise is that of the loop.
+            unsafe { fold::<$t, _>(dst, first, taps, n, $steps) }
+        }
+        Some(folded as Fold)
+    }};
 }
+
+/// Operations that reductions use: short loops, and a fold.
+use short_binary as accumulate;
 
 /// A module per operation. The groups name the types: `int` stands for all eight integer types
 /// and a method of [`Int`] or a function of the scalar type.
@@ -62,7 +97,7 @@ macro_rules! ops {
 }
 
 ops! {
-    copy unary {
+    copy short_unary {
         [int same] = core::convert::identity;
         I1: u8 => u8 = core::convert::identity;
         BF16: u16 => u16 = core::convert::identity;
@@ -70,18 +105,18 @@ ops! {
         F32: u32 => u32 = core::convert::identity;
         F64: u64 => u64 = core::convert::identity;
     }
-    abs unary {
+    abs short_unary {
         [int same] = Int::abs;
         F32: f32 => f32 = scalar::abs_f32;
         F64: f64 => f64 = scalar::abs_f64;
     }
-    add binary {
+    add accumulate {
         [int same] = Int::add;
         I1: u8 => u8 = |a, b| bit(a != 0 || b != 0);
         F32: f32 => f32 = scalar::add_f32;
         F64: f64 => f64 = scalar::add_f64;
     }
-    and binary {
+    and accumulate {
         [int same] = Int::and;
         I1: u8 => u8 = |a, b| bit(a != 0 && b != 0);
     }
@@ -142,25 +177,25 @@ ops! {
         F32: f32 => f32 = scalar::logistic_f32;
         F64: f64 => f64 = scalar::logistic_f64;
     }
-    maximum binary {
+    maximum accumulate {
         [int same] = Int::maximum;
         I1: u8 => u8 = |a, b| bit(a != 0 || b != 0);
-        F32: f32 => f32 = scalar::max_f32;
-        F64: f64 => f64 = scalar::max_f64;
+        F32: u32 => u32 = |a, b| scalar::max_f32(f32::from_bits(a), f32::from_bits(b)).to_bits();
+        F64: u64 => u64 = |a, b| scalar::max_f64(f64::from_bits(a), f64::from_bits(b)).to_bits();
     }
-    minimum binary {
+    minimum accumulate {
         [int same] = Int::minimum;
         I1: u8 => u8 = |a, b| bit(a != 0 && b != 0);
-        F32: f32 => f32 = scalar::min_f32;
-        F64: f64 => f64 = scalar::min_f64;
+        F32: u32 => u32 = |a, b| scalar::min_f32(f32::from_bits(a), f32::from_bits(b)).to_bits();
+        F64: u64 => u64 = |a, b| scalar::min_f64(f64::from_bits(a), f64::from_bits(b)).to_bits();
     }
-    multiply binary {
+    multiply accumulate {
         [int same] = Int::multiply;
         I1: u8 => u8 = |a, b| bit(a != 0 && b != 0);
         F32: f32 => f32 = scalar::mul_f32;
         F64: f64 => f64 = scalar::mul_f64;
     }
-    negate unary {
+    negate short_unary {
         [int same] = Int::negate;
         F32: f32 => f32 = scalar::neg_f32;
         F64: f64 => f64 = scalar::neg_f64;
@@ -169,7 +204,7 @@ ops! {
         [int same] = Int::not;
         I1: u8 => u8 = |x| bit(x == 0);
     }
-    or binary {
+    or accumulate {
         [int same] = Int::or;
         I1: u8 => u8 = |a, b| bit(a != 0 || b != 0);
     }
@@ -220,7 +255,7 @@ ops! {
         F32: f32 => f32 = scalar::sqrt_f32;
         F64: f64 => f64 = scalar::sqrt_f64;
     }
-    subtract binary {
+    subtract short_binary {
         [int same] = Int::subtract;
         F32: f32 => f32 = scalar::sub_f32;
         F64: f64 => f64 = scalar::sub_f64;
@@ -314,7 +349,7 @@ macro_rules! conversions {
                         // SAFETY: the caller's promise is that of the loop.
                         unsafe { unary::<$t, $r>(dst, args, n, $f) }
                     }
-                    MicroEntry { id: MicroId::convert(DType::$from, DType::$to), row }
+                    MicroEntry { id: MicroId::convert(DType::$from, DType::$to), row, fold: None }
                 };
             )*)*
             pub(super) const GROUPS: &[&[MicroEntry]] = &[$(&[$($name),*]),*];

@@ -35,7 +35,7 @@ pub enum Activation {
 /// Each output is the sum over kernel rows, then columns, then input channels, ascending, from
 /// +0.0, taps outside the input skipped; then the bias is added; then the activation applied.
 /// Every product and sum is rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ConvF32<P> {
     /// Activations read.
     pub input: P,
@@ -84,7 +84,7 @@ pub struct ConvF32<P> {
 /// As [`ConvF32`] with `out_c = channels`; `weights` is `[ceil(channels / 8)][kernel_h][kernel_w]
 /// [8]`, `bias` `[ceil(channels / 8) * 8]`, padded with zeros. Taps are summed row by row,
 /// ascending.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DepthwiseF32<P> {
     /// Activations read.
     pub input: P,
@@ -131,7 +131,7 @@ pub struct DepthwiseF32<P> {
 ///
 /// `k` is contiguous in `lhs` and `n` is contiguous in `rhs`; the other strides are free, in
 /// bytes. `output` is dense `[batch, m, n]`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DotF32<P> {
     /// Left-hand side.
     pub lhs: P,
@@ -164,7 +164,7 @@ pub struct DotF32<P> {
 /// Contraction of any element type: for every index of `sizes` (batch, rows and columns of the
 /// result, in its order, dense), `output = sum over contract of lhs * rhs`, ascending row-major,
 /// from zero, with the micro-operation `multiply_add` of the element type.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DotAny<P> {
     /// `multiply_add` on the common element type.
     pub op: MicroId,
@@ -194,7 +194,7 @@ pub struct DotAny<P> {
 /// `output` `[batch, spatial.., groups * out_c]`. Per output: kernel positions ascending, then
 /// input channels, `multiply_add` from zero; taps that fall outside the input, or between its
 /// elements when it is dilated, are skipped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConvAny<P> {
     /// `multiply_add` on the common element type.
     pub op: MicroId,
@@ -217,7 +217,7 @@ pub struct ConvAny<P> {
 }
 
 /// One spatial dimension of a [`ConvAny`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ConvDim {
     /// Input size.
     pub input: u32,

@@ -1,6 +1,6 @@
 //! Parameters of data movement and row kernels.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::check::{dense, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
@@ -8,7 +8,7 @@ use crate::{Access, AccessKind, ParamError};
 
 /// Strided copy of elements of `element` bytes (1, 2, 4, 8 or 16): for every index,
 /// `output[index * output_strides] = input[index * input_strides]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Move<P> {
     /// First element read.
     pub input: P,
@@ -25,7 +25,7 @@ pub struct Move<P> {
 }
 
 /// Fills `count` elements of `element` bytes with the one at `value`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Fill<P> {
     /// The element.
     pub value: P,
@@ -40,7 +40,7 @@ pub struct Fill<P> {
 /// `f32` softmax of each of `rows` dense rows of `n` elements: `m` is the row's maximum from
 /// -inf, `e_i = exp(x_i - m)`, `s` the sum of `e_i` ascending from +0.0, `y_i = e_i / s`. In place
 /// when `output` is `input`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SoftmaxF32<P> {
     /// Operand.
     pub input: P,

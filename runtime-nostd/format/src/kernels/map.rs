@@ -1,13 +1,13 @@
 //! Parameters of the fused elementwise kernel.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::check::{dense, micro, nonzero, product, strided};
 use super::{MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, Params, Sizes, Strides};
 use crate::{Access, AccessKind, DType, MicroId, ParamError};
 
 /// A strided operand of a [`Map`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MapOperand<P> {
     /// First element.
     pub place: P,
@@ -19,7 +19,7 @@ pub struct MapOperand<P> {
 ///
 /// Registers number the inputs, then the outputs, then the temporaries. Only outputs and
 /// temporaries may be written. Unused arguments are 0.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MapInstr {
     /// The micro-operation.
     pub op: MicroId,
@@ -35,7 +35,7 @@ pub struct MapInstr {
 /// whole tile before the next. Temporaries live in `scratch`, `temps` buffers of `tile *
 /// temp_size` bytes each. An output may lie exactly on an input of the same strides and element
 /// size (in place), provided no instruction reads that input after the output's first write.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Map<P> {
     /// Sizes of the index space, outermost first; at least one dimension.
     pub sizes: Sizes,

@@ -7,11 +7,13 @@
 mod check;
 mod conv;
 mod data;
+mod decode;
 mod map;
 mod reduce;
 
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
+pub use decode::{Decode, Fields, decode_exact};
 pub use map::{Map, MapInstr, MapOperand};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 
@@ -87,20 +89,13 @@ macro_rules! for_each_kernel {
     };
 }
 
-/// Decodes a postcard value that must fill `bytes` exactly; left-over bytes are an error.
-pub fn decode_exact<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, postcard::Error> {
-    match postcard::take_from_bytes(bytes)? {
-        (value, []) => Ok(value),
-        _ => Err(postcard::Error::DeserializeBadEncoding),
-    }
-}
-
 macro_rules! kernel_table {
     ($($(#[$doc:meta])* $code:literal, $name:ident, $params:ident;)*) => {
         /// Which kernel a step runs.
         #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum KernelId { $($(#[$doc])* $name = $code,)* }
 
         impl KernelId {
@@ -153,7 +148,12 @@ macro_rules! kernel_table {
         impl Kernel<Place> {
             /// Decodes the parameters of kernel `id`; see [`decode_exact`].
             pub fn decode(id: KernelId, body: &[u8]) -> Result<Self, postcard::Error> {
-                match id { $(KernelId::$name => decode_exact(body).map(Kernel::$name),)* }
+                match id {
+                    $(KernelId::$name => {
+                        let mut params: $params<Place> = Decode::empty();
+                        decode_exact(&mut params, body).map(|()| Kernel::$name(params))
+                    })*
+                }
             }
 
             /// Encodes the parameters.

@@ -1,6 +1,6 @@
 //! Parameters of reductions.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::check::{Slide, binary, dense, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
@@ -9,7 +9,7 @@ use crate::{Access, AccessKind, DType, MicroId, ParamError};
 /// A binary operation applied to each finished reduction: `result = op(sum, operand)`.
 ///
 /// The mean is a sum followed by `divide`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Post<P> {
     /// The micro-operation, of two operands.
     pub op: MicroId,
@@ -21,7 +21,7 @@ pub struct Post<P> {
 ///
 /// For every index of `sizes`, `output` (dense, row-major) is `op(...op(op(init, x0), x1)...)`
 /// over the elements of `reduce`, ascending row-major.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reduce<P> {
     /// The micro-operation, of two operands and the same result type.
     pub op: MicroId,
@@ -44,7 +44,7 @@ pub struct Reduce<P> {
 }
 
 /// One dimension of a [`Window`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct WindowDim {
     /// Input size.
     pub input: u32,
@@ -68,7 +68,7 @@ pub struct WindowDim {
 /// number of trailing elements that the window does not extend over. Per output element: `init`,
 /// then window elements ascending row-major, padding skipped (the padding value is `init`, which
 /// must be neutral). Then `post`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Window<P> {
     /// The micro-operation, of two operands and the same result type.
     pub op: MicroId,

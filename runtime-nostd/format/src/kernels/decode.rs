@@ -1,0 +1,159 @@
+//! Decoding of parameters in place.
+//!
+//! The encoding is postcard's, of the fields in declaration order. Deriving `Deserialize` would do,
+//! but moves every list through several results on its way: on a microcontroller that costs more
+//! than a kilobyte of stack and thousands of instructions per step.
+
+use postcard::Error;
+use serde::Deserialize;
+
+use super::{
+    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Map, MapInstr,
+    MapOperand, Move, Post, Reduce, SoftmaxF32, Window, WindowDim,
+};
+use crate::{MicroId, Place};
+
+/// Encoded fields, taken one after another.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'b>(&'b [u8]);
+
+impl<'b> Fields<'b> {
+    /// The fields that `bytes` starts with.
+    pub const fn new(bytes: &'b [u8]) -> Fields<'b> {
+        Fields(bytes)
+    }
+
+    /// Takes the next value; an error when it does not decode.
+    #[inline(never)]
+    pub fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
+        let (value, rest) = postcard::take_from_bytes(self.0)?;
+        self.0 = rest;
+        Ok(value)
+    }
+}
+
+/// A value that is decoded where it lies.
+pub trait Decode: Sized {
+    /// A value to decode into.
+    fn empty() -> Self;
+
+    /// Replaces the value, which must be an empty one, with the next of the fields.
+    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error>;
+}
+
+/// Decodes a value that must fill `bytes` exactly, into an empty one; left-over bytes are an error.
+pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error> {
+    let mut fields = Fields::new(bytes);
+    value.decode(&mut fields)?;
+    if fields.0.is_empty() { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
+}
+
+macro_rules! scalars {
+    ($($ty:ty = $empty:expr;)*) => {$(
+        impl Decode for $ty {
+            #[inline(always)]
+            fn empty() -> $ty {
+                $empty
+            }
+
+            #[inline(always)]
+            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+                *self = fields.take()?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+scalars! {
+    bool = false;
+    u8 = 0;
+    u32 = 0;
+    i32 = 0;
+    [u8; 3] = [0; 3];
+    MicroId = MicroId(0);
+    Place = Place::constant(0);
+    Activation = Activation::None;
+}
+
+impl<T: Decode> Decode for Option<T> {
+    #[inline(always)]
+    fn empty() -> Option<T> {
+        None
+    }
+
+    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+        match fields.take::<u8>()? {
+            0 => Ok(()),
+            1 => self.insert(T::empty()).decode(fields),
+            _ => Err(Error::DeserializeBadOption),
+        }
+    }
+}
+
+impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
+    #[inline(always)]
+    fn empty() -> heapless::Vec<T, N> {
+        heapless::Vec::new()
+    }
+
+    #[inline(never)]
+    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+        for _ in 0..fields.take::<u32>()? {
+            self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
+            if let Some(element) = self.last_mut() {
+                element.decode(fields)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Implements [`Decode`] for structs: all fields, in declaration order.
+macro_rules! structs {
+    ($($ty:ident $(<$place:ident>)? { $($field:ident),* $(,)? })*) => {$(
+        impl Decode for $ty $(<$place>)? {
+            #[inline(always)]
+            fn empty() -> Self {
+                $ty { $($field: Decode::empty()),* }
+            }
+
+            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+                let $ty { $($field),* } = self;
+                $($field.decode(fields)?;)*
+                Ok(())
+            }
+        }
+    )*};
+}
+
+structs! {
+    ConvF32<Place> {
+        input, weights, bias, output, batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h,
+        kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
+    }
+    DepthwiseF32<Place> {
+        input, weights, bias, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h,
+        kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
+    }
+    DotF32<Place> {
+        lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,
+        rhs_batch_stride, rhs_row_stride, activation,
+    }
+    DotAny<Place> {
+        op, lhs, rhs, output, sizes, lhs_strides, rhs_strides, contract, lhs_contract_strides,
+        rhs_contract_strides,
+    }
+    ConvAny<Place> { op, input, weights, output, batch, groups, in_c, out_c, spatial }
+    ConvDim { input, output, kernel, stride, pad, input_dilation, kernel_dilation, reverse }
+    Move<Place> { input, output, element, sizes, input_strides, output_strides }
+    Fill<Place> { value, output, element, count }
+    SoftmaxF32<Place> { input, output, rows, n }
+    Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
+    MapOperand<Place> { place, strides }
+    MapInstr { op, dst, args }
+    Post<Place> { op, operand }
+    Reduce<Place> { op, input, init, output, post, sizes, strides, reduce, reduce_strides }
+    Window<Place> { op, input, init, output, post, dims, inner, padding_counts }
+    WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
+}
