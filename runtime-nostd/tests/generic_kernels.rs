@@ -31,10 +31,12 @@ fn ramp(n: usize) -> Vec<i32> {
     (0..n as i32).map(|i| i * 7 - 50).collect()
 }
 
+type Apply = fn(i32, i32) -> i32;
+
 /// An operation that reductions apply. Subtraction tells the order and the initial value; the
 /// others are folded many elements at a time.
-fn reducer() -> impl Strategy<Value = (MicroOp, fn(i32, i32) -> i32)> {
-    let all: [(MicroOp, fn(i32, i32) -> i32); 4] = [
+fn reducer() -> impl Strategy<Value = (MicroOp, Apply)> {
+    let all: [(MicroOp, Apply); 4] = [
         (MicroOp::subtract, i32::wrapping_sub),
         (MicroOp::add, i32::wrapping_add),
         (MicroOp::maximum, i32::max),
