@@ -31,6 +31,20 @@ fn ramp(n: usize) -> Vec<i32> {
     (0..n as i32).map(|i| i * 7 - 50).collect()
 }
 
+type Apply = fn(i32, i32) -> i32;
+
+/// An operation that reductions apply. Subtraction tells the order and the initial value; the
+/// others are folded many elements at a time.
+fn reducer() -> impl Strategy<Value = (MicroOp, Apply)> {
+    let all: [(MicroOp, Apply); 4] = [
+        (MicroOp::subtract, i32::wrapping_sub),
+        (MicroOp::add, i32::wrapping_add),
+        (MicroOp::maximum, i32::max),
+        (MicroOp::minimum, i32::min),
+    ];
+    prop::sample::select(all.to_vec())
+}
+
 /// All indices of a shape, row-major.
 fn indices(sizes: &[u32]) -> Vec<Vec<u32>> {
     sizes.iter().fold(vec![vec![]], |all, &size| {
@@ -46,7 +60,7 @@ fn offset(index: &[u32], strides: &[i32]) -> i32 {
 /// that makes all element numbers nonnegative and the number of elements.
 fn layout() -> impl Strategy<Value = (Vec<u32>, Vec<i32>, i32, usize)> {
     (1usize..5).prop_flat_map(|rank| {
-        let sizes = prop::collection::vec(1u32..5, rank);
+        let sizes = prop::collection::vec(1u32..7, rank);
         let kinds = prop::collection::vec(0..4u8, rank);
         let order = Just((0..rank).collect::<Vec<_>>()).prop_shuffle();
         (sizes, kinds, order).prop_map(|(sizes, kinds, order)| {
@@ -148,17 +162,19 @@ proptest! {
     }
 
     #[test]
-    fn reductions_follow_strides((sizes, strides, start, len) in layout(), cut in 0usize..5, mean: bool) {
+    fn reductions_follow_strides(
+        (sizes, strides, start, len) in layout(), cut in 0usize..5, mean: bool,
+        (op, apply) in reducer(),
+    ) {
         let cut = cut.min(sizes.len());
         let input = ramp(len);
         let reduced = indices(&sizes[cut..]);
         let expected: Vec<i32> = indices(&sizes[..cut])
             .iter()
             .map(|kept| {
-                // Subtraction tells the order and the initial value.
                 let sum = reduced.iter().fold(1000i32, |acc, inner| {
                     let at = start + offset(kept, &strides[..cut]) + offset(inner, &strides[cut..]);
-                    acc.wrapping_mul(3).wrapping_sub(acc * 2).wrapping_sub(input[at as usize])
+                    apply(acc, input[at as usize])
                 });
                 if mean { sum / 4 } else { sum }
             })
@@ -168,7 +184,7 @@ proptest! {
         let four = constants.add(&4i32.to_le_bytes());
         let output = (after(len as u32 * 4), expected.len() as u32 * 4);
         let step = Kernel::reduce(Reduce {
-            op: i32_op(MicroOp::subtract),
+            op: i32_op(op),
             input: Place::arena(start as u32 * 4),
             init,
             output: Place::arena(output.0),
@@ -275,7 +291,10 @@ fn sizes(dims: &[Dim], f: fn(&Dim) -> u32) -> Vec<u32> {
 
 proptest! {
     #[test]
-    fn windows_slide(dims in dims(0..4), inner in 1u32..4, padding_counts: bool, mean: bool) {
+    fn windows_slide(
+        dims in dims(0..4), inner in 1u32..7, padding_counts: bool, mean: bool,
+        (op, apply) in reducer(),
+    ) {
         let pixels = sizes(&dims, |d| d.input).iter().product::<u32>();
         let input = ramp((pixels * inner) as usize);
         let mut expected = Vec::new();
@@ -283,8 +302,8 @@ proptest! {
             for c in 0..inner {
                 let taps = indices(&sizes(&dims, |d| d.kernel));
                 let sum = taps.iter().fold(5i32, |acc, tap| match pixel(&dims, &out, tap) {
-                    Some(pixel) => acc - input[(pixel * inner + c) as usize],
-                    None if padding_counts => acc - 5,
+                    Some(pixel) => apply(acc, input[(pixel * inner + c) as usize]),
+                    None if padding_counts => apply(acc, 5),
                     None => acc,
                 });
                 expected.push(if mean { sum / 3 } else { sum });
@@ -295,7 +314,7 @@ proptest! {
         let three = constants.add(&3i32.to_le_bytes());
         let output = (after(input.len() as u32 * 4), expected.len() as u32 * 4);
         let step = Kernel::window(Window {
-            op: i32_op(MicroOp::subtract),
+            op: i32_op(op),
             input: Place::arena(0),
             init,
             output: Place::arena(output.0),
