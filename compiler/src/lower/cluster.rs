@@ -187,8 +187,20 @@ impl Fuser<'_> {
         let maps = matches!((&x.kind, &y.kind), (ClusterKind::Map, ClusterKind::Map));
         maps && self.dims(x) == self.dims(y)
             && self.fits(x, y)
+            && !self.reads_own_view(x, y)
             && !self.reaches(b, a, true)
             && !self.reaches(a, b, true)
+    }
+
+    /// Whether an operation of the union reads a view (a transpose, say) of what another one
+    /// computes: the kernel would read elements that it has not written yet.
+    fn reads_own_view(&self, x: &Cluster, y: &Cluster) -> bool {
+        let inside = |op: &OpId| x.ops.contains(op) || y.ops.contains(op);
+        let operands = x.ops.iter().chain(&y.ops).flat_map(|&op| &self.body().ops[op].operands);
+        let views = operands
+            .filter_map(|&v| self.body().def_op(v))
+            .filter(|&def| is_transparent(&self.body().ops[def].kind));
+        views.flat_map(|def| self.producers.get(&def).into_iter().flatten()).any(inside)
     }
 
     fn dims(&self, c: &Cluster) -> Option<Vec<u64>> {

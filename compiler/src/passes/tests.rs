@@ -424,3 +424,31 @@ fn indices_become_a_table() {
     assert_eq!(kernels(&compiled), ["map"]);
     assert_eq!(compiled.report.const_bytes, 400);
 }
+
+#[test]
+fn a_value_and_its_own_transpose_do_not_meet_in_one_kernel() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<3x3xf32>, %y: tensor<3x3xf32>) -> tensor<3x3xf32> {
+  %0 = stablehlo.add %x, %y : tensor<3x3xf32>
+  %1 = stablehlo.transpose %0, dims = [1, 0] : (tensor<3x3xf32>) -> tensor<3x3xf32>
+  %2 = stablehlo.multiply %0, %1 : tensor<3x3xf32>
+  %3 = stablehlo.tanh %2 : tensor<3x3xf32>
+  return %3 : tensor<3x3xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map", "map"]);
+}
+
+#[test]
+fn in_place_results_leave_values_that_views_still_read() {
+    // The second map reads its operand twice, once through a view: it may not write over it.
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %0 = stablehlo.tanh %x : tensor<4x4xf32>
+  %1 = stablehlo.reverse %0, dims = [0] : tensor<4x4xf32>
+  %2 = stablehlo.subtract %0, %1 : tensor<4x4xf32>
+  return %2 : tensor<4x4xf32>
+}"#,
+    );
+    assert_eq!(compiled.report.arena_bytes, 128);
+}
