@@ -8,6 +8,7 @@ use super::CmdError;
 use super::vectors::Port;
 use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::front::hlo;
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
 use crate::verify::{VerifyError, verify};
@@ -81,15 +82,25 @@ fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
             "convert it to text with `stablehlo-translate --deserialize` or export it as text",
         );
     }
-    if bytes.trim_ascii_start().starts_with(b"HloModule") {
-        return refuse("XLA HLO text", "export the model as StableHLO text");
-    }
-    let source = Source::from_bytes(&path.display().to_string(), bytes).map_err(diagnostics)?;
-    let module = parse_module(&source).map_err(diagnostics)?;
+    let name = path.display().to_string();
+    let (source, module) = match hlo::looks_like_proto(&bytes) {
+        true => hlo::read_proto(&name, bytes).map_err(diagnostics)?,
+        false => text_program(&name, bytes).map_err(diagnostics)?,
+    };
     if let Err(violations) = verify(&module) {
         return Err(diagnostics(violations_of(&source, &violations)));
     }
     Ok(Program { source, module })
+}
+
+/// Parses StableHLO text or HLO text.
+fn text_program(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
+    let source = Source::from_bytes(name, bytes)?;
+    let module = match hlo::looks_like_text(source.text().as_bytes()) {
+        true => hlo::parse_text(&source)?,
+        false => parse_module(&source)?,
+    };
+    Ok((source, module))
 }
 
 /// The verifier's violations as diagnostics.
@@ -124,11 +135,17 @@ pub fn options_for(path: &Path, target: Target) -> CompileOptions {
     CompileOptions { name: model_name(path), target, ..CompileOptions::default() }
 }
 
-/// The file's name without its extensions `.mlir`, `.stablehlo` and `.mhlo`.
+/// The file's name without its extensions: `.mhlo`, `.mlir`, `.txt` or `.pb`, and before one of
+/// them `.stablehlo` or `.hlo`.
 pub fn model_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".mhlo").or(name.strip_suffix(".mlir")).unwrap_or(&name);
-    name.strip_suffix(".stablehlo").unwrap_or(name).to_owned()
+    let without = |name: &str, extensions: &[&str]| {
+        extensions.iter().find_map(|e| name.strip_suffix(e)).map(str::to_owned)
+    };
+    match without(&name, &[".mhlo", ".mlir", ".txt", ".pb"]) {
+        Some(name) => without(&name, &[".stablehlo", ".hlo"]).unwrap_or(name),
+        None => without(&name, &[".stablehlo"]).unwrap_or_else(|| name.into_owned()),
+    }
 }
 
 /// Inputs and outputs of an artifact.

@@ -1,3 +1,4 @@
 //! Front ends: from a model file to the intermediate representation.
 
+pub mod hlo;
 pub mod mlir;

@@ -1,0 +1,1 @@
+//! Both readers against small modules, the models, and damaged input.
