@@ -271,7 +271,8 @@ pub(super) fn type_of(name: &str) -> Option<DType> {
         "c128" => DType::C128,
         // The others are floats, whose names differ in case only.
         _ if name.starts_with(['f', 'b']) => {
-            let found = DType::ALL.iter().find(|d| d.is_float() && d.name().eq_ignore_ascii_case(name));
+            let found =
+                DType::ALL.iter().find(|d| d.is_float() && d.name().eq_ignore_ascii_case(name));
             return found.copied();
         }
         _ => return None,

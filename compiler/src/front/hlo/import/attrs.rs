@@ -26,7 +26,7 @@ impl NewOp<'_> {
             ("rhs_contracting_dimensions", &d.rhs_contracting),
         ];
         self.structure("dot_dimension_numbers", "stablehlo.dot", &lists, None);
-        self.attrs.precision(&attrs.precision);
+        self.precision(attrs);
     }
 
     pub(super) fn convolution(&mut self, attrs: &Attrs) {
@@ -43,7 +43,7 @@ impl NewOp<'_> {
         }
         self.attrs.int("feature_group_count", attrs.feature_groups.unwrap_or(1));
         self.attrs.int("batch_group_count", attrs.batch_groups.unwrap_or(1));
-        self.attrs.precision(&attrs.precision);
+        self.precision(attrs);
     }
 
     /// The window of `reduce-window` and `select-and-scatter`.
@@ -53,6 +53,13 @@ impl NewOp<'_> {
         self.ints("base_dilations", &window.lhs_dilate);
         self.ints("window_dilations", &window.rhs_dilate);
         self.pairs(window);
+    }
+
+    /// Precisions unless all are the default, which text leaves out.
+    fn precision(&mut self, attrs: &Attrs) {
+        if attrs.precision.iter().any(|p| &**p != "DEFAULT") {
+            self.attrs.precision(&attrs.precision);
+        }
     }
 
     /// A list unless it is empty, which HLO means as all defaults.
@@ -98,7 +105,8 @@ impl NewOp<'_> {
     }
 
     pub(super) fn slice(&mut self, attrs: &Attrs) {
-        let list = |f: fn(&(i64, i64, i64)) -> i64| -> Vec<i64> { attrs.slice.iter().map(f).collect() };
+        let list =
+            |f: fn(&(i64, i64, i64)) -> i64| -> Vec<i64> { attrs.slice.iter().map(f).collect() };
         self.attrs.ints("start_indices", &list(|s| s.0));
         self.attrs.ints("limit_indices", &list(|s| s.1));
         self.attrs.ints("strides", &list(|s| s.2));

@@ -101,7 +101,12 @@ impl Importer<'_> {
     }
 
     /// `while` of one value, usually a tuple.
-    pub(super) fn while_loop(&mut self, at: &Instruction, operands: &[Val], depth: usize) -> Res<Val> {
+    pub(super) fn while_loop(
+        &mut self,
+        at: &Instruction,
+        operands: &[Val],
+        depth: usize,
+    ) -> Res<Val> {
         let condition = self.region(at, 1, depth)?;
         let body = self.region(at, 0, depth)?;
         let mut op = NewOp::new("stablehlo.while", flat(operands));

@@ -102,9 +102,11 @@ impl Importer<'_> {
         let args = self.body.blocks[self.body.entry].args.len();
         let (arg_names, arg_attrs, result_attrs) = match is_entry {
             true => names::signature(graph, computation, args, results.len()),
-            false => {
-                (vec![None; args], vec![Dict::default(); args], vec![Dict::default(); results.len()])
-            }
+            false => (
+                vec![None; args],
+                vec![Dict::default(); args],
+                vec![Dict::default(); results.len()],
+            ),
         };
         Ok(Func {
             name: Arc::clone(&self.names[index]),
@@ -176,12 +178,7 @@ impl Importer<'_> {
     }
 
     /// Appends an operation with results of the given types.
-    fn emit(
-        &mut self,
-        at: &Instruction,
-        op: NewOp<'_>,
-        results: Vec<Type>,
-    ) -> Res<Vec<ValueId>> {
+    fn emit(&mut self, at: &Instruction, op: NewOp<'_>, results: Vec<Type>) -> Res<Vec<ValueId>> {
         let operands: Vec<Type> = op.operands.iter().map(|&v| self.body.ty(v).clone()).collect();
         let mut reader = AttrReader::new(op.attrs.attrs, &operands, &results);
         let kind = match OpKind::read(op.name, &mut reader) {

@@ -87,9 +87,7 @@ fn layouts(shapes: Vec<&Shape>, count: usize) -> Vec<Dict> {
 /// `x` of `x.12`.
 fn without_number(name: &str) -> &str {
     match name.rsplit_once('.') {
-        Some((base, number))
-            if !base.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
+        Some((base, number)) if !base.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
             base
         }
         _ => name,

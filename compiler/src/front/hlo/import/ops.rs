@@ -58,7 +58,7 @@ const PLAIN: &[&str] = &[
 ];
 
 /// Opcodes that are operations of the CHLO dialect.
-const CHLO: &[&str] = &["acos", "acosh", "asin", "asinh", "atanh", "cosh", "erf", "sinh"];
+const CHLO: &[&str] = &["acos", "acosh", "asin", "asinh", "atanh", "cosh", "sinh"];
 
 /// Opcodes whose result is their operand: those of the values' places, and collectives, which one
 /// device performs on its own value.
@@ -118,6 +118,7 @@ impl Importer<'_> {
             }
             "bitcast" => self.bitcast(at, &operands),
             "topk" => self.top_k(at, &operands),
+            "erf" => self.erf(at, &operands),
             "rng" => self.rng(at, &operands),
             "custom-call" => self.custom_call(at, operands),
             "copy-start" | "copy-done" => self.asynchronous_copy(at, &operands),
@@ -271,7 +272,7 @@ impl Importer<'_> {
                 Ok(one.clone())
             }
             ("TopK" | "mhlo.topk", [_]) => self.top_k(at, &operands),
-            ("mhlo.erf", [_]) => self.emit_all(at, NewOp::new("chlo.erf", flat(&operands))),
+            ("mhlo.erf", [_]) => self.erf(at, &operands),
             _ => {
                 let mut op = NewOp::new("stablehlo.custom_call", flat(&operands));
                 op.custom_call(&at.attrs);

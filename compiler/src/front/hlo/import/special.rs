@@ -7,6 +7,7 @@ use super::control::flat;
 use super::value::Val;
 use super::{Importer, NewOp, fail};
 use crate::ir::{Attr, BlockId, Constant, Dim, TensorType, Type, ValueId};
+use crate::ops::OpKind;
 use crate::ops::func::Return;
 
 /// The constant of an instruction, all elements of which are zero.
@@ -31,7 +32,76 @@ fn permuted(ty: &TensorType, order: &[usize]) -> TensorType {
     TensorType { dims, elem: ty.elem.clone() }
 }
 
+/// Coefficients of erf(x) = x P(x^2) / Q(x^2) for |x| <= 4 in `f32`, highest power first, as XLA
+/// expands it; the same as in the decomposition that JAX exports with `chlo.erf`.
+const ERF_P: [f32; 7] = [
+    -2.726_142_4e-10,
+    2.770_681_5e-8,
+    -2.101_023_9e-6,
+    -5.692_506_2e-5,
+    -7.349_906_4e-4,
+    -2.954_6e-3,
+    -1.609_603_3e-2,
+];
+const ERF_Q: [f32; 5] =
+    [-1.456_607_2e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329_3e-3, -1.426_473_9e-2];
+
 impl Importer<'_> {
+    /// `erf`, as the operation of CHLO if that is in the table, else expanded.
+    pub(super) fn erf(&mut self, at: &Instruction, operands: &[Val]) -> Res<Val> {
+        let ([Val::One(x)], Shape::Array(shape)) = (operands, &at.shape) else {
+            return Err(fail(at, "it takes one array"));
+        };
+        let float = |d: DType| matches!(d, DType::F32 | DType::F16 | DType::BF16);
+        if OpKind::known().any(|name| name == "chlo.erf") || !shape.ty.dtype().is_some_and(float) {
+            return self.emit_all(at, NewOp::new("chlo.erf", vec![*x]));
+        }
+        let ty = shape.ty.with_dtype(DType::F32);
+        let x = self.unary(at, "stablehlo.convert", *x, ty.clone())?;
+        let (low, high) = (self.number(at, &ty, -4.0)?, self.number(at, &ty, 4.0)?);
+        let x = self.ternary(at, "stablehlo.clamp", [low, x, high])?;
+        let square = self.binary(at, "stablehlo.multiply", x, x)?;
+        let p = self.polynomial(at, &ERF_P, square)?;
+        let q = self.polynomial(at, &ERF_Q, square)?;
+        let product = self.binary(at, "stablehlo.multiply", x, p)?;
+        let ratio = self.binary(at, "stablehlo.divide", product, q)?;
+        let (low, high) = (self.number(at, &ty, -1.0)?, self.number(at, &ty, 1.0)?);
+        let result = self.ternary(at, "stablehlo.clamp", [low, ratio, high])?;
+        self.unary(at, "stablehlo.convert", result, shape.ty.clone()).map(Val::One)
+    }
+
+    /// Horner's rule.
+    fn polynomial(&mut self, at: &Instruction, terms: &[f32], x: ValueId) -> Res<ValueId> {
+        let ty = self.body.ty(x).tensor().cloned();
+        let ty = ty.ok_or_else(|| fail(at, "its operand is no array"))?;
+        let mut sum = None;
+        for &term in terms {
+            let term = self.number(at, &ty, term)?;
+            sum = Some(match sum {
+                None => term,
+                Some(sum) => {
+                    let product = self.binary(at, "stablehlo.multiply", sum, x)?;
+                    self.binary(at, "stablehlo.add", product, term)?
+                }
+            });
+        }
+        Ok(sum.unwrap_or(x))
+    }
+
+    fn number(&mut self, at: &Instruction, ty: &TensorType, value: f32) -> Res<ValueId> {
+        self.splat(at, Constant::splat(ty.clone(), &value.to_le_bytes()))
+    }
+
+    fn binary(&mut self, at: &Instruction, name: &str, a: ValueId, b: ValueId) -> Res<ValueId> {
+        let ty = self.body.ty(a).clone();
+        self.emit_one(at, NewOp::new(name, vec![a, b]), ty)
+    }
+
+    fn ternary(&mut self, at: &Instruction, name: &str, operands: [ValueId; 3]) -> Res<ValueId> {
+        let ty = self.body.ty(operands[1]).clone();
+        self.emit_one(at, NewOp::new(name, operands.to_vec()), ty)
+    }
+
     /// `bitcast`: the same bytes as another shape. To logical values it is a transposition to the
     /// operand's order in memory, a reshape, and a transposition from the result's.
     pub(super) fn bitcast(&mut self, at: &Instruction, operands: &[Val]) -> Res<Val> {
@@ -40,8 +110,11 @@ impl Importer<'_> {
         };
         let from = self.layout_of(at, *value)?;
         if from.tiled || to.tiled {
-            return Err(fail(at, "tiled layouts are those of another processor's memory; export \
-                the module before it is optimised"));
+            return Err(fail(
+                at,
+                "tiled layouts are those of another processor's memory; export \
+                the module before it is optimised",
+            ));
         }
         let mut value = *value;
         if let Some(order) = from.physical() {
@@ -82,7 +155,13 @@ impl Importer<'_> {
         self.emit_one(at, op, ty.into())
     }
 
-    fn unary(&mut self, at: &Instruction, name: &str, value: ValueId, ty: TensorType) -> Res<ValueId> {
+    fn unary(
+        &mut self,
+        at: &Instruction,
+        name: &str,
+        value: ValueId,
+        ty: TensorType,
+    ) -> Res<ValueId> {
         if *self.body.ty(value) == Type::Tensor(ty.clone()) {
             return Ok(value);
         }

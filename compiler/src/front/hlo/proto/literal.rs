@@ -33,14 +33,7 @@ pub(super) fn literal(proto: LiteralProto, declared: &Shape) -> Result<Literal, 
 fn array(proto: LiteralProto, shape: &ArrayShape) -> Result<Literal, String> {
     let dtype = shape.ty.elem.storage();
     let want = shape.ty.bytes().ok_or("the literal's shape is not static")?;
-    let bytes = elements(proto, dtype)?;
-    let bytes = match sub_byte(dtype) {
-        Some(_) if bytes.len() as u64 == want => extend(bytes, dtype),
-        Some(bits) if bytes.len() as u64 == want.div_ceil(u64::from(8 / bits)) => {
-            unpack(&bytes, bits, want as usize, dtype)
-        }
-        _ => bytes,
-    };
+    let bytes = extend(elements(proto, dtype)?, dtype);
     let have = bytes.len() as u64;
     if have == 0 && want > 0 {
         return Ok(Literal::Elided);
@@ -104,25 +97,13 @@ fn booleans(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Width of the types that literals hold several of per byte.
-fn sub_byte(dtype: DType) -> Option<u32> {
-    match dtype {
-        DType::I2 | DType::U2 => Some(2),
-        DType::I4 | DType::U4 | DType::F4E2M1FN => Some(4),
-        _ => None,
-    }
-}
-
-/// Elements that share bytes, the first one in the lowest bits, to one byte each.
-fn unpack(bytes: &[u8], bits: u32, count: usize, dtype: DType) -> Vec<u8> {
-    let shifts = (0..8 / bits).map(|i| i * bits);
-    let all = bytes.iter().flat_map(|b| shifts.clone().map(move |s| b >> s));
-    extend(all.take(count).collect(), dtype)
-}
-
-/// Extends sub-byte elements to their bytes by sign or by zeros.
+/// Extends sub-byte elements, which have a byte each, by sign or by zeros.
 fn extend(mut bytes: Vec<u8>, dtype: DType) -> Vec<u8> {
-    let unused = 8 - dtype.bits().min(8);
+    let unused = 8u32.saturating_sub(dtype.bits());
+    // Booleans have been checked.
+    if unused == 0 || dtype == DType::I1 {
+        return bytes;
+    }
     for byte in &mut bytes {
         *byte = match dtype.is_signed_integer() {
             true => (((*byte << unused) as i8) >> unused) as u8,

@@ -60,9 +60,8 @@ fn decode(bytes: Vec<u8>) -> Res<HloModuleProto> {
     };
     let filled = |module: &HloModuleProto| !module.computations.is_empty();
     let inner = HloProto::decode(bytes.clone()).ok().and_then(|p| p.hlo_module).filter(filled);
-    let inner = inner.or_else(|| {
-        HloSnapshot::decode(bytes).ok().and_then(|s| s.hlo?.hlo_module).filter(filled)
-    });
+    let inner = inner
+        .or_else(|| HloSnapshot::decode(bytes).ok().and_then(|s| s.hlo?.hlo_module).filter(filled));
     inner.ok_or_else(|| {
         let message = format!("the file is no complete HloModuleProto or HloProto: {reason}");
         Box::new(Diagnostic::error(message).help("export the module again, or pass it as text"))
@@ -95,12 +94,12 @@ impl Reader {
         for computation in module.computations {
             computations.push(self.computation(computation, &ids)?);
         }
-        let mut graph =
-            Graph { name: module.name, computations, entry, ..Graph::default() };
+        let mut graph = Graph { name: module.name, computations, entry, ..Graph::default() };
         if let Some(program) = module.host_program_shape {
             let shapes = program.parameters.iter().map(shape::shape);
             graph.entry_parameters = shapes.collect::<Result<_, _>>().map_err(bare)?;
-            graph.entry_result = program.result.as_ref().map(shape::shape).transpose().map_err(bare)?;
+            graph.entry_result =
+                program.result.as_ref().map(shape::shape).transpose().map_err(bare)?;
         }
         Ok(graph)
     }

@@ -27,9 +27,8 @@ impl<'a> Parser<'a> {
     /// Attributes that name computations.
     fn callees(&mut self, key: &str) -> Res<bool> {
         let slot = match key {
-            "to_apply" | "calls" | "called_computation" | "true_computation" | "body" | "select" => {
-                0
-            }
+            "to_apply" | "calls" | "called_computation" | "true_computation" | "body"
+            | "select" => 0,
             "false_computation" | "condition" | "scatter" => 1,
             "branch_computations" | "called_computations" => 0,
             _ => return Ok(false),

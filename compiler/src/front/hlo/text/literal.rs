@@ -179,6 +179,9 @@ impl Cursor<'_> {
         let rest = self.rest();
         let len = rest.iter().position(|&b| !is_word(b) && b != b'+').unwrap_or(rest.len());
         let start = self.pos();
+        if len == 0 {
+            return Err(self.expected(&format!("an element of type {dtype}")));
+        }
         self.advance(len);
         let text = self.text_since(start);
         let (negative, magnitude) = match text.strip_prefix('-') {
@@ -312,8 +315,8 @@ mod tests {
 
     #[test]
     fn ties_are_left_to_the_exact_parser() {
-        // 1 + 2^-24, between 1 and the next f32.
-        assert_eq!(short_f32(b"1.000000059604645"), None);
+        // 2^24 + 1, between two f32 that are 2 apart.
+        assert_eq!(short_f32(b"16777217"), None);
         assert_eq!(short_f32(b"0.412694544, "), Some((0.412694544f32.to_bits(), 11)));
         assert_eq!(short_f32(b"-0 }"), Some((0x8000_0000, 2)));
         assert_eq!(short_f32(b"1e-05"), Some((1e-5f32.to_bits(), 5)));

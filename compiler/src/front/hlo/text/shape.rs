@@ -119,7 +119,8 @@ pub(in super::super) fn tensor(dims: Vec<Dim>, dtype: DType) -> Option<TensorTyp
         Dim::Dynamic { bound: None } => 1,
     };
     // Zero would hide an overflow of the other sizes.
-    let bytes = dims.iter().try_fold(dtype.size() as u64, |n, d| n.checked_mul(largest(d).max(1)))?;
+    let bytes =
+        dims.iter().try_fold(dtype.size() as u64, |n, d| n.checked_mul(largest(d).max(1)))?;
     i64::try_from(bytes).ok()?;
     Some(TensorType { dims, elem: ElementType::Plain(dtype) })
 }
