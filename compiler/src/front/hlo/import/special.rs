@@ -37,14 +37,14 @@ fn permuted(ty: &TensorType, order: &[usize]) -> TensorType {
 const ERF_P: [f32; 7] = [
     -2.726_142_4e-10,
     2.770_681_5e-8,
-    -2.101_023_9e-6,
+    -2.101_024e-6,
     -5.692_506_2e-5,
     -7.349_906_4e-4,
     -2.954_6e-3,
     -1.609_603_3e-2,
 ];
 const ERF_Q: [f32; 5] =
-    [-1.456_607_2e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329_3e-3, -1.426_473_9e-2];
+    [-1.456_607_15e-5, -2.133_740_5e-4, -1.682_827e-3, -7.373_329_3e-3, -1.426_473_9e-2];
 
 impl Importer<'_> {
     /// `erf`, as the operation of CHLO if that is in the table, else expanded.

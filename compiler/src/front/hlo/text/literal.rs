@@ -317,7 +317,7 @@ mod tests {
     fn ties_are_left_to_the_exact_parser() {
         // 2^24 + 1, between two f32 that are 2 apart.
         assert_eq!(short_f32(b"16777217"), None);
-        assert_eq!(short_f32(b"0.412694544, "), Some((0.412694544f32.to_bits(), 11)));
+        assert_eq!(short_f32(b"0.412694544, "), Some((0x3ed3_4cb3, 11)));
         assert_eq!(short_f32(b"-0 }"), Some((0x8000_0000, 2)));
         assert_eq!(short_f32(b"1e-05"), Some((1e-5f32.to_bits(), 5)));
         assert_eq!(short_f32(b"nan"), None);
