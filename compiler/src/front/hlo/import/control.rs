@@ -1,8 +1,8 @@
 //! Calls, regions and control flow.
 
-use super::super::graph::{Computation, Instruction, Res, Shape};
+use super::super::graph::{Computation, Instruction, Res, Shape, error};
 use super::value::Val;
-use super::{Importer, NewOp, fail, invalid, is_parameter};
+use super::{Importer, NewOp, fail, is_parameter};
 use crate::ir::{Attr, BlockId, Type};
 use crate::ops::func::Return;
 
@@ -18,7 +18,7 @@ pub(super) fn parameters(computation: &Computation) -> Res<Vec<&Shape>> {
                 "the parameters of `{}` are not numbered from 0 without gaps",
                 computation.name
             );
-            return Err(invalid(instruction.span, message));
+            return Err(error(instruction.span, message));
         }
         if let Some(name) = instruction.shape.foreign() {
             return Err(fail(instruction, format!("values of type `{name}` are not supported")));

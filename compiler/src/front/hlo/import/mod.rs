@@ -223,8 +223,3 @@ fn unsupported(at: &Instruction) -> Box<Diagnostic> {
     let message = format!("the opcode `{}` of `{}` is not supported", at.opcode, at.name);
     error(at.span, message)
 }
-
-/// A report without a place in a computation.
-fn invalid(span: Span, message: impl Into<String>) -> Box<Diagnostic> {
-    error(span, message)
-}

@@ -139,31 +139,7 @@ impl Importer<'_> {
         let attrs = &*at.attrs;
         let first = || attrs.dimensions.first().copied().unwrap_or(0);
         let mut op = NewOp::new("", flat(operands));
-        op.name = match &*at.opcode {
-            "batch-norm-grad" => "stablehlo.batch_norm_grad",
-            "batch-norm-inference" => "stablehlo.batch_norm_inference",
-            "batch-norm-training" => "stablehlo.batch_norm_training",
-            "broadcast" => "stablehlo.broadcast_in_dim",
-            "cholesky" => "stablehlo.cholesky",
-            "compare" => "stablehlo.compare",
-            "concatenate" => "stablehlo.concatenate",
-            "convolution" => "stablehlo.convolution",
-            "dot" => "stablehlo.dot_general",
-            "fft" => "stablehlo.fft",
-            "gather" => "stablehlo.gather",
-            "get-dimension-size" => "stablehlo.get_dimension_size",
-            "iota" => "stablehlo.iota",
-            "opt-barrier" => "stablehlo.optimization_barrier",
-            "pad" => "stablehlo.pad",
-            "reduce-precision" => "stablehlo.reduce_precision",
-            "reverse" => "stablehlo.reverse",
-            "rng-bit-generator" => "stablehlo.rng_bit_generator",
-            "set-dimension-size" => "stablehlo.set_dimension_size",
-            "slice" => "stablehlo.slice",
-            "transpose" => "stablehlo.transpose",
-            "triangular-solve" => "stablehlo.triangular_solve",
-            _ => return Err(unsupported(at)),
-        };
+        op.name = attributed(&at.opcode).ok_or_else(|| unsupported(at))?;
         match &*at.opcode {
             "broadcast" => op.attrs.ints("broadcast_dimensions", &attrs.dimensions),
             "transpose" => op.attrs.ints("permutation", &attrs.dimensions),
@@ -280,6 +256,35 @@ impl Importer<'_> {
             }
         }
     }
+}
+
+/// The operation of an opcode with attributes.
+fn attributed(opcode: &str) -> Option<&'static str> {
+    Some(match opcode {
+        "batch-norm-grad" => "stablehlo.batch_norm_grad",
+        "batch-norm-inference" => "stablehlo.batch_norm_inference",
+        "batch-norm-training" => "stablehlo.batch_norm_training",
+        "broadcast" => "stablehlo.broadcast_in_dim",
+        "cholesky" => "stablehlo.cholesky",
+        "compare" => "stablehlo.compare",
+        "concatenate" => "stablehlo.concatenate",
+        "convolution" => "stablehlo.convolution",
+        "dot" => "stablehlo.dot_general",
+        "fft" => "stablehlo.fft",
+        "gather" => "stablehlo.gather",
+        "get-dimension-size" => "stablehlo.get_dimension_size",
+        "iota" => "stablehlo.iota",
+        "opt-barrier" => "stablehlo.optimization_barrier",
+        "pad" => "stablehlo.pad",
+        "reduce-precision" => "stablehlo.reduce_precision",
+        "reverse" => "stablehlo.reverse",
+        "rng-bit-generator" => "stablehlo.rng_bit_generator",
+        "set-dimension-size" => "stablehlo.set_dimension_size",
+        "slice" => "stablehlo.slice",
+        "transpose" => "stablehlo.transpose",
+        "triangular-solve" => "stablehlo.triangular_solve",
+        _ => return None,
+    })
 }
 
 /// The operand, or the tuple of several.
