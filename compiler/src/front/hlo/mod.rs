@@ -1,6 +1,6 @@
 //! XLA HLO, as text and as protocol buffer, to the IR.
 //!
-//! Both readers build one [`graph`], which [`import`] converts to StableHLO operations. Values are
+//! Both readers build one graph, which one importer converts to StableHLO operations. Values are
 //! logical: layouts matter only where they change what a value is, that is in `bitcast` and in the
 //! order of a binary literal's elements. Tuples are taken apart: a tuple is the list of its
 //! leaves, so `while`, `conditional`, calls and the entry computation have several operands and

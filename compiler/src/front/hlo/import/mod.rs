@@ -13,7 +13,7 @@ mod value;
 use std::sync::Arc;
 
 use super::graph::{ArrayShape, Computation, Graph, Instruction, MAX_DEPTH, Res, error};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::Diagnostic;
 use crate::ir::{BlockId, Body, Dict, Func, Module, Type, ValueId};
 use crate::ops::func::FuncReturn;
 use crate::ops::{AttrReader, AttrWriter, OpKind};
