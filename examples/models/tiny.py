@@ -53,7 +53,7 @@ def gru_step():
         h = (1 - z) * jnp.tanh(xn + r * hn) + z * h
         return jnp.sum(h, axis=-1), h
 
-    export("gru_step", gru, [inputs(1, features), inputs(1, units)])
+    export("gru_step", gru, [inputs(1, features), inputs(1, units)], hlo=True)
 
 
 def dsconv_softmax():

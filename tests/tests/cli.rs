@@ -244,8 +244,11 @@ fn input_files_at_fault_are_named() {
     assert_error(&microhlo(&["run", path(&missing)]), 2, &["cannot read", "missing.mlir"]);
     let bytecode = folder.file("model.mlirbc", b"ML\xefR\x0dStableHLO_v1.0.0\0\x00\xff");
     assert_error(&microhlo(&["compile", path(&bytecode)]), 2, &["at byte 23", "StableHLO_v1.0.0"]);
-    let hlo = folder.file("model.txt", "HloModule jit_f, entry_computation_layout={}\n");
-    assert_error(&microhlo(&["compile", path(&hlo)]), 2, &["HLO text", "not supported"]);
+    let hlo =
+        folder.file("model.txt", "HloModule jit_f\nENTRY e {\n  a = f32[2] constant({...})\n}\n");
+    assert_error(&microhlo(&["compile", path(&hlo)]), 2, &["model.txt:3:3", "values are lost"]);
+    let proto = folder.file("model.pb", b"\x0a\x05jit_f\x1a\x02\x0a\x00");
+    assert_error(&microhlo(&["compile", path(&proto)]), 2, &["root 0", "does not exist"]);
     let binary = folder.file("model.bin", [0u8, 0xff, 0xfe]);
     assert_error(&microhlo(&["compile", path(&binary)]), 2, &["UTF-8"]);
     let bad = folder.file("bad.mlir", "func.func @main() {\n  %0 = stablehlo.nonsense\n}\n");

@@ -9,6 +9,7 @@ use super::vectors::Port;
 use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::bytecode;
+use crate::front::hlo;
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
 use crate::verify::{VerifyError, verify};
@@ -70,20 +71,14 @@ fn read(path: &Path) -> Result<Vec<u8>, CmdError> {
 }
 
 fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
-    let refuse = |form: &str, help: &str| {
-        Err(CmdError::BadInput(format!(
-            "{} is {form}, which is not supported yet; {help}",
-            path.display()
-        )))
-    };
+    let name = path.display().to_string();
     if bytecode::is_bytecode(&bytes) {
-        return bytecode_program(&path.display().to_string(), &bytes);
+        return bytecode_program(&name, &bytes);
     }
-    if bytes.trim_ascii_start().starts_with(b"HloModule") {
-        return refuse("XLA HLO text", "export the model as StableHLO text");
-    }
-    let source = Source::from_bytes(&path.display().to_string(), bytes).map_err(diagnostics)?;
-    let module = parse_module(&source).map_err(diagnostics)?;
+    let (source, module) = match hlo::looks_like_proto(&bytes) {
+        true => hlo::read_proto(&name, bytes).map_err(diagnostics)?,
+        false => text_program(&name, bytes).map_err(diagnostics)?,
+    };
     if let Err(violations) = verify(&module) {
         return Err(diagnostics(violations_of(&source, &violations)));
     }
@@ -108,6 +103,16 @@ fn bytecode_program(name: &str, bytes: &[u8]) -> Result<Program, CmdError> {
 fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
     let source = Source::new(&format!("{name} (printed as text)"), module.to_string());
     let module = parse_module(&source).map_err(diagnostics)?;
+    Ok((source, module))
+}
+
+/// Parses StableHLO text or HLO text.
+fn text_program(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
+    let source = Source::from_bytes(name, bytes)?;
+    let module = match hlo::looks_like_text(source.text().as_bytes()) {
+        true => hlo::parse_text(&source)?,
+        false => parse_module(&source)?,
+    };
     Ok((source, module))
 }
 
@@ -153,12 +158,17 @@ pub fn options_for(path: &Path, target: Target) -> CompileOptions {
     CompileOptions { name: model_name(path), target, ..CompileOptions::default() }
 }
 
-/// The file's name without its extensions `.mlir`, `.mlirbc`, `.stablehlo` and `.mhlo`.
+/// The file's name without its extensions: `.mhlo`, `.mlir`, `.mlirbc`, `.txt` or `.pb`, and before one of
+/// them `.stablehlo` or `.hlo`.
 pub fn model_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = [".mhlo", ".mlir", ".mlirbc"].iter().find_map(|end| name.strip_suffix(end));
-    let name = stem.unwrap_or(&name);
-    name.strip_suffix(".stablehlo").unwrap_or(name).to_owned()
+    let without = |name: &str, extensions: &[&str]| {
+        extensions.iter().find_map(|e| name.strip_suffix(e)).map(str::to_owned)
+    };
+    match without(&name, &[".mhlo", ".mlir", ".mlirbc", ".txt", ".pb"]) {
+        Some(name) => without(&name, &[".stablehlo", ".hlo"]).unwrap_or(name),
+        None => without(&name, &[".stablehlo"]).unwrap_or_else(|| name.into_owned()),
+    }
 }
 
 /// Inputs and outputs of an artifact.

@@ -7,7 +7,7 @@
 
 mod attrs;
 mod cursor;
-mod floats;
+pub(crate) mod floats;
 mod func;
 mod literals;
 mod locations;

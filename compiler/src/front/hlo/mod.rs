@@ -1,0 +1,51 @@
+//! XLA HLO, as text and as protocol buffer, to the IR.
+//!
+//! Both readers build one graph, which one importer converts to StableHLO operations. Values are
+//! logical: layouts matter only where they change what a value is, that is in `bitcast` and in the
+//! order of a binary literal's elements. Tuples are taken apart: a tuple is the list of its
+//! leaves, so `while`, `conditional`, calls and the entry computation have several operands and
+//! results. Tokens have no leaves.
+//!
+//! Formats: `xla/service/hlo.proto`, `xla/xla_data.proto` and the HLO text grammar of OpenXLA.
+
+mod graph;
+mod import;
+mod proto;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use proto::looks_like_proto;
+pub use text::looks_like_text;
+
+use crate::diag::{Diagnostics, Source};
+use crate::ir::Module;
+
+/// Parses HLO text, `HloModule ...`, in the long form with `%` names and operand shapes or in the
+/// short form without them.
+///
+/// The entry computation becomes the public function `main`, the others private functions or
+/// regions. Operations' own constraints are the verifier's.
+///
+/// # Errors
+/// The first problem found, with its place: syntax, an unknown name, an operation that is not
+/// supported, or an elided constant.
+pub fn parse_text(source: &Source) -> Result<Module, Diagnostics> {
+    text::parse(source.text())
+        .and_then(|graph| import::import(&graph))
+        .map_err(|report| Diagnostics::one(source, *report))
+}
+
+/// Decodes an `HloModuleProto`, or an `HloProto` or `HloSnapshot` around one. The operations'
+/// spans point into the returned source, which lists the module's instructions one per line.
+///
+/// # Errors
+/// As [`parse_text`]; reports name the instruction and its computation.
+pub fn read_proto(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
+    let (listing, graph) = proto::read(bytes);
+    let source = Source::new(name, listing);
+    match graph.and_then(|graph| import::import(&graph)) {
+        Ok(module) => Ok((source, module)),
+        Err(report) => Err(Diagnostics::one(&source, *report)),
+    }
+}
