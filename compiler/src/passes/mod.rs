@@ -8,6 +8,8 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+#[cfg(test)]
+mod random_tests;
 pub mod rewrite;
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,7 @@ impl Aligned {
 
 /// Asserts that parsed program, optimised program and kernels agree bit for bit, and returns the
 /// compiled program.
-fn same_bits(text: &str) -> Compiled {
+pub(super) fn same_bits(text: &str) -> Compiled {
     let module = parse(text);
     let compiled = compiled(text);
     let entry = module.entry().expect("an entry");
