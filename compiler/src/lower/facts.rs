@@ -3,6 +3,7 @@
 use microhlo_format::{DType, MicroOp};
 
 use crate::ir::{BlockId, Body, Constant, EntityId, OpId, ValueId};
+use crate::ops::region::simple_op;
 use crate::ops::{ElementwiseOp, OpKind};
 
 /// Uses of values, and positions of operations in the entry block.
@@ -96,15 +97,8 @@ impl<'a> Facts<'a> {
 
 /// The binary operation that a reduction region performs on its two arguments, if it is one.
 pub fn region_op(body: &Body, block: BlockId) -> Option<MicroOp> {
-    let &[op, _return] = body.blocks[block].ops.as_slice() else { return None };
-    let OpKind::Elementwise(e) = body.ops[op].kind else { return None };
-    let args = &body.blocks[block].args;
-    let operands = &body.ops[op].operands;
-    let swapped = operands.iter().rev().eq(args.iter());
-    let commutes = !matches!(e, ElementwiseOp::Subtract | ElementwiseOp::Divide);
-    let matches = operands == args || (swapped && commutes);
-    let returns = body.returned(block) == body.ops[op].results.as_slice();
-    (matches && returns && args.len() == 2).then(|| micro_op(e)).flatten()
+    let (op, swapped) = simple_op(body, block)?;
+    (!swapped || op.is_commutative()).then(|| micro_op(op)).flatten()
 }
 
 /// The micro-operation that implements an elementwise operation.

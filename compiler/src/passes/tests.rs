@@ -452,3 +452,22 @@ fn in_place_results_leave_values_that_views_still_read() {
     );
     assert_eq!(compiled.report.arena_bytes, 128);
 }
+
+#[test]
+fn a_reduction_with_swapped_arguments_is_taken_only_if_they_commute() {
+    let reduction = |op: &str| {
+        format!(
+            r#"func.func @main(%x: tensor<2x3xf32>) -> tensor<2xf32> {{
+  %i = stablehlo.constant dense<2.0> : tensor<f32>
+  %0 = "stablehlo.reduce"(%x, %i) <{{dimensions = array<i64: 1>}}> ({{
+    ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+      %r = stablehlo.{op} %b, %a : tensor<f32>
+      stablehlo.return %r : tensor<f32>
+  }}) : (tensor<2x3xf32>, tensor<f32>) -> tensor<2xf32>
+  return %0 : tensor<2xf32>
+}}"#
+        )
+    };
+    assert_eq!(kernels(&same_bits(&reduction("add"))), ["reduce"]);
+    assert!(refused(&reduction("power")).unsupported);
+}
