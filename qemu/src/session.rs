@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::firmware::build_runner;
-use crate::job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
+use crate::job::{Case, Job, JobError, JobReport, Options, Outcome};
 use crate::pieces::{self, Piece};
 use crate::process::{self, Guest};
 use crate::{elf, image};
@@ -384,6 +384,7 @@ fn read_chunks(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Step;
 
     /// Takes messages as a session does, without payloads.
     fn take(messages: &[Message<'_>]) -> Result<(Vec<Outcome>, Option<usize>), Error> {
