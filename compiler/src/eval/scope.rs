@@ -92,16 +92,20 @@ impl<'m> Evaluator<'m> {
         self.run(func.ok_or_else(|| EvalError::UnknownFunction(name.to_string()))?, inputs)
     }
 
-    /// Evaluates one operation outside of a function's run, as constant folding does. Regions
-    /// that use values of enclosing blocks cannot be evaluated.
+    /// Evaluates one operation outside of a function's run, as constant folding does. Of the
+    /// enclosing blocks, its regions can use the values given in `outside`.
     pub fn fold(
         &mut self,
         body: &Body,
         op: OpId,
         inputs: &[Tensor],
+        outside: Vec<(ValueId, Tensor)>,
     ) -> Result<Vec<Tensor>, EvalError> {
         let frame = vec![None; body.values.len()];
         let outer = std::mem::replace(&mut self.frame, frame);
+        for (value, tensor) in outside {
+            self.set(value, tensor);
+        }
         let result = self.op(body, op, inputs);
         self.frame = outer;
         result

@@ -2,6 +2,9 @@
 
 pub mod batch_norm;
 pub mod canonicalize;
+pub mod control_flow;
+#[cfg(test)]
+mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -23,8 +26,17 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 8] =
-    ["inline", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 9] = [
+    "inline",
+    "decompose",
+    "canonicalize",
+    "fold-constants",
+    "control-flow",
+    "cse",
+    "dce",
+    "batch-norm",
+    "layout",
+];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
@@ -54,6 +66,8 @@ fn clean(func: &mut Func, observe: Observe<'_>) {
         observe("canonicalize", func);
         changed |= fold::fold_constants(&mut func.body);
         observe("fold-constants", func);
+        changed |= control_flow::simplify_control_flow(&mut func.body);
+        observe("control-flow", func);
         changed |= cse::cse(&mut func.body);
         observe("cse", func);
         changed |= dce::dce(&mut func.body);

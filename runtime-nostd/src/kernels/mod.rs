@@ -108,7 +108,7 @@ macro_rules! entry {
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
-                $($crate::kernels::$targets(Params::<Place>::targets(&mut params), visitor)?;)?
+                $($crate::kernels::$targets(Params::<Place>::targets(&params), visitor)?;)?
                 Ok(())
             }
 
