@@ -1,0 +1,1 @@
+//! What quantised operations become.
