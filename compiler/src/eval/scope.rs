@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, ElementType, EntityId, Func, FuncId, Module, OpId, TensorType, Type, ValueId};
+use crate::ir::{
+    BlockId, Body, ElementType, EntityId, Func, FuncId, Module, OpId, TensorType, Type, ValueId,
+};
 use crate::ops::{OpError, OpKind, OpView};
 use crate::passes::legalize_quant;
 

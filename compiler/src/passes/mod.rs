@@ -24,8 +24,17 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 9] =
-    ["inline", "legalize-quant", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 9] = [
+    "inline",
+    "legalize-quant",
+    "decompose",
+    "canonicalize",
+    "fold-constants",
+    "cse",
+    "dce",
+    "batch-norm",
+    "layout",
+];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {

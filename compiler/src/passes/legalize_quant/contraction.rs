@@ -13,6 +13,7 @@
 use microhlo_format::DType;
 
 use super::super::rewrite::{Editor, Visit};
+use super::fixed_point::{Term, is_precise, magnitude};
 use super::values::{Legalizer, scaling_type};
 use crate::eval::{Element, Tensor, for_each_index};
 use crate::ir::{Body, OpId, QuantType, TensorType, ValueId};
@@ -156,16 +157,14 @@ impl Contraction {
         lg.ed.body.append(block, Return.into(), sum, Vec::new(), lg.span);
         let dims = self.summed.iter().map(|&d| d as i64).collect();
         let (reduce, types) = (Reduce { dims }, vec![ty.clone().into()]);
-        let sums =
-            lg.ed.emit_op(reduce.into(), vec![wide, start], types, vec![block], lg.span)[0];
+        let sums = lg.ed.emit_op(reduce.into(), vec![wide, start], types, vec![block], lg.span)[0];
         let factor = lg.spread(sums, self.sums, None, &[Element::Int(zero.into())]);
         lg.apply(ElementwiseOp::Multiply, vec![sums, factor])
     }
 
     fn constant_sums(&self, body: &Body, ty: &TensorType, zero: i64) -> Option<Tensor> {
         let rhs = Tensor::from_constant(body.constant(self.rhs)?).ok()?;
-        let kept: Vec<usize> =
-            (0..rhs.dims().len()).filter(|d| !self.summed.contains(d)).collect();
+        let kept: Vec<usize> = (0..rhs.dims().len()).filter(|d| !self.summed.contains(d)).collect();
         let dims: Vec<usize> = kept.iter().map(|&d| rhs.dims()[d]).collect();
         let mut sums = vec![0i128; dims.iter().product()];
         let mut elements = rhs.elements();
@@ -183,22 +182,41 @@ impl Contraction {
     /// The sums as values of the result type.
     fn rescaled(&self, lg: &mut Legalizer<'_, '_>, sum: ValueId) -> ValueId {
         let dtype = scaling_type(self.quant.expressed);
-        let rounded = |s: f64| match self.quant.expressed {
-            DType::F64 => s,
-            _ => f64::from(s as f32),
-        };
-        let left = rounded(self.left.scales[0]);
-        let scales: Vec<f64> = self.right.scales.iter().map(|&s| left * rounded(s)).collect();
-        if self.is_accumulator(&scales) {
+        let left = self.left.scales[0];
+        let products: Vec<f64> = self.right.scales.iter().map(|s| left * s).collect();
+        if self.is_accumulator(&products) {
             return lg.saturated(sum, &self.result);
         }
         let axis = self.right.axis.and_then(|axis| {
             let before = self.summed.iter().filter(|&&d| d < axis as usize).count();
             u32::try_from(*self.kept.get(axis as usize - before)?).ok()
         });
+        if let Some(new) = self.fixed_point(lg, sum, axis, &products) {
+            return new;
+        }
         let float = lg.cast(sum, dtype);
-        let value = lg.scale(float, axis, &scales, ElementwiseOp::Multiply);
+        let value = lg.scale(float, axis, &products, ElementwiseOp::Multiply);
         lg.quantized(value, &self.result)
+    }
+
+    /// The sums times ratios of scales, in integers.
+    fn fixed_point(
+        &self,
+        lg: &mut Legalizer<'_, '_>,
+        value: ValueId,
+        axis: Option<u32>,
+        sums: &[f64],
+    ) -> Option<ValueId> {
+        if !is_precise(self.quant.expressed) || self.sums != DType::I32 {
+            return None;
+        }
+        let to = &self.quant.scales;
+        let n = sums.len().max(to.len());
+        let ratio = |i: usize| sums[i % sums.len()] / to[i % to.len()];
+        let ratios = (0..n).map(ratio).collect();
+        let largest = i32::MAX as u64;
+        let axis = axis.or(self.quant.axis);
+        lg.requantised(&[Term { value, largest, ratios, axis }], &self.result)
     }
 
     /// Whether the result type has the scales of the sums and no zero point.
@@ -211,13 +229,6 @@ impl Contraction {
                 (ratio - 1.0).abs() <= SAME_SCALE
             })
     }
-}
-
-/// Largest distance of a stored integer from its zero point.
-fn magnitude(q: &QuantType) -> u64 {
-    let (min, max) = q.storage_range;
-    let far = |&z: &i64| z.abs_diff(min).max(z.abs_diff(max));
-    q.zero_points.iter().map(far).max().unwrap_or(0)
 }
 
 /// The operation as one on plain types, the dimensions of the right-hand side that it sums over,

@@ -9,19 +9,25 @@
 //! - `maximum`, `minimum`, `clamp`, `select` and `compare` of values of one type work on the
 //!   stored integers, whose order is that of the values;
 //! - `add` and `subtract` of values of one type work on the stored integers;
+//! - `add`, `subtract`, `multiply` and `uniform_quantize` of quantised values of `f32` or `f64`
+//!   multiply integers by ratios of scales (see [`fixed_point`]);
 //! - `dot_general` and `convolution` sum products of integers (see [`contraction`]).
 //!
 //! `dequantize` subtracts the zero point exactly: the specification writes the subtraction in the
 //! storage type, where `127 - -128` would wrap, which no implementation does.
 
 mod contraction;
+mod fixed_point;
 mod values;
 
 use microhlo_format::DType;
 
+use self::fixed_point::{Term, is_precise, magnitude};
 use self::values::Legalizer;
 use super::rewrite::{Editor, Visit, rewrite};
-use crate::ir::{Body, Constant, ElementType, Func, Module, OpId, QuantType, TensorType, Type};
+use crate::ir::{
+    Body, Constant, ElementType, Func, Module, OpId, QuantType, TensorType, Type, ValueId,
+};
 use crate::ops::compare::Compare;
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -187,10 +193,11 @@ fn elementwise(ed: &mut Editor<'_>, op: OpId, kind: ElementwiseOp) -> Option<Vis
             let same = |&v| elem(v) == elem(o.results[0]);
             o.operands[1..].iter().all(same).then_some(Visit::Keep)
         }
-        ElementwiseOp::Add | ElementwiseOp::Subtract => {
-            let quant = common(ed.body, op)?;
-            sum(ed, op, kind, &quant)
-        }
+        ElementwiseOp::Add | ElementwiseOp::Subtract => match common(ed.body, op) {
+            Some(quant) => sum(ed, op, kind, &quant),
+            None => scaled_sum(ed, op, kind),
+        },
+        ElementwiseOp::Multiply => product(ed, op),
         _ => None,
     }
 }
@@ -216,6 +223,55 @@ fn sum(ed: &mut Editor<'_>, op: OpId, kind: ElementwiseOp, q: &QuantType) -> Opt
     };
     let new = lg.saturated(sum, &ty);
     lg.ed.replace(o.results[0], new);
+    Some(Visit::Drop)
+}
+
+/// Operands and result of an operation on two quantised values.
+type Binary = (ValueId, ValueId, TensorType);
+
+fn binary(body: &Body, op: OpId) -> Option<Binary> {
+    let &[lhs, rhs] = body.ops[op].operands.as_slice() else { return None };
+    let ty = body.ty(body.result(op)?).tensor()?.clone();
+    for operand in [lhs, rhs] {
+        body.ty(operand).tensor()?.elem.quant()?;
+    }
+    Some((lhs, rhs, ty))
+}
+
+/// The sum or difference of values of different types.
+fn scaled_sum(ed: &mut Editor<'_>, op: OpId, kind: ElementwiseOp) -> Option<Visit> {
+    let (lhs, rhs, ty) = binary(ed.body, op)?;
+    let (q, span) = (ty.elem.quant()?.clone(), ed.body.ops[op].span);
+    let sign = if kind == ElementwiseOp::Subtract { -1.0 } else { 1.0 };
+    let mut lg = Legalizer { ed, span };
+    let terms = [lg.term(lhs, 1.0, &q)?, lg.term(rhs, sign, &q)?];
+    let new = lg.requantised(&terms, &ty)?;
+    replace(ed, op, new)
+}
+
+/// The product of values is one of integers as long as 32 bits hold it.
+fn product(ed: &mut Editor<'_>, op: OpId) -> Option<Visit> {
+    let (lhs, rhs, ty) = binary(ed.body, op)?;
+    let (q, span) = (ty.elem.quant()?.clone(), ed.body.ops[op].span);
+    let mut lg = Legalizer { ed, span };
+    let (l, r) = (lg.term(lhs, 1.0, &q)?, lg.tensor(rhs).elem.quant()?.clone());
+    let largest = l.largest.checked_mul(magnitude(&r)).filter(|&n| n <= i32::MAX as u64)?;
+    let per_tensor = l.axis.is_none() && r.axis.is_none() && is_precise(r.expressed);
+    if !per_tensor || r.expressed != q.expressed {
+        return None;
+    }
+    let centred = lg.centred(rhs, &r);
+    let factors = lg.integers(&[l.value, centred], DType::I32);
+    let value = lg.apply(ElementwiseOp::Multiply, factors);
+    let ratios = vec![l.ratios[0] * r.scales[0]];
+    let new = lg.requantised(&[Term { value, largest, ratios, axis: None }], &ty)?;
+    replace(ed, op, new)
+}
+
+/// Makes a value the operation's only result.
+fn replace(ed: &mut Editor<'_>, op: OpId, new: ValueId) -> Option<Visit> {
+    let old = ed.body.result(op)?;
+    ed.replace(old, new);
     Some(Visit::Drop)
 }
 
@@ -295,7 +351,7 @@ fn promote_scattered(ed: &mut Editor<'_>, op: OpId) -> Option<Visit> {
 }
 
 /// Converts operand `i` to the element type of a value, if both are quantised and differ.
-fn to_elem_of(ed: &mut Editor<'_>, op: OpId, i: usize, like: crate::ir::ValueId) -> Option<()> {
+fn to_elem_of(ed: &mut Editor<'_>, op: OpId, i: usize, like: ValueId) -> Option<()> {
     let operand = *ed.body.ops[op].operands.get(i)?;
     let (have, want) = (ed.body.ty(operand).tensor()?, ed.body.ty(like).tensor()?);
     if have.elem == want.elem || have.elem.quant().is_none() || want.elem.quant().is_none() {

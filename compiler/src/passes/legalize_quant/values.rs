@@ -213,6 +213,12 @@ impl Legalizer<'_, '_> {
         if have.elem == ty.elem {
             return Some(value);
         }
+        if let (Some(_), Some(to)) = (have.elem.quant(), ty.elem.quant().cloned())
+            && let Some(term) = self.term(value, 1.0, &to)
+            && let Some(new) = self.requantised(&[term], ty)
+        {
+            return Some(new);
+        }
         let float = self.dequantized(value);
         Some(match (ty.elem.quant(), ty.dtype()) {
             (Some(_), _) => self.quantized(float, ty),
