@@ -321,7 +321,8 @@ impl<'a> Lowerer<'a> {
 
     fn constant_view(&mut self, c: &crate::ir::Constant, dtype: DType, sizes: &[u32]) -> View {
         if let Some(element) = c.splat_bytes() {
-            let base = self.constant(element.into(), dtype.align() as u32);
+            // A copy moves a complex number as one element.
+            let base = self.constant(element.into(), dtype.size().min(8) as u32);
             let strides = vec![0; sizes.len()];
             return View { base, dtype, sizes: sizes.to_vec(), strides };
         }
