@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use microhlo::Model;
-use microhlo_qemu::{
-    Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage, Step,
-};
+use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
 use crate::compile::Target;
 
@@ -155,7 +153,7 @@ fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<C
     }
     let mut case = Case::default();
     while let Some(info) = run.step().map_err(text)? {
-        case.kernels.push(Step { index: info.index, kernel: info.kernel as u32, instructions: 0 });
+        case.count(info.index, info.kernel as u32, 0);
         if started.elapsed() > limit {
             return Err(format!("the run did not end within {limit:?}; allow more with --timeout"));
         }
