@@ -83,30 +83,35 @@ impl fmt::Display for Executor {
 }
 
 /// Bytes that start at a multiple of 16, as the runtime asks of artifact and arena.
-struct Aligned {
+#[derive(Debug)]
+pub struct Aligned {
     bytes: Vec<u8>,
     start: usize,
     len: usize,
 }
 
 impl Aligned {
-    fn filled(len: usize, fill: u8) -> Aligned {
+    /// `len` times the byte `fill`.
+    pub fn filled(len: usize, fill: u8) -> Aligned {
         let bytes = vec![fill; len + 16];
         let start = bytes.as_ptr().align_offset(16).min(16);
         Aligned { bytes, start, len }
     }
 
-    fn copy_of(source: &[u8]) -> Aligned {
+    /// A copy of the bytes.
+    pub fn copy_of(source: &[u8]) -> Aligned {
         let mut aligned = Aligned::filled(source.len(), 0);
         aligned.get_mut().copy_from_slice(source);
         aligned
     }
 
-    fn get(&self) -> &[u8] {
+    /// The bytes.
+    pub fn get(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.len]
     }
 
-    fn get_mut(&mut self) -> &mut [u8] {
+    /// The bytes, to write to.
+    pub fn get_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.start + self.len]
     }
 }
