@@ -11,7 +11,7 @@ pub mod elementwise;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
-mod types;
+pub(crate) mod types;
 mod view;
 
 pub mod batch_norm_inference;

@@ -10,6 +10,8 @@ pub mod inline;
 pub mod layout;
 #[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod region_tests;
 pub mod rewrite;
 #[cfg(test)]
 mod tests;

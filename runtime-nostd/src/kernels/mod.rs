@@ -13,6 +13,8 @@ use crate::registry::{KernelEntry, MicroEntry, Undecodable};
 
 mod f32_block;
 mod odometer;
+mod region;
+mod slices;
 
 /// The memories that places refer to, and the micro-operations to call.
 pub(crate) struct Memory<'r> {
@@ -130,9 +132,15 @@ modules! {
     dot_any,
     dot_f32,
     fill,
+    gather,
     map,
     move_,
     reduce,
+    reduce_any,
+    scatter,
+    scatter_any,
+    select_and_scatter,
     softmax_f32,
+    sort,
     window,
 }

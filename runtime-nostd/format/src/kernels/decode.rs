@@ -8,10 +8,12 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Map, MapInstr,
-    MapOperand, Move, Post, Reduce, SoftmaxF32, Window, WindowDim,
+    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Gather, Map,
+    MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
+    Start, Window, WindowDim,
 };
-use crate::{MicroId, Place};
+use crate::{DType, MicroId, Place};
 
 /// Encoded fields, taken one after another.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ scalars! {
     u32 = 0;
     i32 = 0;
     [u8; 3] = [0; 3];
+    DType = DType::I1;
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
@@ -156,4 +159,23 @@ structs! {
     Reduce<Place> { op, input, init, output, post, sizes, strides, reduce, reduce_strides }
     Window<Place> { op, input, init, output, post, dims, inner, padding_counts }
     WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
+    Start<Place> { index, strides, last, stride, window }
+    Slices<Place> {
+        index, starts, batch, tensor_batch, slice_batch, window, tensor_window, slice_window,
+    }
+    Gather<Place> { operand, output, element, slices }
+    Scatter<Place> { operand, updates, output, element, count, slices }
+    RegionScalar<Place> { place, dtype }
+    RegionCode<Place> { scalars, scratch, temps, temp_size, lanes, code }
+    ReduceOperand<Place> { input, init, output, element, accumulator, strides, lane_stride }
+    ReduceAny<Place> {
+        operands, dims, output_strides, lanes, lane_output_stride, padding_counts, body,
+    }
+    ScatterOperand<Place> { operand, updates, output, dtype }
+    ScatterAny<Place> { operands, count, slices, body }
+    SortOperand<Place> { input, output, scratch, dtype }
+    Sort<Place> { operands, outer, n, inner, less, result }
+    SelectAndScatter<Place> {
+        operand, source, init, output, element, accumulator, dims, select, selected, scatter,
+    }
 }

@@ -10,12 +10,20 @@ mod data;
 mod decode;
 mod map;
 mod reduce;
+mod region;
+mod slices;
 
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use map::{Map, MapInstr, MapOperand};
 pub use reduce::{Post, Reduce, Window, WindowDim};
+pub use region::{
+    MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, ScatterAny, ScatterOperand, SelectAndScatter, Sort,
+    SortOperand,
+};
+pub use slices::{Gather, Scatter, Slices, Start};
 
 use crate::place::{Access, ParamError, Place};
 
@@ -85,6 +93,18 @@ macro_rules! for_each_kernel {
             10, fill, Fill;
             /// `f32` softmax over rows.
             11, softmax_f32, SoftmaxF32;
+            /// Copies slices at run-time start indices.
+            12, gather, Gather;
+            /// Replaces slices at run-time start indices.
+            13, scatter, Scatter;
+            /// Reduction of several tensors, over dimensions or windows, by the code of a region.
+            14, reduce_any, ReduceAny;
+            /// Scatter by the code of a region.
+            15, scatter_any, ScatterAny;
+            /// Stable sort of several tensors by a comparator.
+            16, sort, Sort;
+            /// Scatters to the selected element of each window.
+            17, select_and_scatter, SelectAndScatter;
         }
     };
 }
