@@ -8,11 +8,12 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Gather, Map,
+    Activation, Branch, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Gather, Map,
     MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
     Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
-    Start, Window, WindowDim,
+    Start, Switch, Window, WindowDim,
 };
+use crate::program::Target;
 use crate::{DType, MicroId, Place};
 
 /// Encoded fields, taken one after another.
@@ -77,6 +78,7 @@ scalars! {
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
+    Target = Target::step(0);
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -159,6 +161,8 @@ structs! {
     Reduce<Place> { op, input, init, output, post, sizes, strides, reduce, reduce_strides }
     Window<Place> { op, input, init, output, post, dims, inner, padding_counts }
     WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
+    Branch<Place> { predicate, when, target }
+    Switch<Place> { index, first, targets }
     Start<Place> { index, strides, last, stride, window }
     Slices<Place> {
         index, starts, batch, tensor_batch, slice_batch, window, tensor_window, slice_window,

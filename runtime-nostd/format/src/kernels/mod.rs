@@ -5,6 +5,7 @@
 //! its postcard-encoded parameters; the field order of each struct is part of the format.
 
 mod check;
+mod control;
 mod conv;
 mod data;
 mod decode;
@@ -13,6 +14,7 @@ mod reduce;
 mod region;
 mod slices;
 
+pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
@@ -26,6 +28,7 @@ pub use region::{
 pub use slices::{Gather, Scatter, Slices, Start};
 
 use crate::place::{Access, ParamError, Place};
+use crate::program::Target;
 
 /// Largest number of loop dimensions of a kernel, after the compiler has merged adjacent ones.
 pub const MAX_RANK: usize = 8;
@@ -63,6 +66,11 @@ pub trait Params<P: Copy>: Sized {
     fn macs(&self) -> u64 {
         0
     }
+
+    /// The steps that the program may go on with in place of the next one.
+    fn targets(&mut self) -> &mut [Target] {
+        &mut []
+    }
 }
 
 /// Calls `$callback!` with one row per kernel: `code, name, Parameters, "description";`.
@@ -93,18 +101,22 @@ macro_rules! for_each_kernel {
             10, fill, Fill;
             /// `f32` softmax over rows.
             11, softmax_f32, SoftmaxF32;
+            /// Goes on with another step, always or if a predicate holds.
+            12, branch, Branch;
+            /// Goes on with one of several steps, chosen by an index.
+            13, switch, Switch;
             /// Copies slices at run-time start indices.
-            12, gather, Gather;
+            14, gather, Gather;
             /// Replaces slices at run-time start indices.
-            13, scatter, Scatter;
+            15, scatter, Scatter;
             /// Reduction of several tensors, over dimensions or windows, by the code of a region.
-            14, reduce_any, ReduceAny;
+            16, reduce_any, ReduceAny;
             /// Scatter by the code of a region.
-            15, scatter_any, ScatterAny;
+            17, scatter_any, ScatterAny;
             /// Stable sort of several tensors by a comparator.
-            16, sort, Sort;
+            18, sort, Sort;
             /// Scatters to the selected element of each window.
-            17, select_and_scatter, SelectAndScatter;
+            19, select_and_scatter, SelectAndScatter;
         }
     };
 }
@@ -162,6 +174,11 @@ macro_rules! kernel_table {
             /// See [`Params::macs`].
             pub fn macs(&self) -> u64 {
                 match self { $(Kernel::$name(p) => p.macs(),)* }
+            }
+
+            /// See [`Params::targets`].
+            pub fn targets(&mut self) -> &mut [Target] {
+                match self { $(Kernel::$name(p) => Params::<P>::targets(p),)* }
             }
         }
 
