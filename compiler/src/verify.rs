@@ -247,7 +247,8 @@ impl<'m> Checker<'m> {
             && !accepts(&inferred, &declared)
         {
             let (want, have) = (list(&inferred), list(&declared));
-            return Err(OpError::new(format!("gives {want}, its result types are {have}")));
+            let message = format!("gives {want}, its result types are {have}");
+            return Err(OpError { constraint: result_label(op, &inferred, &declared), message });
         }
         op.kind.verify(&view)?;
         match &op.kind {
@@ -273,6 +274,16 @@ impl<'m> Checker<'m> {
             return Err(OpError::new(format!("`@{callee}` returns {want}, not {have}")));
         }
         Ok(())
+    }
+}
+
+/// The constraint that the first unexpected result type violates.
+fn result_label(op: &Op, inferred: &[Type], declared: &[&Type]) -> Option<&'static str> {
+    let [element, shape] = op.kind.result_labels();
+    let mut pairs = inferred.iter().zip(declared).filter(|(a, b)| !a.accepts(b));
+    match pairs.next()? {
+        (Type::Tensor(a), Type::Tensor(b)) if a.elem == b.elem => shape,
+        _ => element,
     }
 }
 

@@ -86,6 +86,7 @@ pub struct Compare {
 impl StructuralOp for Compare {
     const NAME: &'static str = "stablehlo.compare";
     const SPEC: &'static str = "compare";
+    const RESULT: [Option<&'static str>; 2] = [None, Some("C2")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let text = attrs.enumeration("comparison_direction")?;

@@ -16,6 +16,7 @@ pub struct Concatenate {
 impl StructuralOp for Concatenate {
     const NAME: &'static str = "stablehlo.concatenate";
     const SPEC: &'static str = "concatenate";
+    const RESULT: [Option<&'static str>; 2] = [Some("C5"), Some("C6")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Concatenate { dim: attrs.int("dimension")? })
@@ -27,16 +28,22 @@ impl StructuralOp for Concatenate {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len();
-        op.expect_arity(n.max(1), 1)?;
+        op.expect_arity(n, 1)?;
+        constraint!(n > 0, "C3", "expects at least one operand");
         let first = op.tensor(0)?;
         let dim = types::one_dim(Some("C4"), "dimension", self.dim, first.rank())?;
         let mut dims = first.dims.clone();
         for i in 1..n {
             let other = op.tensor(i)?;
             constraint!(
-                other.elem == first.elem && other.rank() == first.rank(),
+                other.elem == first.elem,
                 "C1",
-                "operands must agree in element type and rank, have {first} and {other}"
+                "operands must agree in element type, have {first} and {other}"
+            );
+            constraint!(
+                other.rank() == first.rank(),
+                "C2",
+                "operands must agree in rank, have {first} and {other}"
             );
             for (d, (a, &b)) in dims.iter_mut().zip(&other.dims).enumerate() {
                 if d == dim {

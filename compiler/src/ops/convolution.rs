@@ -116,6 +116,7 @@ pub struct Convolution {
 impl StructuralOp for Convolution {
     const NAME: &'static str = "stablehlo.convolution";
     const SPEC: &'static str = "convolution";
+    const RESULT: [Option<&'static str>; 2] = [Some("C27"), Some("C25")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let name = "dimension_numbers";
@@ -189,12 +190,7 @@ impl StructuralOp for Convolution {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        constraint!(
-            self.precision.len() <= 2,
-            "C24",
-            "precision_config must have at most 2 entries, has {}",
-            self.precision.len()
-        );
+        types::expect_precision("C24", self.precision.len())?;
         let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
         let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
         constraint!(

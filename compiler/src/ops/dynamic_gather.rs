@@ -3,6 +3,7 @@
 //! StableHLO specification, section `dynamic_gather`.
 use super::gather::GatherDims;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::{Dim, Type};
 
@@ -40,7 +41,15 @@ impl StructuralOp for DynamicGather {
         let (operand, indices) = (op.tensor(0)?, op.tensor(1)?);
         let sizes = vec![Dim::Dynamic { bound: None }; operand.rank()];
         self.dims.check(operand, indices, &sizes)?;
-        types::verify_list(op, 2, operand.rank())
+        let result = op.result_tensor(0)?;
+        constraint!(
+            operand.elem == result.elem,
+            "C14",
+            "operand {operand} and result {result} differ in element type"
+        );
+        let rank = self.dims.result_rank(indices);
+        constraint!(result.rank() == rank, "C13", "the result {result} must have rank {rank}");
+        types::verify_list(op, 2, operand.rank(), ["I3", "C11"])
     }
 
     fn eval(

@@ -3,6 +3,7 @@
 //! StableHLO specification, section `dynamic_pad`.
 use super::pad::Pad;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -26,8 +27,20 @@ impl StructuralOp for DynamicPad {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        for i in 2..5 {
-            types::verify_list(op, i, op.tensor(0)?.rank())?;
+        let (operand, value, result) = (op.tensor(0)?, op.tensor(1)?, op.result_tensor(0)?);
+        constraint!(value.rank() == 0, "I2", "the padding value must be a scalar, is {value}");
+        constraint!(
+            operand.elem == value.elem && operand.elem == result.elem,
+            "C1",
+            "operand {operand}, padding value {value} and result {result} must have one element type"
+        );
+        constraint!(
+            operand.rank() == result.rank(),
+            "C4",
+            "operand {operand} and result {result} must have one rank"
+        );
+        for (i, label) in [(2, "I3"), (3, "I4"), (4, "I5")] {
+            types::verify_list(op, i, operand.rank(), [label, "C2"])?;
         }
         Ok(())
     }

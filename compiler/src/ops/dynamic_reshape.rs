@@ -2,6 +2,7 @@
 //!
 //! StableHLO specification, section `dynamic_reshape`.
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -25,7 +26,16 @@ impl StructuralOp for DynamicReshape {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        types::verify_shape(op, 1)
+        let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+        constraint!(
+            operand.elem.plain() == result.elem.plain(),
+            "C1",
+            "operand {operand} and result {result} differ in element type"
+        );
+        if let (Some(a), Some(b)) = (operand.elements(), result.elements()) {
+            constraint!(a == b, "C2", "{operand} has {a} elements, {result} has {b}");
+        }
+        types::verify_shape(op, 1, ["I2", "C4"])
     }
 
     fn eval(

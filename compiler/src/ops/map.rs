@@ -17,6 +17,7 @@ pub struct Map {
 impl StructuralOp for Map {
     const NAME: &'static str = "stablehlo.map";
     const SPEC: &'static str = "map";
+    const RESULT: [Option<&'static str>; 2] = [Some("C4"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Map { dims: attrs.ints("dimensions")? })

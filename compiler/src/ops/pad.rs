@@ -20,6 +20,7 @@ pub struct Pad {
 impl StructuralOp for Pad {
     const NAME: &'static str = "stablehlo.pad";
     const SPEC: &'static str = "pad";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C4")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Pad {
@@ -38,10 +39,11 @@ impl StructuralOp for Pad {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
         let (operand, value) = (op.tensor(0)?, op.tensor(1)?);
+        constraint!(value.rank() == 0, "I2", "the padding value must be a scalar, is {value}");
         constraint!(
-            operand.elem == value.elem && value.rank() == 0,
+            operand.elem == value.elem,
             "C1",
-            "the padding value must be a scalar of the operand's element type, is {value}"
+            "the padding value {value} must have the element type of {operand}"
         );
         for (what, list) in [
             ("edge_padding_low", &self.low),

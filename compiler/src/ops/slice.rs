@@ -20,6 +20,7 @@ pub struct Slice {
 impl StructuralOp for Slice {
     const NAME: &'static str = "stablehlo.slice";
     const SPEC: &'static str = "slice";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C5")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Slice {

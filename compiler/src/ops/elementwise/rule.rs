@@ -153,6 +153,21 @@ impl Rule {
 }
 
 impl ElementwiseOp {
+    /// Labels of the constraints that give the result's element type and its shape.
+    pub fn result_labels(self) -> [Option<&'static str>; 2] {
+        let label = match self {
+            ElementwiseOp::Abs | ElementwiseOp::Real | ElementwiseOp::Imag => {
+                return [Some("C2"), Some("C1")];
+            }
+            ElementwiseOp::Complex => return [Some("C3"), Some("C2")],
+            ElementwiseOp::IsFinite | ElementwiseOp::Convert => return [None, Some("C1")],
+            ElementwiseOp::Clamp => "C4",
+            ElementwiseOp::Select => "C2",
+            _ => "C1",
+        };
+        [Some(label); 2]
+    }
+
     /// See [`crate::ops::StructuralOp::infer`].
     pub fn infer(self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let rule = self.rule();
@@ -199,7 +214,7 @@ impl ElementwiseOp {
                 };
                 if !self.rule().accepts(dtype) {
                     let text = format!("{} does not accept elements of type {elem}", self.name());
-                    return Err(OpError::new(text));
+                    return Err(OpError::constraint("I1", text));
                 }
                 let result = op.result_tensor(0)?;
                 let operand = op.tensor(0)?;
@@ -228,7 +243,7 @@ fn complex_of(dtype: DType) -> Result<DType, OpError> {
         DType::F32 => Ok(DType::C64),
         DType::F64 => Ok(DType::C128),
         other => {
-            Err(OpError::constraint("C3", format!("there is no complex type of {other} parts")))
+            Err(OpError::constraint("I1", format!("there is no complex type of {other} parts")))
         }
     }
 }
@@ -269,7 +284,7 @@ fn same_types(op: &OpView<'_>) -> Result<(), OpError> {
 fn verify_select(op: &OpView<'_>) -> Result<(), OpError> {
     let (pred, on_true, on_false) = (op.tensor(0)?, op.tensor(1)?, op.tensor(2)?);
     if pred.dtype() != Some(DType::I1) {
-        return Err(OpError::new(format!("the predicate must be boolean, is {pred}")));
+        return Err(OpError::constraint("I1", format!("the predicate must be boolean, is {pred}")));
     }
     constraint!(
         pred.rank() == 0 || same_dims(pred, on_true),
