@@ -251,10 +251,36 @@ impl<'m> Checker<'m> {
             return Err(OpError { constraint: result_label(op, &inferred, &declared), message });
         }
         op.kind.verify(&view)?;
+        self.mesh(&op.kind)?;
         match &op.kind {
             OpKind::Call(c) => self.call(&c.callee, op, &declared),
-            OpKind::Composite(c) => self.call(&c.decomposition, op, &declared),
+            OpKind::Composite(c) => self.composite(&c.decomposition, op, &declared),
             _ => Ok(()),
+        }
+    }
+
+    /// A composite is its decomposition.
+    fn composite(&self, decomposition: &str, op: &Op, declared: &[&Type]) -> Result<(), OpError> {
+        let label = match self.module.find(decomposition) {
+            None => "C2",
+            Some(id) => {
+                let func = &self.module.funcs[id];
+                let args = &func.body.blocks[func.body.entry].args;
+                let formal: Vec<Type> = args.iter().map(|&v| func.body.ty(v).clone()).collect();
+                let actual: Vec<&Type> = op.operands.iter().map(|&v| self.body.ty(v)).collect();
+                if accepts(&formal, &actual) { "C4" } else { "C3" }
+            }
+        };
+        let labelled = |e| OpError { constraint: Some(label), ..e };
+        self.call(decomposition, op, declared).map_err(labelled)
+    }
+
+    /// Groups that are axes of a mesh name one of the module's symbols.
+    fn mesh(&self, kind: &OpKind) -> Result<(), OpError> {
+        let Some(mesh) = kind.groups().and_then(|groups| groups.mesh()) else { return Ok(()) };
+        match self.module.find(mesh) {
+            Some(_) => Ok(()),
+            None => Err(OpError::new(format!("there is no mesh `@{mesh}`"))),
         }
     }
 

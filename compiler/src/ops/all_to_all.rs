@@ -5,7 +5,7 @@ use super::groups::{Channel, GroupLabels, Groups, data};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::{Dim, TensorType, Type};
+use crate::ir::{TensorType, Type};
 
 /// Splits values and exchanges the parts within a group.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,18 +34,10 @@ impl AllToAll {
         constraint!(divides, "C2", "split_count {count} must divide dimension {split} of {from}");
         let mut dims = from.dims.clone();
         if split != concat {
-            dims[split] = scaled(dims[split], |n| n.checked_div(count));
-            dims[concat] = scaled(dims[concat], |n| n.checked_mul(count));
+            dims[split] = dims[split].map(|n| n.checked_div(count));
+            dims[concat] = dims[concat].map(|n| n.checked_mul(count));
         }
         Ok(types::with_dims(from, dims))
-    }
-}
-
-/// The dimension with another size or bound; without a bound where it would overflow.
-fn scaled(dim: Dim, scale: impl Fn(u64) -> Option<u64>) -> Dim {
-    match dim {
-        Dim::Static(n) => scale(n).map_or(Dim::Dynamic { bound: None }, Dim::Static),
-        Dim::Dynamic { bound } => Dim::Dynamic { bound: bound.and_then(scale) },
     }
 }
 

@@ -26,8 +26,7 @@ impl StructuralOp for Case {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let results = op.op.results.len();
         op.expect_arity(1, results)?;
-        verify_branches(op, ["C2", "C3"])?;
-        Ok(Some(op.region_returns(op.region(0)?).into_iter().cloned().collect()))
+        verify_branches(op, ["C2", "C3"]).map(Some)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {

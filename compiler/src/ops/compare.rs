@@ -116,7 +116,9 @@ impl StructuralOp for Compare {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
-        Ok(Some(vec![op.tensor(0)?.with_dtype(DType::I1).into()]))
+        let (a, b) = (op.tensor(0)?, op.tensor(1)?);
+        let merged = a.dims.iter().zip(&b.dims).map(|(a, &b)| a.merge(b)).collect();
+        Ok(Some(vec![types::with_dims(a, merged).with_dtype(DType::I1).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {

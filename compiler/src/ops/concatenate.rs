@@ -47,11 +47,13 @@ impl StructuralOp for Concatenate {
             );
             for (d, (a, &b)) in dims.iter_mut().zip(&other.dims).enumerate() {
                 if d == dim {
-                    *a = match (a.size(), b.size()) {
-                        (Some(x), Some(y)) => {
+                    *a = match (a.size(), b.size(), a.most().zip(b.most())) {
+                        (Some(x), Some(y), _) => {
                             types::sized("the sum", i128::from(x) + i128::from(y))?
                         }
-                        _ => Dim::Dynamic { bound: None },
+                        (_, _, most) => {
+                            Dim::Dynamic { bound: most.and_then(|(x, y)| x.checked_add(y)) }
+                        }
                     };
                     continue;
                 }
@@ -60,9 +62,7 @@ impl StructuralOp for Concatenate {
                     "C2",
                     "operands must agree in dimension {d}, have {first} and {other}"
                 );
-                if a.size().is_none() {
-                    *a = b;
-                }
+                *a = a.merge(b);
             }
         }
         Ok(Some(vec![types::with_dims(first, dims).into()]))

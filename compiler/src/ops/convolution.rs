@@ -172,18 +172,19 @@ impl StructuralOp for Convolution {
         self.check_groups(lhs, rhs)?;
         let mut dims = vec![Dim::Dynamic { bound: None }; lhs.rank()];
         let batch = lhs.dims[self.dims.input_batch as usize];
-        dims[self.dims.output_batch as usize] = match batch.size() {
-            Some(n) => Dim::Static(n / self.batch_group_count.unsigned_abs()),
-            None => Dim::Dynamic { bound: None },
-        };
+        let groups = self.batch_group_count.unsigned_abs();
+        dims[self.dims.output_batch as usize] = batch.map(|n| n.checked_div(groups));
         let features = rhs.dims[self.dims.kernel_output_feature as usize];
         dims[self.dims.output_feature as usize] = features;
         for (s, &d) in self.dims.output_spatial.iter().enumerate() {
             let input = lhs.dims[self.dims.input_spatial[s] as usize];
             let kernel = rhs.dims[self.dims.kernel_spatial[s] as usize];
-            if let (Some(n), Some(k)) = (input.size(), kernel.size()) {
-                let size = self.axis(s).output(n.into(), k.into());
-                dims[d as usize] = types::sized("an output dimension", size)?;
+            if let Some(k) = kernel.size() {
+                let windows = |n: u64| self.axis(s).output(n.into(), k.into());
+                dims[d as usize] = match input.size() {
+                    Some(n) => types::sized("an output dimension", windows(n))?,
+                    None => input.map(|n| u64::try_from(windows(n)).ok()),
+                };
             }
         }
         Ok(Some(vec![types::with_dims(result, dims).into()]))

@@ -78,7 +78,7 @@ impl StructuralOp for DotGeneral {
             }
         }
         let batch = roles.lhs_batching.iter().zip(&roles.rhs_batching);
-        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| known(lhs.dims[a], rhs.dims[b])).collect();
+        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| lhs.dims[a].merge(rhs.dims[b])).collect();
         dims.extend(roles.lhs_free.iter().map(|&d| lhs.dims[d]));
         dims.extend(roles.rhs_free.iter().map(|&d| rhs.dims[d]));
         // The result's element type is the author's choice: it is what sums are rounded to.
@@ -119,10 +119,6 @@ struct Roles {
     rhs_contracting: Vec<usize>,
     lhs_free: Vec<usize>,
     rhs_free: Vec<usize>,
-}
-
-fn known(a: Dim, b: Dim) -> Dim {
-    if a.size().is_some() { a } else { b }
 }
 
 impl DotGeneral {

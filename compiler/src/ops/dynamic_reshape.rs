@@ -35,7 +35,16 @@ impl StructuralOp for DynamicReshape {
         if let (Some(a), Some(b)) = (operand.elements(), result.elements()) {
             constraint!(a == b, "C2", "{operand} has {a} elements, {result} has {b}");
         }
-        types::verify_shape(op, 1, ["I2", "C4"])
+        types::verify_shape(op, 1, ["I2", "C4"])?;
+        if let (Some(have), Some(sizes)) = (operand.elements(), op.constant_ints(1)) {
+            let want = sizes.iter().map(|&n| i128::from(n)).product::<i128>();
+            constraint!(
+                i128::from(have) == want,
+                "C2",
+                "{operand} has {have} elements, the shape {sizes:?} has {want}"
+            );
+        }
+        Ok(())
     }
 
     fn eval(

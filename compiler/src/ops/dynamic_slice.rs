@@ -34,7 +34,7 @@ impl StructuralOp for DynamicSlice {
         types::expect_len(Some("C2"), "slice_sizes", self.sizes.len(), operand.rank())?;
         let mut dims = Vec::new();
         for (d, (&size, dim)) in self.sizes.iter().zip(&operand.dims).enumerate() {
-            let end = dim.size().map_or(i128::MAX, i128::from);
+            let end = dim.most().map_or(i128::MAX, i128::from);
             constraint!(
                 size >= 0 && i128::from(size) <= end,
                 "C4",

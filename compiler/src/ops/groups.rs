@@ -121,7 +121,7 @@ impl Groups {
     }
 
     /// Whether the only process of a device is in a group; fails when there are others.
-    pub(super) fn on_one_device(&self, op: &'static str) -> Result<bool, EvalError> {
+    pub fn on_one_device(&self, op: &'static str) -> Result<bool, EvalError> {
         let ids = match self.table("C1")? {
             Some(table) => table.ids,
             None => return Err(several(op, "axes of a mesh")),

@@ -25,8 +25,7 @@ impl StructuralOp for If {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let results = op.op.results.len();
         op.expect_arity(1, results)?;
-        verify_branches(op, ["C1", "C2"])?;
-        Ok(Some(op.region_returns(op.region(0)?).into_iter().cloned().collect()))
+        verify_branches(op, ["C1", "C2"]).map(Some)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
@@ -60,8 +59,8 @@ impl StructuralOp for If {
 pub(super) fn verify_branches(
     op: &OpView<'_>,
     [inputs, outputs]: [&'static str; 2],
-) -> Result<(), OpError> {
-    let first = op.region_returns(op.region(0)?);
+) -> Result<Vec<Type>, OpError> {
+    let mut all: Vec<Type> = op.region_returns(op.region(0)?).into_iter().cloned().collect();
     for (i, &block) in op.op.regions.iter().enumerate() {
         if !op.region_args(block).is_empty() {
             let text = format!("branch {i} must not have arguments");
@@ -69,13 +68,18 @@ pub(super) fn verify_branches(
         }
         let returns = op.region_returns(block);
         let equal =
-            returns.len() == first.len() && returns.iter().zip(&first).all(|(a, b)| a.accepts(b));
+            returns.len() == all.len() && returns.iter().zip(&all).all(|(a, b)| a.accepts(b));
         if !equal {
             let text = format!("branch {i} must return the same types as branch 0");
             return Err(OpError::constraint(outputs, text));
         }
+        for (ty, other) in all.iter_mut().zip(returns) {
+            if let (Type::Tensor(a), Type::Tensor(b)) = (ty, other) {
+                a.dims.iter_mut().zip(&b.dims).for_each(|(a, &b)| *a = a.either(b));
+            }
+        }
     }
-    Ok(())
+    Ok(all)
 }
 
 #[cfg(test)]

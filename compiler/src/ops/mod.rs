@@ -11,6 +11,7 @@ mod dot_algorithm;
 pub mod elementwise;
 pub mod groups;
 mod inputs;
+mod layouts;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -335,6 +336,20 @@ impl OpKind {
             | OpKind::CollectiveReduce(_)
             | OpKind::AsyncStart(_) => Some(1),
             _ => Some(0),
+        }
+    }
+
+    /// The groups of processes that a collective operation works in.
+    pub fn groups(&self) -> Option<&groups::Groups> {
+        match self {
+            OpKind::AllGather(op) => Some(&op.groups),
+            OpKind::AllReduce(op) => Some(&op.groups),
+            OpKind::AllToAll(op) => Some(&op.groups),
+            OpKind::CollectiveBroadcast(op) => Some(&op.groups),
+            OpKind::CollectiveReduce(op) => Some(&op.groups),
+            OpKind::CrossReplicaSum(op) => Some(&op.groups),
+            OpKind::ReduceScatter(op) => Some(&op.groups),
+            _ => None,
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Indices, Tensor, linear};
-use crate::ir::{Dim, Type};
+use crate::ir::Type;
 
 /// Surrounds and interleaves the operand with a padding value; negative edges crop.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,7 @@ impl StructuralOp for Pad {
         let mut dims = Vec::new();
         for (d, dim) in operand.dims.iter().enumerate() {
             dims.push(match dim.size() {
-                None => Dim::Dynamic { bound: None },
+                None => dim.map(|n| u64::try_from(self.size(d, n.into())).ok()),
                 Some(n) => types::sized("a padded dimension", self.size(d, n.into()))
                     .map_err(|e| OpError::constraint("C4", e.message))?,
             });
@@ -85,7 +85,7 @@ impl StructuralOp for Pad {
 
 impl Pad {
     /// Padded size of dimension `d`.
-    fn size(&self, d: usize, n: i128) -> i128 {
+    pub(super) fn size(&self, d: usize, n: i128) -> i128 {
         let interior = i128::from(self.interior[d]);
         i128::from(self.low[d]) + n + (n - 1).max(0) * interior + i128::from(self.high[d])
     }

@@ -2,7 +2,7 @@
 //!
 //! StableHLO specification, section `reduce`.
 use super::elementwise::convert_element;
-use super::region::{ScalarRegion, verify_reducer};
+use super::region::{ScalarRegion, verify_slice_reducer};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Indices, Tensor};
@@ -30,14 +30,16 @@ impl StructuralOp for Reduce {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len() / 2;
-        op.expect_arity(2 * n.max(1), n.max(1))?;
+        op.expect_arity(2 * n, n)?;
         let inputs = (0..n).map(|i| op.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        let accumulators = verify_reducer(op, 0, &inputs, "C6")?;
+        constraint!(n > 0, "C3", "expects at least one input");
         let drop = types::dim_list(("C4", "C5"), "dimensions", &self.dims, inputs[0].rank())?;
         let keep = |t: &TensorType| {
             let dims = t.dims.iter().enumerate();
             dims.filter(|(d, _)| !drop.contains(d)).map(|(_, &d)| d).collect::<Vec<_>>()
         };
+        let kept = keep(inputs[0]);
+        let accumulators = verify_slice_reducer(op, 0, &inputs, Some(&kept), "C6")?;
         let types = inputs.iter().zip(accumulators);
         Ok(Some(types.map(|(t, acc)| types::with_dims(&acc, keep(t)).into()).collect()))
     }
@@ -98,7 +100,10 @@ pub(super) fn verify_inits(
             let text = format!("inputs must have one shape, have {first} and {input}");
             return Err(OpError::constraint(shapes, text));
         }
-        constraint!(init.rank() == 0, "I2", "initial value {init} must be a scalar");
+        let block = op.region(0)?;
+        let combined = op.region_args(block).get(i).and_then(|t| t.tensor()).map(|t| &t.dims);
+        let fits = combined.is_some_and(|dims| types::same_dims(dims, &init.dims));
+        constraint!(fits, "I2", "initial value {init} must have the shape of what is combined");
         if init.elem.plain() != input.elem.plain() {
             let text = format!("initial value {init} must have the element type of {input}");
             return Err(OpError::constraint(elements, text));

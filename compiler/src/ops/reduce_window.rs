@@ -3,11 +3,12 @@
 //! StableHLO specification, section `reduce_window`.
 use super::elementwise::convert_element;
 use super::reduce::verify_inits;
-use super::region::{ScalarRegion, verify_reducer};
+use super::region::{ScalarRegion, verify_slice_reducer};
 use super::window::{Window, WindowLabels};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor, for_each_index, linear};
-use crate::ir::{ElementType, TensorType, Type};
+use crate::ir::{Dim, ElementType, TensorType, Type};
 
 /// See the specification: folds each window with a region.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +40,12 @@ impl StructuralOp for ReduceWindow {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len() / 2;
-        op.expect_arity(2 * n.max(1), n.max(1))?;
+        op.expect_arity(2 * n, n)?;
         let inputs = (0..n).map(|i| op.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        let accumulators = verify_reducer(op, 0, &inputs, "C13")?;
+        constraint!(n > 0, "C1", "expects at least one input");
+        let window = self.window.dimensions.iter();
+        let window: Vec<Dim> = window.map(|&n| Dim::Static(n.unsigned_abs())).collect();
+        let accumulators = verify_slice_reducer(op, 0, &inputs, Some(&window), "C13")?;
         self.window.check(inputs[0].rank(), &LABELS)?;
         let dims = self.window.output(&inputs[0].dims)?;
         Ok(Some(accumulators.iter().map(|t| types::with_dims(t, dims.clone()).into()).collect()))

@@ -68,7 +68,7 @@ impl Slice {
         let mut dims = Vec::new();
         for (d, dim) in operand.dims.iter().enumerate() {
             let (start, limit, stride) = (self.start[d], self.limit[d], self.strides[d]);
-            let end = dim.size().map_or(i128::MAX, i128::from);
+            let end = dim.most().map_or(i128::MAX, i128::from);
             constraint!(
                 0 <= start && start <= limit && i128::from(limit) <= end,
                 "C3",

@@ -222,9 +222,19 @@ pub fn verify_list(
     Err(OpError::constraint(size, format!("operand {i} must hold {len} integers, is {list}")))
 }
 
-/// Checks that operand `i` can hold the shape of the result.
+/// Checks that operand `i` can hold the shape of the result, and does if it is known.
 pub fn verify_shape(op: &OpView<'_>, i: usize, labels: [&'static str; 2]) -> Result<(), OpError> {
-    verify_list(op, i, op.result_tensor(0)?.rank(), labels)
+    let result = op.result_tensor(0)?;
+    verify_list(op, i, result.rank(), labels)?;
+    let Some(sizes) = op.constant_ints(i) else { return Ok(()) };
+    let fits = |(dim, &size): (&Dim, &i64)| {
+        u64::try_from(size).is_ok_and(|size| dim.accepts(Dim::Static(size)))
+    };
+    if result.dims.iter().zip(&sizes).all(fits) {
+        return Ok(());
+    }
+    let text = format!("the shape {sizes:?} is not that of the result {result}");
+    Err(OpError::constraint(labels[1], text))
 }
 
 /// Fails with the operand's label unless it is of floats, or quantised.

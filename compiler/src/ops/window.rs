@@ -131,7 +131,10 @@ impl Window {
     /// Sizes of the result of sliding the window over an operand.
     pub fn output(&self, operand: &[Dim]) -> Result<Vec<Dim>, OpError> {
         let size = |(d, dim): (usize, &Dim)| match dim.size() {
-            None => Ok(Dim::Dynamic { bound: None }),
+            None => {
+                let windows = |n: u64| self.axis(d).output(n.into(), self.dimensions[d].into());
+                Ok(dim.map(|n| u64::try_from(windows(n)).ok()))
+            }
             Some(n) => {
                 let windows = self.axis(d).output(n.into(), self.dimensions[d].into());
                 types::sized("a result dimension", windows)

@@ -11,6 +11,7 @@ pub mod layout;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;
+pub mod single_device;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +24,22 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 8] =
-    ["inline", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 9] = [
+    "inline",
+    "single-device",
+    "decompose",
+    "canonicalize",
+    "fold-constants",
+    "cse",
+    "dce",
+    "batch-norm",
+    "layout",
+];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    single_device::single_device(func);
+    observe("single-device", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);

@@ -6,7 +6,7 @@ use super::ElementwiseOp;
 use super::complex::C;
 use super::int::Int;
 use crate::constraint;
-use crate::ir::{Dim, ElementType, TensorType, Type};
+use crate::ir::{Attr, Dim, ElementType, TensorType, Type};
 use crate::ops::{OpError, OpView};
 
 /// A scalar function of one or two operands, if the class of types has one.
@@ -175,8 +175,12 @@ impl ElementwiseOp {
         let first = op.tensor(0)?;
         let ty = match rule.result {
             ResultRule::Chosen => return Ok(None),
-            ResultRule::Middle => op.tensor(1)?.clone(),
-            _ => TensorType { dims: merged_dims(op)?, elem: first.elem.clone() },
+            // The last operand of `clamp` may be a scalar.
+            ResultRule::Middle if self == ElementwiseOp::Clamp => op.tensor(1)?.clone(),
+            ResultRule::Middle => {
+                TensorType { dims: merged_dims(op, 1)?, elem: op.tensor(1)?.elem.clone() }
+            }
+            _ => TensorType { dims: merged_dims(op, 0)?, elem: first.elem.clone() },
         };
         // A quantised result has parameters of its own.
         if matches!(ty.elem, ElementType::Quant(_)) {
@@ -196,6 +200,9 @@ impl ElementwiseOp {
 
     /// See [`crate::ops::StructuralOp::verify`].
     pub fn verify(self, op: &OpView<'_>) -> Result<(), OpError> {
+        if let Some(accuracy) = op.op.attrs.get("result_accuracy") {
+            verify_accuracy(accuracy)?;
+        }
         match self {
             ElementwiseOp::Select => verify_select(op),
             ElementwiseOp::Clamp => verify_clamp(op),
@@ -229,6 +236,29 @@ impl ElementwiseOp {
     }
 }
 
+/// Tolerances of `#stablehlo.result_accuracy` go with the mode `TOLERANCE` only.
+fn verify_accuracy(accuracy: &Attr) -> Result<(), OpError> {
+    let fail = |what: &str| Err(OpError::new(format!("{what}: `result_accuracy = {accuracy}`")));
+    let Attr::Struct(_, fields) = accuracy else { return fail("the accuracy is malformed") };
+    let number = |name: &str| match fields.get(name) {
+        Some(Attr::Float(v, _)) => *v,
+        Some(Attr::Int(v, _)) => *v as f64,
+        _ => 0.0,
+    };
+    let tolerances = ["atol", "rtol", "ulps"].map(number);
+    let mode = match fields.get("mode") {
+        Some(Attr::Enum(_, mode) | Attr::String(mode)) => &**mode,
+        _ => "DEFAULT",
+    };
+    if tolerances.iter().any(|&t| t.is_nan() || t < 0.0) {
+        return fail("tolerances must not be negative");
+    }
+    if mode != "TOLERANCE" && tolerances != [0.0; 3] {
+        return fail("tolerances must be zero in this mode");
+    }
+    Ok(())
+}
+
 /// The real type of a complex one.
 pub(super) fn real_part(dtype: DType) -> Option<DType> {
     match dtype {
@@ -253,14 +283,12 @@ pub(super) fn same_dims(a: &TensorType, b: &TensorType) -> bool {
     a.rank() == b.rank() && a.dims.iter().zip(&b.dims).all(|(a, &b)| a.accepts(b))
 }
 
-/// The operands' dimensions, each static if any operand says its size.
-fn merged_dims(op: &OpView<'_>) -> Result<Vec<Dim>, OpError> {
-    let mut dims = op.tensor(0)?.dims.clone();
-    for i in 1..op.op.operands.len() {
+/// What is known of the dimensions of the operands from number `first` on.
+fn merged_dims(op: &OpView<'_>, first: usize) -> Result<Vec<Dim>, OpError> {
+    let mut dims = op.tensor(first)?.dims.clone();
+    for i in first + 1..op.op.operands.len() {
         for (a, &b) in dims.iter_mut().zip(&op.tensor(i)?.dims) {
-            if a.size().is_none() && b.size().is_some() {
-                *a = b;
-            }
+            *a = a.merge(b);
         }
     }
     Ok(dims)
