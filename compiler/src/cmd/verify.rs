@@ -9,6 +9,7 @@ use super::files::{chunks, files};
 use super::{CmdError, JsonTarget, load, print_text};
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::{bytecode, hlo};
+use crate::vhlo_version::Version;
 
 /// Check programs against the StableHLO specification and report every violation.
 #[derive(Debug, clap::Args)]
@@ -16,6 +17,9 @@ pub struct Args {
     /// Programs in any form, or folders of them. A text may hold several, apart by `// -----`.
     #[arg(value_name = "FILE|DIR", required = true)]
     paths: Vec<PathBuf>,
+    /// Also check that the programs can be written in this version of VHLO, for example 1.4.0.
+    #[arg(long, value_name = "X.Y.Z")]
+    vhlo_version: Option<Version>,
     #[command(flatten)]
     json: JsonTarget,
 }
@@ -65,7 +69,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let files = files(&args.paths, &EXTENSIONS)?;
     let mut all = Vec::new();
     for file in &files {
-        all.extend(file_verdicts(file)?);
+        all.extend(file_verdicts(file, args.vhlo_version)?);
     }
     args.json.write(&json_of(&all))?;
     if !args.json.owns_stdout() {
@@ -79,7 +83,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     }
 }
 
-fn file_verdicts(file: &Path) -> Result<Vec<Verified>, CmdError> {
+fn file_verdicts(file: &Path, version: Option<Version>) -> Result<Vec<Verified>, CmdError> {
     let bytes = std::fs::read(file)
         .map_err(|e| CmdError::BadInput(format!("cannot read {}: {e}", file.display())))?;
     let name = file.display().to_string();
@@ -90,7 +94,7 @@ fn file_verdicts(file: &Path) -> Result<Vec<Verified>, CmdError> {
         reports,
     };
     if bytecode::is_bytecode(&bytes) || hlo::looks_like_proto(&bytes) {
-        return Ok(vec![one(1, guarded(&name, || load::check_bytes(&name, bytes)))]);
+        return Ok(vec![one(1, guarded(&name, || load::check_bytes(&name, bytes, version)))]);
     }
     let source = match Source::from_bytes(&name, bytes) {
         Ok(source) => source,
@@ -99,7 +103,7 @@ fn file_verdicts(file: &Path) -> Result<Vec<Verified>, CmdError> {
     let verified = |chunk: &Source| {
         let text = chunk.text();
         let blank = text.len() - text.trim_start_matches('\n').len();
-        one(blank + 1, guarded(&name, || load::check_text(chunk)))
+        one(blank + 1, guarded(&name, || load::check_text(chunk, version)))
     };
     Ok(chunks(&source).iter().map(verified).collect())
 }
