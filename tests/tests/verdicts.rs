@@ -48,8 +48,7 @@ fn hold(pin: &Pin) {
     let Some(folder) = folder(pin.folder) else { return };
     let report = json(&verify(&[path(&folder)]));
     let count = |key: &str| report[key].as_u64().expect("a count");
-    let [accepted, rejected, unsupported] =
-        ["accepted", "rejected", "unsupported"].map(count);
+    let [accepted, rejected, unsupported] = ["accepted", "rejected", "unsupported"].map(count);
     let right = count(pin.verdict);
     let wrong = report["programs"].as_array().expect("programs").iter();
     let wrong: Vec<_> = wrong

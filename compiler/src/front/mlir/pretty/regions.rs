@@ -91,7 +91,8 @@ impl<'a> Parser<'a> {
             _ => false,
         };
         if !commutes {
-            let stop = error(span, format!("`applies` takes a commutative operation, not `{name}`"));
+            let stop =
+                error(span, format!("`applies` takes a commutative operation, not `{name}`"));
             return Err(advise(stop, "write out the `reducer`"));
         }
         let body = &mut self.scope.body;
