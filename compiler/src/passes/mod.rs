@@ -8,6 +8,7 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;
@@ -24,9 +25,10 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "inline",
     "single-device",
+    "legalize-quant",
     "decompose",
     "canonicalize",
     "fold-constants",
@@ -40,6 +42,8 @@ pub const NAMES: [&str; 9] = [
 pub fn run(func: &mut Func, observe: Observe<'_>) {
     single_device::single_device(func);
     observe("single-device", func);
+    legalize_quant::legalize_quant(func);
+    observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
