@@ -15,7 +15,7 @@ mod layouts;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
-mod types;
+pub(crate) mod types;
 mod view;
 
 pub mod all_gather;
