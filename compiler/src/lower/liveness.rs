@@ -171,7 +171,7 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
             let element = code.and_then(|c| c.op.decode()).map_or(0, |op| op.result().size());
             elements(&m.sizes) * element as i64 == bytes
         }
-        // Their results are dense.
+        // Their results are dense, and they write all of them.
         Kernel::conv_f32(_)
         | Kernel::depthwise_f32(_)
         | Kernel::dot_f32(_)
@@ -180,6 +180,12 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::reduce(_)
         | Kernel::window(_)
         | Kernel::fill(_)
+        | Kernel::gather(_)
+        | Kernel::scatter(_)
+        | Kernel::scatter_any(_)
+        | Kernel::sort(_)
+        | Kernel::reduce_any(_)
+        | Kernel::select_and_scatter(_)
         | Kernel::softmax_f32(_) => true,
         _ => false,
     }

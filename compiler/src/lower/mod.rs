@@ -14,9 +14,14 @@ pub mod liveness;
 mod map;
 pub mod program;
 mod reduce;
+mod reduce_any;
+mod region;
+mod scatter;
 mod scope;
 pub mod share;
+mod slices;
 mod softmax;
+mod sort;
 pub mod view;
 
 use std::collections::HashMap;
@@ -149,10 +154,10 @@ impl<'a> Lowerer<'a> {
             OpKind::While(_) => self.while_loop(op),
             OpKind::If(_) => self.if_else(op),
             OpKind::Case(_) => self.case(op),
-            other => Err(CompileError::unsupported(
-                self.span(op),
-                format!("`{}` is not supported by the device kernels yet", other.name()),
-            )),
+            OpKind::DynamicSlice(s) => self.dynamic_slice(op, &s.sizes),
+            OpKind::DynamicUpdateSlice(_) => self.dynamic_update_slice(op),
+            OpKind::Gather(g) => self.gather(op, &g.dims, &g.slice_sizes),
+            _ => self.with_region(op),
         }
     }
 
