@@ -8,6 +8,7 @@
 pub mod attrs;
 mod contract;
 pub mod elementwise;
+pub mod quant;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
