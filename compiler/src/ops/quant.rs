@@ -146,10 +146,7 @@ fn baselines(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
 }
 
 /// Operands and result as quantised types; fails with the label unless all are.
-fn all_quantised<'a>(
-    op: &OpView<'a>,
-    label: &'static str,
-) -> Result<Vec<&'a QuantType>, OpError> {
+fn all_quantised<'a>(op: &OpView<'a>, label: &'static str) -> Result<Vec<&'a QuantType>, OpError> {
     let n = op.op.operands.len();
     let mut out = Vec::new();
     for i in 0..=n {
@@ -235,28 +232,17 @@ fn dot_general(d: &DotGeneral, op: &OpView<'_>) -> Result<(), OpError> {
     if let Some(rhs) = r.elem.quant() {
         let zero = rhs.zero_points.iter().all(|&z| z == 0);
         constraint!(zero, "C15", "zero points of {r} must be zero");
-        let contracted =
-            rhs.axis.is_some_and(|axis| d.rhs_contracting.contains(&i64::from(axis)));
+        let contracted = rhs.axis.is_some_and(|axis| d.rhs_contracting.contains(&i64::from(axis)));
         constraint!(!contracted, "C16", "the quantised axis of {r} must not be contracted");
     }
-    let labels = Labels {
-        both: "C14",
-        storage: "C17",
-        expressed: "C18",
-        granularity: "C19",
-        hybrid: "C20",
-    };
+    let labels =
+        Labels { both: "C14", storage: "C17", expressed: "C18", granularity: "C19", hybrid: "C20" };
     contraction(op, &labels).map(|_| ())
 }
 
 fn convolution(c: &Convolution, op: &OpView<'_>) -> Result<(), OpError> {
-    let labels = Labels {
-        both: "C28",
-        storage: "C31",
-        expressed: "C32",
-        granularity: "C33",
-        hybrid: "C34",
-    };
+    let labels =
+        Labels { both: "C28", storage: "C31", expressed: "C32", granularity: "C33", hybrid: "C34" };
     let (rhs, result) = contraction(op, &labels)?;
     let is = |axis: Option<u32>, dim: i64| axis.is_none_or(|axis| i64::from(axis) == dim);
     constraint!(
@@ -276,9 +262,7 @@ fn convolution(c: &Convolution, op: &OpView<'_>) -> Result<(), OpError> {
 
 /// Operand and result of an operation that moves elements: equal types, or both per axis with
 /// equal storage.
-fn moved<'a>(
-    op: &OpView<'a>,
-) -> Result<Option<(u32, &'a QuantType, u32, &'a QuantType)>, OpError> {
+fn moved<'a>(op: &OpView<'a>) -> Result<Option<(u32, &'a QuantType, u32, &'a QuantType)>, OpError> {
     let (operand, out) = (op.tensor(0)?, op.result_tensor(0)?);
     let fail = || {
         let text = format!("{operand} and {out} must agree in their parameters");
@@ -397,9 +381,8 @@ mod tests {
 
     #[test]
     fn sums_may_have_parameters_per_axis() {
-        let add = |a: &str, b: &str, c: &str| {
-            label("add", &[&t("2x2", a), &t("2x2", b)], &t("2x2", c))
-        };
+        let add =
+            |a: &str, b: &str, c: &str| label("add", &[&t("2x2", a), &t("2x2", b)], &t("2x2", c));
         assert_eq!(add(Q, R, Q), None);
         assert_eq!(add(AXIS0, Q, AXIS0), None);
         assert_eq!(add(Q, "f32", Q), Some("C2"));

@@ -384,7 +384,9 @@ pub(crate) fn tensor_violation(ty: &TensorType) -> Option<String> {
     let ElementType::Quant(q) = &ty.elem else { return None };
     let axis = q.axis?;
     match ty.dims.get(axis as usize) {
-        None => Some(format!("(C12) quantisation axis {axis} must be less than the rank {}", ty.rank())),
+        None => {
+            Some(format!("(C12) quantisation axis {axis} must be less than the rank {}", ty.rank()))
+        }
         Some(Dim::Static(n)) if *n != q.scales.len() as u64 => {
             let have = q.scales.len();
             Some(format!("(C13) {have} scales for dimension {axis} of size {n}"))
