@@ -89,7 +89,7 @@ pub fn verify(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
 }
 
 /// Whether types are equal but for scales and zero points (`baseline_element_type`).
-fn same_baseline(a: &ElementType, b: &ElementType) -> bool {
+pub(super) fn same_baseline(a: &ElementType, b: &ElementType) -> bool {
     match (a.quant(), b.quant()) {
         (Some(a), Some(b)) => same_storage(a, b) && a.axis == b.axis,
         _ => a == b,
@@ -106,28 +106,31 @@ fn same_parameters(a: &QuantType, b: &QuantType) -> bool {
     a.scales == b.scales && a.zero_points == b.zero_points
 }
 
-/// Types that must have one baseline: first and last operand, whether the result is one of them,
-/// and the label.
-fn baselines(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
-    let n = op.op.operands.len();
-    let (operands, results, label) = match kind {
-        OpKind::Elementwise(ElementwiseOp::IsFinite) => return Ok(()),
-        OpKind::Elementwise(ElementwiseOp::Clamp) => (0..n, true, "C3"),
-        OpKind::Elementwise(ElementwiseOp::Select) => (1..n, true, "C2"),
-        OpKind::Elementwise(_) => (0..n, true, "C1"),
-        OpKind::Compare(_) => (0..n, false, "C1"),
+/// Which types must have one baseline: the operands from this one on, whether the results too, and
+/// the label. `None` where nothing is said about it.
+fn baseline_rule(kind: &OpKind) -> Option<(usize, bool, &'static str)> {
+    Some(match kind {
+        OpKind::Elementwise(ElementwiseOp::IsFinite) => return None,
+        OpKind::Elementwise(ElementwiseOp::Clamp) => (0, true, "C3"),
+        OpKind::Elementwise(ElementwiseOp::Select) => (1, true, "C2"),
+        OpKind::Elementwise(_) => (0, true, "C1"),
+        OpKind::Compare(_) => (0, false, "C1"),
         _ => match kind.name() {
             "stablehlo.cholesky" | "stablehlo.reduce_precision" | "stablehlo.triangular_solve" => {
-                (0..n, true, "C1")
+                (0, true, "C1")
             }
             "stablehlo.batch_norm_inference"
             | "stablehlo.batch_norm_training"
-            | "stablehlo.batch_norm_grad" => (0..n, true, "C2"),
-            _ => return Ok(()),
+            | "stablehlo.batch_norm_grad" => (0, true, "C2"),
+            _ => return None,
         },
-    };
+    })
+}
+
+fn baselines(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
+    let Some((from, results, label)) = baseline_rule(kind) else { return Ok(()) };
     let mut types = Vec::new();
-    for i in operands {
+    for i in from..op.op.operands.len() {
         types.push(op.tensor(i)?);
     }
     if results {
@@ -143,6 +146,23 @@ fn baselines(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
             Err(OpError::constraint(label, text))
         }
     }
+}
+
+/// The inferred types with the declared parameters, of an operation whose results may have scales
+/// and zero points of their own.
+pub(super) fn with_parameters(kind: &OpKind, op: &OpView<'_>, mut types: Vec<Type>) -> Vec<Type> {
+    if baseline_rule(kind).is_none() {
+        return types;
+    }
+    for (i, ty) in types.iter_mut().enumerate() {
+        if let (Type::Tensor(ty), Ok(declared)) = (ty, op.result_tensor(i))
+            && ty.elem.quant().is_some()
+            && same_baseline(&ty.elem, &declared.elem)
+        {
+            ty.elem = declared.elem.clone();
+        }
+    }
+    types
 }
 
 /// Operands and result as quantised types; fails with the label unless all are.
@@ -377,6 +397,25 @@ mod tests {
         let pred = "2xi1";
         assert_eq!(label("select", &[pred, &t("2", Q), &t("2", R)], &t("2", HALF)), Some("C2"));
         assert_eq!(label("clamp", &[Q, &t("2", Q), HALF], &t("2", Q)), Some("C3"));
+        let less = "compare {comparison_direction = #stablehlo<comparison_direction LT>}";
+        assert_eq!(label(less, &[&t("2", Q), &t("2", R)], "2xi1"), None);
+        assert_eq!(label(less, &[&t("2", Q), &t("2", WIDE)], "2xi1"), Some("C1"));
+        let norm = "batch_norm_inference {epsilon = 0.1 : f32, feature_index = 1 : i64}";
+        let norm = |a: &str, mean: &str, out: &str| {
+            let (features, a) = (t("3", R), t("2x3", a));
+            label(norm, &[&a, &features, &features, &t("3", mean), &features], &t("2x3", out))
+        };
+        assert_eq!(norm(Q, Q, R), None);
+        assert_eq!(norm(Q, HALF, Q), Some("C2"));
+        assert_eq!(norm(Q, Q, WIDE), Some("C2"));
+        let (a, b) = (t("2x2", Q), t("2x2", R));
+        assert_eq!(label("cholesky {lower = true}", &[&a], &b), None);
+        let solve = "triangular_solve {left_side = true, lower = true, unit_diagonal = false, \
+                     transpose_a = #stablehlo<transpose NO_TRANSPOSE>}";
+        assert_eq!(label(solve, &[&a, &b], &a), None);
+        assert_eq!(label(solve, &[&a, &t("2x2", HALF)], &a), Some("C1"));
+        let narrow = "reduce_precision {exponent_bits = 5 : i32, mantissa_bits = 10 : i32}";
+        assert_eq!(label(narrow, &[&a], &b), None);
     }
 
     #[test]
