@@ -16,7 +16,7 @@ pub mod quant;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
-mod types;
+pub(crate) mod types;
 mod view;
 
 pub mod all_gather;

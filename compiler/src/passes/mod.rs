@@ -11,6 +11,8 @@ pub mod layout;
 pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod region_tests;
 pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
