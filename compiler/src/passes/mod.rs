@@ -2,6 +2,7 @@
 
 pub mod batch_norm;
 pub mod canonicalize;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -24,8 +25,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "inline",
+    "chlo",
     "legalize-quant",
     "decompose",
     "canonicalize",
@@ -38,6 +40,8 @@ pub const NAMES: [&str; 9] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     legalize_quant::legalize_quant(func);
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
