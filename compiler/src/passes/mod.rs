@@ -12,7 +12,10 @@ pub mod layout;
 pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod region_tests;
 pub mod rewrite;
+pub mod single_device;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +28,10 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "inline",
     "chlo",
+    "single-device",
     "legalize-quant",
     "decompose",
     "canonicalize",
@@ -42,6 +46,8 @@ pub const NAMES: [&str; 10] = [
 pub fn run(func: &mut Func, observe: Observe<'_>) {
     chlo::legalize(&mut func.body);
     observe("chlo", func);
+    single_device::single_device(func);
+    observe("single-device", func);
     legalize_quant::legalize_quant(func);
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
