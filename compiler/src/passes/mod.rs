@@ -5,6 +5,7 @@ pub mod canonicalize;
 pub mod control_flow;
 #[cfg(test)]
 mod control_tests;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -32,6 +33,7 @@ pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 /// Names of all passes, in the order in which they run first.
 pub const NAMES: &[&str] = &[
     "inline",
+    "chlo",
     "single-device",
     "legalize-quant",
     "decompose",
@@ -46,6 +48,8 @@ pub const NAMES: &[&str] = &[
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
     legalize_quant::legalize_quant(func);
