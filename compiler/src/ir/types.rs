@@ -185,6 +185,16 @@ impl Type {
         }
     }
 
+    /// How many tensors a value of the type consists of: those of a tuple's elements, none of a
+    /// token.
+    pub fn leaves(&self) -> usize {
+        match self {
+            Type::Tensor(_) => 1,
+            Type::Tuple(types) | Type::Future(types) => types.iter().map(Type::leaves).sum(),
+            Type::Token => 0,
+        }
+    }
+
     /// Whether the types are equal, `?` matching any size.
     pub fn accepts(&self, actual: &Type) -> bool {
         match (self, actual) {

@@ -25,6 +25,7 @@ use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::{Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
+use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
 use facts::Facts;
 use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
@@ -144,6 +145,10 @@ impl<'a> Lowerer<'a> {
         match &self.body.ops[op].kind {
             OpKind::Concatenate(c) => self.concatenate(op, c),
             OpKind::Pad(p) => self.pad(op, p),
+            OpKind::CustomCall(call) => {
+                let message = custom::refusal(self.body, &self.body.ops[op], call);
+                Err(CompileError::unsupported(self.span(op), message))
+            }
             other => Err(CompileError::unsupported(
                 self.span(op),
                 format!("`{}` is not supported by the device kernels yet", other.name()),

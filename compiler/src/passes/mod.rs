@@ -1,6 +1,7 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod build;
 pub mod canonicalize;
 pub mod cse;
 pub mod dce;
@@ -13,6 +14,7 @@ mod random_tests;
 pub mod rewrite;
 #[cfg(test)]
 mod tests;
+pub mod tuples;
 
 use crate::ir::Func;
 
@@ -31,6 +33,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
+    // Folding makes operands constant that some operations need to be.
+    if decompose::decompose(&mut func.body) {
+        observe("decompose", func);
+        clean(func, observe);
+    }
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);
     if folded {
