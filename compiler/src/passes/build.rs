@@ -195,7 +195,7 @@ impl<'e, 'b> Build<'e, 'b> {
         self.end_region(block, kind.into(), vec![a, b], TensorType::scalar(DType::I1));
         let types = types.into_iter().map(Type::from).collect();
         let kind = Sort { dim: dim as i64, stable: true };
-        Some(self.ed.emit_all(kind, values.to_vec(), types, vec![block], self.span))
+        Some(self.ed.emit_op(kind.into(), values.to_vec(), types, vec![block], self.span))
     }
 
     /// Sums over dimensions, from zero; `i1` gives the logical or.
@@ -212,6 +212,6 @@ impl<'e, 'b> Build<'e, 'b> {
         let result = TensorType { dims: kept.map(|(_, &n)| n).collect(), elem: ty.elem };
         let kind = Reduce { dims: dims.to_vec() };
         let (operands, types) = (vec![value, zero], vec![result.into()]);
-        self.ed.emit_all(kind, operands, types, vec![block], self.span).pop()
+        self.ed.emit_op(kind.into(), operands, types, vec![block], self.span).pop()
     }
 }

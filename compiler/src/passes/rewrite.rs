@@ -31,15 +31,15 @@ impl Editor<'_> {
     }
 
     /// Emits an operation with any number of results and regions, and returns the results.
-    pub fn emit_all(
+    pub fn emit_op(
         &mut self,
-        kind: impl Into<OpKind>,
+        kind: OpKind,
         operands: Vec<ValueId>,
         types: Vec<Type>,
         regions: Vec<BlockId>,
         span: Span,
     ) -> Vec<ValueId> {
-        let op = self.body.make_op(kind.into(), operands, types, regions, span);
+        let op = self.body.make_op(kind, operands, types, regions, span);
         self.out.push(op);
         self.changed = true;
         self.body.ops[op].results.clone()
