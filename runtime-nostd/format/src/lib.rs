@@ -10,6 +10,8 @@ extern crate std;
 
 pub mod algorithms;
 mod artifact;
+pub mod complex;
+mod dd;
 mod dtype;
 #[cfg(feature = "std")]
 mod encode;
