@@ -29,7 +29,7 @@ pub struct CheckFailure {
 struct Frame {
     /// Tensors; `None` where not computed.
     tensors: Vec<Option<Tensor>>,
-    /// Values that stand for any number of tensors: tuples, and tokens, which stand for none.
+    /// Tuples as their tensors.
     groups: HashMap<ValueId, Vec<Tensor>>,
 }
 
@@ -40,12 +40,11 @@ impl Frame {
 }
 
 /// The types of the tensors that a value consists of: a tuple is passed on and kept as its
-/// elements, one after another.
-fn leaves(ty: &Type) -> Vec<&TensorType> {
+/// elements, one after another; any other value is one tensor.
+fn leaves(ty: &Type) -> Vec<&Type> {
     match ty {
-        Type::Tensor(t) => vec![t],
-        Type::Tuple(types) | Type::Future(types) => types.iter().flat_map(leaves).collect(),
-        Type::Token => Vec::new(),
+        Type::Tuple(types) => types.iter().flat_map(leaves).collect(),
+        other => vec![other],
     }
 }
 
@@ -227,13 +226,13 @@ impl<'m> Evaluator<'m> {
         args: &[Tensor],
     ) -> Result<Vec<Tensor>, EvalError> {
         let formal = &body.blocks[block].args;
-        let types: Vec<&TensorType> = formal.iter().flat_map(|&v| leaves(body.ty(v))).collect();
+        let types: Vec<&Type> = formal.iter().flat_map(|&v| leaves(body.ty(v))).collect();
         if types.len() != args.len() {
             let text = format!("{} arguments expected, {} given", types.len(), args.len());
             return Err(EvalError::Inputs(text));
         }
         for (i, (ty, arg)) in types.iter().zip(args).enumerate() {
-            if !ty.accepts(arg.ty()) {
+            if !holds(ty, arg) {
                 let text = format!("argument {i} is {}, expected {ty}", arg.ty());
                 return Err(EvalError::Inputs(text));
             }
@@ -257,7 +256,7 @@ impl<'m> Evaluator<'m> {
             let n = leaves(body.ty(value)).len();
             let (own, rest) = tensors.split_at(n.min(tensors.len()));
             tensors = rest;
-            if body.ty(value).tensor().is_none() {
+            if matches!(body.ty(value), Type::Tuple(_)) {
                 self.frame.groups.insert(value, own.to_vec());
             } else if let (Some(slot), [one]) = (self.frame.tensors.get_mut(value.index()), own) {
                 *slot = Some(one.clone());
@@ -268,8 +267,8 @@ impl<'m> Evaluator<'m> {
     fn op(&mut self, body: &Body, id: OpId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let op = &body.ops[id];
         let view = OpView { body, op };
-        let types: Vec<&TensorType> = op.results.iter().flat_map(|&v| leaves(body.ty(v))).collect();
-        let cost: u64 = types.iter().filter_map(|t| t.elements()).sum();
+        let types: Vec<&Type> = op.results.iter().flat_map(|&v| leaves(body.ty(v))).collect();
+        let cost: u64 = types.iter().filter_map(|t| t.tensor()?.elements()).sum();
         self.charge(cost.saturating_add(1))?;
         let named = |e: EvalError| e.named(op.kind.name());
         let results = op.kind.eval(&view, inputs, self).map_err(named)?;
@@ -278,12 +277,22 @@ impl<'m> Evaluator<'m> {
             return Err(named(OpError::new(format!("has {m} results, gives {n} values")).into()));
         }
         for (ty, tensor) in types.iter().zip(&results) {
-            if !ty.accepts(tensor.ty()) {
+            if !holds(ty, tensor) {
                 let text = format!("gives {}, its result type is {ty}", tensor.ty());
                 return Err(named(OpError::new(text).into()));
             }
         }
         Ok(results)
+    }
+}
+
+/// Whether a value of this type can be held by the tensor: tokens and futures are no tensors, and
+/// what stands for them is that of [`crate::ops::token`] and the awaited value itself.
+fn holds(ty: &Type, tensor: &Tensor) -> bool {
+    match ty {
+        Type::Token => *tensor == crate::ops::token::token(),
+        Type::Future(types) => matches!(types.as_slice(), [one] if holds(one, tensor)),
+        _ => ty.accepts(&Type::Tensor(tensor.ty().clone())),
     }
 }
 

@@ -8,11 +8,17 @@ mod contraction;
 mod data;
 mod epilogue;
 mod facts;
+mod linear;
 mod map;
 pub mod program;
 mod reduce;
+mod reduce_any;
+mod region;
+mod scatter;
 pub mod share;
+mod slices;
 mod softmax;
+mod sort;
 pub mod view;
 
 use std::collections::HashMap;
@@ -145,14 +151,17 @@ impl<'a> Lowerer<'a> {
         match &self.body.ops[op].kind {
             OpKind::Concatenate(c) => self.concatenate(op, c),
             OpKind::Pad(p) => self.pad(op, p),
+            OpKind::Fft(fft) => self.fft(op, fft),
+            OpKind::Cholesky(c) => self.cholesky(op, c.lower),
+            OpKind::TriangularSolve(solve) => self.triangular_solve(op, solve),
             OpKind::CustomCall(call) => {
                 let message = custom::refusal(self.body, &self.body.ops[op], call);
                 Err(CompileError::unsupported(self.span(op), message))
             }
-            other => Err(CompileError::unsupported(
-                self.span(op),
-                format!("`{}` is not supported by the device kernels yet", other.name()),
-            )),
+            OpKind::DynamicSlice(s) => self.dynamic_slice(op, &s.sizes),
+            OpKind::DynamicUpdateSlice(_) => self.dynamic_update_slice(op),
+            OpKind::Gather(g) => self.gather(op, &g.dims, &g.slice_sizes),
+            _ => self.with_region(op),
         }
     }
 

@@ -74,7 +74,7 @@ impl StructuralOp for Rng {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        let (a, b, shape) = (op.tensor(0)?, op.tensor(1)?, op.tensor(2)?);
+        let (a, b) = (op.tensor(0)?, op.tensor(1)?);
         for (label, t) in [("I1", a), ("I2", b)] {
             let numbers = t.elem.plain().is_some_and(|d| !d.is_complex());
             if t.rank() != 0 || !numbers {
@@ -89,11 +89,7 @@ impl StructuralOp for Rng {
             "C2",
             "a normal distribution is of floats, not of {a}"
         );
-        types::verify_list(op, 2, op.result_tensor(0)?.rank())
-            .map_err(|e| OpError::constraint("I3", e.message))?;
-        let index = shape.elem.plain().is_none_or(|d| d.is_integer());
-        constraint!(index, "I3", "the shape must be of integers, is {shape}");
-        Ok(())
+        types::verify_shape(op, 2, ["I3", "C3"])
     }
 
     fn eval(

@@ -6,7 +6,7 @@ use super::region::{ScalarRegion, verify_reducer};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Tensor, for_each_index, linear};
-use crate::ir::{Attr, Dict, Dim, ElementType, TensorType, Type};
+use crate::ir::{Attr, Dict, Dim, TensorType, Type};
 
 /// Roles of dimensions in a scatter, named as in the specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub struct Scatter {
 impl StructuralOp for Scatter {
     const NAME: &'static str = "stablehlo.scatter";
     const SPEC: &'static str = "scatter";
+    const RESULT: [Option<&'static str>; 2] = [Some("C25"), Some("C24")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let mut f = attrs.fields("scatter_dimension_numbers")?;
@@ -112,9 +113,7 @@ impl StructuralOp for Scatter {
                 "update {update} and input {input} differ in element type"
             );
         }
-        if !indices.elem.storage().is_integer() && indices.elem != ElementType::Index {
-            return Err(OpError::new(format!("scatter indices must be integers, are {indices}")));
-        }
+        types::expect_integers("I2", indices)?;
         self.dims.check(first, indices, op.tensor(n + 1)?)
     }
 
@@ -137,12 +136,19 @@ impl StructuralOp for Scatter {
             let dtype = region.arg(i)?;
             out.push(t.elements().map(|e| convert_element(e, dtype)).collect());
         }
-        let mut position = 0;
-        for_each_index(update_shape, |index| {
+        // Windows in the order of the indices, each row-major: the order of the device kernels.
+        let is_window = |d: &usize| self.dims.update_window_dims.contains(&(*d as i64));
+        let (windows, batch): (Vec<usize>, Vec<usize>) =
+            (0..update_shape.len()).partition(is_window);
+        let order = [batch, windows].concat();
+        let sizes: Vec<usize> = order.iter().map(|&d| update_shape[d]).collect();
+        let mut index = vec![0; order.len()];
+        for_each_index(&sizes, |ordered| {
             evaluator.charge(1)?;
+            order.iter().zip(ordered).for_each(|(&d, &i)| index[d] = i);
             // Updates outside of the input are dropped.
-            if let Some(at) = self.dims.target(index, indices, shape) {
-                let at = linear(shape, &at);
+            if let Some(at) = self.dims.target(&index, indices, shape) {
+                let (at, position) = (linear(shape, &at), linear(update_shape, &index));
                 let mut acc: Vec<Element> = out.iter().map(|o| o[at]).collect();
                 let next = updates.iter().map(|u| u.at(position));
                 region.accumulate(evaluator, &mut acc, next)?;
@@ -150,7 +156,6 @@ impl StructuralOp for Scatter {
                     o[at] = e;
                 }
             }
-            position += 1;
             Ok::<(), EvalError>(())
         })?;
         let results = inputs.iter().zip(out).enumerate();
@@ -159,6 +164,9 @@ impl StructuralOp for Scatter {
             .collect()
     }
 }
+
+const BATCHING: types::BatchingLabels =
+    types::BatchingLabels { unique: "C14", range: "C15", vector: "C16", size: "C17", dims: "C18" };
 
 impl ScatterDims {
     fn check(
@@ -184,12 +192,27 @@ impl ScatterDims {
             indices.rank()
         );
         types::sorted(Some("C7"), "update_window_dims", &self.update_window_dims)?;
-        types::dim_list(Some("C8"), "update_window_dims", &self.update_window_dims, update.rank())?;
+        types::dim_list(
+            ("C8", "C7"),
+            "update_window_dims",
+            &self.update_window_dims,
+            update.rank(),
+        )?;
         let both = [&inserted[..], batching].concat();
+        for (label, what, list) in
+            [("C11", "inserted_window_dims", inserted), ("C13", "input_batching_dims", batching)]
+        {
+            let inside = list.iter().all(|&d| types::dim_index(d, rank).is_some());
+            if !inside {
+                let text = format!("{what} {list:?} must lie in 0..{rank}");
+                return Err(OpError::constraint(label, text));
+            }
+        }
         types::dim_list(Some("C9"), "inserted and batching dimensions", &both, rank)?;
         types::sorted(Some("C10"), "inserted_window_dims", inserted)?;
         types::sorted(Some("C12"), "input_batching_dims", batching)?;
-        types::batching(indices, input, &self.scatter_indices_batching_dims, batching, vector)?;
+        let pairs = [&self.scatter_indices_batching_dims[..], batching];
+        types::batching(&BATCHING, indices, input, pairs, vector)?;
         let mapped = self.scatter_dims_to_operand_dims.len();
         let components = types::vector_size(indices, vector);
         constraint!(
@@ -198,7 +221,7 @@ impl ScatterDims {
             "index vectors have {components:?} components, scatter_dims_to_operand_dims {mapped}"
         );
         let targets = [&self.scatter_dims_to_operand_dims[..], batching].concat();
-        types::dim_list(Some("C20"), "scatter_dims_to_operand_dims", &targets, rank)?;
+        types::dim_list(("C21", "C20"), "scatter_dims_to_operand_dims", &targets, rank)?;
         self.check_update(input, indices, update)
     }
 
@@ -233,7 +256,7 @@ impl ScatterDims {
     }
 
     /// Input dimensions that windows extend in.
-    fn window_dims(&self, rank: usize) -> Vec<usize> {
+    pub(crate) fn window_dims(&self, rank: usize) -> Vec<usize> {
         let dropped = |d: i64| {
             self.inserted_window_dims.contains(&d) || self.input_batching_dims.contains(&d)
         };

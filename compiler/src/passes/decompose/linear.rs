@@ -4,13 +4,14 @@ use microhlo_format::DType;
 
 use super::custom::letter;
 use crate::eval::Element;
-use crate::ir::{Op, TensorType, ValueId};
+use crate::ir::{Op, OpId, TensorType, ValueId};
 use crate::ops::ElementwiseOp;
 use crate::ops::cholesky::Cholesky;
 use crate::ops::compare::Direction;
 use crate::ops::custom_call::CustomCall;
 use crate::ops::triangular_solve::{Transform, TriangularSolve};
 use crate::passes::build::Build;
+use crate::passes::rewrite::Editor;
 
 /// `potrf`: a Cholesky factor beside the other triangle of the operand, and per matrix 0 or the
 /// order of the first leading minor that is not positive.
@@ -82,4 +83,19 @@ pub(super) fn trsm(b: &mut Build<'_, '_>, op: &Op, call: &CustomCall) -> Option<
     };
     let ty: TensorType = b.ty(rhs)?;
     Some(vec![b.op(kind, &[a, rhs], ty)])
+}
+
+/// An operation on floats narrower than `f32`, computed in `f32` and rounded once.
+pub(super) fn widened(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
+    let o = ed.body.ops[op].clone();
+    let ty = ed.body.ty(*o.results.first()?).tensor()?.clone();
+    let narrow = ty.dtype().filter(|d| d.is_float() && d.bits() < 32)?;
+    ty.static_dims()?;
+    let mut b = Build::new(ed, o.span);
+    let mut operands = Vec::new();
+    for v in o.operands {
+        operands.push(b.convert(v, DType::F32)?);
+    }
+    let wide = b.op(o.kind, &operands, ty.with_dtype(DType::F32));
+    b.convert(wide, narrow)
 }

@@ -68,6 +68,7 @@ fn expand(ed: &mut Editor<'_>, op: OpId, streams: &mut RangeFrom<u64>) -> Option
         OpKind::SetDimensionSize(set) => one(select::set_dimension_size(ed, op, &set)),
         OpKind::RngBitGenerator(rng) => rng::bits(ed, op, rng.algorithm),
         OpKind::Rng(rng) => one(rng::distributed(ed, op, rng.distribution, streams.next()?)),
+        OpKind::Cholesky(_) | OpKind::TriangularSolve(_) => one(linear::widened(ed, op)),
         OpKind::DynamicConv(conv) => one(dynamic_conv(ed, op, &conv)),
         OpKind::CustomCall(call) => custom::expand(ed, op, &call),
         OpKind::Map(_) => one(map::inline(ed, op)),
