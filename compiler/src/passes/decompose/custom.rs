@@ -186,15 +186,17 @@ pub fn refusal(body: &crate::ir::Body, op: &Op, call: &CustomCall) -> String {
         };
     }
     match lapack_advice(&call.target) {
-        Some(advice) => format!("the custom call `@{}` is not supported: {advice}", call.target),
+        Some(advice) => {
+            format!("`stablehlo.custom_call @{}` is not supported: {advice}", call.target)
+        }
         None if is_known_target(&call.target) => {
             format!(
-                "the custom call `@{}` has operands or settings that are not supported",
+                "`stablehlo.custom_call @{}` has operands or settings that are not supported",
                 call.target
             )
         }
         None => format!(
-            "the target of the custom call `@{}` is not known; `microhlo partition` cuts around it",
+            "the target of `stablehlo.custom_call @{}` is not known; `microhlo partition` cuts around it",
             call.target
         ),
     }

@@ -231,8 +231,7 @@ fn calls_that_are_left_are_refused_with_their_reason() {
     };
     let same = "(%a) : (tensor<2x2xf32>) -> tensor<2x2xf32>";
     assert!(
-        refusal(&format!("%0 = stablehlo.custom_call @mine{same}"))
-            .contains("`@mine` is not known")
+        refusal(&format!("%0 = stablehlo.custom_call @mine{same}")).contains("@mine` is not known")
     );
     let qr = refusal(&format!("%0 = stablehlo.custom_call @lapack_sgeqrf_ffi{same}"));
     assert!(qr.contains("QR decomposition"), "{qr}");
