@@ -3,6 +3,7 @@
 pub mod batch_norm;
 pub mod build;
 pub mod canonicalize;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -31,8 +32,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "inline",
+    "chlo",
     "single-device",
     "legalize-quant",
     "decompose",
@@ -46,6 +48,8 @@ pub const NAMES: [&str; 10] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
     legalize_quant::legalize_quant(func);
