@@ -8,9 +8,11 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;
+pub mod single_device;
 #[cfg(test)]
 mod tests;
 
@@ -23,11 +25,25 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 8] =
-    ["inline", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 10] = [
+    "inline",
+    "single-device",
+    "legalize-quant",
+    "decompose",
+    "canonicalize",
+    "fold-constants",
+    "cse",
+    "dce",
+    "batch-norm",
+    "layout",
+];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    single_device::single_device(func);
+    observe("single-device", func);
+    legalize_quant::legalize_quant(func);
+    observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
