@@ -42,7 +42,7 @@ FUNCTIONS = {
         [f32(1, 4, 5, 2), f32(2, 2, 2, 3)],
     ),
     "pool": (
-        lambda x: lax.reduce_window(x, -jnp.inf, lax.max, (2, 2), (1, 2), "VALID"),
+        lambda x: lax.reduce_window(x, np.float32(-np.inf), lax.max, (2, 2), (1, 2), "VALID"),
         [f32(4, 4)],
     ),
     "argmax": (lambda x: jnp.argmax(x, axis=1), [f32(2, 3)]),
@@ -53,7 +53,7 @@ FUNCTIONS = {
     "slice": (lambda x, i: lax.dynamic_slice(x, (i,), (2,)), [f32(5), i32()]),
     "update": (lambda x, y, i: lax.dynamic_update_slice(x, y, (i,)), [f32(5), f32(2), i32()]),
     "while": (lambda x: lax.while_loop(lambda v: v < 9.0, lambda v: v * 2.0 + 1.0, x), [f32()]),
-    "scan": (lambda x: lax.scan(lambda c, v: (c + v, c * v), 0.0, x), [f32(3)]),
+    "scan": (lambda x: lax.scan(lambda c, v: (c + v, c * v), np.float32(0), x), [f32(3)]),
     "cond": (lambda p, x: lax.cond(p > 0, jnp.sin, jnp.cos, x), [i32(), f32(2)]),
     "switch": (lambda i, x: lax.switch(i, [jnp.sin, jnp.cos, jnp.tan], x), [i32(), f32(2)]),
     "softmax": (lambda x: jax.nn.softmax(x), [f32(2, 3)]),
@@ -61,7 +61,7 @@ FUNCTIONS = {
     "random": (lambda k: jax.random.uniform(jax.random.wrap_key_data(k), (2,)),
                [jax.ShapeDtypeStruct((2,), jnp.uint32)]),
     "bfloat": (lambda x: (x.astype(jnp.bfloat16) * 2).astype(jnp.float16), [f32(3)]),
-    "pad": (lambda x: lax.pad(x, 0.5, [(1, -1, 2), (0, 1, 0)]), [f32(3, 2)]),
+    "pad": (lambda x: lax.pad(x, np.float32(0.5), [(1, -1, 2), (0, 1, 0)]), [f32(3, 2)]),
     "cumsum": (lambda x: jnp.cumsum(x), [f32(6)]),
     "gradient": (jax.grad(lambda x: jnp.sum(jax.nn.relu(x) ** 2)), [f32(3)]),
 }
