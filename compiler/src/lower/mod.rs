@@ -10,6 +10,7 @@ mod data;
 mod epilogue;
 mod facts;
 pub mod flow_check;
+mod linear;
 pub mod liveness;
 mod map;
 pub mod program;
@@ -34,6 +35,7 @@ use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::{BlockId, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
+use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
 use facts::Facts;
 use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
@@ -154,6 +156,13 @@ impl<'a> Lowerer<'a> {
             OpKind::While(_) => self.while_loop(op),
             OpKind::If(_) => self.if_else(op),
             OpKind::Case(_) => self.case(op),
+            OpKind::Fft(fft) => self.fft(op, fft),
+            OpKind::Cholesky(c) => self.cholesky(op, c.lower),
+            OpKind::TriangularSolve(solve) => self.triangular_solve(op, solve),
+            OpKind::CustomCall(call) => {
+                let message = custom::refusal(self.body, &self.body.ops[op], call);
+                Err(CompileError::unsupported(self.span(op), message))
+            }
             OpKind::DynamicSlice(s) => self.dynamic_slice(op, &s.sizes),
             OpKind::DynamicUpdateSlice(_) => self.dynamic_update_slice(op),
             OpKind::Gather(g) => self.gather(op, &g.dims, &g.slice_sizes),

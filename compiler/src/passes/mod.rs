@@ -1,11 +1,12 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod build;
 pub mod canonicalize;
+pub mod chlo;
 pub mod control_flow;
 #[cfg(test)]
 mod control_tests;
-pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -14,6 +15,8 @@ pub mod inline;
 pub mod layout;
 pub mod legalize_quant;
 #[cfg(test)]
+mod linear_tests;
+#[cfg(test)]
 mod random_tests;
 #[cfg(test)]
 mod region_tests;
@@ -21,6 +24,7 @@ pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
+pub mod tuples;
 
 use crate::ir::Func;
 
@@ -57,6 +61,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
+    // Folding makes operands constant that some operations need to be.
+    if decompose::decompose(&mut func.body) {
+        observe("decompose", func);
+        clean(func, observe);
+    }
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);
     if folded {
