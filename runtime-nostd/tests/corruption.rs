@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::{Aligned, Constants, regions};
+use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Switch, Window,
     WindowDim,
 };
 use microhlo_format::{
-    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
+    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal,
 };
 use proptest::prelude::*;
 
@@ -82,17 +82,11 @@ fn sample() -> Vec<u8> {
         }),
         copy(one, counter),
     ];
-    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
-        name: name.into(),
-        dtype: DType::F32,
-        dims: dims.to_vec(),
-        place,
-    };
     let spec = ArtifactSpec {
         name: "sample".into(),
         compiler: "test".into(),
-        inputs: vec![tensor("image", &[5, 5], x)],
-        outputs: vec![tensor("scores", &[3, 4], moved)],
+        inputs: vec![f32_tensor("image", &[5, 5], x)],
+        outputs: vec![f32_tensor("scores", &[3, 4], moved)],
         steps,
         constants: constants.0,
         arena_bytes: temporary + 20,

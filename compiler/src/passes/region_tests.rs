@@ -3,27 +3,10 @@
 
 use std::fmt::Write as _;
 
+use super::random_tests::Random;
 use super::tests::same_bits;
 
-/// A small generator whose numbers repeat from run to run.
-struct Random(u64);
-
 impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-
     fn sizes(&mut self, rank: usize, most: usize) -> Vec<usize> {
         (0..rank).map(|_| 1 + self.below(most)).collect()
     }
