@@ -9,9 +9,7 @@ use microhlo_format::kernels::{
     Activation, Branch, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Switch, Window,
     WindowDim,
 };
-use microhlo_format::{
-    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal,
-};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 use proptest::prelude::*;
 
 /// Convolution, pooling, a map with a temporary, a transpose and softmax on a 5x5 image; then a

@@ -51,21 +51,17 @@ fn dtype() -> impl Strategy<Value = DType> {
 }
 
 fn slices() -> impl Strategy<Value = Slices<Place>> {
-    let start = (places(), list(any::<i32>()), any::<u32>(), any::<i32>(), any::<Option<u8>>())
-        .prop_map(|(index, strides, last, stride, window)| Start {
-            index,
-            strides,
-            last,
-            stride,
-            window,
-        });
+    let start =
+        (places(), list(any::<i32>()), any::<u32>(), any::<i32>(), any::<Option<u8>>()).prop_map(
+            |(index, strides, last, stride, window)| Start { index, strides, last, stride, window },
+        );
     let strides = || list(any::<i32>());
-    (dtype(), list(start), [list(any::<u32>()), list(any::<u32>())], [
-        strides(),
-        strides(),
-        strides(),
-        strides(),
-    ])
+    (
+        dtype(),
+        list(start),
+        [list(any::<u32>()), list(any::<u32>())],
+        [strides(), strides(), strides(), strides()],
+    )
         .prop_map(|(index, starts, [batch, window], strides)| {
             let [tensor_batch, slice_batch, tensor_window, slice_window] = strides;
             Slices {
@@ -105,9 +101,7 @@ fn indexed() -> impl Strategy<Value = Kernel<Place>> {
     (three, any::<u8>(), any::<u32>(), slices(), (0..3, list(operand), code())).prop_map(
         |([operand, updates, output], element, count, slices, (kind, operands, body))| match kind {
             0 => Kernel::gather(Gather { operand, output, element, slices }),
-            1 => {
-                Kernel::scatter(Scatter { operand, updates, output, element, count, slices })
-            }
+            1 => Kernel::scatter(Scatter { operand, updates, output, element, count, slices }),
             _ => Kernel::scatter_any(ScatterAny { operands, count, slices, body }),
         },
     )
@@ -115,29 +109,33 @@ fn indexed() -> impl Strategy<Value = Kernel<Place>> {
 
 /// Kernels that run the code of regions.
 fn combining() -> impl Strategy<Value = Kernel<Place>> {
-    let reduced = ([places(), places(), places()], [dtype(), dtype()], list(any::<i32>()), any::<i32>())
-        .prop_map(|([input, init, output], [element, accumulator], strides, lane_stride)| {
-            ReduceOperand { input, init, output, element, accumulator, strides, lane_stride }
-        });
+    let reduced =
+        ([places(), places(), places()], [dtype(), dtype()], list(any::<i32>()), any::<i32>())
+            .prop_map(|([input, init, output], [element, accumulator], strides, lane_stride)| {
+                ReduceOperand { input, init, output, element, accumulator, strides, lane_stride }
+            });
     let reduce = (
         (list(reduced), list(dim()), list(any::<i32>())),
         (any::<u32>(), any::<i32>(), any::<bool>(), code()),
     )
-        .prop_map(|((operands, dims, output_strides), (lanes, stride, padding_counts, body))| {
-            let lane_output_stride = stride;
-            Kernel::reduce_any(ReduceAny {
-                operands,
-                dims,
-                output_strides,
-                lanes,
-                lane_output_stride,
-                padding_counts,
-                body,
-            })
+        .prop_map(
+            |((operands, dims, output_strides), (lanes, stride, padding_counts, body))| {
+                let lane_output_stride = stride;
+                Kernel::reduce_any(ReduceAny {
+                    operands,
+                    dims,
+                    output_strides,
+                    lanes,
+                    lane_output_stride,
+                    padding_counts,
+                    body,
+                })
+            },
+        );
+    let sorted =
+        ([places(), places(), places()], dtype()).prop_map(|([input, output, scratch], dtype)| {
+            SortOperand { input, output, scratch, dtype }
         });
-    let sorted = ([places(), places(), places()], dtype()).prop_map(
-        |([input, output, scratch], dtype)| SortOperand { input, output, scratch, dtype },
-    );
     let sort = (list(sorted), any::<[u32; 3]>(), code(), any::<u8>()).prop_map(
         |(operands, [outer, n, inner], less, result)| {
             Kernel::sort(Sort { operands, outer, n, inner, less, result })
@@ -198,20 +196,13 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
                 })
             },
         );
-    let window =
-        ((micro(), places(), places(), places(), post()), (list(dim()), any::<u32>(), any::<bool>()))
-            .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
-                Kernel::window(Window {
-                    op,
-                    input,
-                    init,
-                    output,
-                    post,
-                    dims,
-                    inner,
-                    padding_counts,
-                })
-            });
+    let window = (
+        (micro(), places(), places(), places(), post()),
+        (list(dim()), any::<u32>(), any::<bool>()),
+    )
+        .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
+            Kernel::window(Window { op, input, init, output, post, dims, inner, padding_counts })
+        });
     let moves = (places(), places(), any::<u8>(), list(any::<u32>()), list(any::<i32>())).prop_map(
         |(input, output, element, sizes, strides)| {
             let (input_strides, output_strides) = (strides.clone(), strides);
