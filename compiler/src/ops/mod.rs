@@ -12,6 +12,7 @@ pub mod elementwise;
 pub mod groups;
 mod inputs;
 mod layouts;
+pub mod quant;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,12 +23,15 @@ pub mod all_gather;
 pub mod all_reduce;
 pub mod all_to_all;
 pub mod async_op;
+pub mod batch_norm_grad;
 pub mod batch_norm_inference;
+pub mod batch_norm_training;
 pub mod bitcast_convert;
 pub mod broadcast;
 pub mod broadcast_in_dim;
 pub mod case;
 pub mod check;
+pub mod chlo;
 pub mod cholesky;
 pub mod collective_broadcast;
 pub mod collective_permute;
@@ -42,12 +46,14 @@ pub mod custom_call;
 pub mod dot;
 pub mod dot_general;
 pub mod dynamic_broadcast_in_dim;
+pub mod dynamic_conv;
 pub mod dynamic_gather;
 pub mod dynamic_iota;
 pub mod dynamic_pad;
 pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
+pub mod einsum;
 pub mod feed;
 pub mod fft;
 pub mod func;
@@ -66,11 +72,15 @@ pub mod reduce_scatter;
 pub mod reduce_window;
 pub mod reshape;
 pub mod reverse;
+pub mod rng;
+pub mod rng_bit_generator;
 pub mod scatter;
 pub mod select_and_scatter;
+pub mod set_dimension_size;
 pub mod slice;
 pub mod sort;
 pub mod token;
+pub mod torch_index_select;
 pub mod transfer;
 pub mod transpose;
 pub mod triangular_solve;
@@ -125,12 +135,24 @@ pub trait StructuralOp: Sized {
     const NAME: &'static str;
     /// The section of the StableHLO specification that defines it, or a note why there is none.
     const SPEC: &'static str;
+    /// All names: more than one for a family of operations, or one with a former name.
+    const NAMES: &'static [&'static str] = &[Self::NAME];
+
+    /// The operation's own name among [`StructuralOp::NAMES`].
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
 
     /// Labels of the constraints that give the result's element type and its shape.
     const RESULT: [Option<&'static str>; 2] = [None, None];
 
     /// Reads the attributes. Anything left over becomes discardable.
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError>;
+
+    /// Reads the attributes of the operation called `name`, one of [`StructuralOp::NAMES`].
+    fn read_as(_name: &str, attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
+        Self::read(attrs)
+    }
 
     /// Writes the attributes so that [`StructuralOp::read`] gives an equal value.
     fn write(&self, attrs: &mut AttrWriter);
@@ -169,7 +191,7 @@ macro_rules! structural_ops {
             pub fn name(&self) -> &'static str {
                 match self {
                     OpKind::Elementwise(op) => op.name(),
-                    $(OpKind::$variant(_) => <$ty as StructuralOp>::NAME,)*
+                    $(OpKind::$variant(op) => StructuralOp::name(op),)*
                 }
             }
 
@@ -191,14 +213,15 @@ macro_rules! structural_ops {
 
             /// Names of all known operations.
             pub fn known() -> impl Iterator<Item = &'static str> {
-                [$(<$ty as StructuralOp>::NAME),*].into_iter().chain(ElementwiseOp::names())
+                let structural = [$(<$ty as StructuralOp>::NAMES),*].into_iter().flatten();
+                structural.copied().chain(ElementwiseOp::names())
             }
 
             /// Reads the operation called `name`; `None` if it is not known.
             pub fn read(name: &str, attrs: &mut AttrReader<'_>) -> Option<Result<OpKind, OpError>> {
-                $(if name == <$ty as StructuralOp>::NAME {
+                $(if <$ty as StructuralOp>::NAMES.contains(&name) {
                     attrs.section(<$ty as StructuralOp>::SPEC);
-                    return Some(<$ty as StructuralOp>::read(attrs).map(OpKind::$variant));
+                    return Some(<$ty as StructuralOp>::read_as(name, attrs).map(OpKind::$variant));
                 })*
                 ElementwiseOp::from_name(name).map(|op| Ok(OpKind::Elementwise(op)))
             }
@@ -213,10 +236,11 @@ macro_rules! structural_ops {
 
             /// See [`StructuralOp::infer`].
             pub fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-                match self {
+                let inferred = match self {
                     OpKind::Elementwise(e) => e.infer(op),
                     $(OpKind::$variant(s) => s.infer(op),)*
-                }
+                }?;
+                Ok(inferred.map(|types| quant::with_parameters(self, op, types)))
             }
 
             /// See [`StructuralOp::verify`].
@@ -275,12 +299,20 @@ structural_ops! {
     SelectAndScatter(select_and_scatter::SelectAndScatter);
     Sort(sort::Sort);
     BatchNormInference(batch_norm_inference::BatchNormInference);
+    BatchNormTraining(batch_norm_training::BatchNormTraining);
+    BatchNormGrad(batch_norm_grad::BatchNormGrad);
     Dot(dot::Dot);
     DotGeneral(dot_general::DotGeneral);
+    Einsum(einsum::Einsum);
+    UnaryEinsum(einsum::UnaryEinsum);
     Convolution(convolution::Convolution);
+    DynamicConv(dynamic_conv::DynamicConv);
     TriangularSolve(triangular_solve::TriangularSolve);
     Cholesky(cholesky::Cholesky);
     Fft(fft::Fft);
+    Rng(rng::Rng);
+    RngBitGenerator(rng_bit_generator::RngBitGenerator);
+    TorchIndexSelect(torch_index_select::TorchIndexSelect);
     While(while_loop::While);
     If(if_op::If);
     Case(case::Case);
@@ -292,6 +324,7 @@ structural_ops! {
     RealDynamicSlice(real_dynamic_slice::RealDynamicSlice);
     DynamicGather(dynamic_gather::DynamicGather);
     GetDimensionSize(get_dimension_size::GetDimensionSize);
+    SetDimensionSize(set_dimension_size::SetDimensionSize);
     AllGather(all_gather::AllGather);
     AllReduce(all_reduce::AllReduce);
     AllToAll(all_to_all::AllToAll);
@@ -317,6 +350,11 @@ structural_ops! {
     Call(func::Call);
     FuncReturn(func::FuncReturn);
     Return(func::Return);
+    ChloBroadcast(chlo::broadcast::Broadcast);
+    ConstantLike(chlo::constant_like::ConstantLike);
+    TopK(chlo::top_k::TopK);
+    Scan(chlo::scan::Scan);
+    RaggedDot(chlo::ragged_dot::RaggedDot);
     ExpectEq(check::ExpectEq);
     ExpectEqConst(check::ExpectEqConst);
     ExpectAlmostEq(check::ExpectAlmostEq);
@@ -325,13 +363,15 @@ structural_ops! {
 }
 
 impl OpKind {
-    /// Number of regions; `None` for an operation that has any number but 0.
+    /// Number of regions; `None` for an operation that has any number: a `case` of branches, at
+    /// least one, and a composite of regions that say something about it.
     pub fn regions(&self) -> Option<usize> {
         match self {
             OpKind::While(_) | OpKind::If(_) | OpKind::SelectAndScatter(_) => Some(2),
-            OpKind::Case(_) => None,
+            OpKind::Case(_) | OpKind::Composite(_) => None,
             OpKind::Map(_)
             | OpKind::Reduce(_)
+            | OpKind::Scan(_)
             | OpKind::ReduceWindow(_)
             | OpKind::Scatter(_)
             | OpKind::Sort(_)

@@ -1,7 +1,9 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod build;
 pub mod canonicalize;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -10,6 +12,8 @@ pub mod inline;
 pub mod layout;
 pub mod legalize_quant;
 #[cfg(test)]
+mod linear_tests;
+#[cfg(test)]
 mod random_tests;
 #[cfg(test)]
 mod region_tests;
@@ -17,6 +21,7 @@ pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
+pub mod tuples;
 
 use crate::ir::Func;
 
@@ -27,8 +32,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "inline",
+    "chlo",
     "single-device",
     "legalize-quant",
     "decompose",
@@ -42,6 +48,8 @@ pub const NAMES: [&str; 10] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
     legalize_quant::legalize_quant(func);
@@ -49,6 +57,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
+    // Folding makes operands constant that some operations need to be.
+    if decompose::decompose(&mut func.body) {
+        observe("decompose", func);
+        clean(func, observe);
+    }
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);
     if folded {

@@ -8,6 +8,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod algorithms;
 mod artifact;
 pub mod complex;
 mod dd;
@@ -25,6 +26,7 @@ mod micro;
 mod place;
 mod program;
 pub mod scalar;
+pub mod special;
 
 pub use artifact::Artifact;
 #[cfg(feature = "std")]
