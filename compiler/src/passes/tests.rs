@@ -17,7 +17,7 @@ fn parse(text: &str) -> Module {
     }
 }
 
-fn compiled(text: &str) -> Compiled {
+pub(super) fn compiled(text: &str) -> Compiled {
     match compile(&parse(text), &CompileOptions::default()) {
         Ok(compiled) => compiled,
         Err(error) => panic!("{error}"),
