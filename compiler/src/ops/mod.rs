@@ -37,6 +37,7 @@ pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
 pub mod fft;
+pub mod foreign;
 pub mod func;
 pub mod gather;
 pub mod get_dimension_size;
@@ -161,7 +162,8 @@ macro_rules! structural_ops {
 
             /// Names of all known operations.
             pub fn known() -> impl Iterator<Item = &'static str> {
-                [$(<$ty as StructuralOp>::NAME),*].into_iter().chain(ElementwiseOp::names())
+                let named = [$(<$ty as StructuralOp>::NAME),*].into_iter();
+                named.filter(|n| *n != foreign::Foreign::NAME).chain(ElementwiseOp::names())
             }
 
             /// Reads the operation called `name`; `None` if it is not known.
@@ -271,9 +273,18 @@ structural_ops! {
     ExpectAlmostEq(check::ExpectAlmostEq);
     ExpectAlmostEqConst(check::ExpectAlmostEqConst);
     ExpectClose(check::ExpectClose);
+    Foreign(foreign::Foreign);
 }
 
 impl OpKind {
+    /// The name as it is written: that of a foreign operation is its own.
+    pub fn spelling(&self) -> &str {
+        match self {
+            OpKind::Foreign(foreign) => &foreign.name,
+            other => other.name(),
+        }
+    }
+
     /// Number of regions; `None` for an operation that has any number but 0.
     pub fn regions(&self) -> Option<usize> {
         match self {
@@ -292,7 +303,7 @@ impl OpKind {
     pub fn has_side_effect(&self) -> bool {
         match self {
             OpKind::CustomCall(c) => c.has_side_effect,
-            OpKind::Return(_) | OpKind::FuncReturn(_) => true,
+            OpKind::Return(_) | OpKind::FuncReturn(_) | OpKind::Foreign(_) => true,
             OpKind::ExpectEq(_)
             | OpKind::ExpectEqConst(_)
             | OpKind::ExpectAlmostEq(_)

@@ -8,6 +8,7 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_foreign;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;

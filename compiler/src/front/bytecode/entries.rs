@@ -97,6 +97,7 @@ fn type_size(ty: &Type) -> usize {
     1 + match ty {
         Type::Tensor(t) => t.rank() / 8,
         Type::Token => 0,
+        Type::Opaque(text) => text.len() / 64,
         Type::Tuple(items) | Type::Future(items) => items.iter().map(type_size).sum(),
     }
 }

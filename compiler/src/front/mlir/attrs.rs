@@ -435,7 +435,7 @@ impl Parser<'_> {
     }
 
     /// Skips a balanced `<...>`, if one comes next.
-    fn skip_angle(&mut self) -> PResult<()> {
+    pub(crate) fn skip_angle(&mut self) -> PResult<()> {
         if self.c.rest().first() != Some(&b'<') {
             return Ok(());
         }
