@@ -7,9 +7,11 @@ mod boards;
 mod check;
 pub mod compare;
 mod compile;
+mod convert;
 pub mod exec;
 mod inspect;
 mod listing;
+mod partition;
 pub mod load;
 mod profile;
 mod run;
@@ -36,7 +38,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Compile(compile::Args),
+    Convert(convert::Args),
     Run(run::Args),
+    Partition(partition::Args),
     Check(check::Args),
     Inspect(inspect::Args),
     Boards(boards::Args),
@@ -75,7 +79,9 @@ impl From<crate::npz::NpzError> for CmdError {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Compile(args) => compile::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Partition(args) => partition::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),

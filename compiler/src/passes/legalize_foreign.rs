@@ -459,7 +459,7 @@ mod tests {
     use crate::verify::verify;
     use microhlo_format::DType;
 
-    fn run(text: &str, input: &[u64]) -> Vec<Vec<i128>> {
+    fn run(text: &str, input: &[u64]) -> Vec<Vec<i64>> {
         let module = parse_module(&Source::new("t.mlir", text)).expect("it parses");
         verify(&module).expect("it is valid");
         let count = input.iter().product::<u64>() as usize;

@@ -1,6 +1,7 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod bind_shapes;
 pub mod canonicalize;
 pub mod cse;
 pub mod dce;
@@ -11,6 +12,7 @@ pub mod layout;
 pub mod legalize_foreign;
 #[cfg(test)]
 mod random_tests;
+pub mod refine_shapes;
 pub mod rewrite;
 #[cfg(test)]
 mod tests;

@@ -251,8 +251,8 @@ impl<'a> Entries<'a> {
     pub(super) fn value_type(&mut self, index: usize, at: usize) -> Res<Type> {
         match self.ty(index)? {
             Ty::Value(ty) => Ok(ty),
-            Ty::Element(elem) => not_a_value(at, &elem.to_string()),
-            Ty::Other(text) => not_a_value(at, short(&text)),
+            Ty::Element(elem) => Ok(Type::Opaque(elem.to_string().into())),
+            Ty::Other(text) => Ok(Type::Opaque(text)),
             Ty::Function(..) => not_a_value(at, "function"),
         }
     }

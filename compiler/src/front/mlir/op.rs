@@ -462,7 +462,7 @@ fn foreign(name: &str, mut attrs: Dict, properties: usize) -> (OpKind, Dict) {
 
 /// Whether the name belongs to a dialect whose operations are all known here: another one of them
 /// is an error at once. Names without a dialect are one, too.
-fn own_dialect(name: &str) -> bool {
+pub(crate) fn own_dialect(name: &str) -> bool {
     let dialect = name.split_once('.').map_or("", |(dialect, _)| dialect);
     matches!(dialect, "" | "stablehlo" | "chlo" | "vhlo")
 }

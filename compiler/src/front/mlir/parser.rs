@@ -35,6 +35,8 @@ pub(crate) struct Parser<'a> {
     /// Reports about types that only other dialects have; they matter if nothing of another
     /// dialect explains them.
     pub(crate) foreign_types: Vec<Diagnostic>,
+    /// Whether locations are printed for people, without `loc(...)`.
+    pub(crate) pretty_locations: bool,
     reports: Vec<Diagnostic>,
     alias_budget: usize,
 }
@@ -52,6 +54,7 @@ impl<'a> Parser<'a> {
             scope: Scope::default(),
             arg_locations: Vec::new(),
             foreign_types: Vec::new(),
+            pretty_locations: false,
             reports: Vec::new(),
             alias_budget: ALIAS_BUDGET,
         }
@@ -129,13 +132,11 @@ impl<'a> Parser<'a> {
             self.loc_aliases.insert(name, location);
             return Ok(());
         }
-        if self.c.at("[unknown]") {
-            let stop = self.c.expected("`loc(...)` or an attribute");
-            return Err(advise(
-                stop,
-                "locations printed with `pretty debug info` cannot be read \
-                back, by MLIR either; print without it",
-            ));
+        if self.pretty_locations && name.starts_with("loc") || self.c.at("[unknown]") {
+            self.pretty_locations = true;
+            let location = self.pretty_location_alias()?;
+            self.loc_aliases.insert(name, location);
+            return Ok(());
         }
         let attr = self.parse_attr()?;
         if self.attr_aliases.insert(name, attr).is_some() {

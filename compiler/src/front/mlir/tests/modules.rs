@@ -145,15 +145,19 @@ fn types_print_as_they_were_written() {
 #[test]
 fn bad_types_are_refused() {
     for (ty, message) in [
-        ("tensor<*xf32>", "unranked tensors are not supported"),
+        ("tensor<*xf32>", "values of type `tensor<*xf32>` are not supported"),
         ("tensor<2xf33>", "expected an element type such as `f32`"),
         ("tensor<2x2>", "expected `x`"),
-        ("f32", "expected a tensor, token or tuple type, found `f32`"),
+        ("f32", "values of type `f32` are not supported"),
+        ("memref<2xf32>", "values of type `memref<2xf32>` are not supported"),
+        ("f33", "expected a tensor, token or tuple type, found `f33`"),
+        ("tensor<2x!foo.bar<tensor<f32>>>", "values of type `tensor<2x!foo.bar<tensor<f32>>>`"),
         ("tensor<99999999999999999999xf32>", "does not fit in 63 bits"),
         ("tensor<2xf32, #stablehlo.bounds<5>>", "dimension of size 2 has a bound"),
         ("tensor<?xf32, #stablehlo.bounds<5, 6>>", "2 bounds for a tensor of rank 1"),
         ("tensor<?xf32, 5>", "unsupported tensor encoding"),
-        ("!foo.bar<2>", "unknown type `!foo.bar`"),
+        ("!foo.bar<2>", "values of type `!foo.bar<2>` are not supported"),
+        ("!bar", "unknown type `!bar`"),
         ("!vhlo.tensor_v1<2>", "is a VHLO type"),
         ("tensor<2x!quant.uniform<f32:f32, 0.5>>", "storage type must be an integer"),
         ("tensor<2x!quant.uniform<i8:f32, -0.5>>", "scale must be positive and finite"),
