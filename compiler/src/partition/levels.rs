@@ -6,9 +6,14 @@ use super::uses;
 use crate::ir::{BlockId, Body, OpId, Type};
 use crate::ops::OpKind;
 
-/// The device operations of each level, in program order. Levels of constants only are left out,
-/// unless there is nothing else.
-pub(super) fn groups(body: &Body, block: BlockId, device: &HashSet<OpId>) -> Vec<Vec<OpId>> {
+/// The device operations of each level, in program order, constants left out. With `of_constants`,
+/// where there is nothing else, the constants.
+pub(super) fn groups(
+    body: &Body,
+    block: BlockId,
+    device: &HashSet<OpId>,
+    of_constants: bool,
+) -> Vec<Vec<OpId>> {
     let mut level: HashMap<OpId, usize> = HashMap::new();
     let mut effects = 0;
     let mut groups: BTreeMap<usize, Vec<OpId>> = BTreeMap::new();
@@ -35,7 +40,7 @@ pub(super) fn groups(body: &Body, block: BlockId, device: &HashSet<OpId>) -> Vec
             groups.entry(own).or_default().push(op);
         }
     }
-    match groups.is_empty() && !constants.is_empty() {
+    match of_constants && groups.is_empty() && !constants.is_empty() {
         true => vec![constants],
         false => groups.into_values().collect(),
     }

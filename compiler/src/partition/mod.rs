@@ -9,12 +9,14 @@
 mod extract;
 mod levels;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::compile::{CompileError, CompileOptions, compile};
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, Dim, EntityId, FuncId, Module, Op, OpId, Type, ValueId};
+use crate::ir::{
+    BlockId, Body, Dim, ElementType, EntityId, FuncId, Module, Op, OpId, Type, ValueId,
+};
 use crate::ops::OpKind;
 use crate::passes::rewrite::{Visit, rewrite};
 
@@ -69,7 +71,15 @@ pub fn partition(module: &Module) -> Partition {
     for func in original.funcs.values_mut() {
         take_tuples_apart(&mut func.body);
     }
-    let pure = pure_functions(&original);
+    let (clusters, host) = cut(&original, false);
+    // A constant is no work for a device, unless the program has nothing else for it.
+    let (clusters, host) = if clusters.is_empty() { cut(&original, true) } else { (clusters, host) };
+    Partition { original, clusters, host }
+}
+
+/// The clusters and the remaining program. Clusters of constants only are made on request.
+fn cut(original: &Module, of_constants: bool) -> (Vec<Cluster>, Module) {
+    let pure = pure_functions(original);
     let mut clusters = Vec::new();
     let mut host = original.clone();
     for func in original.funcs.ids() {
@@ -79,13 +89,13 @@ pub fn partition(module: &Module) -> Partition {
         }
         let body = &original.funcs[func].body;
         for block in host_blocks(body) {
-            let found = block_clusters(&original, &pure, func, block);
+            let found = block_clusters(original, &pure, (func, block), of_constants);
             let numbered = found.iter().enumerate().map(|(i, c)| (clusters.len() + i, c));
             extract::replace(&mut host.funcs[func].body, block, numbered);
             clusters.extend(found);
         }
     }
-    Partition { original, clusters, host }
+    (clusters, host)
 }
 
 /// Elements of tuples that are made in the same function are used directly.
@@ -171,22 +181,22 @@ fn supported(body: &Body, op: OpId, pure: &HashSet<Arc<str>>) -> bool {
 }
 
 fn fits(ty: &Type) -> bool {
-    ty.tensor().is_some_and(|t| t.dims.iter().all(|d| matches!(d, Dim::Static(_))))
+    let fixed = |d: &Dim| matches!(d, Dim::Static(_));
+    ty.tensor().is_some_and(|t| t.elem != ElementType::Index && t.dims.iter().all(fixed))
 }
 
 /// The clusters of a block. What turns out not to compile is left to the host.
 fn block_clusters(
     module: &Module,
     pure: &HashSet<Arc<str>>,
-    func: FuncId,
-    block: BlockId,
+    (func, block): (FuncId, BlockId),
+    of_constants: bool,
 ) -> Vec<Cluster> {
     let body = &module.funcs[func].body;
     let ops = &body.blocks[block].ops;
     let mut device: HashSet<OpId> = ops.iter().copied().filter(|&op| supported(body, op, pure)).collect();
-    let mut refused: HashMap<OpId, CompileError> = HashMap::new();
     for round in 0.. {
-        let groups = levels::groups(body, block, &device);
+        let groups = levels::groups(body, block, &device, of_constants);
         let mut clusters: Vec<Cluster> =
             groups.into_iter().map(|ops| extract::cluster(module, func, block, ops)).collect();
         let mut changed = false;
@@ -195,9 +205,7 @@ fn block_clusters(
             // The spans of a cluster's operations are their numbers.
             let op = OpId::new((error.span.start as usize).saturating_sub(1));
             if error.span != Span::default() && cluster.ops.contains(&op) && round < MAX_ROUNDS {
-                device.remove(&op);
-                refused.insert(op, error);
-                changed = true;
+                changed |= device.remove(&op);
             } else {
                 cluster.refused = Some(error);
             }

@@ -105,6 +105,7 @@ pub fn refine_shapes(
     func: &mut Func,
     arguments: &Arguments,
 ) -> Result<(), CompileError> {
+    arguments_settled(func, &arguments.types)?;
     let mut refiner = Refiner { module, known: HashMap::new() };
     let body = &mut func.body;
     let entry = body.entry;
@@ -123,16 +124,14 @@ pub fn refine_shapes(
     settled(func)
 }
 
-/// Fails where a type is still dynamic.
-fn settled(func: &Func) -> Result<(), CompileError> {
-    let body = &func.body;
-    for (i, &arg) in body.blocks[body.entry].args.iter().enumerate() {
-        if dynamic(body.ty(arg)) {
+/// Fails where an argument is dynamic.
+fn arguments_settled(func: &Func, types: &[Type]) -> Result<(), CompileError> {
+    for (i, ty) in types.iter().enumerate() {
+        if dynamic(ty) {
             let name = match func.arg_names.get(i) {
                 Some(Some(name)) => format!(" (`{name}`)"),
                 _ => String::new(),
             };
-            let ty = body.ty(arg);
             let message = format!(
                 "argument {i}{name} has the dynamic type {ty}; give its shape, for example \
                  `--shape arg{i}={}`",
@@ -141,6 +140,12 @@ fn settled(func: &Func) -> Result<(), CompileError> {
             return Err(CompileError::at(func.span, message));
         }
     }
+    Ok(())
+}
+
+/// Fails where a type is still dynamic.
+fn settled(func: &Func) -> Result<(), CompileError> {
+    let body = &func.body;
     for op in body.walk(body.entry) {
         let op = &body.ops[op];
         if let Some(&value) = op.results.iter().find(|&&v| dynamic(body.ty(v))) {

@@ -230,9 +230,9 @@ impl<'a> Entries<'a> {
         if !entry.custom {
             let text = asm_text(&entry.data)?;
             return match mlir::type_from_text(text) {
+                Some(AliasType::Value(Type::Opaque(_))) | None => Ok(Ty::Other(text.into())),
                 Some(AliasType::Value(ty)) => Ok(Ty::Value(ty)),
                 Some(AliasType::Element(elem)) => Ok(Ty::Element(elem)),
-                None => Ok(Ty::Other(text.into())),
             };
         }
         let mut r = Decoder { entries: self, r: entry.data.clone() };

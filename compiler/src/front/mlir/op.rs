@@ -9,7 +9,7 @@ use super::func::Argument;
 use super::parser::Parser;
 use crate::diag::{Diagnostic, Span};
 use crate::front::renames;
-use crate::ir::{BlockId, Body, Dict, EntityId, OpId, Type, ValueId};
+use crate::ir::{Attr, BlockId, Body, Dict, EntityId, OpId, Type, ValueId};
 use crate::ops::foreign::Foreign;
 use crate::ops::{AttrReader, OpError, OpKind};
 
@@ -240,6 +240,9 @@ impl<'a> Parser<'a> {
                 }
             }
         }
+        if raw.name == "chlo.top_k" {
+            largest_only(&mut raw)?;
+        }
         self.optional_location()?;
         Ok(raw)
     }
@@ -458,6 +461,18 @@ fn foreign(name: &str, mut attrs: Dict, properties: usize) -> (OpKind, Dict) {
     let discardable = Dict(attrs.0.split_off(properties.min(attrs.0.len())));
     let name = name.into();
     (Foreign { name, properties: attrs, place: None }.into(), discardable)
+}
+
+/// MHLO's `topk` says whether it takes the largest values, which `top_k` always does.
+fn largest_only(raw: &mut RawOp<'_>) -> PResult<()> {
+    let found = raw.attrs.0.iter().position(|(name, _)| &**name == "largest");
+    match found.map(|at| raw.attrs.0.remove(at).1) {
+        Some(Attr::Bool(false)) => {
+            let stop = error(raw.span, "`topk` of the smallest values is not supported");
+            Err(advise(stop, "negate the operand, and take the largest values"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the name belongs to a dialect whose operations are all known here: another one of them

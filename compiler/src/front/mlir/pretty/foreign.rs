@@ -102,6 +102,7 @@ impl<'a> Parser<'a> {
                 raw.results = vec![opaque(CONTROL)];
                 self.optional_dict(&mut raw.attrs)?;
             }
+            "mhlo.topk" => self.pretty_top_k(raw)?,
             "arith.constant" => self.arith_constant(raw)?,
             "shape.const_witness" => {
                 let value = self.parse_attr()?;
