@@ -52,18 +52,42 @@ pub struct Case {
     pub outputs: Vec<Vec<u8>>,
     /// Instructions from setting the first input to the end of the last kernel.
     pub instructions: u64,
-    /// The kernels in order, if the job asked for a profile.
+    /// The steps that ran, by index, if the job asked for a profile.
     pub kernels: Vec<Step>,
 }
 
-/// One executed kernel.
+impl Case {
+    /// Counts one execution of a step.
+    pub fn count(&mut self, index: u32, kernel: u32, instructions: u64) {
+        // In a program without loops every step comes after all others.
+        let at = match self.kernels.last() {
+            Some(last) if last.index >= index => {
+                self.kernels.binary_search_by_key(&index, |step| step.index)
+            }
+            _ => Err(self.kernels.len()),
+        };
+        match at {
+            Ok(at) => {
+                if let Some(step) = self.kernels.get_mut(at) {
+                    step.runs += 1;
+                    step.instructions += instructions;
+                }
+            }
+            Err(at) => self.kernels.insert(at, Step { index, kernel, runs: 1, instructions }),
+        }
+    }
+}
+
+/// One step of a program with all its executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Its index in the program.
     pub index: u32,
     /// The kernel's number in the artifact format.
     pub kernel: u32,
-    /// Instructions it took.
+    /// How often it ran: a step in a loop runs many times.
+    pub runs: u64,
+    /// Instructions of all runs together.
     pub instructions: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::firmware::build_runner;
-use crate::job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
+use crate::job::{Case, Job, JobError, JobReport, Options, Outcome};
 use crate::pieces::{self, Piece};
 use crate::process::{self, Guest};
 use crate::{elf, image};
@@ -302,7 +302,7 @@ impl Current {
                 self.rejected = Some(JobError::Rejected { stage, text: text.to_owned() });
             }
             Message::Step { index, kernel, instructions } => {
-                self.case.kernels.push(Step { index, kernel, instructions });
+                self.case.count(index, kernel, instructions);
             }
             Message::Output { index, length } if index as usize == self.case.outputs.len() => {
                 return Ok(Next::Payload(length as usize));
@@ -384,6 +384,7 @@ fn read_chunks(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Step;
 
     /// Takes messages as a session does, without payloads.
     fn take(messages: &[Message<'_>]) -> Result<(Vec<Outcome>, Option<usize>), Error> {
@@ -408,6 +409,8 @@ mod tests {
             STARTED,
             LOADED,
             Message::Step { index: 0, kernel: 6, instructions: 30 },
+            Message::Step { index: 1, kernel: 12, instructions: 2 },
+            Message::Step { index: 0, kernel: 6, instructions: 7 },
             Message::Output { index: 0, length: 12 },
             Message::CaseDone { case: 0, instructions: 40 },
             Message::Failed { stage: Stage::Run, case: 1, text: "why" },
@@ -422,7 +425,11 @@ mod tests {
         let [Ok(first), Err(second), Ok(third)] = report.cases.as_slice() else {
             panic!("{:?}", report.cases);
         };
-        assert_eq!(first.kernels, [Step { index: 0, kernel: 6, instructions: 30 }]);
+        let steps = [
+            Step { index: 0, kernel: 6, runs: 2, instructions: 37 },
+            Step { index: 1, kernel: 12, runs: 1, instructions: 2 },
+        ];
+        assert_eq!(first.kernels, steps);
         assert_eq!((first.instructions, third.instructions), (40, 50));
         assert_eq!(second, "why");
     }

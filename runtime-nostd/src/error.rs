@@ -57,6 +57,8 @@ pub enum StepError {
     Overlap,
     /// More operands than a kernel can have.
     TooManyOperands,
+    /// Control flow continues where no step starts, or at the first step.
+    BadTarget,
 }
 
 /// Why a run was refused or stopped.
@@ -160,6 +162,7 @@ impl fmt::Display for StepError {
             StepError::WritesConstant => f.write_str("a constant would be written"),
             StepError::Overlap => f.write_str("written memory overlaps another operand"),
             StepError::TooManyOperands => f.write_str("too many operands"),
+            StepError::BadTarget => f.write_str("the program continues where no step starts"),
         }
     }
 }

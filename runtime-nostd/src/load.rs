@@ -1,6 +1,8 @@
 //! The proof that a program touches only memory it may touch.
 
-use microhlo_format::{ALIGN, Access, AccessKind, Artifact, MicroId, Place, Region, Tensor};
+use microhlo_format::{
+    ALIGN, Access, AccessKind, Artifact, Cursor, MicroId, Place, Program, Region, Tensor,
+};
 
 use crate::error::{LoadError, StepError};
 use crate::registry::{Kernels, Visitor};
@@ -29,6 +31,8 @@ struct Range {
 struct StepProof<'a> {
     memories: Memories,
     kernels: &'a Kernels,
+    program: &'a Program<'a>,
+    next: Cursor,
     ranges: heapless::Vec<Range, MAX_OPERANDS>,
     error: Option<StepError>,
 }
@@ -48,6 +52,10 @@ impl Visitor for StepProof<'_> {
         if !self.kernels.has_micro(id) {
             self.error.get_or_insert(StepError::MissingMicro(id));
         }
+    }
+
+    fn program(&self) -> (&Program<'_>, Cursor) {
+        (self.program, self.next)
     }
 }
 
@@ -110,12 +118,17 @@ pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), L
         arena: i64::from(artifact.header().arena_bytes),
     };
     let base = artifact.header().program_offset;
-    for (index, step) in (0u32..).zip(artifact.program().iter()) {
+    let program = artifact.program();
+    let mut next = Cursor::default();
+    loop {
+        let index = next.index();
+        let Some(step) = program.next(&mut next) else { break };
         let offset = base.saturating_add(step.offset as u32);
         let fail = |error| LoadError::Step { step: index, offset, error };
         let missing = fail(StepError::MissingKernel(step.kernel));
         let entry = kernels.kernel(step.kernel).ok_or(missing)?;
-        let mut proof = StepProof { memories, kernels, ranges: heapless::Vec::new(), error: None };
+        let ranges = heapless::Vec::new();
+        let mut proof = StepProof { memories, kernels, program, next, ranges, error: None };
         (entry.check)(step.body, &mut proof).map_err(fail)?;
         if let Some(error) = proof.error {
             return Err(fail(error));

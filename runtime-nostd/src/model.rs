@@ -54,7 +54,7 @@ impl<'a> Model<'a> {
         self.artifact.header().arena_bytes as usize
     }
 
-    /// Number of steps of a run.
+    /// Number of steps of the program. A run takes as many, unless the program has control flow.
     pub fn step_count(&self) -> usize {
         self.artifact.program().len() as usize
     }
@@ -90,6 +90,8 @@ impl<'a> Model<'a> {
     }
 
     /// Runs the model: one slice per input and output, of exactly its length.
+    ///
+    /// A model that loops for ever keeps the caller here; [`Model::start`] lets it bound a run.
     pub fn run(
         &self,
         arena: &mut [u8],
@@ -184,10 +186,14 @@ impl<'m> Run<'m> {
     }
 
     /// Runs one step; `None` when none is left.
+    ///
+    /// A model with loops may take any number of steps, also without end if its condition never
+    /// fails: a caller that needs a bound counts them.
     pub fn step(&mut self) -> Result<Option<StepInfo>, RunError> {
         let artifact = &self.model.artifact;
         let index = self.cursor.index();
-        let Some(step) = artifact.program().next(&mut self.cursor) else {
+        let mut next = self.cursor;
+        let Some(step) = artifact.program().next(&mut next) else {
             let all = index == artifact.program().len();
             return if all { Ok(None) } else { Err(RunError::Corrupted { step: index }) };
         };
@@ -196,8 +202,9 @@ impl<'m> Run<'m> {
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
         #[cfg(feature = "defmt")]
         defmt::trace!("step {=u32} {}", index, step.kernel);
-        let memory = Memory::new(artifact.constants(), self.arena, kernels.micro);
+        let memory = Memory::new(artifact.constants(), self.arena, kernels.micro, next);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
+        self.cursor = memory.next();
         Ok(Some(StepInfo { index, kernel: step.kernel }))
     }
 

@@ -1,6 +1,6 @@
 //! Kernel sets: what a firmware links.
 
-use microhlo_format::{Access, KernelId, MicroId, Place};
+use microhlo_format::{Access, Cursor, KernelId, MicroId, Place, Program};
 
 use crate::error::StepError;
 use crate::kernels::Memory;
@@ -12,6 +12,8 @@ pub(crate) trait Visitor {
     fn access(&mut self, access: Access<Place>);
     /// Micro-operation called.
     fn micro(&mut self, id: MicroId);
+    /// The program that the step is part of, and where the next step is.
+    fn program(&self) -> (&Program<'_>, Cursor);
 }
 
 /// Decodes and checks parameters on their own, and reports what the kernel touches.

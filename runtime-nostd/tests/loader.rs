@@ -7,8 +7,10 @@ use microhlo::{
     Arena, ArtifactError, KernelId, Kernels, LoadError, Model, ParamError, RunError, StepError,
     kernels, micro,
 };
-use microhlo_format::kernels::{Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32};
-use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, encode};
+use microhlo_format::kernels::{
+    Branch, Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32, Switch,
+};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
 fn error(spec: &ArtifactSpec) -> LoadError {
     Model::load(Aligned::new(&encode(spec).unwrap()).bytes()).expect_err("the model is bad")
@@ -262,4 +264,120 @@ fn steps_run_one_by_one() {
     assert!(run.is_finished());
     assert_eq!(run.output(0).unwrap().as_f32().unwrap(), [0.0625; 16]);
     assert_eq!(run.output(1).unwrap_err(), RunError::NoSuchTensor { index: 1 });
+}
+
+/// A program of `jumps` and then steps that fill the output with 3.
+fn with_control(control: Vec<Kernel<Place>>, constants: Vec<u8>) -> ArtifactSpec {
+    let mut spec = one_step(Kernel::fill(fill(Place::arena(64))), 64, (64, 64), constants);
+    spec.steps.splice(0..0, control);
+    spec
+}
+
+fn branch(predicate: Option<Place>, when: bool, step: u32) -> Kernel<Place> {
+    Kernel::branch(Branch { predicate, when, target: Target::step(step) })
+}
+
+/// The error of step 0 after its bytes at `at` in the target have been changed.
+fn target_error(spec: &ArtifactSpec, at: usize, value: u8) -> LoadError {
+    let mut bytes = encode(spec).unwrap();
+    // Kernel, length, no predicate, `when`, then the target.
+    bytes[64 + 4 + at] = value;
+    seal(&mut bytes);
+    Model::load(Aligned::new(&bytes).bytes()).expect_err("the target is bad")
+}
+
+#[test]
+fn targets_are_steps_of_the_program() {
+    let jump = |step| with_control(vec![branch(None, false, step)], vec![0; 64]);
+    let bad = LoadError::Step { step: 0, offset: 64, error: StepError::BadTarget };
+    assert_eq!(error(&jump(0)), bad, "the first step is no target");
+    for step in 1..=2 {
+        assert!(Model::load(Aligned::new(&encode(&jump(step)).unwrap()).bytes()).is_ok());
+        for (at, value) in [(0, 0), (0, 3 - step as u8), (0, 3), (3, 1), (4, 1), (4, 255), (7, 1)] {
+            assert_eq!(target_error(&jump(step), at, value), bad, "{step}: {at} {value}");
+        }
+    }
+    let last = with_control(vec![], vec![0; 64]);
+    let mut backward = last.clone();
+    backward.steps.push(branch(None, false, 1));
+    assert!(Model::load(Aligned::new(&encode(&backward).unwrap()).bytes()).is_ok());
+}
+
+#[test]
+fn predicates_and_indices_lie_in_memory() {
+    let load = |control| {
+        let spec = with_control(vec![control], vec![0; 64]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    assert_eq!(load(branch(Some(Place::arena(127)), true, 1)), Ok(()));
+    assert_eq!(load(branch(Some(Place::constant(63)), true, 1)), Ok(()));
+    assert_eq!(load(branch(Some(Place::arena(128)), true, 1)), fails(StepError::OutOfBounds));
+    let switch = |index| {
+        let targets = [Target::step(1), Target::step(2)].into_iter().collect();
+        Kernel::switch(Switch { index, first: 0, targets })
+    };
+    assert_eq!(load(switch(Place::arena(124))), Ok(()));
+    assert_eq!(load(switch(Place::arena(125))), fails(StepError::OutOfBounds));
+    assert_eq!(load(switch(Place::arena(122))), fails(StepError::Misaligned));
+}
+
+#[test]
+fn control_flow_continues_elsewhere() {
+    let bytes = |words: [i32; 3]| words.into_iter().flat_map(i32::to_le_bytes).collect::<Vec<_>>();
+    let constants = bytes([3, 5, 7]);
+    let fill = |value, output, count| {
+        let (value, output) = (Place::constant(value), Place::arena(output));
+        Kernel::fill(Fill { value, output, element: 4, count })
+    };
+    // The first word of the input chooses one of three values for the output.
+    let targets = [Target::step(3), Target::step(5)].into_iter().collect();
+    let switch = Kernel::switch(Switch { index: Place::arena(0), first: 10, targets });
+    let steps = vec![
+        switch,
+        fill(8, 64, 16),
+        branch(None, false, 6),
+        fill(0, 64, 16),
+        branch(Some(Place::arena(4)), true, 6),
+        fill(4, 64, 16),
+    ];
+    let mut spec = one_step(fill(0, 64, 16), 64, (64, 64), constants);
+    spec.steps = steps;
+    for (index, flag, wanted) in [
+        (10, 1, 3),
+        (10, 0, 5),
+        (11, 1, 5),
+        (12, 1, 7),
+        (9, 1, 7),
+        (-1, 1, 7),
+        (i32::MIN, 1, 7),
+        (i32::MAX, 1, 7),
+    ] {
+        let mut input = vec![0; 64];
+        input[..12].copy_from_slice(&bytes([index, flag, 0]));
+        let output = common::run(&spec, &input).unwrap();
+        let wanted: Vec<u8> = std::iter::repeat_n(i32::to_le_bytes(wanted), 16).flatten().collect();
+        assert_eq!(output, wanted, "{index} {flag}");
+    }
+}
+
+#[test]
+fn a_loop_returns_to_the_caller_after_every_step() {
+    let steps = vec![Kernel::fill(fill(Place::arena(64))), branch(None, false, 1)];
+    let mut spec = with_control(steps, vec![0; 64]);
+    spec.steps.swap(1, 2);
+    // fill, fill, and from there back to the second fill for ever.
+    let file = Aligned::new(&encode(&spec).unwrap());
+    let model = Model::load(file.bytes()).unwrap();
+    assert_eq!(model.step_count(), 3);
+    let mut arena = Arena([0; 128]);
+    let mut run = model.start(&mut arena.0).unwrap();
+    let mut indices = Vec::new();
+    for _ in 0..6 {
+        indices.push(run.step().unwrap().unwrap().index);
+    }
+    assert_eq!(indices, [0, 1, 2, 1, 2, 1]);
+    assert!(!run.is_finished());
+    assert_eq!(run.output(0).unwrap_err(), RunError::NotFinished);
+    assert_eq!(run.set_input(0, &[0; 64]), Err(RunError::AlreadyStarted));
 }

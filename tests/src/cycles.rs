@@ -27,9 +27,9 @@ pub fn estimate(case: &Case, kernels: &[KernelReport]) -> f64 {
     for step in &case.kernels {
         rest = rest.saturating_sub(step.instructions);
         let instructions = step.instructions as f64;
-        let (op, macs) = kernels
-            .get(step.index as usize)
-            .map_or(("", 0.0), |kernel| (kernel.op.as_str(), kernel.macs as f64));
+        let (op, macs) = kernels.get(step.index as usize).map_or(("", 0.0), |kernel| {
+            (kernel.op.as_str(), kernel.macs as f64 * step.runs as f64)
+        });
         cycles += match op {
             "conv_f32" | "dot_f32" => instructions + BLOCKED * macs,
             _ if macs > 0.0 => instructions + UNBLOCKED * macs,
@@ -48,7 +48,7 @@ mod tests {
     fn every_instruction_is_in_the_estimate() {
         let kernel = |op: &str, macs| KernelReport { name: String::new(), op: op.to_owned(), macs };
         let kernels = [kernel("conv_f32", 80), kernel("window", 0)];
-        let step = |index, instructions| Step { index, kernel: 0, instructions };
+        let step = |index, instructions| Step { index, kernel: 0, runs: 1, instructions };
         let steps = vec![step(0, 100), step(1, 200)];
         let case = Case { outputs: vec![], instructions: 310, kernels: steps };
         assert!((estimate(&case, &kernels) - (100.0 + 210.0 + 300.0 + 15.0)).abs() < 1e-9);

@@ -1,6 +1,8 @@
 //! Test support: the models with their vectors, and the command under test.
 
 pub mod cycles;
+pub mod fuzz;
+pub mod generate;
 pub mod image;
 
 use std::path::{Path, PathBuf};

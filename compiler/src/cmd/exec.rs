@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use microhlo::Model;
-use microhlo_qemu::{
-    Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage, Step,
-};
+use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
 use crate::compile::Target;
 
@@ -85,30 +83,35 @@ impl fmt::Display for Executor {
 }
 
 /// Bytes that start at a multiple of 16, as the runtime asks of artifact and arena.
-struct Aligned {
+#[derive(Debug)]
+pub struct Aligned {
     bytes: Vec<u8>,
     start: usize,
     len: usize,
 }
 
 impl Aligned {
-    fn filled(len: usize, fill: u8) -> Aligned {
+    /// `len` times the byte `fill`.
+    pub fn filled(len: usize, fill: u8) -> Aligned {
         let bytes = vec![fill; len + 16];
         let start = bytes.as_ptr().align_offset(16).min(16);
         Aligned { bytes, start, len }
     }
 
-    fn copy_of(source: &[u8]) -> Aligned {
+    /// A copy of the bytes.
+    pub fn copy_of(source: &[u8]) -> Aligned {
         let mut aligned = Aligned::filled(source.len(), 0);
         aligned.get_mut().copy_from_slice(source);
         aligned
     }
 
-    fn get(&self) -> &[u8] {
+    /// The bytes.
+    pub fn get(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.len]
     }
 
-    fn get_mut(&mut self) -> &mut [u8] {
+    /// The bytes, to write to.
+    pub fn get_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..self.start + self.len]
     }
 }
@@ -150,7 +153,7 @@ fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<C
     }
     let mut case = Case::default();
     while let Some(info) = run.step().map_err(text)? {
-        case.kernels.push(Step { index: info.index, kernel: info.kernel as u32, instructions: 0 });
+        case.count(info.index, info.kernel as u32, 0);
         if started.elapsed() > limit {
             return Err(format!("the run did not end within {limit:?}; allow more with --timeout"));
         }

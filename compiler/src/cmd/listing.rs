@@ -18,6 +18,8 @@ pub struct StepListing {
     pub micro: Vec<String>,
     /// Memory touched: kind, place and length in bytes.
     pub operands: Vec<(AccessKind, Place, u64)>,
+    /// Steps that the program may go on with in place of the next one.
+    pub targets: Vec<u32>,
 }
 
 /// The steps of an artifact. `names` are those that the compiler gave, if it is known.
@@ -34,8 +36,9 @@ fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>)
         macs: 0,
         micro: Vec::new(),
         operands: Vec::new(),
+        targets: Vec::new(),
     };
-    if let Ok(kernel) = Kernel::<Place>::decode(step.kernel, step.body) {
+    if let Ok(mut kernel) = Kernel::<Place>::decode(step.kernel, step.body) {
         let operands = &mut listing.operands;
         let visited = kernel.accesses(&mut |access| {
             let start = i64::from(access.place.offset) + access.start;
@@ -48,6 +51,7 @@ fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>)
         if visited.is_ok() {
             listing.macs = kernel.macs();
         }
+        listing.targets = kernel.targets().iter().map(|target| target.step).collect();
     }
     listing
 }
@@ -64,7 +68,8 @@ impl StepListing {
                         "bytes": length })
             })
             .collect();
-        json!({ "name": self.name, "op": self.op, "macs": self.macs, "operands": operands })
+        json!({ "name": self.name, "op": self.op, "macs": self.macs, "operands": operands,
+                "targets": self.targets })
     }
 
     fn operand_text(&self) -> String {
@@ -77,7 +82,8 @@ impl StepListing {
                 u64::from(place.offset) + length
             )
         };
-        self.operands.iter().map(text).collect::<Vec<_>>().join(", ")
+        let targets = self.targets.iter().map(|step| format!("to step {step}"));
+        self.operands.iter().map(text).chain(targets).collect::<Vec<_>>().join(", ")
     }
 }
 

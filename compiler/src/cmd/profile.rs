@@ -1,6 +1,6 @@
 //! Instruction counts: per inference and per kernel.
 
-use microhlo_qemu::{Case, JobReport};
+use microhlo_qemu::{Case, JobReport, Step};
 use serde_json::{Value, json};
 
 use super::listing::StepListing;
@@ -13,8 +13,8 @@ pub struct Profile {
     pub instructions: u64,
     /// Instructions of the fastest case.
     pub least: u64,
-    /// Per step, if the job was profiled.
-    pub steps: Option<Vec<u64>>,
+    /// The steps that ran, by index, if the job was profiled.
+    pub steps: Option<Vec<Step>>,
 }
 
 impl Profile {
@@ -26,8 +26,17 @@ impl Profile {
         if worst.instructions == 0 {
             return None;
         }
-        let steps = profiled.then(|| worst.kernels.iter().map(|k| k.instructions).collect());
+        let steps = profiled.then(|| worst.kernels.clone());
         Some(Profile { instructions: worst.instructions, least, steps })
+    }
+
+    /// Multiply-accumulates of all steps as often as they ran, if the job was profiled.
+    pub fn macs(&self, listing: &[StepListing]) -> Option<u64> {
+        let macs = |s: &Step| {
+            let step = listing.get(s.index as usize);
+            step.map_or(0, |step| step.macs.saturating_mul(s.runs))
+        };
+        self.steps.as_ref().map(|steps| steps.iter().map(macs).sum())
     }
 
     /// The counts in one line.
@@ -46,16 +55,26 @@ impl Profile {
     pub fn table(&self, listing: &[StepListing]) -> Table {
         let mut table = Table::new(2);
         let Some(steps) = &self.steps else { return table };
-        for (step, &count) in listing.iter().zip(steps) {
+        let looped = steps.iter().any(|s| s.runs > 1);
+        for (i, step) in listing.iter().enumerate() {
+            let (runs, count) = find(steps, i).map_or((0, 0), |s| (s.runs, s.instructions));
             let share = 100.0 * count as f64 / self.instructions.max(1) as f64;
-            let macs = if step.macs == 0 { String::new() } else { grouped(step.macs) + " MACs" };
-            let ratio = if step.macs == 0 { String::new() } else { per_mac(count, step.macs) };
+            let macs = step.macs.saturating_mul(runs);
+            let ratio = if macs == 0 { String::new() } else { per_mac(count, macs) };
+            let macs = if macs == 0 { String::new() } else { grouped(macs) + " MACs" };
             let count = format!("{} instructions", grouped(count));
             let share = format!("{share:.1} %");
-            table.row([&step.name, step.op, &count, &share, &macs, &ratio]);
+            let runs = if looped { format!("{} times", grouped(runs)) } else { String::new() };
+            table.row([&step.name, step.op, &count, &share, &macs, &ratio, &runs]);
         }
         table
     }
+}
+
+/// What is known of step `index`; a step that control flow passed over did not run.
+fn find(steps: &[Step], index: usize) -> Option<&Step> {
+    let at = steps.binary_search_by_key(&index, |s| s.index as usize).ok()?;
+    steps.get(at)
 }
 
 fn per_mac(instructions: u64, macs: u64) -> String {
@@ -66,14 +85,18 @@ fn per_mac(instructions: u64, macs: u64) -> String {
 pub fn add_json(value: &mut Value, profile: Option<&Profile>, listing: &[StepListing], macs: u64) {
     let steps = profile.and_then(|p| p.steps.as_ref());
     let kernel = |(i, step): (usize, &StepListing)| {
-        let instructions = steps.and_then(|s| s.get(i));
-        json!({ "name": step.name, "op": step.op, "macs": step.macs, "instructions": instructions })
+        let ran = steps.map(|s| find(s, i).map_or((0, 0), |s| (s.runs, s.instructions)));
+        json!({
+            "name": step.name, "op": step.op, "macs": step.macs,
+            "runs": ran.map(|r| r.0), "instructions": ran.map(|r| r.1),
+        })
     };
     let kernels: Vec<Value> = listing.iter().enumerate().map(kernel).collect();
     let Value::Object(map) = value else { return };
     let instructions = profile.map(|p| p.instructions);
     map.insert("instructions".to_owned(), json!(instructions));
     map.insert("macs".to_owned(), json!(macs));
+    let macs = profile.and_then(|p| p.macs(listing)).unwrap_or(macs);
     let ratio = instructions.filter(|_| macs > 0).map(|n| n as f64 / macs as f64);
     map.insert("instructions_per_mac".to_owned(), json!(ratio));
     map.insert("kernels".to_owned(), Value::Array(kernels));

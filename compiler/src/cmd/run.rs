@@ -372,7 +372,7 @@ fn text(args: &Args, model: &Prepared, results: &Results, profile: Option<&Profi
         return text + "\n";
     };
     if let Some(profile) = profile {
-        text += &format!(", {}", profile.summary(*macs));
+        text += &format!(", {}", profile.summary(profile.macs(listing).unwrap_or(*macs)));
     }
     text.push('\n');
     if args.profile && !executor.counts_instructions() {

@@ -321,7 +321,8 @@ impl<'a> Lowerer<'a> {
 
     fn constant_view(&mut self, c: &crate::ir::Constant, dtype: DType, sizes: &[u32]) -> View {
         if let Some(element) = c.splat_bytes() {
-            let base = self.constant(element.into(), dtype.align() as u32);
+            let align = alignment(dtype, element.len() as u32);
+            let base = self.constant(element.into(), align);
             let strides = vec![0; sizes.len()];
             return View { base, dtype, sizes: sizes.to_vec(), strides };
         }
@@ -400,9 +401,9 @@ fn too_deep(span: Span) -> CompileError {
     CompileError::unsupported(span, "the access pattern needs more than 8 loop dimensions")
 }
 
-/// Buffers of some size are aligned for vector loads.
+/// Buffers of some size are aligned for vector loads. A copy moves a complex number as one element.
 fn alignment(dtype: DType, bytes: u32) -> u32 {
-    if bytes >= 16 { 16 } else { (dtype.align() as u32).max(4) }
+    if bytes >= 16 { 16 } else { (dtype.size() as u32).clamp(4, 8) }
 }
 
 fn result_name(func: &Func, i: usize) -> String {

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use crate::header::seal;
 use crate::{
     ALIGN, Artifact, ArtifactError, DType, Features, HEADER_BYTES, Header, Kernel, KernelId,
-    MAX_TENSOR_RANK, MicroId, Place, Tensor, VERSION_MAJOR, VERSION_MINOR,
+    MAX_TENSOR_RANK, MicroId, Place, Target, Tensor, VERSION_MAJOR, VERSION_MINOR,
 };
 
 /// Everything that an artifact holds.
@@ -57,6 +57,11 @@ pub enum EncodeError {
         /// Its number of dimensions.
         rank: usize,
     },
+    /// Control flow continues at a step that the program does not have.
+    Target {
+        /// Number of the step.
+        step: u32,
+    },
     /// The artifact would exceed 2^31 - 1 bytes.
     TooLarge,
     /// Serialisation failed.
@@ -71,6 +76,7 @@ impl core::fmt::Display for EncodeError {
                 "`{name}` has {rank} dimensions; an artifact's inputs and outputs have at most \
                  {MAX_TENSOR_RANK}"
             ),
+            EncodeError::Target { step } => write!(f, "a target is step {step}, which is missing"),
             EncodeError::TooLarge => f.write_str("the artifact exceeds 2 GiB"),
             EncodeError::Postcard(error) => write!(f, "encoding failed: {error}"),
         }
@@ -131,14 +137,37 @@ fn implied_features(steps: &[Kernel<Place>]) -> Features {
 }
 
 fn encode_program(steps: &[Kernel<Place>]) -> Result<Vec<u8>, EncodeError> {
+    let offsets = step_offsets(steps)?;
     let mut bytes = Vec::new();
     for step in steps {
-        let body = step.encode()?;
-        let len = u32::try_from(body.len()).map_err(|_| EncodeError::TooLarge)?;
-        bytes = postcard::to_extend(&(step.id() as u16, len), bytes)?;
-        bytes.extend_from_slice(&body);
+        let mut step = step.clone();
+        for target in step.targets() {
+            let offset = offsets.get(target.step as usize).copied();
+            target.offset = offset.ok_or(EncodeError::Target { step: target.step })?;
+        }
+        encode_step(&step, &mut bytes)?;
     }
     Ok(bytes)
+}
+
+fn encode_step(step: &Kernel<Place>, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let body = step.encode()?;
+    let len = u32::try_from(body.len()).map_err(|_| EncodeError::TooLarge)?;
+    *bytes = postcard::to_extend(&(step.id() as u16, len), core::mem::take(bytes))?;
+    bytes.extend_from_slice(&body);
+    Ok(())
+}
+
+/// Where every step starts, and where the last one ends; no target changes that.
+fn step_offsets(steps: &[Kernel<Place>]) -> Result<Vec<u32>, EncodeError> {
+    let mut bytes = Vec::new();
+    let mut offsets = Vec::with_capacity(steps.len() + 1);
+    for step in steps {
+        offsets.push(u32::try_from(bytes.len()).map_err(|_| EncodeError::TooLarge)?);
+        encode_step(step, &mut bytes)?;
+    }
+    offsets.push(u32::try_from(bytes.len()).map_err(|_| EncodeError::TooLarge)?);
+    Ok(offsets)
 }
 
 fn tensors(specs: &[TensorSpec]) -> Result<Vec<Tensor<'_>>, EncodeError> {
@@ -175,7 +204,8 @@ fn encode_manifest(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
     Ok(postcard::to_stdvec(&manifest)?)
 }
 
-/// Decodes an artifact into owned data: the inverse of [`encode`].
+/// Decodes an artifact into owned data: the inverse of [`encode`], which fills in the offsets of
+/// targets.
 pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
     let artifact = Artifact::parse(bytes)?;
     let manifest = artifact.manifest();
@@ -183,7 +213,11 @@ pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
     let mut steps = Vec::new();
     for (i, step) in artifact.program().iter().enumerate() {
         let bad = ArtifactError::BadStep { step: i as u32, offset: base + step.offset };
-        steps.push(Kernel::decode(step.kernel, step.body).map_err(|_| bad)?);
+        let mut kernel = Kernel::decode(step.kernel, step.body).map_err(|_| bad)?;
+        for target in kernel.targets() {
+            *target = Target::step(target.step);
+        }
+        steps.push(kernel);
     }
     let tensor = |tensor: Tensor<'_>| TensorSpec {
         name: String::from(tensor.name),

@@ -33,7 +33,7 @@ pub use header::{
     checksum, seal,
 };
 pub use manifest::{List, ListIter, MAX_TENSOR_RANK, Manifest, Tensor};
-pub use program::{Cursor, Program, Step};
+pub use program::{Cursor, Program, Step, Target};
 
 pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};

@@ -1,5 +1,7 @@
 //! The program: steps one after another, each a kernel id, the length of its parameters, and the
-//! postcard-encoded parameters.
+//! postcard-encoded parameters. Control flow names a step by its number and its byte offset.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{ArtifactError, KernelId};
 
@@ -32,6 +34,44 @@ impl Cursor {
     /// Number of the step at the cursor.
     pub const fn index(self) -> u32 {
         self.index
+    }
+
+    /// The cursor at a target, which must be one that the program [has](Program::has).
+    pub const fn at(target: Target) -> Cursor {
+        Cursor { offset: target.offset as usize, index: target.step }
+    }
+}
+
+/// A step that control flow continues with.
+///
+/// It is encoded as two little-endian words of four bytes each, so that the length of a step does
+/// not depend on where its targets lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Number of the step; the number of steps for the program's end.
+    pub step: u32,
+    /// Where the step starts in the program section, in bytes. [`encode`](crate::encode) fills it
+    /// in.
+    pub offset: u32,
+}
+
+impl Target {
+    /// A target for [`encode`](crate::encode).
+    pub const fn step(step: u32) -> Target {
+        Target { step, offset: 0 }
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        (self.step.to_le_bytes(), self.offset.to_le_bytes()).serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Target, D::Error> {
+        let (step, offset) = Deserialize::deserialize(d)?;
+        Ok(Target { step: u32::from_le_bytes(step), offset: u32::from_le_bytes(offset) })
     }
 }
 
@@ -109,6 +149,21 @@ impl<'a> Program<'a> {
         cursor.offset += bytes.len() - rest.len();
         cursor.index += 1;
         Some(step)
+    }
+
+    /// Whether `target` is a step of the program other than the first, or its end. `at` is a
+    /// position in the program to start looking from.
+    ///
+    /// The first step is no target, so that a run has begun once its cursor has moved.
+    pub fn has(&self, target: Target, at: Cursor) -> bool {
+        // Only positions reached from the start are known to be steps.
+        let mut cursor = if target.step < at.index { Cursor::default() } else { at };
+        while cursor.index < target.step {
+            if self.next(&mut cursor).is_none() {
+                return false;
+            }
+        }
+        target.step != 0 && cursor == Cursor::at(target)
     }
 
     /// All steps in order.

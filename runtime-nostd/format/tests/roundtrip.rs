@@ -1,12 +1,12 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, ConvF32, Fill, Map, MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32, Window,
-    WindowDim,
+    Activation, Branch, ConvF32, Fill, Map, MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32,
+    Switch, Window, WindowDim,
 };
 use microhlo_format::{
-    Artifact, ArtifactError, ArtifactSpec, DType, Features, HEADER_BYTES, Kernel, MicroId, MicroOp,
-    Place, Section, TensorSpec, decode, encode, seal,
+    Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
+    Kernel, MicroId, MicroOp, Place, Section, Target, TensorSpec, decode, encode, seal,
 };
 use proptest::prelude::*;
 
@@ -129,7 +129,25 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
                     activation: Activation::Max { min },
                 })
             });
-    prop_oneof![map, reduce, window, moves, fill, softmax, conv]
+    let branch = (prop::option::of(places()), any::<bool>()).prop_map(|(predicate, when)| {
+        Kernel::branch(Branch { predicate, when, target: Target::step(0) })
+    });
+    let switch = (places(), any::<u32>(), 0..=16u32).prop_map(|(index, first, n)| {
+        let targets = (0..n).map(Target::step).collect();
+        Kernel::switch(Switch { index, first, targets })
+    });
+    prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch]
+}
+
+/// Makes targets steps of the program or its end.
+fn retarget(mut steps: Vec<Kernel<Place>>) -> Vec<Kernel<Place>> {
+    let n = steps.len() as u32;
+    for (i, step) in steps.iter_mut().enumerate() {
+        for (k, target) in step.targets().iter_mut().enumerate() {
+            *target = Target::step((3 * i + k) as u32 % (n + 1));
+        }
+    }
+    steps
 }
 
 fn tensors() -> impl Strategy<Value = Vec<TensorSpec>> {
@@ -164,7 +182,7 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
                 compiler,
                 inputs,
                 outputs,
-                steps,
+                steps: retarget(steps),
                 constants,
                 arena_bytes: sizes.0,
                 arena_lower_bound_bytes: sizes.1,
@@ -307,6 +325,45 @@ fn program_manifest_and_padding_are_checked() {
     assert!(matches!(edit(manifest, 0x7f), ArtifactError::BadManifest { .. }));
     let last = manifest + word(44) as usize - 1;
     assert!(matches!(edit(last, 5), ArtifactError::BadManifest { .. }));
+}
+
+#[test]
+fn targets_are_the_starts_of_steps() {
+    let jump = |step| {
+        let target = Target::step(step);
+        Kernel::branch(Branch { predicate: None, when: false, target })
+    };
+    let far = Place::arena(1 << 20);
+    let fill = Kernel::fill(Fill { value: far, output: far, element: 4, count: 1 });
+    let steps = vec![jump(2), fill, jump(1), jump(4)];
+    let spec = ArtifactSpec { steps, ..ArtifactSpec::default() };
+    let bytes = encode(&spec).unwrap();
+    let artifact = Artifact::parse(&bytes).unwrap();
+    let program = artifact.program();
+    let targets: Vec<Target> = program
+        .iter()
+        .filter_map(|step| match Kernel::decode(step.kernel, step.body).unwrap() {
+            Kernel::branch(branch) => Some(branch.target),
+            _ => None,
+        })
+        .collect();
+    let mut offsets: Vec<u32> = program.iter().map(|step| step.offset as u32).collect();
+    offsets.push(artifact.header().program_bytes);
+    let at = |step: u32| Target { step, offset: offsets[step as usize] };
+    assert_eq!(targets, [at(2), at(1), at(4)]);
+    let mut cursor = Cursor::default();
+    program.next(&mut cursor);
+    program.next(&mut cursor);
+    for step in 1..=4 {
+        assert!(program.has(at(step), Cursor::default()) && program.has(at(step), cursor));
+        let shifted = Target { offset: at(step).offset + 1, ..at(step) };
+        let other = Target { step: step - 1, ..at(step) };
+        assert!(!program.has(shifted, cursor) && !program.has(other, cursor));
+    }
+    assert!(!program.has(at(0), cursor), "a run does not return to its first step");
+    assert!(!program.has(Target { step: 5, ..at(4) }, cursor));
+    let spec = ArtifactSpec { steps: vec![jump(2)], ..ArtifactSpec::default() };
+    assert_eq!(encode(&spec), Err(EncodeError::Target { step: 2 }));
 }
 
 #[test]

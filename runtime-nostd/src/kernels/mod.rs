@@ -4,21 +4,24 @@
 //! report. Sizes, strides and extents fit in an `i32` (see `microhlo_format::kernels`).
 #![allow(unsafe_code, reason = "kernels address memory that the loader has checked")]
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 
-use microhlo_format::{MicroId, Place, Region};
+use microhlo_format::{Cursor, MicroId, Place, Region, Target};
 
+use crate::error::StepError;
 use crate::micro::{Dst, Row, Src};
-use crate::registry::{KernelEntry, MicroEntry, Undecodable};
+use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
 
 mod f32_block;
 mod odometer;
 
-/// The memories that places refer to, and the micro-operations to call.
+/// The memories that places refer to, the micro-operations to call, and the step to go on with.
 pub(crate) struct Memory<'r> {
     constants: *const u8,
     arena: *mut u8,
     micro: &'r [MicroEntry],
+    next: Cell<Cursor>,
     borrow: PhantomData<(&'r [u8], &'r mut [u8])>,
 }
 
@@ -27,13 +30,20 @@ impl<'r> Memory<'r> {
         constants: &'r [u8],
         arena: &'r mut [u8],
         micro: &'r [MicroEntry],
+        next: Cursor,
     ) -> Memory<'r> {
         Memory {
             constants: constants.as_ptr(),
             arena: arena.as_mut_ptr(),
             micro,
+            next: Cell::new(next),
             borrow: PhantomData,
         }
+    }
+
+    /// Where the program goes on after the step.
+    pub(crate) fn next(&self) -> Cursor {
+        self.next.get()
     }
 
     /// Runs a step of a loaded model in the memories that it was proved for.
@@ -80,8 +90,10 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
 
 /// Makes the `ENTRY` of a kernel module from its parameter type and its function
 /// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
+///
+/// With `targets`, those of the parameters are proved to be steps of the program.
 macro_rules! entry {
-    ($kernel:ident, $params:ident) => {
+    ($kernel:ident, $params:ident $(, $targets:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use microhlo_format::kernels::{Decode, Params, decode_exact, $params};
@@ -96,6 +108,7 @@ macro_rules! entry {
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
+                $($crate::kernels::$targets(Params::<Place>::targets(&mut params), visitor)?;)?
                 Ok(())
             }
 
@@ -114,6 +127,13 @@ macro_rules! entry {
     };
 }
 
+/// Proves that the program has the targets.
+fn targets(targets: &[Target], visitor: &dyn Visitor) -> Result<(), StepError> {
+    let (program, next) = visitor.program();
+    let proved = targets.iter().all(|&target| program.has(target, next));
+    if proved { Ok(()) } else { Err(StepError::BadTarget) }
+}
+
 macro_rules! modules {
     ($($name:ident,)*) => {
         $(pub mod $name;)*
@@ -124,6 +144,7 @@ macro_rules! modules {
 }
 
 modules! {
+    branch,
     conv_any,
     conv_f32,
     depthwise_f32,
@@ -134,5 +155,6 @@ modules! {
     move_,
     reduce,
     softmax_f32,
+    switch,
     window,
 }

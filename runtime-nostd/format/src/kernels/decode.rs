@@ -8,9 +8,10 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Map, MapInstr,
-    MapOperand, Move, Post, Reduce, SoftmaxF32, Window, WindowDim,
+    Activation, Branch, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Map,
+    MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32, Switch, Window, WindowDim,
 };
+use crate::program::Target;
 use crate::{MicroId, Place};
 
 /// Encoded fields, taken one after another.
@@ -74,6 +75,7 @@ scalars! {
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
+    Target = Target::step(0);
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -156,4 +158,6 @@ structs! {
     Reduce<Place> { op, input, init, output, post, sizes, strides, reduce, reduce_strides }
     Window<Place> { op, input, init, output, post, dims, inner, padding_counts }
     WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
+    Branch<Place> { predicate, when, target }
+    Switch<Place> { index, first, targets }
 }

@@ -5,12 +5,14 @@
 //! its postcard-encoded parameters; the field order of each struct is part of the format.
 
 mod check;
+mod control;
 mod conv;
 mod data;
 mod decode;
 mod map;
 mod reduce;
 
+pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
@@ -18,6 +20,7 @@ pub use map::{Map, MapInstr, MapOperand};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 
 use crate::place::{Access, ParamError, Place};
+use crate::program::Target;
 
 /// Largest number of loop dimensions of a kernel, after the compiler has merged adjacent ones.
 pub const MAX_RANK: usize = 8;
@@ -55,6 +58,11 @@ pub trait Params<P: Copy>: Sized {
     fn macs(&self) -> u64 {
         0
     }
+
+    /// The steps that the program may go on with in place of the next one.
+    fn targets(&mut self) -> &mut [Target] {
+        &mut []
+    }
 }
 
 /// Calls `$callback!` with one row per kernel: `code, name, Parameters, "description";`.
@@ -85,6 +93,10 @@ macro_rules! for_each_kernel {
             10, fill, Fill;
             /// `f32` softmax over rows.
             11, softmax_f32, SoftmaxF32;
+            /// Goes on with another step, always or if a predicate holds.
+            12, branch, Branch;
+            /// Goes on with one of several steps, chosen by an index.
+            13, switch, Switch;
         }
     };
 }
@@ -142,6 +154,11 @@ macro_rules! kernel_table {
             /// See [`Params::macs`].
             pub fn macs(&self) -> u64 {
                 match self { $(Kernel::$name(p) => p.macs(),)* }
+            }
+
+            /// See [`Params::targets`].
+            pub fn targets(&mut self) -> &mut [Target] {
+                match self { $(Kernel::$name(p) => Params::<P>::targets(p),)* }
             }
         }
 

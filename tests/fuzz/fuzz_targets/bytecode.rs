@@ -1,0 +1,4 @@
+//! See `microhlo_tests::fuzz::bytecode`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| microhlo_tests::fuzz::bytecode(data));
