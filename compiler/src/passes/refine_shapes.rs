@@ -492,3 +492,7 @@ pub(super) fn at_bound(ty: &mut Type) {
 pub(super) fn no_place(message: String) -> CompileError {
     CompileError::at(Span::default(), message)
 }
+
+#[cfg(test)]
+#[path = "refine_tests.rs"]
+mod tests;

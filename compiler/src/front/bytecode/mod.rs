@@ -22,6 +22,10 @@ mod tests;
 mod values;
 mod vhlo;
 
+pub(crate) use vhlo::{
+    attributes as vhlo_attributes, base as vhlo_base, legalize as vhlo_legalize,
+};
+
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::foreign;
 use crate::ir::{Module, Op};

@@ -18,6 +18,7 @@ mod resources;
 #[cfg(test)]
 mod tests;
 mod types;
+mod vhlo;
 
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::foreign;
@@ -29,10 +30,6 @@ pub(crate) use literals::constant_from_bytes;
 pub(crate) use op::{canonical, is_known, own_dialect, read_op};
 pub(crate) use parser::signature;
 pub(crate) use types::{AliasType, NO_BOUND, quant_violation, tensor_violation};
-
-/// Advice for VHLO text.
-const VHLO_HELP: &str = "VHLO is StableHLO's serialised form; convert it with \
-    `stablehlo-opt --vhlo-legalize-to-stablehlo`, or export StableHLO text";
 
 /// Parses a module.
 ///

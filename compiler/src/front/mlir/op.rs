@@ -51,6 +51,20 @@ pub(crate) struct RawOp<'a> {
     pub(crate) span: Span,
 }
 
+impl<'a> RawOp<'a> {
+    fn new(name: Cow<'a, str>, span: Span) -> RawOp<'a> {
+        RawOp {
+            name,
+            operands: Vec::new(),
+            results: Vec::new(),
+            attrs: Dict::default(),
+            properties: 0,
+            regions: Vec::new(),
+            span,
+        }
+    }
+}
+
 /// Names on the left of `=`.
 struct ResultName<'a> {
     name: &'a str,
@@ -93,8 +107,9 @@ impl<'a> Parser<'a> {
                 0 if self.c.rest().is_empty() => return Err(self.c.expected("`}`")),
                 _ => {}
             }
-            let (start, depth) = (self.c.pos(), self.c.depth());
+            let (start, depth, regions) = (self.c.pos(), self.c.depth(), self.regions);
             let Err(stop) = self.op(block) else { continue };
+            self.regions = regions;
             if let Some(report) = stop
                 && !self.report(*report)
             {
@@ -217,20 +232,22 @@ impl<'a> Parser<'a> {
                 self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
             return Err(stop);
         }
+        if name.starts_with("vhlo.") && generic {
+            let top = self.regions == 0;
+            let mut raw = self.vhlo_op(RawOp::new(name, span), top)?;
+            if known_only && !KNOWN.contains(&*raw.name) {
+                return Err(unknown_op(&raw.name, span));
+            }
+            raw.properties = 0;
+            self.optional_location()?;
+            return Ok(raw);
+        }
         let name = canonical(name);
         let own = KNOWN.contains(&*name) || own_dialect(&name);
         if own && known_only && !KNOWN.contains(&*name) {
             return Err(unknown_op(&name, span));
         }
-        let mut raw = RawOp {
-            name,
-            operands: Vec::new(),
-            results: Vec::new(),
-            attrs: Dict::default(),
-            properties: 0,
-            regions: Vec::new(),
-            span,
-        };
+        let mut raw = RawOp::new(name, span);
         match (generic, own) {
             (true, _) => self.generic_op(&mut raw)?,
             (false, true) => self.pretty_op(&mut raw)?,
@@ -354,6 +371,7 @@ impl<'a> Parser<'a> {
         self.c.enter(self.c.pos())?;
         self.c.expect("{")?;
         let mark = self.scope.defined.len();
+        self.regions += 1;
         let block = self.scope.body.add_block();
         for (name, span, ty) in args {
             let value = self.scope.body.add_arg(block, ty.clone());
@@ -365,6 +383,7 @@ impl<'a> Parser<'a> {
         self.block_ops(block)?;
         self.c.expect("}")?;
         self.forget(mark);
+        self.regions -= 1;
         self.c.leave();
         Ok(block)
     }
@@ -507,7 +526,7 @@ fn unknown_op(name: &str, span: Span) -> Stop {
     let dialect = name.split_once('.').map_or("", |(d, _)| d);
     let report = Diagnostic::error(format!("operation `{name}` is not supported")).at(span);
     let report = match dialect {
-        "vhlo" => report.help(super::VHLO_HELP),
+        "vhlo" => report.help("operations of VHLO are written in the generic form"),
         "stablehlo" => report.help(similar(name)),
         "chlo" => report.help("legalise it to StableHLO before compiling, or change the model"),
         "" => report.help("operations carry their dialect: `stablehlo.add`"),

@@ -37,6 +37,8 @@ pub(crate) struct Parser<'a> {
     pub(crate) foreign_types: Vec<Diagnostic>,
     /// Whether locations are printed for people, without `loc(...)`.
     pub(crate) pretty_locations: bool,
+    /// Number of regions that are open.
+    pub(crate) regions: usize,
     reports: Vec<Diagnostic>,
     alias_budget: usize,
 }
@@ -55,6 +57,7 @@ impl<'a> Parser<'a> {
             arg_locations: Vec::new(),
             foreign_types: Vec::new(),
             pretty_locations: false,
+            regions: 0,
             reports: Vec::new(),
             alias_budget: ALIAS_BUDGET,
         }
@@ -232,6 +235,7 @@ impl<'a> Parser<'a> {
         let start = self.c.pos();
         match self.c.peek_word() {
             "func.func" | "func" => self.pretty_func(),
+            "vhlo.func_v1" => self.vhlo_func(),
             "" => Err(self.c.expected("a function `func.func @name(...)`")),
             // A mesh of devices, for programs partitioned over several; here is one device.
             "sdy.mesh" => {
@@ -281,9 +285,6 @@ impl<'a> Parser<'a> {
 
 fn not_a_function(span: crate::diag::Span, name: &str) -> super::cursor::Stop {
     let stop = error(span, format!("expected a function `func.func`, found `{name}`"));
-    if name.starts_with("vhlo.") {
-        return advise(stop, super::VHLO_HELP);
-    }
     let help = "operations belong into a function; nested modules and other top-level operations \
                 are not supported";
     advise(stop, help)

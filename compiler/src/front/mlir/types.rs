@@ -62,6 +62,9 @@ impl Parser<'_> {
     /// A type of a value.
     pub(crate) fn parse_type(&mut self) -> PResult<Type> {
         let start = self.c.pos();
+        if self.c.at("!vhlo.") {
+            return self.vhlo_value_type();
+        }
         if self.c.at("!") {
             return self.dialect_type();
         }
@@ -86,7 +89,7 @@ impl Parser<'_> {
     }
 
     /// `<T, U, ...>`.
-    fn type_arguments(&mut self, start: usize) -> PResult<Vec<Type>> {
+    pub(crate) fn type_arguments(&mut self, start: usize) -> PResult<Vec<Type>> {
         self.c.expect("<")?;
         self.c.enter(start)?;
         let mut items = Vec::new();
@@ -177,9 +180,6 @@ impl Parser<'_> {
 
     fn unknown_type(&self, name: &str, start: usize) -> super::cursor::Stop {
         let span = self.c.span_since(start);
-        if name.starts_with("vhlo.") {
-            return advise(error(span, format!("`!{name}` is a VHLO type")), super::VHLO_HELP);
-        }
         advise(error(span, format!("unknown type `!{name}`")), TYPES_HELP)
     }
 
@@ -206,7 +206,7 @@ impl Parser<'_> {
         }
     }
 
-    fn dimensions(&mut self, start: usize) -> PResult<Vec<Dim>> {
+    pub(crate) fn dimensions(&mut self, start: usize) -> PResult<Vec<Dim>> {
         let mut dims = Vec::new();
         loop {
             let first = self.c.peek();
@@ -290,7 +290,7 @@ impl Parser<'_> {
         }
     }
 
-    fn bounds(&mut self, ty: &mut TensorType) -> PResult<()> {
+    pub(crate) fn bounds(&mut self, ty: &mut TensorType) -> PResult<()> {
         self.c.skip();
         let start = self.c.pos();
         let attr = self.parse_attr()?;
@@ -376,7 +376,7 @@ impl Parser<'_> {
         self.dtype("the storage type such as `i8`")
     }
 
-    fn quant_parameter(&mut self, scales: &mut Vec<f64>, zeros: &mut Vec<i64>) -> PResult<()> {
+    pub(crate) fn quant_parameter(&mut self, scales: &mut Vec<f64>, zeros: &mut Vec<i64>) -> PResult<()> {
         self.c.skip();
         let start = self.c.pos();
         let text = self.c.number_text();
