@@ -4,10 +4,9 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{after, one_step, run};
+use common::apply_raw;
 use microhlo::Kernels;
-use microhlo_format::kernels::{Map, MapInstr, MapOperand};
-use microhlo_format::{DType, Kernel, MicroId, MicroOp, Place};
+use microhlo_format::{DType, MicroId, MicroOp};
 use proptest::prelude::*;
 
 /// Element types as Rust numbers.
@@ -33,45 +32,6 @@ macro_rules! numbers {
 
 numbers!(i8 = I8, i16 = I16, i32 = I32, i64 = I64, u8 = U8, u16 = U16, u32 = U32, u64 = U64);
 numbers!(f32 = F32, f64 = F64);
-
-/// Runs `id` over the operands' raw bytes.
-fn apply_raw(id: MicroId, args: &[Vec<u8>]) -> Vec<u8> {
-    let micro = id.decode().expect("a defined operation");
-    assert_eq!(micro.arity(), args.len(), "{micro:?}");
-    let n = args[0].len() / micro.operand(0).size();
-    let mut input = Vec::new();
-    let mut inputs = heapless::Vec::new();
-    for (i, arg) in args.iter().enumerate() {
-        let size = micro.operand(i).size();
-        input.resize(after(input.len() as u32) as usize, 0);
-        let place = Place::arena(input.len() as u32);
-        let strides = [size as i32].into_iter().collect();
-        inputs.push(MapOperand { place, strides }).unwrap();
-        input.extend_from_slice(arg);
-    }
-    let size = micro.result().size();
-    let output = (after(input.len() as u32), (n * size) as u32);
-    let mut registers = [0; 3];
-    for (i, register) in registers.iter_mut().enumerate().take(args.len()) {
-        *register = i as u8;
-    }
-    let step = Kernel::map(Map {
-        sizes: [n as u32].into_iter().collect(),
-        outputs: [MapOperand {
-            place: Place::arena(output.0),
-            strides: [size as i32].into_iter().collect(),
-        }]
-        .into_iter()
-        .collect(),
-        code: [MapInstr { op: id, dst: args.len() as u8, args: registers }].into_iter().collect(),
-        inputs,
-        scratch: None,
-        temps: 0,
-        temp_size: 0,
-        tile: 3,
-    });
-    run(&one_step(step, input.len() as u32, output, vec![]), &input).expect("a valid model")
-}
 
 fn apply<A: Number, R: Number>(op: MicroOp, args: &[&[A]]) -> Vec<R> {
     let args: Vec<Vec<u8>> =

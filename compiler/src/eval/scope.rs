@@ -1,8 +1,13 @@
 //! Execution of functions, blocks and regions.
 
+use std::sync::Arc;
+
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, EntityId, FuncId, Module, OpId, Type, ValueId};
+use crate::ir::{
+    BlockId, Body, ElementType, EntityId, Func, FuncId, Module, OpId, TensorType, Type, ValueId,
+};
 use crate::ops::{OpError, OpKind, OpView};
+use crate::passes::legalize_quant;
 
 use super::{EvalError, Tensor};
 
@@ -19,8 +24,13 @@ pub struct CheckFailure {
 }
 
 /// Runs functions of a module.
+///
+/// Quantised types are legalised first ([`legalize_quant`]), so that what operations on them mean
+/// is said once: inside of a run, values have their storage types.
 pub struct Evaluator<'m> {
     module: &'m Module,
+    /// The module with plain types only, if it has others.
+    plain: Option<Arc<Module>>,
     /// Values of the function being executed; `None` where not computed.
     frame: Vec<Option<Tensor>>,
     depth: usize,
@@ -39,8 +49,16 @@ impl<'m> Evaluator<'m> {
     /// An evaluator that stops with [`EvalError::Budget`] after about `budget` steps. An
     /// operation costs one step, and one more per result element or multiplication.
     pub fn with_budget(module: &'m Module, budget: u64) -> Self {
-        let frame = Vec::new();
-        Evaluator { module, frame, depth: 0, budget, steps: 0, failures: Vec::new(), checks: 0 }
+        Evaluator {
+            module,
+            plain: legalize_quant::legalized(module).map(Arc::new),
+            frame: Vec::new(),
+            depth: 0,
+            budget,
+            steps: 0,
+            failures: Vec::new(),
+            checks: 0,
+        }
     }
 
     /// The module.
@@ -72,9 +90,27 @@ impl<'m> Evaluator<'m> {
 
     /// Runs a function.
     pub fn run(&mut self, func: FuncId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-        let module = self.module;
         let unknown = || EvalError::UnknownFunction(func.index().to_string());
-        let func = module.funcs.get(func).ok_or_else(unknown)?;
+        let declared = self.module.funcs.get(func).ok_or_else(unknown)?;
+        let outermost = self.depth == 0;
+        let Some(plain) = self.plain.clone() else { return self.run_plain(declared, inputs) };
+        let stored = |t: &Tensor| match t.ty().elem.quant() {
+            Some(q) => retyped(t, ElementType::Plain(q.storage)),
+            None => Ok(t.clone()),
+        };
+        let inputs = inputs.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let results = self.run_plain(plain.funcs.get(func).ok_or_else(unknown)?, &inputs)?;
+        if !outermost {
+            return Ok(results);
+        }
+        let typed = results.iter().zip(&declared.results).map(|(t, ty)| match ty.tensor() {
+            Some(ty) if ty.elem.quant().is_some() => retyped(t, ty.elem.clone()),
+            _ => Ok(t.clone()),
+        });
+        typed.collect()
+    }
+
+    fn run_plain(&mut self, func: &Func, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let body = &func.body;
         if body.blocks[body.entry].ops.is_empty() {
             return Err(EvalError::UnknownFunction(func.name.to_string()));
@@ -198,6 +234,11 @@ impl<'m> Evaluator<'m> {
         }
         Ok(results)
     }
+}
+
+/// The same bytes with another element type of the same storage.
+fn retyped(tensor: &Tensor, elem: ElementType) -> Result<Tensor, EvalError> {
+    tensor.with_type(&TensorType { dims: tensor.ty().dims.clone(), elem })
 }
 
 #[cfg(test)]

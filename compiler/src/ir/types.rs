@@ -87,6 +87,14 @@ impl ElementType {
         }
     }
 
+    /// The parameters of a quantised type.
+    pub fn quant(&self) -> Option<&Arc<QuantType>> {
+        match self {
+            ElementType::Quant(q) => Some(q),
+            ElementType::Plain(_) | ElementType::Index => None,
+        }
+    }
+
     /// The type of the stored bits: the storage type of a quantised type, `i64` for `index`.
     pub fn storage(&self) -> DType {
         match self {

@@ -137,11 +137,16 @@ impl Lowerer<'_> {
         let (first, _) = self.static_tensor(o.operands[0], span)?;
         let missing = |what: String| CompileError::unsupported(span, what);
         let id = match &o.kind {
-            OpKind::Elementwise(ElementwiseOp::Convert) => MicroId::convert(first, result),
+            OpKind::Elementwise(ElementwiseOp::Convert | ElementwiseOp::Real) => {
+                MicroId::convert(first, result)
+            }
+            OpKind::Elementwise(ElementwiseOp::Select) => {
+                MicroId::op(MicroOp::select, bits(result))
+            }
             OpKind::Elementwise(e) => {
                 let micro = micro_op(*e)
                     .ok_or_else(|| missing(format!("`{}` is not supported yet", e.name())))?;
-                let dtype = if micro.is_predicate() { first } else { result };
+                let dtype = if micro.is_predicate() || micro.is_part() { first } else { result };
                 MicroId::op(micro, dtype)
             }
             OpKind::Compare(c) => {
@@ -241,6 +246,12 @@ impl Lowerer<'_> {
         self.emit_map(draft, &view.sizes, &[op])?;
         Ok(output)
     }
+}
+
+/// The type whose row moves elements of a type: narrow types are moved as bytes.
+fn bits(dtype: DType) -> DType {
+    let opaque = dtype.size() == 1 && dtype != DType::I1;
+    if opaque { DType::U8 } else { dtype }
 }
 
 fn collect<T, const N: usize>(

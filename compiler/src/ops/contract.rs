@@ -5,8 +5,9 @@
 //! in which they are given. Device kernels follow the same order.
 
 use microhlo_format::DType;
-use num_complex::Complex;
+use microhlo_format::complex::{self, C64, C128};
 
+use super::elementwise::convert_element;
 use crate::eval::{Element, EvalError, Tensor};
 use crate::ir::TensorType;
 
@@ -47,7 +48,8 @@ impl Number for f32 {
         self + a * b
     }
     fn load(e: Element) -> f32 {
-        real(e) as f32
+        // Integers wider than `f64`'s significand round once.
+        real(convert_element(e, DType::F32)) as f32
     }
     fn store(self) -> Element {
         Element::Float(f64::from(self))
@@ -98,26 +100,26 @@ impl Number for bool {
     }
 }
 
-impl Number for Complex<f32> {
-    const ZERO: Self = Complex { re: 0.0, im: 0.0 };
+impl Number for C64 {
+    const ZERO: Self = C64::new(0.0, 0.0);
     fn add_product(self, a: Self, b: Self) -> Self {
-        self + a * b
+        complex::multiply_add_c64(a, b, self)
     }
     fn load(e: Element) -> Self {
-        Complex::new(real(e) as f32, imaginary(e) as f32)
+        C64::new(f32::load(e), imaginary(e) as f32)
     }
     fn store(self) -> Element {
         Element::Complex(f64::from(self.re), f64::from(self.im))
     }
 }
 
-impl Number for Complex<f64> {
-    const ZERO: Self = Complex { re: 0.0, im: 0.0 };
+impl Number for C128 {
+    const ZERO: Self = C128::new(0.0, 0.0);
     fn add_product(self, a: Self, b: Self) -> Self {
-        self + a * b
+        complex::multiply_add_c128(a, b, self)
     }
     fn load(e: Element) -> Self {
-        Complex::new(real(e), imaginary(e))
+        C128::new(real(e), imaginary(e))
     }
     fn store(self) -> Element {
         Element::Complex(self.re, self.im)
@@ -150,8 +152,8 @@ pub fn contract(
     match result.elem.storage() {
         DType::I1 => go::<bool>(contraction, lhs, rhs, result),
         DType::F64 => go::<f64>(contraction, lhs, rhs, result),
-        DType::C64 => go::<Complex<f32>>(contraction, lhs, rhs, result),
-        DType::C128 => go::<Complex<f64>>(contraction, lhs, rhs, result),
+        DType::C64 => go::<C64>(contraction, lhs, rhs, result),
+        DType::C128 => go::<C128>(contraction, lhs, rhs, result),
         d if d.is_integer() => go::<i128>(contraction, lhs, rhs, result),
         _ => go::<f32>(contraction, lhs, rhs, result),
     }

@@ -4,11 +4,11 @@
 //! function is a class that the operation does not accept. Inference, verification and evaluation
 //! follow from the row.
 
-mod complex;
 mod eval;
 mod int;
 mod rule;
 
+use microhlo_format::complex::{self as c, C64, C128};
 use microhlo_format::scalar as s;
 
 pub use eval::{convert_element, round_to};
@@ -49,8 +49,7 @@ elementwise! {
         .int(int::abs)
         .signed()
         .float(s::abs_f32, s::abs_f64)
-        .complex1(|z| libm::hypot(z.re, z.im)
-        .into())
+        .complex1(|z| C64::new(c::abs_c64(z), 0.0), |z| C128::new(c::abs_c128(z), 0.0))
         .result(ResultRule::RealPart);
     /// Sum; logical or of booleans.
     Add, "add",
@@ -58,7 +57,7 @@ elementwise! {
         .bools(|a, b| a | b)
         .ints(int::add)
         .floats(s::add_f32, s::add_f64)
-        .complex(|a, b| a + b);
+        .complex(c::add_c64, c::add_c128);
     /// Bitwise or logical and.
     And, "and",
         Rule::binary().bools(|a, b| a & b).ints(int::and);
@@ -66,10 +65,10 @@ elementwise! {
     Atan2, "atan2",
         Rule::binary()
         .floats(s::atan2_f32, s::atan2_f64)
-        .complex(complex::atan2);
+        .complex(c::atan2_c64, c::atan2_c128);
     /// Cube root.
     Cbrt, "cbrt",
-        Rule::unary().float(s::cbrt_f32, s::cbrt_f64).complex1(complex::cbrt);
+        Rule::unary().float(s::cbrt_f32, s::cbrt_f64).complex1(c::cbrt_c64, c::cbrt_c128);
     /// Least integer not below.
     Ceil, "ceil",
         Rule::unary().float(s::ceil_f32, s::ceil_f64);
@@ -84,7 +83,7 @@ elementwise! {
         Rule::special(1, ResultRule::Chosen);
     /// Cosine.
     Cosine, "cosine",
-        Rule::unary().float(s::cos_f32, s::cos_f64).complex1(|z| z.cos());
+        Rule::unary().float(s::cos_f32, s::cos_f64).complex1(c::cos_c64, c::cos_c128);
     /// Number of leading zero bits.
     CountLeadingZeros, "count_leading_zeros",
         Rule::unary().int(int::count_leading_zeros);
@@ -93,15 +92,15 @@ elementwise! {
         Rule::binary()
         .ints(int::divide)
         .floats(s::div_f32, s::div_f64)
-        .complex(|a, b| a / b);
+        .complex(c::div_c64, c::div_c128);
     /// `e` to the power of the operand.
     Exponential, "exponential",
-        Rule::unary().float(s::exp_f32, s::exp_f64).complex1(|z| z.exp());
+        Rule::unary().float(s::exp_f32, s::exp_f64).complex1(c::exp_c64, c::exp_c128);
     /// `e` to the power of the operand, minus one.
     ExponentialMinusOne, "exponential_minus_one",
         Rule::unary()
         .float(s::expm1_f32, s::expm1_f64)
-        .complex1(complex::expm1);
+        .complex1(c::expm1_c64, c::expm1_c128);
     /// Greatest integer not above.
     Floor, "floor",
         Rule::unary().float(s::floor_f32, s::floor_f64);
@@ -109,7 +108,7 @@ elementwise! {
     Imag, "imag",
         Rule::unary()
         .float(|_| 0.0, |_| 0.0)
-        .complex1(|z| z.im.into())
+        .complex1(|z| C64::new(z.im, 0.0), |z| C128::new(z.im, 0.0))
         .result(ResultRule::RealPart);
     /// Whether the operand is neither infinite nor NaN.
     IsFinite, "is_finite",
@@ -118,44 +117,44 @@ elementwise! {
         .result(ResultRule::Bool);
     /// Natural logarithm.
     Log, "log",
-        Rule::unary().float(s::log_f32, s::log_f64).complex1(|z| z.ln());
+        Rule::unary().float(s::log_f32, s::log_f64).complex1(c::log_c64, c::log_c128);
     /// Natural logarithm of the operand plus one.
     LogPlusOne, "log_plus_one",
         Rule::unary()
         .float(s::log1p_f32, s::log1p_f64)
-        .complex1(complex::log1p);
+        .complex1(c::log1p_c64, c::log1p_c128);
     /// `1 / (1 + exp(-x))`.
     Logistic, "logistic",
         Rule::unary()
         .float(s::logistic_f32, s::logistic_f64)
-        .complex1(complex::logistic);
+        .complex1(c::logistic_c64, c::logistic_c128);
     /// The greater operand; NaN if either is NaN.
     Maximum, "maximum",
         Rule::binary()
         .bools(|a, b| a | b)
         .ints(int::maximum)
         .floats(s::max_f32, s::max_f64)
-        .complex(complex::maximum);
+        .complex(c::max_c64, c::max_c128);
     /// The smaller operand; NaN if either is NaN.
     Minimum, "minimum",
         Rule::binary()
         .bools(|a, b| a & b)
         .ints(int::minimum)
         .floats(s::min_f32, s::min_f64)
-        .complex(complex::minimum);
+        .complex(c::min_c64, c::min_c128);
     /// Product; logical and of booleans.
     Multiply, "multiply",
         Rule::binary()
         .bools(|a, b| a & b)
         .ints(int::multiply)
         .floats(s::mul_f32, s::mul_f64)
-        .complex(|a, b| a * b);
+        .complex(c::mul_c64, c::mul_c128);
     /// Negation.
     Negate, "negate",
         Rule::unary()
         .int(int::negate)
         .float(s::neg_f32, s::neg_f64)
-        .complex1(|z| -z);
+        .complex1(c::neg_c64, c::neg_c128);
     /// Bitwise or logical complement.
     Not, "not",
         Rule::unary().bool(|a| !a).int(int::not);
@@ -170,12 +169,12 @@ elementwise! {
         Rule::binary()
         .ints(int::power)
         .floats(s::pow_f32, s::pow_f64)
-        .complex(complex::power);
+        .complex(c::pow_c64, c::pow_c128);
     /// Real part.
     Real, "real",
         Rule::unary()
         .float(|x| x, |x| x)
-        .complex1(|z| z.re.into())
+        .complex1(|z| z, |z| z)
         .result(ResultRule::RealPart);
     /// Remainder with the sign of the dividend.
     Remainder, "remainder",
@@ -190,8 +189,7 @@ elementwise! {
     Rsqrt, "rsqrt",
         Rule::unary()
         .float(s::rsqrt_f32, s::rsqrt_f64)
-        .complex1(|z| z.sqrt()
-        .inv());
+        .complex1(c::rsqrt_c64, c::rsqrt_c128);
     /// `on_true` or `on_false` with operands `pred, on_true, on_false`; `pred` may be a scalar.
     Select, "select",
         Rule::special(3, ResultRule::Middle);
@@ -210,25 +208,25 @@ elementwise! {
         .int(int::sign)
         .signed()
         .float(s::sign_f32, s::sign_f64)
-        .complex1(complex::sign);
+        .complex1(c::sign_c64, c::sign_c128);
     /// Sine.
     Sine, "sine",
-        Rule::unary().float(s::sin_f32, s::sin_f64).complex1(|z| z.sin());
+        Rule::unary().float(s::sin_f32, s::sin_f64).complex1(c::sin_c64, c::sin_c128);
     /// Square root.
     Sqrt, "sqrt",
-        Rule::unary().float(s::sqrt_f32, s::sqrt_f64).complex1(|z| z.sqrt());
+        Rule::unary().float(s::sqrt_f32, s::sqrt_f64).complex1(c::sqrt_c64, c::sqrt_c128);
     /// Difference.
     Subtract, "subtract",
         Rule::binary()
         .ints(int::subtract)
         .floats(s::sub_f32, s::sub_f64)
-        .complex(|a, b| a - b);
+        .complex(c::sub_c64, c::sub_c128);
     /// Tangent.
     Tan, "tan",
-        Rule::unary().float(s::tan_f32, s::tan_f64).complex1(|z| z.tan());
+        Rule::unary().float(s::tan_f32, s::tan_f64).complex1(c::tan_c64, c::tan_c128);
     /// Hyperbolic tangent.
     Tanh, "tanh",
-        Rule::unary().float(s::tanh_f32, s::tanh_f64).complex1(|z| z.tanh());
+        Rule::unary().float(s::tanh_f32, s::tanh_f64).complex1(c::tanh_c64, c::tanh_c128);
     /// Bitwise or logical exclusive or.
     Xor, "xor",
         Rule::binary().bools(|a, b| a ^ b).ints(int::xor);

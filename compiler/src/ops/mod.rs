@@ -59,6 +59,8 @@ pub mod sort;
 pub mod transpose;
 pub mod triangular_solve;
 pub mod tuple;
+pub mod uniform_dequantize;
+pub mod uniform_quantize;
 pub mod while_loop;
 pub mod window;
 
@@ -225,6 +227,8 @@ structural_ops! {
     Iota(iota::Iota);
     Compare(compare::Compare);
     BitcastConvert(bitcast_convert::BitcastConvert);
+    UniformQuantize(uniform_quantize::UniformQuantize);
+    UniformDequantize(uniform_dequantize::UniformDequantize);
     ReducePrecision(reduce_precision::ReducePrecision);
     Map(map::Map);
     BroadcastInDim(broadcast_in_dim::BroadcastInDim);

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod inline;
 pub mod layout;
 pub mod legalize_foreign;
+pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
 pub mod refine_shapes;
@@ -26,11 +27,22 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 8] =
-    ["inline", "decompose", "canonicalize", "fold-constants", "cse", "dce", "batch-norm", "layout"];
+pub const NAMES: [&str; 9] = [
+    "inline",
+    "legalize-quant",
+    "decompose",
+    "canonicalize",
+    "fold-constants",
+    "cse",
+    "dce",
+    "batch-norm",
+    "layout",
+];
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    legalize_quant::legalize_quant(func);
+    observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);

@@ -30,6 +30,21 @@ impl Editor<'_> {
         self.body.ops[op].results[0]
     }
 
+    /// Emits an operation with any number of results and regions, and returns the results.
+    pub fn emit_op(
+        &mut self,
+        kind: OpKind,
+        operands: Vec<ValueId>,
+        types: Vec<Type>,
+        regions: Vec<BlockId>,
+        span: Span,
+    ) -> Vec<ValueId> {
+        let op = self.body.make_op(kind, operands, types, regions, span);
+        self.out.push(op);
+        self.changed = true;
+        self.body.ops[op].results.clone()
+    }
+
     /// Emits a constant.
     pub fn constant(&mut self, value: Constant, span: Span) -> ValueId {
         let ty = value.ty.clone();

@@ -154,6 +154,25 @@ impl DType {
         matches!(self, DType::C64 | DType::C128)
     }
 
+    /// The type of a complex number's parts; every other type itself.
+    pub const fn real_part(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            other => other,
+        }
+    }
+
+    /// A float narrower than `f32`.
+    pub const fn is_narrow_float(self) -> bool {
+        self.is_float() && !matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// An integer narrower than a byte.
+    pub const fn is_narrow_integer(self) -> bool {
+        self.is_integer() && self.bits() < 8
+    }
+
     /// The type with this StableHLO spelling (`i8`, `ui8`, `u8`, `f32`, ...).
     pub fn from_name(name: &str) -> Option<DType> {
         DType::ALL.iter().copied().find(|d| d.name() == name)

@@ -204,6 +204,138 @@ impl Format {
     }
 }
 
+/// Exact and nearest values in `f32`, in integer operations only: what cores without an FPU for
+/// `f64` compute.
+impl Format {
+    /// The exact value of a bit pattern.
+    pub const fn decode_f32(self, bits: u16) -> f32 {
+        let magnitude = (bits & self.magnitude_mask()) as u32;
+        let sign = if bits & self.sign_bit() != 0 { 1 << 31 } else { 0 };
+        let exponent = magnitude >> self.mantissa_bits;
+        let mantissa = magnitude & ((1 << self.mantissa_bits) - 1);
+        let nan = match self.specials {
+            Specials::Ieee => exponent == self.max_exponent() && mantissa != 0,
+            Specials::NanOnly | Specials::ExponentOnly => {
+                bits & self.magnitude_mask() == self.nan()
+            }
+            Specials::NanIsNegativeZero => bits == self.sign_bit(),
+            Specials::Finite => false,
+        };
+        if nan {
+            let sign = if let Specials::NanIsNegativeZero = self.specials { 0 } else { sign };
+            return f32::from_bits(sign | f32::NAN.to_bits());
+        }
+        if let Specials::ExponentOnly = self.specials {
+            return f32::from_bits(if exponent == 0 { 1 << 22 } else { exponent << 23 });
+        }
+        if let Specials::Ieee = self.specials
+            && exponent == self.max_exponent()
+        {
+            return f32::from_bits(sign | f32::INFINITY.to_bits());
+        }
+        f32::from_bits(sign | self.finite_bits(exponent, mantissa))
+    }
+
+    /// The `f32` pattern of a finite magnitude.
+    const fn finite_bits(self, exponent: u32, mantissa: u32) -> u32 {
+        let widened = mantissa << (23 - self.mantissa_bits);
+        if exponent > 0 {
+            return ((exponent as i32 - self.bias + 127) as u32) << 23 | widened;
+        }
+        if mantissa == 0 {
+            return 0;
+        }
+        // A subnormal number is normal in `f32` unless the exponents have one range.
+        let shift = widened.leading_zeros() - 8;
+        let field = 128 - self.bias - shift as i32;
+        if field < 1 { widened } else { (field as u32) << 23 | (widened << shift) & 0x7f_ffff }
+    }
+
+    /// The bit pattern nearest to a value, ties to even.
+    pub const fn encode_f32(self, value: f32) -> u16 {
+        let bits = value.to_bits();
+        let sign = if bits >> 31 != 0 { self.sign_bit() } else { 0 };
+        if value.is_nan() {
+            return match self.specials {
+                Specials::Ieee | Specials::NanOnly => self.nan() | sign,
+                _ => self.nan(),
+            };
+        }
+        let magnitude = bits & 0x7fff_ffff;
+        if let Specials::ExponentOnly = self.specials {
+            return self.encode_power_f32(bits);
+        }
+        let rounded =
+            if magnitude == f32::INFINITY.to_bits() { u32::MAX } else { self.round_f32(magnitude) };
+        let rounded =
+            if rounded > self.max_finite() as u32 { self.overflow() } else { rounded as u16 };
+        match self.specials {
+            Specials::NanIsNegativeZero if rounded & self.magnitude_mask() == 0 => rounded,
+            _ => rounded | sign,
+        }
+    }
+
+    /// Rounds a finite magnitude to the format's grid; the pattern, unbounded above.
+    const fn round_f32(self, magnitude: u32) -> u32 {
+        let (exponent, significand) = normal(magnitude);
+        let field = exponent + self.bias;
+        let below = if field < 1 { 1 - field } else { 0 };
+        let drop = 23 - self.mantissa_bits as i32 + below;
+        if drop > 25 {
+            return 0;
+        }
+        let kept = if drop > 24 { 0 } else { significand >> drop };
+        let rest = significand - (if drop > 24 { 0 } else { kept << drop });
+        let half = 1u32 << (drop - 1);
+        let up = rest > half || rest == half && kept & 1 == 1;
+        let rounded = kept + up as u32;
+        if field >= 1 { rounded + (((field - 1) as u32) << self.mantissa_bits) } else { rounded }
+    }
+
+    /// Rounds to a power of two.
+    const fn encode_power_f32(self, bits: u32) -> u16 {
+        if bits << 1 == 0 {
+            return 0;
+        }
+        if bits >> 31 != 0 || bits == f32::INFINITY.to_bits() {
+            return self.nan();
+        }
+        let (exponent, significand) = normal(bits);
+        let mantissa = significand & 0x7f_ffff;
+        let field = exponent + self.bias;
+        let up = mantissa > 1 << 22 || mantissa == 1 << 22 && field & 1 == 1;
+        let field = field + up as i32;
+        if field > 254 {
+            self.nan()
+        } else if field < 0 {
+            0
+        } else {
+            field as u16
+        }
+    }
+}
+
+/// Exponent, and significand of 24 bits, of a magnitude other than zero.
+const fn normal(magnitude: u32) -> (i32, u32) {
+    let field = magnitude >> 23;
+    if field > 0 {
+        return (field as i32 - 127, magnitude & 0x7f_ffff | 1 << 23);
+    }
+    let shift = magnitude.leading_zeros() as i32 - 8;
+    (-126 - shift, if shift < 24 { magnitude << shift } else { 0 })
+}
+
+/// The integer rounded to odd in the 24 bits of an `f32`, so that rounding again to a narrower
+/// type is as if done once.
+pub const fn odd_f32(negative: bool, magnitude: u64) -> f32 {
+    let drop = (64 - magnitude.leading_zeros()).saturating_sub(24);
+    let kept = magnitude >> drop;
+    let sticky = (kept << drop != magnitude) as u64;
+    // Both factors are exact, and so is the product.
+    let value = (kept | sticky) as f32 * f32::from_bits((drop + 127) << 23);
+    if negative { -value } else { value }
+}
+
 /// `2^n` for exponents of normal `f64` numbers.
 fn power_of_two(n: i32) -> f64 {
     f64::from_bits(((n + 1023) as u64) << 52)
@@ -211,19 +343,19 @@ fn power_of_two(n: i32) -> f64 {
 
 /// The nearest `f16`, ties to even.
 pub fn f16_from_f32(x: f32) -> u16 {
-    F16.encode(f64::from(x))
+    F16.encode_f32(x)
 }
 
 /// The exact value of an `f16`.
 pub fn f16_to_f32(bits: u16) -> f32 {
-    F16.decode(bits) as f32
+    F16.decode_f32(bits)
 }
 
 /// The nearest `bf16`, ties to even.
 pub fn bf16_from_f32(x: f32) -> u16 {
     let bits = x.to_bits();
     if x.is_nan() {
-        return (bits >> 16) as u16 | 0x40;
+        return (bits >> 16) as u16 & 0x8000 | 0x7fc0;
     }
     // Adding just under half of the last kept bit, plus that bit, rounds to nearest even.
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
@@ -271,6 +403,36 @@ mod tests {
                 assert_eq!(bf16_from_f32(x), BF16.encode(f64::from(x)), "{x:e}");
             }
         }
+    }
+
+    /// Every pattern, and in between: a step that meets ties and their neighbours.
+    #[test]
+    fn single_and_double_precision_agree() {
+        for &dtype in DType::ALL {
+            let Some(format) = Format::of(dtype) else { continue };
+            for bits in 0..1u32 << dtype.bits() {
+                let (narrow, wide) = (format.decode_f32(bits as u16), format.decode(bits as u16));
+                let same = f64::from(narrow).to_bits() == wide.to_bits();
+                assert!(same, "{dtype} {bits:#x}: {narrow} and {wide}");
+            }
+            let steps = (0..=u32::MAX).step_by(0x0000_1fff);
+            let ties = (0..1u32 << 16)
+                .flat_map(|high| [0, 1, 0x7fff, 0x8000, 0x8001].map(|low| high << 16 | low));
+            for x in steps.chain(ties).map(f32::from_bits) {
+                let (narrow, wide) = (format.encode_f32(x), format.encode(f64::from(x)));
+                assert_eq!(narrow, wide, "{dtype} of {x:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn integers_round_once_through_odd() {
+        let tie = (1u64 << 62) + (1 << 54);
+        assert_eq!(bf16_from_f32(odd_f32(false, tie)), bf16_from_f32((1u64 << 62) as f32));
+        let above = bf16_from_f32(odd_f32(false, tie + 1));
+        assert_eq!(above, bf16_from_f32((1u64 << 62) as f32) + 1);
+        assert_eq!(odd_f32(true, 3), -3.0);
+        assert_eq!(odd_f32(false, 0), 0.0);
     }
 
     #[test]

@@ -9,6 +9,8 @@
 extern crate std;
 
 mod artifact;
+pub mod complex;
+mod dd;
 mod dtype;
 #[cfg(feature = "std")]
 mod encode;

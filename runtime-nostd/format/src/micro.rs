@@ -12,15 +12,16 @@ use crate::DType;
 /// Calls `$callback!` with one row per micro-operation:
 /// `name = code, inputs -> result, "stablehlo name";`.
 ///
-/// `result` is `same` (the operand type) or `i1`.
+/// `result` is `same` (the operand type), `i1`, or `part`: the real type of complex operands, else
+/// the operand type.
 #[macro_export]
 macro_rules! for_each_micro_op {
     ($callback:ident) => {
         $callback! {
             /// Copies.
             copy = 1, 1, same, "copy";
-            /// Absolute value.
-            abs = 2, 1, same, "abs";
+            /// Absolute value; magnitude of a complex number.
+            abs = 2, 1, part, "abs";
             /// Sum; logical or on `i1`.
             add = 3, 2, same, "add";
             /// Logical or bitwise and.
@@ -115,6 +116,10 @@ macro_rules! for_each_micro_op {
             multiply_add = 48, 3, same, "multiply_add";
             /// Less in the total order of floats.
             total_lt = 49, 2, i1, "compare LT, TOTALORDER";
+            /// Imaginary part.
+            imag = 50, 1, part, "imag";
+            /// Complex number of two parts; the type is that of the result.
+            complex = 51, 2, same, "complex";
         }
     };
 }
@@ -155,10 +160,17 @@ macro_rules! micro_codes {
             pub const fn is_predicate(self) -> bool {
                 match self { $(MicroOp::$name => micro_codes!(@i1 $result),)* }
             }
+
+            /// Whether the result of complex operands is real.
+            pub const fn is_part(self) -> bool {
+                match self { $(MicroOp::$name => micro_codes!(@part $result),)* }
+            }
         }
     };
     (@i1 i1) => { true };
-    (@i1 same) => { false };
+    (@i1 $result:ident) => { false };
+    (@part part) => { true };
+    (@part $result:ident) => { false };
 }
 
 for_each_micro_op!(micro_codes);
@@ -172,7 +184,8 @@ pub struct MicroId(pub u16);
 /// A decoded [`MicroId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Micro {
-    /// An operation on an element type (for `select`, the type of the values).
+    /// An operation on an element type (for `select`, the type of the values; for `complex`, that
+    /// of the result).
     Op(MicroOp, DType),
     /// A conversion.
     Convert(DType, DType),
@@ -220,6 +233,7 @@ impl Micro {
     pub const fn operand(self, i: usize) -> DType {
         match self {
             Micro::Op(MicroOp::select, _) if i == 0 => DType::I1,
+            Micro::Op(MicroOp::complex, dtype) => dtype.real_part(),
             Micro::Op(_, dtype) => dtype,
             Micro::Convert(from, _) => from,
         }
@@ -229,6 +243,7 @@ impl Micro {
     pub const fn result(self) -> DType {
         match self {
             Micro::Op(op, _) if op.is_predicate() => DType::I1,
+            Micro::Op(op, dtype) if op.is_part() => dtype.real_part(),
             Micro::Op(_, dtype) => dtype,
             Micro::Convert(_, to) => to,
         }

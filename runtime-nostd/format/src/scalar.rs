@@ -54,7 +54,7 @@ from_libm! {
 }
 
 macro_rules! per_width {
-    ($ty:ident, $sqrt:ident, $exp:ident, $fmod:ident, $pow:ident, $atan2:ident;
+    ($ty:ident, $fabs:ident, $sqrt:ident, $exp:ident, $fmod:ident, $pow:ident, $atan2:ident;
      $add:ident, $sub:ident, $mul:ident, $div:ident, $neg:ident, $rsqrt:ident, $logistic:ident,
      $sign:ident, $max:ident, $min:ident, $rem:ident, $power:ident, $angle:ident,
      $clamp:ident, $finite:ident, $max_key:ident, $from_max_key:ident, $min_key:ident,
@@ -95,10 +95,12 @@ macro_rules! per_width {
             1.0 / libm::$sqrt(x)
         }
 
-        /// `1 / (1 + exp(-x))`, rounded after each step.
+        /// `1 / (1 + exp(-x))`, as `exp(x) / (1 + exp(x))` below zero, where the former would
+        /// overflow; rounded after each step.
         #[inline]
         pub fn $logistic(x: $ty) -> $ty {
-            1.0 / (1.0 + libm::$exp(-x))
+            let power = libm::$exp(-libm::$fabs(x));
+            (if x < 0.0 { power } else { 1.0 }) / (1.0 + power)
         }
 
         /// -1, 0 or 1; signed zeros and NaN are kept.
@@ -200,14 +202,14 @@ macro_rules! per_width {
 }
 
 per_width! {
-    f32, sqrtf, expf, fmod_f32, powf, atan2f;
+    f32, fabsf, sqrtf, expf, fmod_f32, powf, atan2f;
     add_f32, sub_f32, mul_f32, div_f32, neg_f32, rsqrt_f32, logistic_f32, sign_f32, max_f32,
     min_f32, rem_f32, pow_f32, atan2_f32, clamp_f32, is_finite_f32, max_key_f32,
     from_max_key_f32, min_key_f32, from_min_key_f32, u32, i32
 }
 
 per_width! {
-    f64, sqrt, exp, fmod_f64, pow, atan2;
+    f64, fabs, sqrt, exp, fmod_f64, pow, atan2;
     add_f64, sub_f64, mul_f64, div_f64, neg_f64, rsqrt_f64, logistic_f64, sign_f64, max_f64,
     min_f64, rem_f64, pow_f64, atan2_f64, clamp_f64, is_finite_f64, max_key_f64,
     from_max_key_f64, min_key_f64, from_min_key_f64, u64, i64

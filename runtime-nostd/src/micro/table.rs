@@ -1,5 +1,6 @@
 //! The table of micro-operations.
 
+use microhlo_format::complex::{self as complexes, C64, C128};
 use microhlo_format::int::Int;
 use microhlo_format::{DType, MicroId, MicroOp, float, scalar};
 
@@ -96,6 +97,13 @@ macro_rules! ops {
     };
 }
 
+/// A function of `f32` on two elements of a narrower float, rounded to it.
+macro_rules! in_f32 {
+    ($format:expr, $f:expr, $a:ident, $b:ident) => {
+        $format.encode_f32($f($format.decode_f32($a), $format.decode_f32($b)))
+    };
+}
+
 ops! {
     copy short_unary {
         [int same] = core::convert::identity;
@@ -104,17 +112,25 @@ ops! {
         F16: u16 => u16 = core::convert::identity;
         F32: u32 => u32 = core::convert::identity;
         F64: u64 => u64 = core::convert::identity;
+        C64: C64 => C64 = core::convert::identity;
+        C128: C128 => C128 = core::convert::identity;
     }
     abs short_unary {
         [int same] = Int::abs;
         F32: f32 => f32 = scalar::abs_f32;
         F64: f64 => f64 = scalar::abs_f64;
+        C64: C64 => f32 = complexes::abs_c64;
+        C128: C128 => f64 = complexes::abs_c128;
     }
     add accumulate {
         [int same] = Int::add;
         I1: u8 => u8 = |a, b| bit(a != 0 || b != 0);
         F32: f32 => f32 = scalar::add_f32;
         F64: f64 => f64 = scalar::add_f64;
+        C64: C64 => C64 = complexes::add_c64;
+        C128: C128 => C128 = complexes::add_c128;
+        BF16: u16 => u16 = |a, b| in_f32!(float::BF16, scalar::add_f32, a, b);
+        F16: u16 => u16 = |a, b| in_f32!(float::F16, scalar::add_f32, a, b);
     }
     and accumulate {
         [int same] = Int::and;
@@ -123,10 +139,14 @@ ops! {
     atan2 binary {
         F32: f32 => f32 = scalar::atan2_f32;
         F64: f64 => f64 = scalar::atan2_f64;
+        C64: C64 => C64 = complexes::atan2_c64;
+        C128: C128 => C128 = complexes::atan2_c128;
     }
     cbrt unary {
         F32: f32 => f32 = scalar::cbrt_f32;
         F64: f64 => f64 = scalar::cbrt_f64;
+        C64: C64 => C64 = complexes::cbrt_c64;
+        C128: C128 => C128 = complexes::cbrt_c128;
     }
     ceil unary {
         F32: f32 => f32 = scalar::ceil_f32;
@@ -140,6 +160,8 @@ ops! {
     cosine unary {
         F32: f32 => f32 = scalar::cos_f32;
         F64: f64 => f64 = scalar::cos_f64;
+        C64: C64 => C64 = complexes::cos_c64;
+        C128: C128 => C128 = complexes::cos_c128;
     }
     count_leading_zeros unary {
         [int same] = Int::count_leading_zeros;
@@ -148,14 +170,20 @@ ops! {
         [int same] = Int::divide;
         F32: f32 => f32 = scalar::div_f32;
         F64: f64 => f64 = scalar::div_f64;
+        C64: C64 => C64 = complexes::div_c64;
+        C128: C128 => C128 = complexes::div_c128;
     }
     exponential unary {
         F32: f32 => f32 = scalar::exp_f32;
         F64: f64 => f64 = scalar::exp_f64;
+        C64: C64 => C64 = complexes::exp_c64;
+        C128: C128 => C128 = complexes::exp_c128;
     }
     exponential_minus_one unary {
         F32: f32 => f32 = scalar::expm1_f32;
         F64: f64 => f64 = scalar::expm1_f64;
+        C64: C64 => C64 = complexes::expm1_c64;
+        C128: C128 => C128 = complexes::expm1_c128;
     }
     floor unary {
         F32: f32 => f32 = scalar::floor_f32;
@@ -168,37 +196,57 @@ ops! {
     log unary {
         F32: f32 => f32 = scalar::log_f32;
         F64: f64 => f64 = scalar::log_f64;
+        C64: C64 => C64 = complexes::log_c64;
+        C128: C128 => C128 = complexes::log_c128;
     }
     log_plus_one unary {
         F32: f32 => f32 = scalar::log1p_f32;
         F64: f64 => f64 = scalar::log1p_f64;
+        C64: C64 => C64 = complexes::log1p_c64;
+        C128: C128 => C128 = complexes::log1p_c128;
     }
     logistic unary {
         F32: f32 => f32 = scalar::logistic_f32;
         F64: f64 => f64 = scalar::logistic_f64;
+        C64: C64 => C64 = complexes::logistic_c64;
+        C128: C128 => C128 = complexes::logistic_c128;
     }
     maximum accumulate {
         [int same] = Int::maximum;
         I1: u8 => u8 = |a, b| bit(a != 0 || b != 0);
         F32: u32 => u32 = |a, b| scalar::max_f32(f32::from_bits(a), f32::from_bits(b)).to_bits();
         F64: u64 => u64 = |a, b| scalar::max_f64(f64::from_bits(a), f64::from_bits(b)).to_bits();
+        C64: C64 => C64 = complexes::max_c64;
+        C128: C128 => C128 = complexes::max_c128;
+        BF16: u16 => u16 = |a, b| in_f32!(float::BF16, scalar::max_f32, a, b);
+        F16: u16 => u16 = |a, b| in_f32!(float::F16, scalar::max_f32, a, b);
     }
     minimum accumulate {
         [int same] = Int::minimum;
         I1: u8 => u8 = |a, b| bit(a != 0 && b != 0);
         F32: u32 => u32 = |a, b| scalar::min_f32(f32::from_bits(a), f32::from_bits(b)).to_bits();
         F64: u64 => u64 = |a, b| scalar::min_f64(f64::from_bits(a), f64::from_bits(b)).to_bits();
+        C64: C64 => C64 = complexes::min_c64;
+        C128: C128 => C128 = complexes::min_c128;
+        BF16: u16 => u16 = |a, b| in_f32!(float::BF16, scalar::min_f32, a, b);
+        F16: u16 => u16 = |a, b| in_f32!(float::F16, scalar::min_f32, a, b);
     }
     multiply accumulate {
         [int same] = Int::multiply;
         I1: u8 => u8 = |a, b| bit(a != 0 && b != 0);
         F32: f32 => f32 = scalar::mul_f32;
         F64: f64 => f64 = scalar::mul_f64;
+        C64: C64 => C64 = complexes::mul_c64;
+        C128: C128 => C128 = complexes::mul_c128;
+        BF16: u16 => u16 = |a, b| in_f32!(float::BF16, scalar::mul_f32, a, b);
+        F16: u16 => u16 = |a, b| in_f32!(float::F16, scalar::mul_f32, a, b);
     }
     negate short_unary {
         [int same] = Int::negate;
         F32: f32 => f32 = scalar::neg_f32;
         F64: f64 => f64 = scalar::neg_f64;
+        C64: C64 => C64 = complexes::neg_c64;
+        C128: C128 => C128 = complexes::neg_c128;
     }
     not unary {
         [int same] = Int::not;
@@ -215,6 +263,8 @@ ops! {
         [int same] = Int::power;
         F32: f32 => f32 = scalar::pow_f32;
         F64: f64 => f64 = scalar::pow_f64;
+        C64: C64 => C64 = complexes::pow_c64;
+        C128: C128 => C128 = complexes::pow_c128;
     }
     remainder binary {
         [int same] = Int::remainder;
@@ -232,6 +282,8 @@ ops! {
     rsqrt unary {
         F32: f32 => f32 = scalar::rsqrt_f32;
         F64: f64 => f64 = scalar::rsqrt_f64;
+        C64: C64 => C64 = complexes::rsqrt_c64;
+        C128: C128 => C128 = complexes::rsqrt_c128;
     }
     shift_left binary {
         [int same] = Int::shift_left;
@@ -246,27 +298,39 @@ ops! {
         [int same] = Int::sign;
         F32: f32 => f32 = scalar::sign_f32;
         F64: f64 => f64 = scalar::sign_f64;
+        C64: C64 => C64 = complexes::sign_c64;
+        C128: C128 => C128 = complexes::sign_c128;
     }
     sine unary {
         F32: f32 => f32 = scalar::sin_f32;
         F64: f64 => f64 = scalar::sin_f64;
+        C64: C64 => C64 = complexes::sin_c64;
+        C128: C128 => C128 = complexes::sin_c128;
     }
     sqrt unary {
         F32: f32 => f32 = scalar::sqrt_f32;
         F64: f64 => f64 = scalar::sqrt_f64;
+        C64: C64 => C64 = complexes::sqrt_c64;
+        C128: C128 => C128 = complexes::sqrt_c128;
     }
     subtract short_binary {
         [int same] = Int::subtract;
         F32: f32 => f32 = scalar::sub_f32;
         F64: f64 => f64 = scalar::sub_f64;
+        C64: C64 => C64 = complexes::sub_c64;
+        C128: C128 => C128 = complexes::sub_c128;
     }
     tan unary {
         F32: f32 => f32 = scalar::tan_f32;
         F64: f64 => f64 = scalar::tan_f64;
+        C64: C64 => C64 = complexes::tan_c64;
+        C128: C128 => C128 = complexes::tan_c128;
     }
     tanh unary {
         F32: f32 => f32 = scalar::tanh_f32;
         F64: f64 => f64 = scalar::tanh_f64;
+        C64: C64 => C64 = complexes::tanh_c64;
+        C128: C128 => C128 = complexes::tanh_c128;
     }
     xor binary {
         [int same] = Int::xor;
@@ -279,48 +343,72 @@ ops! {
         F16: u16 => u16 = |p, a, b| if p != 0 { a } else { b };
         F32: u32 => u32 = |p, a, b| if p != 0 { a } else { b };
         F64: u64 => u64 = |p, a, b| if p != 0 { a } else { b };
+        C64: C64 => C64 = |p, a, b| if p != 0 { a } else { b };
+        C128: C128 => C128 = |p, a, b| if p != 0 { a } else { b };
     }
     eq binary {
         [int bool] = |a, b| bit(a == b);
         I1: u8 => u8 = |a, b| bit((a != 0) == (b != 0));
         F32: f32 => u8 = |a, b| bit(a == b);
         F64: f64 => u8 = |a, b| bit(a == b);
+        C64: C64 => u8 = |a, b| bit(a == b);
+        C128: C128 => u8 = |a, b| bit(a == b);
     }
     ne binary {
         [int bool] = |a, b| bit(a != b);
         I1: u8 => u8 = |a, b| bit((a != 0) != (b != 0));
         F32: f32 => u8 = |a, b| bit(a != b);
         F64: f64 => u8 = |a, b| bit(a != b);
+        C64: C64 => u8 = |a, b| bit(a != b);
+        C128: C128 => u8 = |a, b| bit(a != b);
     }
     lt binary {
         [int bool] = |a, b| bit(a < b);
         I1: u8 => u8 = |a, b| bit(a == 0 && b != 0);
         F32: f32 => u8 = |a, b| bit(a < b);
         F64: f64 => u8 = |a, b| bit(a < b);
+        C64: C64 => u8 = |a, b| bit((a.re, a.im) < (b.re, b.im));
+        C128: C128 => u8 = |a, b| bit((a.re, a.im) < (b.re, b.im));
     }
     le binary {
         [int bool] = |a, b| bit(a <= b);
         I1: u8 => u8 = |a, b| bit(a == 0 || b != 0);
         F32: f32 => u8 = |a, b| bit(a <= b);
         F64: f64 => u8 = |a, b| bit(a <= b);
+        C64: C64 => u8 = |a, b| bit((a.re, a.im) <= (b.re, b.im));
+        C128: C128 => u8 = |a, b| bit((a.re, a.im) <= (b.re, b.im));
     }
     gt binary {
         [int bool] = |a, b| bit(a > b);
         I1: u8 => u8 = |a, b| bit(a != 0 && b == 0);
         F32: f32 => u8 = |a, b| bit(a > b);
         F64: f64 => u8 = |a, b| bit(a > b);
+        C64: C64 => u8 = |a, b| bit((a.re, a.im) > (b.re, b.im));
+        C128: C128 => u8 = |a, b| bit((a.re, a.im) > (b.re, b.im));
     }
     ge binary {
         [int bool] = |a, b| bit(a >= b);
         I1: u8 => u8 = |a, b| bit(a != 0 || b == 0);
         F32: f32 => u8 = |a, b| bit(a >= b);
         F64: f64 => u8 = |a, b| bit(a >= b);
+        C64: C64 => u8 = |a, b| bit((a.re, a.im) >= (b.re, b.im));
+        C128: C128 => u8 = |a, b| bit((a.re, a.im) >= (b.re, b.im));
     }
     multiply_add ternary {
         [int same] = Int::multiply_add;
         I1: u8 => u8 = |a, b, c| bit((a != 0 && b != 0) || c != 0);
         F32: f32 => f32 = |a, b, c| scalar::add_f32(c, scalar::mul_f32(a, b));
         F64: f64 => f64 = |a, b, c| scalar::add_f64(c, scalar::mul_f64(a, b));
+        C64: C64 => C64 = complexes::multiply_add_c64;
+        C128: C128 => C128 = complexes::multiply_add_c128;
+    }
+    imag unary {
+        C64: C64 => f32 = |z| z.im;
+        C128: C128 => f64 = |z| z.im;
+    }
+    complex binary {
+        C64: f32 => C64 = C64::new;
+        C128: f64 => C128 = C128::new;
     }
     total_lt binary {
         F32: f32 => u8 = |a, b| bit(a.total_cmp(&b).is_lt());
@@ -338,7 +426,11 @@ fn bit(value: bool) -> u8 {
 macro_rules! conversions {
     ($($from:ident $t:ty { $($name:ident: $to:ident $r:ty = $f:expr;)* })*) => {
         /// Rows of `convert`: `FROM_TO`. Integers wrap, floats saturate to integers with NaN as 0,
-        /// results round to nearest even, `i1` is true for anything but zero.
+        /// results round to nearest even, `i1` is true for anything but zero, complex numbers lose
+        /// their imaginary part.
+        ///
+        /// Conversions without a row are chains of those that there are and round once: narrow
+        /// floats by way of `f32`, integers below a byte by way of the byte.
         pub mod convert {
             use super::*;
 
@@ -357,6 +449,18 @@ macro_rules! conversions {
     };
 }
 
+/// The format of a narrow float.
+macro_rules! format {
+    ($dtype:ident) => {
+        const {
+            match float::Format::of(DType::$dtype) {
+                Some(format) => format,
+                None => panic!("not a narrow float"),
+            }
+        }
+    };
+}
+
 conversions! {
     I8 i8 {
         I8_I1: I1 u8 = |x| bit(x != 0);
@@ -369,6 +473,8 @@ conversions! {
         I8_U64: U64 u64 = |x| x as u64;
         I8_F32: F32 f32 = |x| x as f32;
         I8_F64: F64 f64 = |x| x as f64;
+        I8_I2: I2 i8 = |x| x << 6 >> 6;
+        I8_I4: I4 i8 = |x| x << 4 >> 4;
     }
     I16 i16 {
         I16_I1: I1 u8 = |x| bit(x != 0);
@@ -393,6 +499,8 @@ conversions! {
         I32_U64: U64 u64 = |x| x as u64;
         I32_F32: F32 f32 = |x| x as f32;
         I32_F64: F64 f64 = |x| x as f64;
+        I32_BF16: BF16 u16 = |x| float::bf16_from_f32(float::odd_f32(x < 0, x.unsigned_abs().into()));
+        I32_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode_f32(float::odd_f32(x < 0, x.unsigned_abs().into())) as u8;
     }
     I64 i64 {
         I64_I1: I1 u8 = |x| bit(x != 0);
@@ -405,6 +513,8 @@ conversions! {
         I64_U64: U64 u64 = |x| x as u64;
         I64_F32: F32 f32 = |x| x as f32;
         I64_F64: F64 f64 = |x| x as f64;
+        I64_BF16: BF16 u16 = |x| float::bf16_from_f32(float::odd_f32(x < 0, x.unsigned_abs()));
+        I64_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode_f32(float::odd_f32(x < 0, x.unsigned_abs())) as u8;
     }
     U8 u8 {
         U8_I1: I1 u8 = |x| bit(x != 0);
@@ -417,6 +527,8 @@ conversions! {
         U8_U64: U64 u64 = |x| x as u64;
         U8_F32: F32 f32 = |x| x as f32;
         U8_F64: F64 f64 = |x| x as f64;
+        U8_U2: U2 u8 = |x| x & 3;
+        U8_U4: U4 u8 = |x| x & 15;
     }
     U16 u16 {
         U16_I1: I1 u8 = |x| bit(x != 0);
@@ -441,6 +553,8 @@ conversions! {
         U32_U64: U64 u64 = |x| x as u64;
         U32_F32: F32 f32 = |x| x as f32;
         U32_F64: F64 f64 = |x| x as f64;
+        U32_BF16: BF16 u16 = |x| float::bf16_from_f32(float::odd_f32(false, x.into()));
+        U32_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode_f32(float::odd_f32(false, x.into())) as u8;
     }
     U64 u64 {
         U64_I1: I1 u8 = |x| bit(x != 0);
@@ -453,6 +567,8 @@ conversions! {
         U64_U32: U32 u32 = |x| x as u32;
         U64_F32: F32 f32 = |x| x as f32;
         U64_F64: F64 f64 = |x| x as f64;
+        U64_BF16: BF16 u16 = |x| float::bf16_from_f32(float::odd_f32(false, x));
+        U64_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode_f32(float::odd_f32(false, x)) as u8;
     }
     F32 f32 {
         F32_I1: I1 u8 = |x| bit(x != 0.0);
@@ -467,6 +583,22 @@ conversions! {
         F32_F64: F64 f64 = |x| x as f64;
         F32_BF16: BF16 u16 = float::bf16_from_f32;
         F32_F16: F16 u16 = float::f16_from_f32;
+        F32_F4E2M1FN: F4E2M1FN u8 = |x| format!(F4E2M1FN).encode_f32(x) as u8;
+        F32_F6E2M3FN: F6E2M3FN u8 = |x| format!(F6E2M3FN).encode_f32(x) as u8;
+        F32_F6E3M2FN: F6E3M2FN u8 = |x| format!(F6E3M2FN).encode_f32(x) as u8;
+        F32_F8E3M4: F8E3M4 u8 = |x| format!(F8E3M4).encode_f32(x) as u8;
+        F32_F8E4M3: F8E4M3 u8 = |x| format!(F8E4M3).encode_f32(x) as u8;
+        F32_F8E4M3FN: F8E4M3FN u8 = |x| format!(F8E4M3FN).encode_f32(x) as u8;
+        F32_F8E4M3FNUZ: F8E4M3FNUZ u8 = |x| format!(F8E4M3FNUZ).encode_f32(x) as u8;
+        F32_F8E4M3B11FNUZ: F8E4M3B11FNUZ u8 = |x| format!(F8E4M3B11FNUZ).encode_f32(x) as u8;
+        F32_F8E5M2: F8E5M2 u8 = |x| format!(F8E5M2).encode_f32(x) as u8;
+        F32_F8E5M2FNUZ: F8E5M2FNUZ u8 = |x| format!(F8E5M2FNUZ).encode_f32(x) as u8;
+        F32_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode_f32(x) as u8;
+        F32_I2: I2 i8 = |x| (x as i8).clamp(-2, 1);
+        F32_I4: I4 i8 = |x| (x as i8).clamp(-8, 7);
+        F32_U2: U2 u8 = |x| (x as u8).clamp(0, 3);
+        F32_U4: U4 u8 = |x| (x as u8).clamp(0, 15);
+        F32_C64: C64 C64 = |x| C64::new(x, 0.0);
     }
     F64 f64 {
         F64_I1: I1 u8 = |x| bit(x != 0.0);
@@ -479,6 +611,24 @@ conversions! {
         F64_U32: U32 u32 = |x| x as u32;
         F64_U64: U64 u64 = |x| x as u64;
         F64_F32: F32 f32 = |x| x as f32;
+        F64_F4E2M1FN: F4E2M1FN u8 = |x| format!(F4E2M1FN).encode(x) as u8;
+        F64_F6E2M3FN: F6E2M3FN u8 = |x| format!(F6E2M3FN).encode(x) as u8;
+        F64_F6E3M2FN: F6E3M2FN u8 = |x| format!(F6E3M2FN).encode(x) as u8;
+        F64_F8E3M4: F8E3M4 u8 = |x| format!(F8E3M4).encode(x) as u8;
+        F64_F8E4M3: F8E4M3 u8 = |x| format!(F8E4M3).encode(x) as u8;
+        F64_F8E4M3FN: F8E4M3FN u8 = |x| format!(F8E4M3FN).encode(x) as u8;
+        F64_F8E4M3FNUZ: F8E4M3FNUZ u8 = |x| format!(F8E4M3FNUZ).encode(x) as u8;
+        F64_F8E4M3B11FNUZ: F8E4M3B11FNUZ u8 = |x| format!(F8E4M3B11FNUZ).encode(x) as u8;
+        F64_F8E5M2: F8E5M2 u8 = |x| format!(F8E5M2).encode(x) as u8;
+        F64_F8E5M2FNUZ: F8E5M2FNUZ u8 = |x| format!(F8E5M2FNUZ).encode(x) as u8;
+        F64_F8E8M0FNU: F8E8M0FNU u8 = |x| format!(F8E8M0FNU).encode(x) as u8;
+        F64_BF16: BF16 u16 = |x| float::BF16.encode(x);
+        F64_F16: F16 u16 = |x| float::F16.encode(x);
+        F64_I2: I2 i8 = |x| (x as i8).clamp(-2, 1);
+        F64_I4: I4 i8 = |x| (x as i8).clamp(-8, 7);
+        F64_U2: U2 u8 = |x| (x as u8).clamp(0, 3);
+        F64_U4: U4 u8 = |x| (x as u8).clamp(0, 15);
+        F64_C128: C128 C128 = |x| C128::new(x, 0.0);
     }
     I1 u8 {
         I1_I8: I8 i8 = |x| (x != 0) as u8 as i8;
@@ -497,6 +647,59 @@ conversions! {
     }
     F16 u16 {
         F16_F32: F32 f32 = float::f16_to_f32;
+    }
+    I2 i8 {
+        I2_I8: I8 i8 = core::convert::identity;
+    }
+    I4 i8 {
+        I4_I8: I8 i8 = core::convert::identity;
+    }
+    U2 u8 {
+        U2_U8: U8 u8 = core::convert::identity;
+    }
+    U4 u8 {
+        U4_U8: U8 u8 = core::convert::identity;
+    }
+    F4E2M1FN u8 {
+        F4E2M1FN_F32: F32 f32 = |x| format!(F4E2M1FN).decode_f32(x.into());
+    }
+    F6E2M3FN u8 {
+        F6E2M3FN_F32: F32 f32 = |x| format!(F6E2M3FN).decode_f32(x.into());
+    }
+    F6E3M2FN u8 {
+        F6E3M2FN_F32: F32 f32 = |x| format!(F6E3M2FN).decode_f32(x.into());
+    }
+    F8E3M4 u8 {
+        F8E3M4_F32: F32 f32 = |x| format!(F8E3M4).decode_f32(x.into());
+    }
+    F8E4M3 u8 {
+        F8E4M3_F32: F32 f32 = |x| format!(F8E4M3).decode_f32(x.into());
+    }
+    F8E4M3FN u8 {
+        F8E4M3FN_F32: F32 f32 = |x| format!(F8E4M3FN).decode_f32(x.into());
+    }
+    F8E4M3FNUZ u8 {
+        F8E4M3FNUZ_F32: F32 f32 = |x| format!(F8E4M3FNUZ).decode_f32(x.into());
+    }
+    F8E4M3B11FNUZ u8 {
+        F8E4M3B11FNUZ_F32: F32 f32 = |x| format!(F8E4M3B11FNUZ).decode_f32(x.into());
+    }
+    F8E5M2 u8 {
+        F8E5M2_F32: F32 f32 = |x| format!(F8E5M2).decode_f32(x.into());
+    }
+    F8E5M2FNUZ u8 {
+        F8E5M2FNUZ_F32: F32 f32 = |x| format!(F8E5M2FNUZ).decode_f32(x.into());
+    }
+    F8E8M0FNU u8 {
+        F8E8M0FNU_F32: F32 f32 = |x| format!(F8E8M0FNU).decode_f32(x.into());
+    }
+    C64 C64 {
+        C64_F32: F32 f32 = |z| z.re;
+        C64_C128: C128 C128 = C64::widen;
+    }
+    C128 C128 {
+        C128_F64: F64 f64 = |z| z.re;
+        C128_C64: C64 C64 = C128::narrow;
     }
 }
 

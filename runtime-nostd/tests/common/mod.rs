@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "every test uses its own part")]
 
 use microhlo::{Arena, LoadError, Model};
-use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
+use microhlo_format::kernels::{Map, MapInstr, MapOperand};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, Place, TensorSpec, encode};
 
 /// Bytes at an address that is a multiple of 16.
 pub struct Aligned {
@@ -98,4 +99,43 @@ pub fn run(spec: &ArtifactSpec, input: &[u8]) -> Result<Vec<u8>, LoadError> {
     let mut output = vec![0; model.output(0).unwrap().byte_len()];
     model.run(&mut arena.0, &[input], &mut [&mut output]).unwrap();
     Ok(output)
+}
+
+/// Runs `id` over the operands' raw bytes.
+pub fn apply_raw(id: MicroId, args: &[Vec<u8>]) -> Vec<u8> {
+    let micro = id.decode().expect("a defined operation");
+    assert_eq!(micro.arity(), args.len(), "{micro:?}");
+    let n = args[0].len() / micro.operand(0).size();
+    let mut input = Vec::new();
+    let mut inputs = heapless::Vec::new();
+    for (i, arg) in args.iter().enumerate() {
+        let size = micro.operand(i).size();
+        input.resize(after(input.len() as u32) as usize, 0);
+        let place = Place::arena(input.len() as u32);
+        let strides = [size as i32].into_iter().collect();
+        inputs.push(MapOperand { place, strides }).unwrap();
+        input.extend_from_slice(arg);
+    }
+    let size = micro.result().size();
+    let output = (after(input.len() as u32), (n * size) as u32);
+    let mut registers = [0; 3];
+    for (i, register) in registers.iter_mut().enumerate().take(args.len()) {
+        *register = i as u8;
+    }
+    let step = Kernel::map(Map {
+        sizes: [n as u32].into_iter().collect(),
+        outputs: [MapOperand {
+            place: Place::arena(output.0),
+            strides: [size as i32].into_iter().collect(),
+        }]
+        .into_iter()
+        .collect(),
+        code: [MapInstr { op: id, dst: args.len() as u8, args: registers }].into_iter().collect(),
+        inputs,
+        scratch: None,
+        temps: 0,
+        temp_size: 0,
+        tile: 3,
+    });
+    run(&one_step(step, input.len() as u32, output, vec![]), &input).expect("a valid model")
 }

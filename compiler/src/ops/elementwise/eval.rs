@@ -1,10 +1,10 @@
 //! Evaluation of elementwise operations.
 
+use microhlo_format::complex::C128;
 use microhlo_format::{DType, scalar};
 
-use super::complex::C;
 use super::int::Int;
-use super::rule::{Fun, Rule, real_part};
+use super::rule::{Fun, Rule};
 use super::{ElementwiseOp, ResultRule};
 use crate::eval::{Element, EvalError, Tensor, wrap};
 use crate::ir::{ElementType, TensorType};
@@ -43,10 +43,7 @@ impl ElementwiseOp {
         let dtype = first.dtype();
         let result = match rule.result {
             ResultRule::Bool => first.ty().with_dtype(DType::I1),
-            ResultRule::RealPart => match real_part(dtype) {
-                Some(real) => first.ty().with_dtype(real),
-                None => first.ty().clone(),
-            },
+            ResultRule::RealPart => first.ty().with_dtype(dtype.real_part()),
             _ => first.ty().clone(),
         };
         if let (DType::F32, ResultRule::Same) = (dtype, rule.result)
@@ -107,7 +104,11 @@ impl Rule {
             (Element::Float(a), f64s) if ty == DType::F64 => Element::Float(one(f64s, a)?),
             (Element::Float(a), _) => Element::Float(f64::from(one(self.f32s, a as f32)?)),
             (Element::Complex(re, im), _) => {
-                let z = one(self.complexes, C::new(re, im))?;
+                let z = C128::new(re, im);
+                let z = match ty {
+                    DType::C64 => one(self.c64s, z.narrow())?.widen(),
+                    _ => one(self.c128s, z)?,
+                };
                 Element::Complex(z.re, z.im)
             }
         })
@@ -126,7 +127,11 @@ impl Rule {
                 Element::Float(f64::from(two(self.f32s, a as f32, b as f32)?))
             }
             (Element::Complex(a, b), Element::Complex(c, d)) => {
-                let z = two(self.complexes, C::new(a, b), C::new(c, d))?;
+                let (x, y) = (C128::new(a, b), C128::new(c, d));
+                let z = match ty {
+                    DType::C64 => two(self.c64s, x.narrow(), y.narrow())?.widen(),
+                    _ => two(self.c128s, x, y)?,
+                };
                 Element::Complex(z.re, z.im)
             }
             _ => return None,

@@ -1,9 +1,9 @@
 //! What a row of the elementwise table says, and the types that follow from it.
 
 use microhlo_format::DType;
+use microhlo_format::complex::{C64, C128};
 
 use super::ElementwiseOp;
-use super::complex::C;
 use super::int::Int;
 use crate::constraint;
 use crate::ir::{Dim, ElementType, TensorType, Type};
@@ -61,8 +61,10 @@ pub struct Rule {
     pub f32s: Fun<f32>,
     /// Function of `f64`.
     pub f64s: Fun<f64>,
-    /// Function of complex numbers.
-    pub complexes: Fun<C>,
+    /// Function of `complex<f32>`.
+    pub c64s: Fun<C64>,
+    /// Function of `complex<f64>`.
+    pub c128s: Fun<C128>,
 }
 
 impl Rule {
@@ -76,7 +78,8 @@ impl Rule {
             ints: Fun::None,
             f32s: Fun::None,
             f64s: Fun::None,
-            complexes: Fun::None,
+            c64s: Fun::None,
+            c128s: Fun::None,
         }
     }
 
@@ -130,13 +133,19 @@ impl Rule {
         self
     }
 
-    pub(super) const fn complex1(mut self, f: fn(C) -> C) -> Rule {
-        self.complexes = Fun::One(f);
+    pub(super) const fn complex1(mut self, f: fn(C64) -> C64, g: fn(C128) -> C128) -> Rule {
+        self.c64s = Fun::One(f);
+        self.c128s = Fun::One(g);
         self
     }
 
-    pub(super) const fn complex(mut self, f: fn(C, C) -> C) -> Rule {
-        self.complexes = Fun::Two(f);
+    pub(super) const fn complex(
+        mut self,
+        f: fn(C64, C64) -> C64,
+        g: fn(C128, C128) -> C128,
+    ) -> Rule {
+        self.c64s = Fun::Two(f);
+        self.c128s = Fun::Two(g);
         self
     }
 
@@ -146,7 +155,7 @@ impl Rule {
             DType::I1 => self.bools.is_some(),
             d if d.is_unsigned_integer() => self.unsigned && self.ints.is_some(),
             d if d.is_integer() => self.ints.is_some(),
-            d if d.is_complex() => self.complexes.is_some(),
+            d if d.is_complex() => self.c64s.is_some(),
             _ => self.f32s.is_some(),
         }
     }
@@ -170,10 +179,7 @@ impl ElementwiseOp {
         let storage = ty.elem.storage();
         Ok(Some(vec![Type::Tensor(match rule.result {
             ResultRule::Bool => ty.with_dtype(DType::I1),
-            ResultRule::RealPart => match real_part(storage) {
-                Some(real) => ty.with_dtype(real),
-                None => ty,
-            },
+            ResultRule::RealPart => ty.with_dtype(storage.real_part()),
             ResultRule::ComplexOf => ty.with_dtype(complex_of(storage)?),
             ResultRule::Same | ResultRule::Middle | ResultRule::Chosen => ty,
         })]))
@@ -211,15 +217,6 @@ impl ElementwiseOp {
                 Ok(())
             }
         }
-    }
-}
-
-/// The real type of a complex one.
-pub(super) fn real_part(dtype: DType) -> Option<DType> {
-    match dtype {
-        DType::C64 => Some(DType::F32),
-        DType::C128 => Some(DType::F64),
-        _ => None,
     }
 }
 
