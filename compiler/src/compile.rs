@@ -241,10 +241,7 @@ pub fn compile_verified(
 ///
 /// # Errors
 /// The entry is not found, or a shape stays unknown.
-pub fn specialised(
-    module: Verified<'_>,
-    options: &CompileOptions,
-) -> Result<Func, CompileError> {
+pub fn specialised(module: Verified<'_>, options: &CompileOptions) -> Result<Func, CompileError> {
     let entry = entry_name(&module, options)?;
     let mut func = passes::inline::inline(module, &entry)?;
     if !options.sizes.is_empty() || is_dynamic(&func) {

@@ -63,7 +63,8 @@ impl Form {
         let artifact = Artifact::parse(&compiled.artifact).map_err(|e| e.to_string())?;
         let (inputs, outputs) = load::ports(&artifact);
         let Some(path) = &self.vectors else {
-            let job = Job { artifact: compiled.artifact.clone(), cases: Vec::new(), profile: false };
+            let job =
+                Job { artifact: compiled.artifact.clone(), cases: Vec::new(), profile: false };
             return Ok(Prepared { job, outputs, expected: Vec::new() });
         };
         let text = |e: microhlo_compiler::cmd::CmdError| e.to_string();
@@ -72,7 +73,8 @@ impl Form {
             Some(cases) => vectors::read_cases(path, prefix, ports, cases),
             None => vectors::read(path, prefix, ports),
         };
-        let (given, expected) = (read("in", &inputs).map_err(text)?, read("out", &outputs).map_err(text)?);
+        let (given, expected) =
+            (read("in", &inputs).map_err(text)?, read("out", &outputs).map_err(text)?);
         let cases = vectors::case_count(&given).max(vectors::case_count(&expected));
         let case = |values: &[Values], case: usize| -> Option<Vec<Vec<u8>>> {
             values.iter().map(|v| Some(v.case(case)?.to_vec())).collect()
@@ -124,7 +126,8 @@ impl Form {
     /// What went wrong.
     pub fn run_on_host(&self) -> Result<(), String> {
         let prepared = self.prepare(Target::Host)?;
-        let mut outcomes = Executor::Host.run(std::slice::from_ref(&prepared.job), &super::options())?;
+        let mut outcomes =
+            Executor::Host.run(std::slice::from_ref(&prepared.job), &super::options())?;
         let outcome = outcomes.pop().ok_or("no outcome")?;
         self.judge(&prepared, outcome)
     }

@@ -106,9 +106,8 @@ fn is_convex(body: &Body, ops: &[OpId]) -> bool {
             break;
         }
     }
-    let holds = |op: OpId, inner: OpId| {
-        body.ops[op].regions.iter().any(|&r| body.walk(r).contains(&inner))
-    };
+    let holds =
+        |op: OpId, inner: OpId| body.ops[op].regions.iter().any(|&r| body.walk(r).contains(&inner));
     // An operation around the cluster reads what the cluster reads.
     reached.retain(|&op| !ops.iter().any(|&inner| holds(op, inner)));
     ops.iter().all(|&op| {
@@ -121,9 +120,8 @@ fn known_ops(module: &Module) -> usize {
     let count = |body: &Body| {
         let known = |&op: &OpId| {
             let o = &body.ops[op];
-            let fixed = |&v: &ValueId| {
-                body.ty(v).tensor().is_some_and(|t| t.static_dims().is_some())
-            };
+            let fixed =
+                |&v: &ValueId| body.ty(v).tensor().is_some_and(|t| t.static_dims().is_some());
             let values = o.operands.iter().chain(&o.results);
             !matches!(o.kind, OpKind::Foreign(_) | OpKind::Constant(_))
                 && !o.kind.has_side_effect()

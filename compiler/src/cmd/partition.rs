@@ -31,9 +31,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let program = load::open_mixed(&args.model)?;
     let parts = partition(&program.module);
-    std::fs::create_dir_all(&args.output).map_err(|e| {
-        CmdError::BadInput(format!("cannot create {}: {e}", args.output.display()))
-    })?;
+    std::fs::create_dir_all(&args.output)
+        .map_err(|e| CmdError::BadInput(format!("cannot create {}: {e}", args.output.display())))?;
     let write = |name: &str, text: String| write_file(&args.output.join(name), text.as_bytes());
     for (i, cluster) in parts.clusters.iter().enumerate() {
         write(&format!("cluster_{i}.mlir"), cluster.module.to_string())?;

@@ -63,8 +63,9 @@ pub fn has_opaque_types(module: &Module) -> bool {
         let body = &func.body;
         func.results.iter().any(opaque)
             || body.blocks.values().flat_map(|b| &b.args).any(|&v| opaque(body.ty(v)))
-            || body.walk(body.entry).iter().any(|&op| {
-                body.ops[op].results.iter().any(|&v| opaque(body.ty(v)))
-            })
+            || body
+                .walk(body.entry)
+                .iter()
+                .any(|&op| body.ops[op].results.iter().any(|&v| opaque(body.ty(v))))
     })
 }

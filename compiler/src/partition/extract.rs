@@ -33,7 +33,8 @@ pub(super) fn cluster(module: &Module, func: FuncId, block: BlockId, ops: Vec<Op
     }
     let outputs = live_outs(body, &own, &ops);
     let mut names = Names::new(&module.funcs[func]);
-    let live = |names: &mut Names<'_>, v: &ValueId| Live { name: names.of(*v), ty: body.ty(*v).clone() };
+    let live =
+        |names: &mut Names<'_>, v: &ValueId| Live { name: names.of(*v), ty: body.ty(*v).clone() };
     let ins: Vec<Live> = inputs.iter().map(|v| live(&mut names, v)).collect();
     let mut names = Names::new(&module.funcs[func]);
     let outs: Vec<Live> = outputs.iter().map(|v| live(&mut names, v)).collect();
@@ -177,7 +178,8 @@ pub(super) fn replace<'c>(
         let types: Vec<Type> = outputs.iter().map(|&v| body.ty(v).clone()).collect();
         let mut inputs = Vec::new();
         for value in cluster.ops.iter().flat_map(|&op| uses(body, op)) {
-            let inside = body.def_op(value).is_some_and(|op| own.contains(&op) || is_constant(body, op));
+            let inside =
+                body.def_op(value).is_some_and(|op| own.contains(&op) || is_constant(body, op));
             if !inside && !inputs.contains(&value) {
                 inputs.push(value);
             }

@@ -73,7 +73,8 @@ pub fn partition(module: &Module) -> Partition {
     }
     let (clusters, host) = cut(&original, false);
     // A constant is no work for a device, unless the program has nothing else for it.
-    let (clusters, host) = if clusters.is_empty() { cut(&original, true) } else { (clusters, host) };
+    let (clusters, host) =
+        if clusters.is_empty() { cut(&original, true) } else { (clusters, host) };
     Partition { original, clusters, host }
 }
 
@@ -174,7 +175,9 @@ fn supported(body: &Body, op: OpId, pure: &HashSet<Arc<str>>) -> bool {
             _ => true,
         };
         let returns = matches!(op.kind, OpKind::Return(_));
-        called && (returns || !op.kind.has_side_effect()) && op.results.iter().all(|&v| fits(body.ty(v)))
+        called
+            && (returns || !op.kind.has_side_effect())
+            && op.results.iter().all(|&v| fits(body.ty(v)))
     };
     let regions = o.regions.iter().flat_map(|&r| body.walk(r));
     inner(o) && regions.into_iter().all(|op| inner(&body.ops[op]))
@@ -194,7 +197,8 @@ fn block_clusters(
 ) -> Vec<Cluster> {
     let body = &module.funcs[func].body;
     let ops = &body.blocks[block].ops;
-    let mut device: HashSet<OpId> = ops.iter().copied().filter(|&op| supported(body, op, pure)).collect();
+    let mut device: HashSet<OpId> =
+        ops.iter().copied().filter(|&op| supported(body, op, pure)).collect();
     for round in 0.. {
         let groups = levels::groups(body, block, &device, of_constants);
         let mut clusters: Vec<Cluster> =

@@ -41,13 +41,18 @@ impl FromStr for Size {
 ///
 /// # Errors
 /// A name is not known, or a shape does not fit its argument.
-pub fn bind_shapes(module: &Module, entry: &str, sizes: &[Size]) -> Result<Arguments, CompileError> {
+pub fn bind_shapes(
+    module: &Module,
+    entry: &str,
+    sizes: &[Size],
+) -> Result<Arguments, CompileError> {
     let Some(func) = module.find(entry).map(|id| &module.funcs[id]) else {
         return Err(no_place(format!("function @{entry} is not defined in this module")));
     };
     let body = &func.body;
     let types = body.blocks[body.entry].args.iter().map(|&v| body.ty(v).clone()).collect();
-    let mut binder = Binder { module, func, arguments: Arguments { types, values: HashMap::new() } };
+    let mut binder =
+        Binder { module, func, arguments: Arguments { types, values: HashMap::new() } };
     for size in sizes {
         binder.bind(size)?;
     }
@@ -98,7 +103,8 @@ impl Binder<'_> {
     fn argument(&self, name: &str) -> Option<(usize, Option<usize>)> {
         let count = self.arguments.types.len();
         let whole = |name: &str| {
-            let position = |n: &Option<_>| n.as_ref().is_some_and(|n: &std::sync::Arc<str>| **n == *name);
+            let position =
+                |n: &Option<_>| n.as_ref().is_some_and(|n: &std::sync::Arc<str>| **n == *name);
             let digits = name.strip_prefix("arg").or(name.strip_prefix("in")).unwrap_or(name);
             let named = self.func.arg_names.iter().position(position);
             named.or_else(|| digits.parse().ok().filter(|&i| i < count))
@@ -157,7 +163,9 @@ impl Binder<'_> {
         let mut open = Vec::new();
         for (arg, ty) in self.arguments.types.iter().enumerate() {
             let dims = ty.tensor().map_or(&[][..], |t| &t.dims);
-            open.extend(dims.iter().enumerate().filter(|(_, d)| d.size().is_none()).map(|(d, _)| (arg, d)));
+            open.extend(
+                dims.iter().enumerate().filter(|(_, d)| d.size().is_none()).map(|(d, _)| (arg, d)),
+            );
         }
         if open.is_empty() {
             return Err(no_place(self.known_names()));

@@ -228,7 +228,9 @@ fn value(s: &mut Shapes<'_, '_>, foreign: &Foreign, ty: &TensorType) -> Option<V
         "shape.num_elements" => s.product(first?)?,
         "shape.broadcast" | "shape.any" => s.broadcast(&args)?,
         "shape.concat" => s.concat(args)?,
-        "shape.from_extent_tensor" | "shape.to_extent_tensor" | "shape.index_to_size"
+        "shape.from_extent_tensor"
+        | "shape.to_extent_tensor"
+        | "shape.index_to_size"
         | "shape.size_to_index" => first?,
         "tf.Reshape" => s.tf_reshape(first?, *args.get(1)?, ty)?,
         _ => return None,
@@ -255,8 +257,7 @@ fn constant(s: &mut Shapes<'_, '_>, foreign: &Foreign, ty: &TensorType) -> Optio
 
 /// The direction of `arith.cmpi`, by name or by code.
 fn predicate(attr: &Attr) -> Option<Direction> {
-    const NAMES: [&str; 10] =
-        ["eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"];
+    const NAMES: [&str; 10] = ["eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge"];
     let code = match attr {
         Attr::String(name) => NAMES.iter().position(|n| *n == &**name)?,
         Attr::Int(code, _) => usize::try_from(*code).ok()?,
@@ -332,7 +333,8 @@ impl Shapes<'_, '_> {
     fn shape_of(&mut self, value: ValueId) -> Option<ValueId> {
         let ty = self.tensor(value)?;
         if let Some(dims) = ty.static_dims() {
-            let dims: Vec<i64> = dims.iter().map(|&d| i64::try_from(d).ok()).collect::<Option<_>>()?;
+            let dims: Vec<i64> =
+                dims.iter().map(|&d| i64::try_from(d).ok()).collect::<Option<_>>()?;
             return Some(self.ints(&dims));
         }
         let sizes = (0..ty.rank()).map(|d| self.size(value, d)).collect::<Option<Vec<_>>>()?;

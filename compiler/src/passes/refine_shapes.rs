@@ -278,7 +278,12 @@ impl Refiner<'_> {
     }
 
     /// Replaces an operation that takes a shape as an operand, if that is known.
-    fn made_static(&mut self, body: &mut Body, op: OpId, row: &Dynamic) -> Result<(), CompileError> {
+    fn made_static(
+        &mut self,
+        body: &mut Body,
+        op: OpId,
+        row: &Dynamic,
+    ) -> Result<(), CompileError> {
         let o = body.ops[op].clone();
         let fail = |text: String| CompileError::at(o.span, format!("`{}`: {text}", row.from));
         let mut writer = AttrWriter::default();
@@ -329,8 +334,13 @@ impl Refiner<'_> {
         op: OpId,
         call: &CustomCall,
     ) -> Result<(), CompileError> {
-        const NAMES: [&str; 5] =
-            ["window_dimensions", "window_strides", "base_dilations", "window_dilations", "padding"];
+        const NAMES: [&str; 5] = [
+            "window_dimensions",
+            "window_strides",
+            "base_dilations",
+            "window_dilations",
+            "padding",
+        ];
         let o = body.ops[op].clone();
         let Some(count) = o.operands.len().checked_sub(NAMES.len()) else { return Ok(()) };
         let mut attrs = Dict::default();
@@ -352,7 +362,9 @@ impl Refiner<'_> {
         let name = "stablehlo.reduce_window";
         let kind = match OpKind::read(name, &mut AttrReader::new(attrs, &types, &results)) {
             Some(Ok(kind)) => kind,
-            Some(Err(e)) => return Err(CompileError::at(o.span, format!("`{}`: {e}", call.target))),
+            Some(Err(e)) => {
+                return Err(CompileError::at(o.span, format!("`{}`: {e}", call.target)));
+            }
             None => return Ok(()),
         };
         let region = super::inline::copy_region(&reducer.body, body);
@@ -443,7 +455,9 @@ fn like_operands(body: &Body, op: OpId) -> Vec<Type> {
                 }
             }
         }
-        _ if operand.rank() == ty.rank() && !matches!(o.kind, OpKind::Elementwise(ElementwiseOp::Complex)) => {
+        _ if operand.rank() == ty.rank()
+            && !matches!(o.kind, OpKind::Elementwise(ElementwiseOp::Complex)) =>
+        {
             ty.dims.clone_from(&operand.dims);
         }
         _ => {}

@@ -433,12 +433,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads the attributes and appends the operation.
-    fn build(
-        &mut self,
-        block: BlockId,
-        raw: RawOp<'a>,
-        names: &[ResultName<'a>],
-    ) -> PResult<OpId> {
+    fn build(&mut self, block: BlockId, raw: RawOp<'a>, names: &[ResultName<'a>]) -> PResult<OpId> {
         let have = raw.results.len();
         let named: usize = names.iter().map(|n| n.count as usize).sum();
         if named != have && !names.is_empty() {

@@ -376,7 +376,11 @@ impl Parser<'_> {
         self.dtype("the storage type such as `i8`")
     }
 
-    pub(crate) fn quant_parameter(&mut self, scales: &mut Vec<f64>, zeros: &mut Vec<i64>) -> PResult<()> {
+    pub(crate) fn quant_parameter(
+        &mut self,
+        scales: &mut Vec<f64>,
+        zeros: &mut Vec<i64>,
+    ) -> PResult<()> {
         self.c.skip();
         let start = self.c.pos();
         let text = self.c.number_text();

@@ -179,7 +179,9 @@ impl<'a> Parser<'a> {
                 super::attrs::bounds_attr(bounds)
             }
             other => {
-                let fields = self.struct_fields()?;
+                let mut fields = self.struct_fields()?;
+                // As in StableHLO, tolerances that are zero are not spelled.
+                fields.0.retain(|(_, v)| !matches!(v, Attr::Float(0.0, _) | Attr::Int(0, _)));
                 Attr::Struct(format!("stablehlo.{other}").into(), fields)
             }
         };
@@ -188,8 +190,13 @@ impl<'a> Parser<'a> {
     }
 
     fn vhlo_api_version(&mut self) -> PResult<Attr> {
-        const NAMES: [&str; 5] =
-            ["UNSPECIFIED", "ORIGINAL", "STATUS_RETURNING", "STATUS_RETURNING_UNIFIED", "TYPED_FFI"];
+        const NAMES: [&str; 5] = [
+            "UNSPECIFIED",
+            "ORIGINAL",
+            "STATUS_RETURNING",
+            "STATUS_RETURNING_UNIFIED",
+            "TYPED_FFI",
+        ];
         let word = self.c.peek_word();
         let name = word.strip_prefix("API_VERSION_").unwrap_or(word);
         match NAMES.iter().position(|n| *n == name) {
@@ -229,7 +236,8 @@ impl<'a> Parser<'a> {
         let names: Vec<&str> = names.collect();
         self.generic_op(&mut raw)?;
         let attrs = std::mem::take(&mut raw.attrs.0).into_iter();
-        let (inherent, rest): (Vec<_>, Vec<_>) = attrs.partition(|(key, _)| names.contains(&&**key));
+        let (inherent, rest): (Vec<_>, Vec<_>) =
+            attrs.partition(|(key, _)| names.contains(&&**key));
         let base = vhlo_base(&name);
         raw.attrs = vhlo_legalize(base, Dict(inherent));
         raw.attrs.0.extend(rest);
