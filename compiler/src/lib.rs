@@ -21,3 +21,4 @@ pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod verify;
+pub mod vhlo_version;

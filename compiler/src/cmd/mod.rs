@@ -9,6 +9,7 @@ pub mod compare;
 mod compile;
 mod convert;
 pub mod exec;
+mod files;
 mod inspect;
 mod listing;
 pub mod load;
@@ -17,6 +18,7 @@ mod profile;
 mod run;
 pub mod text;
 pub mod vectors;
+mod verify;
 
 pub(crate) use compare::show;
 pub(crate) use run::index_text;
@@ -42,6 +44,7 @@ enum Command {
     Run(run::Args),
     Partition(partition::Args),
     Check(check::Args),
+    Verify(verify::Args),
     Inspect(inspect::Args),
     Boards(boards::Args),
 }
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Partition(args) => partition::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),
     };

@@ -25,7 +25,7 @@ pub fn report(module: &Module, place: impl Fn(&Op) -> String) -> Option<Diagnost
         "the program holds {} of other dialects than StableHLO, which cannot be compiled",
         counted(found.len(), "operation")
     );
-    let mut report = Diagnostic::error(message).at(first.span);
+    let mut report = Diagnostic::unsupported(message).at(first.span);
     for (name, ops) in names.iter().take(MAX_NAMES) {
         let mut places: Vec<String> = ops.iter().take(MAX_POSITIONS).map(|&op| place(op)).collect();
         if ops.len() > MAX_POSITIONS {

@@ -15,6 +15,7 @@ pub mod legalize_quant;
 mod random_tests;
 pub mod refine_shapes;
 pub mod rewrite;
+pub mod single_device;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +28,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "inline",
+    "single-device",
     "legalize-quant",
     "decompose",
     "canonicalize",
@@ -41,6 +43,8 @@ pub const NAMES: [&str; 9] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    single_device::single_device(func);
+    observe("single-device", func);
     legalize_quant::legalize_quant(func);
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);

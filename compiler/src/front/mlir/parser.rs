@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::attrs::FUNCTION;
-use super::cursor::{Cursor, PResult, advise, error};
+use super::cursor::{Cursor, PResult, advise, error, unsupported};
 use super::locations::LocName;
 use super::op::Scope;
 use super::resources::Resources;
@@ -284,7 +284,7 @@ impl<'a> Parser<'a> {
 }
 
 fn not_a_function(span: crate::diag::Span, name: &str) -> super::cursor::Stop {
-    let stop = error(span, format!("expected a function `func.func`, found `{name}`"));
+    let stop = unsupported(span, format!("expected a function `func.func`, found `{name}`"));
     let help = "operations belong into a function; nested modules and other top-level operations \
                 are not supported";
     advise(stop, help)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::cursor::{PResult, advise, error, is_word};
+use super::cursor::{PResult, advise, error, is_word, unsupported};
 use super::parser::Parser;
 use crate::diag::Diagnostic;
 use crate::ir::types::full_range;
@@ -162,7 +162,12 @@ impl Parser<'_> {
         self.skip_angle()?;
         let text = String::from_utf8_lossy(self.c.since(start));
         if self.foreign_types.len() < MAX_FOREIGN_REPORTS {
-            let report = Diagnostic::error(format!("values of type `{text}` are not supported"));
+            let message = format!("values of type `{text}` are not supported");
+            // A scalar outside of a tensor is no StableHLO; other types are those of others.
+            let report = match help == SCALAR_HELP {
+                true => Diagnostic::error(message),
+                false => Diagnostic::unsupported(message),
+            };
             self.foreign_types.push(report.at(self.c.span_since(start)).help(help));
         }
         Ok(Type::Opaque(text.into()))
@@ -180,7 +185,11 @@ impl Parser<'_> {
 
     fn unknown_type(&self, name: &str, start: usize) -> super::cursor::Stop {
         let span = self.c.span_since(start);
-        advise(error(span, format!("unknown type `!{name}`")), TYPES_HELP)
+        // A type of StableHLO itself that is not known does not exist.
+        let message = format!("unknown type `!{name}`");
+        let foreign = !name.starts_with("stablehlo.") && name.contains('.');
+        let stop = if foreign { unsupported(span, message) } else { error(span, message) };
+        advise(stop, TYPES_HELP)
     }
 
     /// `tensor<4x?xf32>` with optional bounds.
@@ -190,7 +199,7 @@ impl Parser<'_> {
         self.c.expect_word("tensor")?;
         self.c.expect("<")?;
         if self.c.at("*") {
-            let stop = error(self.c.span_since(start), "unranked tensors are not supported");
+            let stop = unsupported(self.c.span_since(start), "unranked tensors are not supported");
             return Err(advise(stop, UNRANKED_HELP));
         }
         let dims = self.dimensions(start)?;
@@ -299,7 +308,7 @@ impl Parser<'_> {
             _ => None,
         };
         let Some(Attr::DenseInts(bounds)) = bounds else {
-            let stop = error(self.c.span_since(start), "unsupported tensor encoding");
+            let stop = unsupported(self.c.span_since(start), "unsupported tensor encoding");
             return Err(advise(stop, "only `#stablehlo.bounds<...>` is supported"));
         };
         if bounds.len() != ty.rank() {
