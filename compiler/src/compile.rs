@@ -250,6 +250,14 @@ pub fn specialised(module: Verified<'_>, options: &CompileOptions) -> Result<Fun
     if !options.sizes.is_empty() || is_dynamic(&func) {
         let arguments = bind_shapes(&module, &entry, &options.sizes)?;
         refine_shapes(module, &mut func, &arguments)?;
+        // New shapes meet constraints that dynamic ones could not be tested against.
+        let mut refined = Module::default();
+        let id = refined.funcs.push(func);
+        if let Err(errors) = verify(&refined) {
+            let first = errors.first().map(|e| CompileError::at(e.span, e.to_string()));
+            return Err(first.unwrap_or_else(|| CompileError::at(Span::default(), "is not valid")));
+        }
+        func = refined.funcs[id].clone();
     }
     Ok(func)
 }

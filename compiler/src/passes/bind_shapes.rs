@@ -205,7 +205,7 @@ impl Binder<'_> {
                     let Some((arg, dim)) = measured(body, open) else { continue };
                     let ty = self.arguments.types[arg].tensor();
                     let open = ty.and_then(|t| t.dims.get(dim)).is_some_and(|d| d.size().is_none());
-                    let size = if open { self.value(body, other, 0) } else { None };
+                    let size = if open { self.value(body, other) } else { None };
                     if let Some(size) = size {
                         self.set(arg, dim, u64::try_from(size).unwrap_or(0))?;
                         changed = true;
@@ -219,21 +219,48 @@ impl Binder<'_> {
     }
 
     /// The value of a scalar that is computed from known sizes.
-    fn value(&self, body: &Body, value: ValueId, depth: usize) -> Option<i64> {
+    fn value(&self, body: &Body, value: ValueId) -> Option<i64> {
+        self.value_at(body, value, &mut HashMap::new(), 0)
+    }
+
+    fn value_at(
+        &self,
+        body: &Body,
+        value: ValueId,
+        seen: &mut HashMap<ValueId, Option<i64>>,
+        depth: usize,
+    ) -> Option<i64> {
         const MAX_DEPTH: usize = 32;
-        if let Some((arg, dim)) = measured(body, value) {
-            let size = self.arguments.types[arg].tensor()?.dims.get(dim)?.size()?;
-            return i64::try_from(size).ok();
+        if let Some(&known) = seen.get(&value) {
+            return known;
         }
-        let op = body.def_op(value).filter(|_| depth < MAX_DEPTH)?;
+        let found = match measured(body, value) {
+            Some((arg, dim)) => {
+                let dims = &self.arguments.types[arg].tensor()?.dims;
+                dims.get(dim).and_then(|d| i64::try_from(d.size()?).ok())
+            }
+            None if depth < MAX_DEPTH => self.computed(body, value, seen, depth),
+            None => None,
+        };
+        seen.insert(value, found);
+        found
+    }
+
+    fn computed(
+        &self,
+        body: &Body,
+        value: ValueId,
+        seen: &mut HashMap<ValueId, Option<i64>>,
+        depth: usize,
+    ) -> Option<i64> {
+        let op = body.def_op(value)?;
         let mut inputs = Vec::new();
         for &operand in &body.ops[op].operands {
-            let known = self.value(body, operand, depth + 1)?;
-            let dtype = body.ty(operand).tensor()?.dtype()?;
+            let known = self.value_at(body, operand, seen, depth + 1)?;
+            let dtype = body.ty(operand).tensor().filter(|t| t.rank() == 0)?.dtype()?;
             inputs.push(Tensor::scalar(dtype, crate::eval::Element::small(dtype, known)));
         }
-        let module = self.module;
-        let out = Evaluator::with_budget(module, 1 << 16).fold(body, op, &inputs).ok()?;
+        let out = Evaluator::with_budget(self.module, 1 << 16).fold(body, op, &inputs).ok()?;
         match out.first()?.ints()?.as_slice() {
             &[value] => Some(value),
             _ => None,
@@ -276,15 +303,17 @@ fn constant_name(func: &Func, arg: usize) -> Option<String> {
 }
 
 /// The argument and dimension whose size a value is, if it is measured directly.
-fn measured(body: &Body, value: ValueId) -> Option<(usize, usize)> {
-    let op = &body.ops[body.def_op(value)?];
-    let &source = op.operands.first()?;
-    match &op.kind {
-        OpKind::Elementwise(ElementwiseOp::Convert) | OpKind::Reshape(_) => measured(body, source),
-        OpKind::GetDimensionSize(g) => {
-            let arg = body.blocks[body.entry].args.iter().position(|&a| a == source)?;
-            Some((arg, usize::try_from(g.dim).ok()?))
+fn measured(body: &Body, mut value: ValueId) -> Option<(usize, usize)> {
+    loop {
+        let op = &body.ops[body.def_op(value)?];
+        let &source = op.operands.first()?;
+        match &op.kind {
+            OpKind::Elementwise(ElementwiseOp::Convert) | OpKind::Reshape(_) => value = source,
+            OpKind::GetDimensionSize(g) => {
+                let arg = body.blocks[body.entry].args.iter().position(|&a| a == source)?;
+                return Some((arg, usize::try_from(g.dim).ok()?));
+            }
+            _ => return None,
         }
-        _ => None,
     }
 }

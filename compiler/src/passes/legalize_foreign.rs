@@ -27,6 +27,7 @@ use crate::ops::{self, ElementwiseOp, OpKind};
 pub fn legalize_foreign(module: &mut Module) {
     for func in module.funcs.values_mut() {
         rewrite(&mut func.body, identity);
+        rewrite(&mut func.body, widen_operands);
     }
     let foreign = module.foreign_ops();
     let names = foreign.iter().map(|&(body, op)| body.ops[op].kind.spelling());
@@ -66,6 +67,40 @@ fn identity(ed: &mut Editor<'_>, op: OpId) -> Visit {
         }
         _ => Visit::Keep,
     }
+}
+
+/// Longest list that is taken for a shape.
+const MAX_RANK: usize = 64;
+
+/// XLA multiplies integers of two widths, which TensorFlow's quantiser makes use of; StableHLO
+/// wants one type. The operands become what the result is, which holds their values.
+fn widen_operands(ed: &mut Editor<'_>, op: OpId) -> Visit {
+    let o = &ed.body.ops[op];
+    let product = matches!(o.kind, OpKind::Dot(_) | OpKind::DotGeneral(_) | OpKind::Convolution(_));
+    let (true, &[lhs, rhs], &[result]) = (product, o.operands.as_slice(), o.results.as_slice())
+    else {
+        return Visit::Keep;
+    };
+    let span = o.span;
+    let dtype = |v: ValueId| ed.body.ty(v).tensor().and_then(TensorType::dtype);
+    let (Some(a), Some(b), Some(wide)) = (dtype(lhs), dtype(rhs), dtype(result)) else {
+        return Visit::Keep;
+    };
+    let holds = |d: DType| {
+        let sign = d.is_signed_integer() == wide.is_signed_integer() || wide.bits() > d.bits();
+        d == wide || d.is_integer() && d.bits() < wide.bits() && sign
+    };
+    if a == b || !wide.is_signed_integer() || !holds(a) || !holds(b) {
+        return Visit::Keep;
+    }
+    for (i, value) in [lhs, rhs].into_iter().enumerate() {
+        if let Some(ty) = ed.body.ty(value).tensor().filter(|t| t.dtype() != Some(wide)) {
+            let ty = ty.with_dtype(wide);
+            let converted = ed.emit(ElementwiseOp::Convert, vec![value], ty, span);
+            ed.body.ops[op].operands[i] = converted;
+        }
+    }
+    Visit::Keep
 }
 
 /// Binary operations on integers.
@@ -239,7 +274,10 @@ fn value(s: &mut Shapes<'_, '_>, foreign: &Foreign, ty: &TensorType) -> Option<V
 
 fn constant(s: &mut Shapes<'_, '_>, foreign: &Foreign, ty: &TensorType) -> Option<ValueId> {
     let value = match s.attr(foreign, "value")? {
-        Attr::Dense(c) => Constant { ty: ty.clone(), data: c.data.clone() },
+        Attr::Dense(c) => {
+            let same = c.ty.dims == ty.dims && c.ty.elem.storage() == ty.elem.storage();
+            same.then(|| Constant { ty: ty.clone(), data: c.data.clone() })?
+        }
         Attr::Int(v, _) => {
             let bytes = (v as i64).to_le_bytes();
             Constant::splat(ty.clone(), bytes.get(..ty.dtype()?.size())?)
@@ -389,13 +427,18 @@ impl Shapes<'_, '_> {
         Some(self.emit(slice, vec![list], ty))
     }
 
+    /// Number of items of a list, if it can be a shape.
+    fn len(&self, list: ValueId) -> Option<usize> {
+        let &[n] = self.tensor(list)?.static_dims()?.as_slice() else { return None };
+        usize::try_from(n).ok().filter(|&n| n <= MAX_RANK)
+    }
+
     /// The product of a list's items, as a scalar.
     fn product(&mut self, list: ValueId) -> Option<ValueId> {
-        let ty = self.tensor(list)?;
-        let &[n] = ty.static_dims()?.as_slice() else { return None };
+        let n = self.len(list)?;
         let one = TensorType::fixed(&[1], DType::I64);
         let mut product = self.ints(&[1]);
-        for i in 0..i64::try_from(n).ok()? {
+        for i in 0..n as i64 {
             let item = self.item(list, i)?;
             product = self.emit(ElementwiseOp::Multiply, vec![product, item], one.clone());
         }
@@ -418,15 +461,14 @@ impl Shapes<'_, '_> {
 
     /// The shape that all these shapes broadcast to.
     fn broadcast(&mut self, shapes: &[ValueId]) -> Option<ValueId> {
-        let rank = |s: &Self, v| Some(*s.tensor(v)?.static_dims()?.first()? as usize);
         let mut most = 0;
         for &shape in shapes {
-            most = most.max(rank(self, shape)?);
+            most = most.max(self.len(shape)?);
         }
         let ones = self.ints(&vec![1; most]);
         let mut result = ones;
         for &shape in shapes {
-            let missing = most - rank(self, shape)?;
+            let missing = most - self.len(shape)?;
             let padding = self.ints(&vec![1; missing]);
             let padded = if missing == 0 { shape } else { self.concat(vec![padding, shape])? };
             result = self.choose(Direction::Eq, [padded, ones], result, padded)?;
@@ -437,8 +479,7 @@ impl Shapes<'_, '_> {
     /// `tf.Reshape`, whose shape may say -1 once for whatever is left.
     fn tf_reshape(&mut self, value: ValueId, shape: ValueId, ty: &TensorType) -> Option<ValueId> {
         let shape = self.converted(shape, DType::I64)?;
-        let &[n] = self.tensor(shape)?.static_dims()?.as_slice() else { return None };
-        let n = usize::try_from(n).ok()?;
+        let n = self.len(shape)?;
         let (zeros, ones) = (self.ints(&vec![0; n]), self.ints(&vec![1; n]));
         let known = self.choose(Direction::Lt, [shape, zeros], ones, shape)?;
         let known = self.product(known)?;
@@ -516,6 +557,18 @@ mod tests {
             return %s : tensor<2xindex>
         }";
         assert_eq!(run(text, &[3, 4]), [vec![6, 2]]);
+    }
+
+    #[test]
+    fn products_of_two_integer_types_are_taken_in_the_result_s() {
+        let text = "func.func @main(%x: tensor<2xf32>) -> tensor<i32> {
+            %a = stablehlo.constant dense<[300, 2]> : tensor<2xi32>
+            %b = stablehlo.constant dense<[-100, 7]> : tensor<2xi8>
+            %c = stablehlo.dot_general %a, %b, contracting_dims = [0] x [0] :
+              (tensor<2xi32>, tensor<2xi8>) -> tensor<i32>
+            return %c : tensor<i32>
+        }";
+        assert_eq!(run(text, &[2]), [vec![-29_986]]);
     }
 
     #[test]
