@@ -283,6 +283,7 @@ impl<'m> Checker<'m> {
 
     fn semantics(&self, op: &Op) -> Result<(), OpError> {
         let view = OpView { body: self.body, op };
+        crate::ops::quant::verify(&op.kind, &view)?;
         let declared: Vec<&Type> = op.results.iter().map(|&v| self.body.ty(v)).collect();
         if let Some(inferred) = op.kind.infer(&view)?
             && !accepts(&inferred, &declared)
