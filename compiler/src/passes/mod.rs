@@ -14,9 +14,9 @@ pub mod legalize_foreign;
 pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
+pub mod refine_shapes;
 #[cfg(test)]
 mod region_tests;
-pub mod refine_shapes;
 pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
