@@ -1,6 +1,7 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod bind_shapes;
 pub mod build;
 pub mod canonicalize;
 pub mod chlo;
@@ -13,11 +14,13 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_foreign;
 pub mod legalize_quant;
 #[cfg(test)]
 mod linear_tests;
 #[cfg(test)]
 mod random_tests;
+pub mod refine_shapes;
 #[cfg(test)]
 mod region_tests;
 pub mod rewrite;
