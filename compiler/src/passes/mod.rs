@@ -9,6 +9,7 @@ pub mod fold;
 pub mod inline;
 pub mod layout;
 pub mod legalize_quant;
+pub mod legalize_types;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;
@@ -24,7 +25,7 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "inline",
     "legalize-quant",
     "decompose",
@@ -32,6 +33,7 @@ pub const NAMES: [&str; 9] = [
     "fold-constants",
     "cse",
     "dce",
+    "legalize-types",
     "batch-norm",
     "layout",
 ];
@@ -43,6 +45,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
+    let legalized = legalize_types::legalize_types(&mut func.body);
+    observe("legalize-types", func);
+    if legalized {
+        clean(func, observe);
+    }
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);
     if folded {
