@@ -220,6 +220,9 @@ pub fn compile_verified(
     };
     observe("inline", &func);
     passes::run(&mut func, &mut observe);
+    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
+        return Err(CompileError::unsupported(span, why));
+    }
     let mut program = lower(&func)?;
     share::share_buffers(&mut program);
     clock.lap("lower");

@@ -146,6 +146,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether the program may well be valid, and only this version cannot take it.
+    pub unsupported: bool,
 }
 
 impl Diagnostic {
@@ -158,7 +160,13 @@ impl Diagnostic {
             label: None,
             notes: Vec::new(),
             help: None,
+            unsupported: false,
         }
+    }
+
+    /// An error about something that is valid, or may be, and not supported.
+    pub fn unsupported(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { unsupported: true, ..Diagnostic::error(message) }
     }
 
     /// A warning without a place.
@@ -219,8 +227,8 @@ impl Diagnostic {
 impl From<&VerifyError> for Diagnostic {
     /// A violated constraint, with its label in the specification as a note.
     fn from(violation: &VerifyError) -> Diagnostic {
-        let VerifyError { span, op, constraint, message } = violation;
-        let report = Diagnostic::error(format!("`{op}`: {message}")).at(*span);
+        let VerifyError { span, op, constraint, .. } = violation;
+        let report = Diagnostic::error(violation.to_string()).at(*span);
         match constraint {
             Some(label) => {
                 let section = op.rsplit('.').next().unwrap_or(op);
@@ -315,6 +323,12 @@ impl Diagnostics {
     pub fn has_errors(&self) -> bool {
         self.items.iter().any(|d| d.severity == Severity::Error)
     }
+
+    /// The first report of something that is not supported. Further errors may only follow from
+    /// it.
+    pub fn unsupported(&self) -> Option<&Diagnostic> {
+        self.items.iter().find(|d| d.unsupported)
+    }
 }
 
 impl fmt::Display for Diagnostics {
@@ -363,7 +377,7 @@ error: expected `x`, found `second`
         let module = crate::front::mlir::parse_module(&source).unwrap();
         let violations = crate::verify::verify(&module).unwrap_err();
         let expected = "\
-error: `stablehlo.transpose`: permutation [1, 1] must be a permutation of 0..2
+error: `stablehlo.transpose`: (C2) permutation [1, 1] must be a permutation of 0..2
  --> m.mlir:2:8
   |
 2 |   %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>

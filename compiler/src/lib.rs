@@ -20,3 +20,4 @@ pub mod ops;
 pub mod passes;
 pub mod plan;
 pub mod verify;
+pub mod vhlo_version;

@@ -247,13 +247,40 @@ impl<'m> Checker<'m> {
             && !accepts(&inferred, &declared)
         {
             let (want, have) = (list(&inferred), list(&declared));
-            return Err(OpError::new(format!("gives {want}, its result types are {have}")));
+            let message = format!("gives {want}, its result types are {have}");
+            return Err(OpError { constraint: result_label(op, &inferred, &declared), message });
         }
         op.kind.verify(&view)?;
+        self.mesh(&op.kind)?;
         match &op.kind {
             OpKind::Call(c) => self.call(&c.callee, op, &declared),
-            OpKind::Composite(c) => self.call(&c.decomposition, op, &declared),
+            OpKind::Composite(c) => self.composite(&c.decomposition, op, &declared),
             _ => Ok(()),
+        }
+    }
+
+    /// A composite is its decomposition.
+    fn composite(&self, decomposition: &str, op: &Op, declared: &[&Type]) -> Result<(), OpError> {
+        let label = match self.module.find(decomposition) {
+            None => "C2",
+            Some(id) => {
+                let func = &self.module.funcs[id];
+                let args = &func.body.blocks[func.body.entry].args;
+                let formal: Vec<Type> = args.iter().map(|&v| func.body.ty(v).clone()).collect();
+                let actual: Vec<&Type> = op.operands.iter().map(|&v| self.body.ty(v)).collect();
+                if accepts(&formal, &actual) { "C4" } else { "C3" }
+            }
+        };
+        let labelled = |e| OpError { constraint: Some(label), ..e };
+        self.call(decomposition, op, declared).map_err(labelled)
+    }
+
+    /// Groups that are axes of a mesh name one of the module's symbols.
+    fn mesh(&self, kind: &OpKind) -> Result<(), OpError> {
+        let Some(mesh) = kind.groups().and_then(|groups| groups.mesh()) else { return Ok(()) };
+        match self.module.find(mesh) {
+            Some(_) => Ok(()),
+            None => Err(OpError::new(format!("there is no mesh `@{mesh}`"))),
         }
     }
 
@@ -273,6 +300,16 @@ impl<'m> Checker<'m> {
             return Err(OpError::new(format!("`@{callee}` returns {want}, not {have}")));
         }
         Ok(())
+    }
+}
+
+/// The constraint that the first unexpected result type violates.
+fn result_label(op: &Op, inferred: &[Type], declared: &[&Type]) -> Option<&'static str> {
+    let [element, shape] = op.kind.result_labels();
+    let mut pairs = inferred.iter().zip(declared).filter(|(a, b)| !a.accepts(b));
+    match pairs.next()? {
+        (Type::Tensor(a), Type::Tensor(b)) if a.elem == b.elem => shape,
+        _ => element,
     }
 }
 

@@ -11,6 +11,7 @@ use microhlo_qemu::{Job, JobError, Options, Outcome};
 use serde_json::json;
 
 use super::exec::Executor;
+use super::files::{chunks, files};
 use super::{CmdError, JsonTarget, load, print_text};
 use crate::check_program::{self, CheckProgram, ExtractError};
 use crate::compile::{CompileOptions, Target, compile};
@@ -72,7 +73,7 @@ pub struct Checked {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let engine = engine(&args.on)?;
-    let files = files(&args.paths)?;
+    let files = files(&args.paths, &[".mlir"])?;
     let jobs = args.jobs.map_or_else(parallelism, |n| n as usize);
     let checked = check_files(&engine, &files, jobs, Duration::from_secs(args.timeout))
         .map_err(CmdError::Failed)?;
@@ -106,34 +107,6 @@ fn engine(name: &str) -> Result<Engine, CmdError> {
 
 fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The files named, and all `.mlir` files in the folders named, sorted.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CmdError> {
-    let mut files = Vec::new();
-    for path in paths {
-        let before = files.len();
-        collect(path, true, &mut files)
-            .map_err(|e| CmdError::BadInput(format!("cannot read {}: {e}", path.display())))?;
-        if files.len() == before {
-            return Err(CmdError::BadInput(format!("{} has no .mlir files", path.display())));
-        }
-        files[before..].sort();
-    }
-    Ok(files)
-}
-
-fn collect(path: &Path, named: bool, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !std::fs::metadata(path)?.is_dir() {
-        if named || path.extension().is_some_and(|e| e == "mlir") {
-            files.push(path.to_owned());
-        }
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(path)? {
-        collect(&entry?.path(), false, files)?;
-    }
-    Ok(())
 }
 
 /// Checks all files, some at a time; the verdicts are in the files' order.
@@ -280,24 +253,6 @@ fn prepare_file(engine: &Engine, file: &Path) -> Vec<Pending> {
     all
 }
 
-/// The parts of a file between lines `// -----`, at their own line numbers.
-fn chunks(source: &Source) -> Vec<Source> {
-    const SEPARATOR: &str = "\n// -----";
-    if !source.text().contains(SEPARATOR) {
-        return vec![source.clone()];
-    }
-    let mut lines = 0;
-    let mut chunks = Vec::new();
-    for part in source.text().split(SEPARATOR) {
-        if !part.trim().is_empty() {
-            let padded = "\n".repeat(lines) + part;
-            chunks.push(Source::new(source.name(), padded));
-        }
-        lines += part.matches('\n').count() + 1;
-    }
-    chunks
-}
-
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -329,12 +284,7 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
 /// A program with something that is not supported is skipped; further errors of it may only
 /// follow from that.
 fn parse_verdict(error: &Diagnostics) -> Verdict {
-    let unsupported = |text: &str| {
-        text.contains("not supported")
-            || text.contains("unsupported")
-            || text.contains("unknown type")
-    };
-    match error.items().iter().find(|d| unsupported(&d.message)) {
+    match error.unsupported() {
         Some(reason) => Verdict::Skipped(reason.message.clone()),
         None => Verdict::Failed(first_message(error)),
     }

@@ -13,6 +13,7 @@ use crate::front::hlo;
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
 use crate::verify::{VerifyError, verify};
+use crate::vhlo_version::{Version, newer_than};
 
 /// A model file.
 pub enum Input {
@@ -106,19 +107,51 @@ fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
     Ok((source, module))
 }
 
+/// All that is wrong with a program in a binary form.
+pub fn check_bytes(name: &str, bytes: Vec<u8>, version: Option<Version>) -> Diagnostics {
+    let read = match bytecode::is_bytecode(&bytes) {
+        true => bytecode::parse(name, &bytes).map(|module| (Source::new(name, ""), module)),
+        false => hlo::read_proto(name, bytes),
+    };
+    match read {
+        Ok((source, module)) => check_module(&source, &module, version),
+        Err(found) => found,
+    }
+}
+
+/// All that is wrong with a program in StableHLO text or HLO text.
+pub fn check_text(source: &Source, version: Option<Version>) -> Diagnostics {
+    match parse_text(source) {
+        Ok(module) => check_module(source, &module, version),
+        Err(found) => found,
+    }
+}
+
+fn check_module(source: &Source, module: &Module, version: Option<Version>) -> Diagnostics {
+    let violations = match verify(module) {
+        Ok(_) => version.map_or_else(Vec::new, |version| newer_than(module, version)),
+        Err(violations) => violations,
+    };
+    violations_of(source, &violations)
+}
+
 /// Parses StableHLO text or HLO text.
 fn text_program(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
     let source = Source::from_bytes(name, bytes)?;
-    let module = match hlo::looks_like_text(source.text().as_bytes()) {
-        true => hlo::parse_text(&source)?,
-        false => parse_module(&source)?,
-    };
+    let module = parse_text(&source)?;
     Ok((source, module))
+}
+
+fn parse_text(source: &Source) -> Result<Module, Diagnostics> {
+    match hlo::looks_like_text(source.text().as_bytes()) {
+        true => hlo::parse_text(source),
+        false => parse_module(source),
+    }
 }
 
 /// The verifier's violations as diagnostics.
 pub fn violations_of(source: &Source, violations: &[VerifyError]) -> Diagnostics {
-    let items = violations.iter().map(|v| Diagnostic::error(v.to_string()).at(v.span)).collect();
+    let items = violations.iter().map(Diagnostic::from).collect();
     Diagnostics::new(source, items)
 }
 

@@ -8,6 +8,7 @@ mod check;
 pub mod compare;
 mod compile;
 pub mod exec;
+mod files;
 mod inspect;
 mod listing;
 pub mod load;
@@ -15,6 +16,7 @@ mod profile;
 mod run;
 pub mod text;
 pub mod vectors;
+mod verify;
 
 pub(crate) use compare::show;
 pub(crate) use run::index_text;
@@ -38,6 +40,7 @@ enum Command {
     Compile(compile::Args),
     Run(run::Args),
     Check(check::Args),
+    Verify(verify::Args),
     Inspect(inspect::Args),
     Boards(boards::Args),
 }
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Compile(args) => compile::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),
     };

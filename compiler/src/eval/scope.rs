@@ -187,7 +187,7 @@ impl<'m> Evaluator<'m> {
         }
         for (i, (&value, arg)) in formal.iter().zip(args).enumerate() {
             let ty = body.ty(value);
-            if !ty.accepts(&Type::Tensor(arg.ty().clone())) {
+            if !holds(ty, arg) {
                 let text = format!("argument {i} is {}, expected {ty}", arg.ty());
                 return Err(EvalError::Inputs(text));
             }
@@ -227,12 +227,22 @@ impl<'m> Evaluator<'m> {
         }
         for (&value, tensor) in op.results.iter().zip(&results) {
             let ty = body.ty(value);
-            if !ty.accepts(&Type::Tensor(tensor.ty().clone())) {
+            if !holds(ty, tensor) {
                 let text = format!("gives {}, its result type is {ty}", tensor.ty());
                 return Err(named(OpError::new(text).into()));
             }
         }
         Ok(results)
+    }
+}
+
+/// Whether a value of this type can be held by the tensor: tokens and futures are no tensors, and
+/// what stands for them is that of [`crate::ops::token`] and the awaited value itself.
+fn holds(ty: &Type, tensor: &Tensor) -> bool {
+    match ty {
+        Type::Token => *tensor == crate::ops::token::token(),
+        Type::Future(types) => matches!(types.as_slice(), [one] if holds(one, tensor)),
+        _ => ty.accepts(&Type::Tensor(tensor.ty().clone())),
     }
 }
 

@@ -35,8 +35,49 @@ impl Dim {
     pub fn accepts(self, actual: Dim) -> bool {
         match (self, actual) {
             (Dim::Static(a), Dim::Static(b)) => a == b,
-            (Dim::Dynamic { bound: Some(max) }, Dim::Static(n)) => n <= max,
+            (Dim::Dynamic { bound: Some(max) }, Dim::Static(n))
+            | (Dim::Static(n), Dim::Dynamic { bound: Some(max) }) => n <= max,
             (Dim::Dynamic { .. }, _) | (Dim::Static(_), Dim::Dynamic { .. }) => true,
+        }
+    }
+}
+
+impl Dim {
+    /// What is known of one dimension that is declared in two ways: its size if either says it,
+    /// else the smaller bound.
+    pub fn merge(self, other: Dim) -> Dim {
+        match (self, other) {
+            (Dim::Static(_), _) => self,
+            (_, Dim::Static(_)) => other,
+            (Dim::Dynamic { bound: a }, Dim::Dynamic { bound: b }) => {
+                Dim::Dynamic { bound: a.into_iter().chain(b).min() }
+            }
+        }
+    }
+
+    /// What is known of a dimension that is one or the other.
+    pub fn either(self, other: Dim) -> Dim {
+        match (self.most(), other.most()) {
+            _ if self == other => self,
+            (Some(a), Some(b)) => Dim::Dynamic { bound: Some(a.max(b)) },
+            _ => Dim::Dynamic { bound: None },
+        }
+    }
+
+    /// The size, or the bound.
+    pub fn most(self) -> Option<u64> {
+        match self {
+            Dim::Static(n) => Some(n),
+            Dim::Dynamic { bound } => bound,
+        }
+    }
+
+    /// The dimension of another size, or with another bound; nothing is known of one that
+    /// overflows or would be negative.
+    pub fn map(self, f: impl Fn(u64) -> Option<u64>) -> Dim {
+        match self {
+            Dim::Static(n) => f(n).map_or(Dim::Dynamic { bound: None }, Dim::Static),
+            Dim::Dynamic { bound } => Dim::Dynamic { bound: bound.and_then(f) },
         }
     }
 }

@@ -4,19 +4,27 @@ use std::sync::Arc;
 
 use crate::ir::{Attr, Constant, Dict, Type};
 
-use super::OpError;
+use super::{OpError, inputs};
 
 /// The attributes of an operation being read. What is taken is inherent; the rest is discardable.
 pub struct AttrReader<'a> {
     attrs: Dict,
     operands: &'a [Type],
     results: &'a [Type],
+    /// Section of the specification whose inputs the attributes are.
+    section: &'static str,
 }
 
 impl<'a> AttrReader<'a> {
     /// A reader over properties and attributes, with the operation's types for defaults.
     pub fn new(attrs: Dict, operands: &'a [Type], results: &'a [Type]) -> Self {
-        AttrReader { attrs, operands, results }
+        AttrReader { attrs, operands, results, section: "" }
+    }
+
+    /// Says which section of the specification the attributes belong to, so that errors name
+    /// the input.
+    pub fn section(&mut self, section: &'static str) {
+        self.section = section;
     }
 
     /// Operand types.
@@ -45,12 +53,16 @@ impl<'a> AttrReader<'a> {
         Some(self.attrs.0.remove(at).1)
     }
 
-    fn required<T>(name: &str, value: Option<T>) -> Result<T, OpError> {
-        value.ok_or_else(|| OpError::new(format!("attribute `{name}` is missing")))
+    fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, OpError> {
+        let constraint = inputs::label(self.section, name);
+        let missing = || OpError { constraint, message: format!("attribute `{name}` is missing") };
+        value.ok_or_else(missing)
     }
 
-    fn mismatch<T>(name: &str, expected: &str, found: &Attr) -> Result<T, OpError> {
-        Err(OpError::new(format!("attribute `{name}` must be {expected}, is `{found}`")))
+    fn mismatch<T>(&self, name: &str, expected: &str, found: &Attr) -> Result<T, OpError> {
+        let constraint = inputs::label(self.section, name);
+        let message = format!("attribute `{name}` must be {expected}, is `{found}`");
+        Err(OpError { constraint, message })
     }
 
     /// An optional integer.
@@ -60,14 +72,14 @@ impl<'a> AttrReader<'a> {
             Some(Attr::Int(v, _)) => i64::try_from(v)
                 .map(Some)
                 .map_err(|_| OpError::new(format!("attribute `{name}` = {v} exceeds 64 bits"))),
-            Some(other) => Self::mismatch(name, "an integer", &other),
+            Some(other) => self.mismatch(name, "an integer", &other),
         }
     }
 
     /// A required integer.
     pub fn int(&mut self, name: &str) -> Result<i64, OpError> {
         let v = self.opt_int(name)?;
-        Self::required(name, v)
+        self.required(name, v)
     }
 
     /// An optional integer whose bits are an unsigned number.
@@ -75,7 +87,7 @@ impl<'a> AttrReader<'a> {
         match self.take(name) {
             None => Ok(None),
             Some(Attr::Int(v, _)) => Ok(Some(v as u64)),
-            Some(other) => Self::mismatch(name, "an integer", &other),
+            Some(other) => self.mismatch(name, "an integer", &other),
         }
     }
 
@@ -85,7 +97,7 @@ impl<'a> AttrReader<'a> {
             None => Ok(None),
             Some(Attr::Bool(b)) => Ok(Some(b)),
             Some(Attr::Unit) => Ok(Some(true)),
-            Some(other) => Self::mismatch(name, "a boolean", &other),
+            Some(other) => self.mismatch(name, "a boolean", &other),
         }
     }
 
@@ -94,14 +106,14 @@ impl<'a> AttrReader<'a> {
         match self.take(name) {
             None => Ok(None),
             Some(Attr::Float(v, _)) => Ok(Some(v)),
-            Some(other) => Self::mismatch(name, "a float", &other),
+            Some(other) => self.mismatch(name, "a float", &other),
         }
     }
 
     /// A required float.
     pub fn float(&mut self, name: &str) -> Result<f64, OpError> {
         let v = self.opt_float(name)?;
-        Self::required(name, v)
+        self.required(name, v)
     }
 
     /// `precision_config`: one precision name per operand, or none.
@@ -113,10 +125,10 @@ impl<'a> AttrReader<'a> {
                 .iter()
                 .map(|item| match item {
                     Attr::Enum(_, v) | Attr::String(v) => Ok(Arc::clone(v)),
-                    other => Self::mismatch(name, "a list of precisions", other),
+                    other => self.mismatch(name, "a list of precisions", other),
                 })
                 .collect(),
-            Some(other) => Self::mismatch(name, "a list of precisions", &other),
+            Some(other) => self.mismatch(name, "a list of precisions", &other),
         }
     }
 
@@ -126,7 +138,7 @@ impl<'a> AttrReader<'a> {
             None => Ok(None),
             Some(attr) => match ints_of(&attr) {
                 Some(v) => Ok(Some(v)),
-                None => Self::mismatch(name, "a list of integers", &attr),
+                None => self.mismatch(name, "a list of integers", &attr),
             },
         }
     }
@@ -134,7 +146,7 @@ impl<'a> AttrReader<'a> {
     /// A required list of integers.
     pub fn ints(&mut self, name: &str) -> Result<Vec<i64>, OpError> {
         let v = self.opt_ints(name)?;
-        Self::required(name, v)
+        self.required(name, v)
     }
 
     /// An optional list of booleans.
@@ -144,7 +156,7 @@ impl<'a> AttrReader<'a> {
             Some(Attr::DenseBools(v)) => Ok(Some(v)),
             Some(attr) => match ints_of(&attr) {
                 Some(v) => Ok(Some(v.iter().map(|&x| x != 0).collect())),
-                None => Self::mismatch(name, "a list of booleans", &attr),
+                None => self.mismatch(name, "a list of booleans", &attr),
             },
         }
     }
@@ -163,7 +175,7 @@ impl<'a> AttrReader<'a> {
             Some(v) if v.len() % 2 == 0 => {
                 Ok(Some(v.chunks_exact(2).map(|p| (p[0], p[1])).collect()))
             }
-            _ => Self::mismatch(name, "a list of pairs of integers", &attr),
+            _ => self.mismatch(name, "a list of pairs of integers", &attr),
         }
     }
 
@@ -172,22 +184,22 @@ impl<'a> AttrReader<'a> {
         match self.take(name) {
             None => Ok(None),
             Some(Attr::Enum(_, value)) | Some(Attr::String(value)) => Ok(Some(value)),
-            Some(other) => Self::mismatch(name, "an enum value", &other),
+            Some(other) => self.mismatch(name, "an enum value", &other),
         }
     }
 
     /// A required enum value.
     pub fn enumeration(&mut self, name: &str) -> Result<Arc<str>, OpError> {
         let v = self.opt_enum(name)?;
-        Self::required(name, v)
+        self.required(name, v)
     }
 
     /// A required string.
     pub fn string(&mut self, name: &str) -> Result<Arc<str>, OpError> {
         match self.take(name) {
             Some(Attr::String(s)) => Ok(s),
-            Some(other) => Self::mismatch(name, "a string", &other),
-            None => Self::required(name, None),
+            Some(other) => self.mismatch(name, "a string", &other),
+            None => self.required(name, None),
         }
     }
 
@@ -195,8 +207,8 @@ impl<'a> AttrReader<'a> {
     pub fn symbol(&mut self, name: &str) -> Result<Arc<str>, OpError> {
         match self.take(name) {
             Some(Attr::Symbol(s)) | Some(Attr::String(s)) => Ok(s),
-            Some(other) => Self::mismatch(name, "a symbol", &other),
-            None => Self::required(name, None),
+            Some(other) => self.mismatch(name, "a symbol", &other),
+            None => self.required(name, None),
         }
     }
 
@@ -204,19 +216,17 @@ impl<'a> AttrReader<'a> {
     pub fn dense(&mut self, name: &str) -> Result<Arc<Constant>, OpError> {
         match self.take(name) {
             Some(Attr::Dense(c)) => Ok(c),
-            Some(other) => Self::mismatch(name, "a dense constant", &other),
-            None => Self::required(name, None),
+            Some(other) => self.mismatch(name, "a dense constant", &other),
+            None => self.required(name, None),
         }
     }
 
     /// The fields of a structured attribute, `#stablehlo.dot<...>`.
     pub fn fields(&mut self, name: &str) -> Result<AttrReader<'a>, OpError> {
         match self.take(name) {
-            Some(Attr::Struct(_, fields)) => {
-                Ok(AttrReader { attrs: fields, operands: self.operands, results: self.results })
-            }
-            Some(other) => Self::mismatch(name, "a structured attribute", &other),
-            None => Self::required(name, None),
+            Some(Attr::Struct(_, fields)) => Ok(AttrReader { attrs: fields, ..*self }),
+            Some(other) => self.mismatch(name, "a structured attribute", &other),
+            None => self.required(name, None),
         }
     }
 }

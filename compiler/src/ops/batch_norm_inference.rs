@@ -19,6 +19,7 @@ pub struct BatchNormInference {
 impl StructuralOp for BatchNormInference {
     const NAME: &'static str = "stablehlo.batch_norm_inference";
     const SPEC: &'static str = "batch_norm_inference";
+    const RESULT: [Option<&'static str>; 2] = [Some("C2"), Some("C7")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(BatchNormInference {
@@ -41,6 +42,7 @@ impl StructuralOp for BatchNormInference {
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let operand = op.tensor(0)?;
+        types::expect_floats("I1", "the operand", operand)?;
         let feature = operand.dims[self.feature_index as usize];
         for (i, label) in [(1, "C3"), (2, "C4"), (3, "C5"), (4, "C6")] {
             let t = op.tensor(i)?;

@@ -51,7 +51,7 @@ impl StructuralOp for BroadcastInDim {
                 "operand dimension of size {from} cannot become result dimension {d} of size {to}"
             );
         }
-        Ok(())
+        types::expect_single_bound(result)
     }
 
     fn eval(

@@ -15,6 +15,7 @@ pub struct Case;
 impl StructuralOp for Case {
     const NAME: &'static str = "stablehlo.case";
     const SPEC: &'static str = "case";
+    const RESULT: [Option<&'static str>; 2] = [Some("C4"), Some("C4")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Case)
@@ -25,14 +26,14 @@ impl StructuralOp for Case {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let results = op.op.results.len();
         op.expect_arity(1, results)?;
-        verify_branches(op, "C3")?;
-        Ok(Some(op.region_returns(op.region(0)?).into_iter().cloned().collect()))
+        verify_branches(op, ["C2", "C3"]).map(Some)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (index, want) = (op.operand(0)?, Type::Tensor(TensorType::scalar(DType::I32)));
         if *index != want {
-            return Err(OpError::new(format!("the index must be {want}, is {index}")));
+            let text = format!("the index must be {want}, is {index}");
+            return Err(OpError::constraint("I1", text));
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use microhlo_format::DType;
 
 use super::triangular_solve::conjugate;
-use super::{AttrReader, AttrWriter, ElementwiseOp, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, ElementwiseOp, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
 use crate::ir::Type;
@@ -19,6 +19,7 @@ pub struct Cholesky {
 impl StructuralOp for Cholesky {
     const NAME: &'static str = "stablehlo.cholesky";
     const SPEC: &'static str = "cholesky";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Cholesky { lower: attrs.opt_bool("lower")?.unwrap_or(false) })
@@ -35,6 +36,7 @@ impl StructuralOp for Cholesky {
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let a = op.tensor(0)?;
+        types::expect_floats_or_complex("I1", "the operand", a)?;
         constraint!(a.rank() >= 2, "C2", "the operand must be of matrices, is {a}");
         let n = a.rank();
         constraint!(a.dims[n - 2].accepts(a.dims[n - 1]), "C3", "matrices of {a} must be square");

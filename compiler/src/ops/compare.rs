@@ -86,6 +86,7 @@ pub struct Compare {
 impl StructuralOp for Compare {
     const NAME: &'static str = "stablehlo.compare";
     const SPEC: &'static str = "compare";
+    const RESULT: [Option<&'static str>; 2] = [None, Some("C2")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let text = attrs.enumeration("comparison_direction")?;
@@ -115,7 +116,9 @@ impl StructuralOp for Compare {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
-        Ok(Some(vec![op.tensor(0)?.with_dtype(DType::I1).into()]))
+        let (a, b) = (op.tensor(0)?, op.tensor(1)?);
+        let merged = a.dims.iter().zip(&b.dims).map(|(a, &b)| a.merge(b)).collect();
+        Ok(Some(vec![types::with_dims(a, merged).with_dtype(DType::I1).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {

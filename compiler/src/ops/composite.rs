@@ -56,15 +56,10 @@ impl StructuralOp for Composite {
     }
 
     fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
-        let word = |w: &str| {
-            let mut chars = w.chars();
-            chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-                && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '-'))
-        };
-        let mut words = self.name.split('.');
-        let namespaced = words.clone().count() > 1
-            && words.next().is_some_and(word)
-            && words.all(|w| !w.is_empty());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '-');
+        let word = |w: &str| !w.is_empty() && w.chars().all(plain);
+        let first = self.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let namespaced = first && self.name.contains('.') && self.name.split('.').all(word);
         constraint!(namespaced, "C1", "the name `{}` must be like `dialect.operation`", self.name);
         Ok(())
     }

@@ -16,6 +16,7 @@ pub struct Concatenate {
 impl StructuralOp for Concatenate {
     const NAME: &'static str = "stablehlo.concatenate";
     const SPEC: &'static str = "concatenate";
+    const RESULT: [Option<&'static str>; 2] = [Some("C5"), Some("C6")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Concatenate { dim: attrs.int("dimension")? })
@@ -27,24 +28,32 @@ impl StructuralOp for Concatenate {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len();
-        op.expect_arity(n.max(1), 1)?;
+        op.expect_arity(n, 1)?;
+        constraint!(n > 0, "C3", "expects at least one operand");
         let first = op.tensor(0)?;
         let dim = types::one_dim(Some("C4"), "dimension", self.dim, first.rank())?;
         let mut dims = first.dims.clone();
         for i in 1..n {
             let other = op.tensor(i)?;
             constraint!(
-                other.elem == first.elem && other.rank() == first.rank(),
+                other.elem == first.elem,
                 "C1",
-                "operands must agree in element type and rank, have {first} and {other}"
+                "operands must agree in element type, have {first} and {other}"
+            );
+            constraint!(
+                other.rank() == first.rank(),
+                "C2",
+                "operands must agree in rank, have {first} and {other}"
             );
             for (d, (a, &b)) in dims.iter_mut().zip(&other.dims).enumerate() {
                 if d == dim {
-                    *a = match (a.size(), b.size()) {
-                        (Some(x), Some(y)) => {
+                    *a = match (a.size(), b.size(), a.most().zip(b.most())) {
+                        (Some(x), Some(y), _) => {
                             types::sized("the sum", i128::from(x) + i128::from(y))?
                         }
-                        _ => Dim::Dynamic { bound: None },
+                        (_, _, most) => {
+                            Dim::Dynamic { bound: most.and_then(|(x, y)| x.checked_add(y)) }
+                        }
                     };
                     continue;
                 }
@@ -53,9 +62,7 @@ impl StructuralOp for Concatenate {
                     "C2",
                     "operands must agree in dimension {d}, have {first} and {other}"
                 );
-                if a.size().is_none() {
-                    *a = b;
-                }
+                *a = a.merge(b);
             }
         }
         Ok(Some(vec![types::with_dims(first, dims).into()]))

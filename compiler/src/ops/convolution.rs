@@ -116,6 +116,7 @@ pub struct Convolution {
 impl StructuralOp for Convolution {
     const NAME: &'static str = "stablehlo.convolution";
     const SPEC: &'static str = "convolution";
+    const RESULT: [Option<&'static str>; 2] = [Some("C27"), Some("C25")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let name = "dimension_numbers";
@@ -171,30 +172,26 @@ impl StructuralOp for Convolution {
         self.check_groups(lhs, rhs)?;
         let mut dims = vec![Dim::Dynamic { bound: None }; lhs.rank()];
         let batch = lhs.dims[self.dims.input_batch as usize];
-        dims[self.dims.output_batch as usize] = match batch.size() {
-            Some(n) => Dim::Static(n / self.batch_group_count.unsigned_abs()),
-            None => Dim::Dynamic { bound: None },
-        };
+        let groups = self.batch_group_count.unsigned_abs();
+        dims[self.dims.output_batch as usize] = batch.map(|n| n.checked_div(groups));
         let features = rhs.dims[self.dims.kernel_output_feature as usize];
         dims[self.dims.output_feature as usize] = features;
         for (s, &d) in self.dims.output_spatial.iter().enumerate() {
             let input = lhs.dims[self.dims.input_spatial[s] as usize];
             let kernel = rhs.dims[self.dims.kernel_spatial[s] as usize];
-            if let (Some(n), Some(k)) = (input.size(), kernel.size()) {
-                let size = self.axis(s).output(n.into(), k.into());
-                dims[d as usize] = types::sized("an output dimension", size)?;
+            if let Some(k) = kernel.size() {
+                let windows = |n: u64| self.axis(s).output(n.into(), k.into());
+                dims[d as usize] = match input.size() {
+                    Some(n) => types::sized("an output dimension", windows(n))?,
+                    None => input.map(|n| u64::try_from(windows(n)).ok()),
+                };
             }
         }
         Ok(Some(vec![types::with_dims(result, dims).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        constraint!(
-            self.precision.len() <= 2,
-            "C24",
-            "precision_config must have at most 2 entries, has {}",
-            self.precision.len()
-        );
+        types::expect_precision("C24", self.precision.len())?;
         let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
         let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
         constraint!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use microhlo_format::DType;
 
 use super::check::Rule;
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, layouts};
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
 
@@ -63,8 +63,12 @@ impl StructuralOp for CustomCall {
         Ok(None)
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
-        Ok(())
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        let operands = (0..op.op.operands.len()).map(|i| op.operand(i));
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        let results = (0..op.op.results.len()).map(|i| op.result(i));
+        let results = results.collect::<Result<Vec<_>, _>>()?;
+        layouts::verify(&self.config, &operands, &results)
     }
 
     fn eval(

@@ -32,8 +32,8 @@ impl StructuralOp for Dot {
         self.general(op.tensor(0)?.rank(), op.tensor(1)?.rank())?.infer(op)
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
-        Ok(())
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        self.general(op.tensor(0)?.rank(), op.tensor(1)?.rank())?.verify(op)
     }
 
     fn eval(

@@ -29,6 +29,7 @@ pub struct DotGeneral {
 impl StructuralOp for DotGeneral {
     const NAME: &'static str = "stablehlo.dot_general";
     const SPEC: &'static str = "dot_general";
+    const RESULT: [Option<&'static str>; 2] = [None, Some("C12")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let mut dims = attrs.fields("dot_dimension_numbers")?;
@@ -77,21 +78,26 @@ impl StructuralOp for DotGeneral {
             }
         }
         let batch = roles.lhs_batching.iter().zip(&roles.rhs_batching);
-        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| known(lhs.dims[a], rhs.dims[b])).collect();
+        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| lhs.dims[a].merge(rhs.dims[b])).collect();
         dims.extend(roles.lhs_free.iter().map(|&d| lhs.dims[d]));
         dims.extend(roles.rhs_free.iter().map(|&d| rhs.dims[d]));
         // The result's element type is the author's choice: it is what sums are rounded to.
         Ok(Some(vec![types::with_dims(result, dims).into()]))
     }
 
-    fn verify(&self, _op: &OpView<'_>) -> Result<(), OpError> {
+    fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
+        types::expect_precision("C11", self.precision.len())?;
+        let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
+        let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
         constraint!(
-            self.precision.len() <= 2,
-            "C11",
-            "precision_config must have at most 2 entries, has {}",
-            self.precision.len()
+            !plain || lhs.elem == rhs.elem,
+            "C13",
+            "operands {lhs} and {rhs} differ in element type"
         );
-        Ok(())
+        match &self.algorithm {
+            Some(algorithm) => super::dot_algorithm::verify(algorithm, &self.precision),
+            None => Ok(()),
+        }
     }
 
     fn eval(
@@ -115,10 +121,6 @@ struct Roles {
     rhs_free: Vec<usize>,
 }
 
-fn known(a: Dim, b: Dim) -> Dim {
-    if a.size().is_some() { a } else { b }
-}
-
 impl DotGeneral {
     fn roles(&self, lhs: usize, rhs: usize) -> Result<Roles, OpError> {
         let (nb, nc) = (self.lhs_batching.len(), self.lhs_contracting.len());
@@ -130,6 +132,18 @@ impl DotGeneral {
             "C2",
             "{nc} contracted dimensions of the left operand, {n} of the right"
         );
+        for (label, what, dims, rank) in [
+            ("C5", "batch dimensions of the left operand", &self.lhs_batching, lhs),
+            ("C6", "contracted dimensions of the left operand", &self.lhs_contracting, lhs),
+            ("C7", "batch dimensions of the right operand", &self.rhs_batching, rhs),
+            ("C8", "contracted dimensions of the right operand", &self.rhs_contracting, rhs),
+        ] {
+            let inside = dims.iter().all(|&d| types::dim_index(d, rank).is_some());
+            if !inside {
+                let text = format!("{what} {dims:?} must lie in 0..{rank}");
+                return Err(OpError::constraint(label, text));
+            }
+        }
         let list = |label, what, dims: &[i64], rank| types::dim_list(Some(label), what, dims, rank);
         let all = |a: &[i64], b: &[i64]| [a, b].concat();
         let left = all(&self.lhs_batching, &self.lhs_contracting);

@@ -3,6 +3,7 @@
 //! StableHLO specification, section `dynamic_broadcast_in_dim`.
 use super::broadcast_in_dim::broadcast;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -47,8 +48,37 @@ impl StructuralOp for DynamicBroadcastInDim {
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
         types::expect_len(Some("C2"), "broadcast_dimensions", self.dims.len(), operand.rank())?;
-        types::dim_list(Some("C4"), "broadcast_dimensions", &self.dims, result.rank())?;
-        types::verify_shape(op, 1)
+        let dims =
+            types::dim_list(("C3", "C4"), "broadcast_dimensions", &self.dims, result.rank())?;
+        for (&from, &d) in operand.dims.iter().zip(&dims) {
+            constraint!(
+                from.size() == Some(1) || result.dims[d].accepts(from),
+                "C5",
+                "operand dimension of size {from} cannot become result dimension {d} of {result}"
+            );
+        }
+        constraint!(
+            operand.elem.plain() == result.elem.plain(),
+            "C1",
+            "operand {operand} and result {result} differ in element type"
+        );
+        let (expanding, nonexpanding) = (
+            self.expanding.as_deref().unwrap_or_default(),
+            self.nonexpanding.as_deref().unwrap_or_default(),
+        );
+        for (label, what, list) in [
+            ("C9", "known_expanding_dimensions", expanding),
+            ("C10", "known_nonexpanding_dimensions", nonexpanding),
+        ] {
+            let all = list.iter().all(|&d| types::dim_index(d, operand.rank()).is_some());
+            if !all {
+                let text = format!("{what} {list:?} must lie in 0..{}", operand.rank());
+                return Err(OpError::constraint(label, text));
+            }
+        }
+        let both = [expanding, nonexpanding].concat();
+        types::dim_list(Some("C8"), "known dimensions", &both, operand.rank())?;
+        types::verify_shape(op, 1, ["I2", "C7"])
     }
 
     fn eval(

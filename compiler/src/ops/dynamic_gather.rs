@@ -15,7 +15,18 @@ pub struct DynamicGather {
     pub indices_are_sorted: bool,
 }
 
+/// The slice sizes as far as they are known.
+fn slice_sizes(op: &OpView<'_>, rank: usize) -> Result<Vec<Dim>, OpError> {
+    let Some(sizes) = op.constant_ints(2) else {
+        return Ok(vec![Dim::Dynamic { bound: None }; rank]);
+    };
+    let sized = |&n: &i64| types::sized("a slice size", n.into());
+    let label = |e| OpError { constraint: Some("C12"), ..e };
+    sizes.iter().map(sized).collect::<Result<_, _>>().map_err(label)
+}
+
 impl StructuralOp for DynamicGather {
+    const RESULT: [Option<&'static str>; 2] = [Some("C14"), Some("C13")];
     const NAME: &'static str = "stablehlo.dynamic_gather";
     const SPEC: &'static str = "dynamic_gather";
 
@@ -33,14 +44,16 @@ impl StructuralOp for DynamicGather {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(3, 1)?;
-        Ok(None)
+        let (operand, indices) = (op.tensor(0)?, op.tensor(1)?);
+        let sizes = slice_sizes(op, operand.rank())?;
+        self.dims.check(operand, indices, &sizes)?;
+        let dims = self.dims.result(indices, &sizes)?;
+        Ok(Some(vec![types::with_dims(operand, dims).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        let (operand, indices) = (op.tensor(0)?, op.tensor(1)?);
-        let sizes = vec![Dim::Dynamic { bound: None }; operand.rank()];
-        self.dims.check(operand, indices, &sizes)?;
-        types::verify_list(op, 2, operand.rank())
+        let operand = op.tensor(0)?;
+        types::verify_list(op, 2, operand.rank(), ["I3", "C11"])
     }
 
     fn eval(

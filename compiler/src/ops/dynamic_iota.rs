@@ -33,7 +33,8 @@ impl StructuralOp for DynamicIota {
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let result = op.result_tensor(0)?;
         types::one_dim(Some("C1"), "iota_dimension", self.dim, result.rank())?;
-        types::verify_shape(op, 0)
+        types::expect_countable(result)?;
+        types::verify_shape(op, 0, ["I1", "C2"])
     }
 
     fn eval(

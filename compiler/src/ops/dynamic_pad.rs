@@ -3,6 +3,7 @@
 //! StableHLO specification, section `dynamic_pad`.
 use super::pad::Pad;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -26,8 +27,37 @@ impl StructuralOp for DynamicPad {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        for i in 2..5 {
-            types::verify_list(op, i, op.tensor(0)?.rank())?;
+        let (operand, value, result) = (op.tensor(0)?, op.tensor(1)?, op.result_tensor(0)?);
+        constraint!(value.rank() == 0, "I2", "the padding value must be a scalar, is {value}");
+        constraint!(
+            operand.elem == value.elem && operand.elem == result.elem,
+            "C1",
+            "operand {operand}, padding value {value} and result {result} must have one element type"
+        );
+        constraint!(
+            operand.rank() == result.rank(),
+            "C4",
+            "operand {operand} and result {result} must have one rank"
+        );
+        for (i, label) in [(2, "I3"), (3, "I4"), (4, "I5")] {
+            types::verify_list(op, i, operand.rank(), [label, "C2"])?;
+        }
+        let interior = op.constant_ints(4);
+        if let Some(list) = interior.as_ref().filter(|list| list.iter().any(|&n| n < 0)) {
+            let text = format!("interior padding {list:?} must not be negative");
+            return Err(OpError::constraint("C3", text));
+        }
+        let (Some(low), Some(high), Some(interior)) =
+            (op.constant_ints(2), op.constant_ints(3), interior)
+        else {
+            return Ok(());
+        };
+        let pad = super::pad::Pad { low, high, interior };
+        for (d, (from, to)) in operand.dims.iter().zip(&result.dims).enumerate() {
+            let Some(n) = from.size() else { continue };
+            let size = pad.size(d, n.into());
+            let fits = u64::try_from(size).is_ok_and(|n| to.accepts(crate::ir::Dim::Static(n)));
+            constraint!(fits, "C4", "dimension {d} of the result must be {size}, is {to}");
         }
         Ok(())
     }

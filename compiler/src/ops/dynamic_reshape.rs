@@ -2,6 +2,7 @@
 //!
 //! StableHLO specification, section `dynamic_reshape`.
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -25,7 +26,25 @@ impl StructuralOp for DynamicReshape {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        types::verify_shape(op, 1)
+        let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+        constraint!(
+            operand.elem.plain() == result.elem.plain(),
+            "C1",
+            "operand {operand} and result {result} differ in element type"
+        );
+        if let (Some(a), Some(b)) = (operand.elements(), result.elements()) {
+            constraint!(a == b, "C2", "{operand} has {a} elements, {result} has {b}");
+        }
+        types::verify_shape(op, 1, ["I2", "C4"])?;
+        if let (Some(have), Some(sizes)) = (operand.elements(), op.constant_ints(1)) {
+            let want = sizes.iter().map(|&n| i128::from(n)).product::<i128>();
+            constraint!(
+                i128::from(have) == want,
+                "C2",
+                "{operand} has {have} elements, the shape {sizes:?} has {want}"
+            );
+        }
+        Ok(())
     }
 
     fn eval(

@@ -16,6 +16,7 @@ pub struct DynamicSlice {
 impl StructuralOp for DynamicSlice {
     const NAME: &'static str = "stablehlo.dynamic_slice";
     const SPEC: &'static str = "dynamic_slice";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C5")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(DynamicSlice { sizes: attrs.ints("slice_sizes")? })
@@ -27,11 +28,13 @@ impl StructuralOp for DynamicSlice {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let operand = op.tensor(0)?;
-        op.expect_arity(1 + operand.rank(), 1)?;
-        types::expect_len(Some("C4"), "slice_sizes", self.sizes.len(), operand.rank())?;
+        op.expect_arity(op.op.operands.len(), 1)?;
+        let starts = op.op.operands.len() - 1;
+        types::expect_len(Some("C2"), "start_indices", starts, operand.rank())?;
+        types::expect_len(Some("C2"), "slice_sizes", self.sizes.len(), operand.rank())?;
         let mut dims = Vec::new();
         for (d, (&size, dim)) in self.sizes.iter().zip(&operand.dims).enumerate() {
-            let end = dim.size().map_or(i128::MAX, i128::from);
+            let end = dim.most().map_or(i128::MAX, i128::from);
             constraint!(
                 size >= 0 && i128::from(size) <= end,
                 "C4",
@@ -43,7 +46,7 @@ impl StructuralOp for DynamicSlice {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        verify_starts(op, 1)
+        verify_starts(op, 1, ["I2", "C3"])
     }
 
     fn eval(
@@ -65,19 +68,22 @@ impl StructuralOp for DynamicSlice {
 }
 
 /// Start indices are integer scalars of one type, from operand `first` on.
-pub(super) fn verify_starts(op: &OpView<'_>, first: usize) -> Result<(), OpError> {
+pub(super) fn verify_starts(
+    op: &OpView<'_>,
+    first: usize,
+    [ty, same]: [&'static str; 2],
+) -> Result<(), OpError> {
     for i in first..op.op.operands.len() {
         let start = op.tensor(i)?;
         if start.rank() != 0 || !start.elem.storage().is_integer() {
             let text = format!("start index {} must be an integer scalar, is {start}", i - first);
-            return Err(OpError::new(text));
+            return Err(OpError::constraint(ty, text));
         }
-        constraint!(
-            start.elem == op.tensor(first)?.elem,
-            "C3",
-            "start indices must have one type, have {start} and {}",
-            op.tensor(first)?
-        );
+        let other = op.tensor(first)?;
+        if start.elem != other.elem {
+            let text = format!("start indices must have one type, have {start} and {other}");
+            return Err(OpError::constraint(same, text));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! StableHLO specification, section `dynamic_update_slice`.
 use super::dynamic_slice::{clamp_starts, verify_starts};
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Indices, Tensor, linear};
 use crate::ir::Type;
@@ -14,6 +14,7 @@ pub struct DynamicUpdateSlice;
 impl StructuralOp for DynamicUpdateSlice {
     const NAME: &'static str = "stablehlo.dynamic_update_slice";
     const SPEC: &'static str = "dynamic_update_slice";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(DynamicUpdateSlice)
@@ -23,7 +24,9 @@ impl StructuralOp for DynamicUpdateSlice {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let (operand, update) = (op.tensor(0)?, op.tensor(1)?);
-        op.expect_arity(2 + operand.rank(), 1)?;
+        op.expect_arity(op.op.operands.len(), 1)?;
+        let starts = op.op.operands.len() - 2;
+        types::expect_len(Some("C4"), "start_indices", starts, operand.rank())?;
         constraint!(
             operand.elem == update.elem,
             "C2",
@@ -43,7 +46,7 @@ impl StructuralOp for DynamicUpdateSlice {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        verify_starts(op, 2)
+        verify_starts(op, 2, ["I3", "C5"])
     }
 
     fn eval(

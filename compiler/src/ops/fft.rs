@@ -21,6 +21,7 @@ pub struct Fft {
 impl StructuralOp for Fft {
     const NAME: &'static str = "stablehlo.fft";
     const SPEC: &'static str = "fft";
+    const RESULT: [Option<&'static str>; 2] = [Some("C2"), Some("C5")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Fft { kind: Kind::read(attrs)?, length: attrs.ints("fft_length")? })

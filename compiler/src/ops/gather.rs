@@ -72,6 +72,7 @@ pub struct Gather {
 impl StructuralOp for Gather {
     const NAME: &'static str = "stablehlo.gather";
     const SPEC: &'static str = "gather";
+    const RESULT: [Option<&'static str>; 2] = [Some("C23"), Some("C22")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Gather {
@@ -94,7 +95,8 @@ impl StructuralOp for Gather {
             .slice_sizes
             .iter()
             .map(|&s| types::sized("a slice size", s.into()))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(|e| OpError { constraint: Some("C21"), ..e })?;
         self.dims.check(operand, indices, &sizes)?;
         let dims = self.dims.result(indices, &sizes)?;
         Ok(Some(vec![types::with_dims(operand, dims).into()]))
@@ -114,7 +116,15 @@ impl StructuralOp for Gather {
     }
 }
 
+const BATCHING: types::BatchingLabels =
+    types::BatchingLabels { unique: "C13", range: "C14", vector: "C15", size: "C16", dims: "C17" };
+
 impl GatherDims {
+    /// Rank of the result.
+    pub(super) fn result_rank(&self, indices: &TensorType) -> usize {
+        self.offset_dims.len() + types::batch_dims(indices, self.index_vector_dim).len()
+    }
+
     /// Checks the specification's constraints on roles, shapes and slice sizes.
     pub(super) fn check(
         &self,
@@ -122,6 +132,7 @@ impl GatherDims {
         indices: &TensorType,
         sizes: &[Dim],
     ) -> Result<(), OpError> {
+        types::expect_integers("I2", indices)?;
         let rank = operand.rank();
         let offsets = self.offset_dims.len();
         let (collapsed, batching) = (&self.collapsed_slice_dims, &self.operand_batching_dims);
@@ -147,22 +158,33 @@ impl GatherDims {
         );
         types::sorted(Some("C4"), "offset_dims", &self.offset_dims)?;
         let both = [&collapsed[..], batching].concat();
+        for (label, what, list) in
+            [("C8", "collapsed_slice_dims", collapsed), ("C11", "operand_batching_dims", batching)]
+        {
+            let inside = list.iter().all(|&d| types::dim_index(d, rank).is_some());
+            if !inside {
+                let text = format!("{what} {list:?} must lie in 0..{rank}");
+                return Err(OpError::constraint(label, text));
+            }
+        }
         types::dim_list(Some("C6"), "collapsed and batching dimensions", &both, rank)?;
         types::sorted(Some("C7"), "collapsed_slice_dims", collapsed)?;
         types::sorted(Some("C10"), "operand_batching_dims", batching)?;
         types::expect_len(Some("C20"), "slice_sizes", sizes.len(), rank)?;
         for &d in &both {
             let size = sizes[d as usize].size();
-            constraint!(
-                size.is_none_or(|n| n <= 1),
-                "C9",
-                "the slice size of dropped dimension {d} must be 0 or 1, is {}",
-                sizes[d as usize]
-            );
+            if size.is_some_and(|n| n > 1) {
+                let label = if collapsed.contains(&d) { "C9" } else { "C12" };
+                let size = sizes[d as usize];
+                let text =
+                    format!("the slice size of dropped dimension {d} must be 0 or 1, is {size}");
+                return Err(OpError::constraint(label, text));
+            }
         }
-        types::batching(indices, operand, &self.start_indices_batching_dims, batching, vector)?;
+        let pairs = [&self.start_indices_batching_dims[..], batching];
+        types::batching(&BATCHING, indices, operand, pairs, vector)?;
         let starts = [&self.start_index_map[..], batching].concat();
-        types::dim_list(Some("C18"), "start_index_map", &starts, rank)?;
+        types::dim_list(("C19", "C18"), "start_index_map", &starts, rank)?;
         for (d, (size, dim)) in sizes.iter().zip(&operand.dims).enumerate() {
             if let (Some(size), Some(dim)) = (size.size(), dim.size()) {
                 constraint!(
@@ -172,8 +194,8 @@ impl GatherDims {
                 );
             }
         }
-        let result = offsets + types::batch_dims(indices, vector).len();
-        types::dim_list(Some("C5"), "offset_dims", &self.offset_dims, result)?;
+        let result = self.result_rank(indices);
+        types::dim_list(("C5", "C4"), "offset_dims", &self.offset_dims, result)?;
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub struct If;
 impl StructuralOp for If {
     const NAME: &'static str = "stablehlo.if";
     const SPEC: &'static str = "if";
+    const RESULT: [Option<&'static str>; 2] = [Some("C3"), Some("C3")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(If)
@@ -24,14 +25,14 @@ impl StructuralOp for If {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let results = op.op.results.len();
         op.expect_arity(1, results)?;
-        verify_branches(op, "C1")?;
-        Ok(Some(op.region_returns(op.region(0)?).into_iter().cloned().collect()))
+        verify_branches(op, ["C1", "C2"]).map(Some)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (pred, boolean) = (op.operand(0)?, Type::Tensor(TensorType::scalar(DType::I1)));
         if *pred != boolean {
-            return Err(OpError::new(format!("the predicate must be {boolean}, is {pred}")));
+            let text = format!("the predicate must be {boolean}, is {pred}");
+            return Err(OpError::constraint("I1", text));
         }
         if op.op.regions.len() != 2 {
             let text = format!("expects 2 regions, has {}", op.op.regions.len());
@@ -55,21 +56,30 @@ impl StructuralOp for If {
 }
 
 /// Branches take nothing and return values of the same types.
-pub(super) fn verify_branches(op: &OpView<'_>, label: &'static str) -> Result<(), OpError> {
-    let first = op.region_returns(op.region(0)?);
+pub(super) fn verify_branches(
+    op: &OpView<'_>,
+    [inputs, outputs]: [&'static str; 2],
+) -> Result<Vec<Type>, OpError> {
+    let mut all: Vec<Type> = op.region_returns(op.region(0)?).into_iter().cloned().collect();
     for (i, &block) in op.op.regions.iter().enumerate() {
         if !op.region_args(block).is_empty() {
-            return Err(OpError::constraint(label, format!("branch {i} must not have arguments")));
+            let text = format!("branch {i} must not have arguments");
+            return Err(OpError::constraint(inputs, text));
         }
         let returns = op.region_returns(block);
         let equal =
-            returns.len() == first.len() && returns.iter().zip(&first).all(|(a, b)| a.accepts(b));
+            returns.len() == all.len() && returns.iter().zip(&all).all(|(a, b)| a.accepts(b));
         if !equal {
             let text = format!("branch {i} must return the same types as branch 0");
-            return Err(OpError::constraint(label, text));
+            return Err(OpError::constraint(outputs, text));
+        }
+        for (ty, other) in all.iter_mut().zip(returns) {
+            if let (Type::Tensor(a), Type::Tensor(b)) = (ty, other) {
+                a.dims.iter_mut().zip(&b.dims).for_each(|(a, &b)| *a = a.either(b));
+            }
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 #[cfg(test)]

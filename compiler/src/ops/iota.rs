@@ -1,8 +1,6 @@
 //! `iota`: counts up along one dimension.
 //!
 //! StableHLO specification, section `iota`.
-use microhlo_format::DType;
-
 use super::elementwise::convert_element;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
@@ -35,9 +33,7 @@ impl StructuralOp for Iota {
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let result = op.result_tensor(0)?;
         types::one_dim(Some("C1"), "iota_dimension", self.dim, result.rank())?;
-        if result.elem.storage() == DType::I1 {
-            return Err(OpError::new(format!("iota cannot count in {result}")));
-        }
+        types::expect_countable(result)?;
         if result.static_dims().is_none() {
             return Err(OpError::new(format!("the result {result} must have a static shape")));
         }
@@ -65,6 +61,7 @@ pub(super) fn count(ty: &TensorType, dim: i64) -> Result<Tensor, EvalError> {
 mod tests {
     use super::*;
     use crate::ops::testing::eval_op;
+    use microhlo_format::DType;
 
     #[test]
     fn counts_along_one_dimension() {

@@ -17,6 +17,7 @@ pub struct Map {
 impl StructuralOp for Map {
     const NAME: &'static str = "stablehlo.map";
     const SPEC: &'static str = "map";
+    const RESULT: [Option<&'static str>; 2] = [Some("C4"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Map { dims: attrs.ints("dimensions")? })
@@ -28,13 +29,20 @@ impl StructuralOp for Map {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len();
-        op.expect_arity(n.max(1), 1)?;
+        op.expect_arity(n, 1)?;
+        constraint!(n > 0, "C2", "expects at least one operand");
         let first = op.tensor(0)?;
         let returns = op.region_returns(op.region(0)?);
         let [Type::Tensor(scalar)] = returns.as_slice() else {
             return Err(OpError::constraint("C4", "the region must return one scalar"));
         };
-        Ok(Some(vec![types::with_dims(scalar, first.dims.clone()).into()]))
+        constraint!(scalar.rank() == 0, "C4", "the region must return a scalar, not {scalar}");
+        let mut dims = first.dims.clone();
+        for i in 1..n {
+            let other = op.tensor(i)?;
+            dims.iter_mut().zip(&other.dims).for_each(|(a, &b)| *a = a.merge(b));
+        }
+        Ok(Some(vec![types::with_dims(scalar, dims).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {

@@ -7,13 +7,21 @@
 
 pub mod attrs;
 mod contract;
+mod dot_algorithm;
 pub mod elementwise;
+pub mod groups;
+mod inputs;
+mod layouts;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
 mod view;
 
+pub mod all_gather;
+pub mod all_reduce;
+pub mod all_to_all;
+pub mod async_op;
 pub mod batch_norm_inference;
 pub mod bitcast_convert;
 pub mod broadcast;
@@ -21,11 +29,15 @@ pub mod broadcast_in_dim;
 pub mod case;
 pub mod check;
 pub mod cholesky;
+pub mod collective_broadcast;
+pub mod collective_permute;
+pub mod collective_reduce;
 pub mod compare;
 pub mod composite;
 pub mod concatenate;
 pub mod constant;
 pub mod convolution;
+pub mod cross_replica_sum;
 pub mod custom_call;
 pub mod dot;
 pub mod dot_general;
@@ -36,6 +48,7 @@ pub mod dynamic_pad;
 pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
+pub mod feed;
 pub mod fft;
 pub mod func;
 pub mod gather;
@@ -45,9 +58,11 @@ pub mod iota;
 pub mod map;
 pub mod optimization_barrier;
 pub mod pad;
+pub mod process_id;
 pub mod real_dynamic_slice;
 pub mod reduce;
 pub mod reduce_precision;
+pub mod reduce_scatter;
 pub mod reduce_window;
 pub mod reshape;
 pub mod reverse;
@@ -55,6 +70,8 @@ pub mod scatter;
 pub mod select_and_scatter;
 pub mod slice;
 pub mod sort;
+pub mod token;
+pub mod transfer;
 pub mod transpose;
 pub mod triangular_solve;
 pub mod tuple;
@@ -95,7 +112,7 @@ impl OpError {
 /// Fails with the labelled constraint unless the condition holds.
 #[macro_export]
 macro_rules! constraint {
-    ($cond:expr, $label:literal, $($message:tt)+) => {
+    ($cond:expr, $label:expr, $($message:tt)+) => {
         if !$cond {
             return Err($crate::ops::OpError::constraint($label, format!($($message)+)));
         }
@@ -108,6 +125,9 @@ pub trait StructuralOp: Sized {
     const NAME: &'static str;
     /// The section of the StableHLO specification that defines it, or a note why there is none.
     const SPEC: &'static str;
+
+    /// Labels of the constraints that give the result's element type and its shape.
+    const RESULT: [Option<&'static str>; 2] = [None, None];
 
     /// Reads the attributes. Anything left over becomes discardable.
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError>;
@@ -161,6 +181,14 @@ macro_rules! structural_ops {
                 }
             }
 
+            /// Labels of the constraints that give the result's element type and its shape.
+            pub fn result_labels(&self) -> [Option<&'static str>; 2] {
+                match self {
+                    OpKind::Elementwise(op) => op.result_labels(),
+                    $(OpKind::$variant(_) => <$ty as StructuralOp>::RESULT,)*
+                }
+            }
+
             /// Names of all known operations.
             pub fn known() -> impl Iterator<Item = &'static str> {
                 [$(<$ty as StructuralOp>::NAME),*].into_iter().chain(ElementwiseOp::names())
@@ -169,6 +197,7 @@ macro_rules! structural_ops {
             /// Reads the operation called `name`; `None` if it is not known.
             pub fn read(name: &str, attrs: &mut AttrReader<'_>) -> Option<Result<OpKind, OpError>> {
                 $(if name == <$ty as StructuralOp>::NAME {
+                    attrs.section(<$ty as StructuralOp>::SPEC);
                     return Some(<$ty as StructuralOp>::read(attrs).map(OpKind::$variant));
                 })*
                 ElementwiseOp::from_name(name).map(|op| Ok(OpKind::Elementwise(op)))
@@ -263,6 +292,24 @@ structural_ops! {
     RealDynamicSlice(real_dynamic_slice::RealDynamicSlice);
     DynamicGather(dynamic_gather::DynamicGather);
     GetDimensionSize(get_dimension_size::GetDimensionSize);
+    AllGather(all_gather::AllGather);
+    AllReduce(all_reduce::AllReduce);
+    AllToAll(all_to_all::AllToAll);
+    CollectiveBroadcast(collective_broadcast::CollectiveBroadcast);
+    CollectivePermute(collective_permute::CollectivePermute);
+    CollectiveReduce(collective_reduce::CollectiveReduce);
+    CrossReplicaSum(cross_replica_sum::CrossReplicaSum);
+    ReduceScatter(reduce_scatter::ReduceScatter);
+    PartitionId(process_id::PartitionId);
+    ReplicaId(process_id::ReplicaId);
+    AfterAll(token::AfterAll);
+    CreateToken(token::CreateToken);
+    AsyncStart(async_op::AsyncStart);
+    AsyncDone(async_op::AsyncDone);
+    Infeed(feed::Infeed);
+    Outfeed(feed::Outfeed);
+    Send(transfer::Send);
+    Recv(transfer::Recv);
     Tuple(tuple::Tuple);
     GetTupleElement(tuple::GetTupleElement);
     CustomCall(custom_call::CustomCall);
@@ -287,8 +334,26 @@ impl OpKind {
             | OpKind::Reduce(_)
             | OpKind::ReduceWindow(_)
             | OpKind::Scatter(_)
-            | OpKind::Sort(_) => Some(1),
+            | OpKind::Sort(_)
+            | OpKind::AllReduce(_)
+            | OpKind::ReduceScatter(_)
+            | OpKind::CollectiveReduce(_)
+            | OpKind::AsyncStart(_) => Some(1),
             _ => Some(0),
+        }
+    }
+
+    /// The groups of processes that a collective operation works in.
+    pub fn groups(&self) -> Option<&groups::Groups> {
+        match self {
+            OpKind::AllGather(op) => Some(&op.groups),
+            OpKind::AllReduce(op) => Some(&op.groups),
+            OpKind::AllToAll(op) => Some(&op.groups),
+            OpKind::CollectiveBroadcast(op) => Some(&op.groups),
+            OpKind::CollectiveReduce(op) => Some(&op.groups),
+            OpKind::CrossReplicaSum(op) => Some(&op.groups),
+            OpKind::ReduceScatter(op) => Some(&op.groups),
+            _ => None,
         }
     }
 
@@ -297,6 +362,7 @@ impl OpKind {
         match self {
             OpKind::CustomCall(c) => c.has_side_effect,
             OpKind::Return(_) | OpKind::FuncReturn(_) => true,
+            OpKind::Infeed(_) | OpKind::Outfeed(_) | OpKind::Send(_) | OpKind::Recv(_) => true,
             OpKind::ExpectEq(_)
             | OpKind::ExpectEqConst(_)
             | OpKind::ExpectAlmostEq(_)

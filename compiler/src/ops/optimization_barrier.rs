@@ -12,6 +12,7 @@ pub struct OptimizationBarrier;
 impl StructuralOp for OptimizationBarrier {
     const NAME: &'static str = "stablehlo.optimization_barrier";
     const SPEC: &'static str = "optimization_barrier";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(OptimizationBarrier)

@@ -4,7 +4,7 @@
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Indices, Tensor, linear};
-use crate::ir::{Dim, Type};
+use crate::ir::Type;
 
 /// Surrounds and interleaves the operand with a padding value; negative edges crop.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,7 @@ pub struct Pad {
 impl StructuralOp for Pad {
     const NAME: &'static str = "stablehlo.pad";
     const SPEC: &'static str = "pad";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C4")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Pad {
@@ -38,10 +39,11 @@ impl StructuralOp for Pad {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
         let (operand, value) = (op.tensor(0)?, op.tensor(1)?);
+        constraint!(value.rank() == 0, "I2", "the padding value must be a scalar, is {value}");
         constraint!(
-            operand.elem == value.elem && value.rank() == 0,
+            operand.elem == value.elem,
             "C1",
-            "the padding value must be a scalar of the operand's element type, is {value}"
+            "the padding value {value} must have the element type of {operand}"
         );
         for (what, list) in [
             ("edge_padding_low", &self.low),
@@ -59,7 +61,7 @@ impl StructuralOp for Pad {
         let mut dims = Vec::new();
         for (d, dim) in operand.dims.iter().enumerate() {
             dims.push(match dim.size() {
-                None => Dim::Dynamic { bound: None },
+                None => dim.map(|n| u64::try_from(self.size(d, n.into())).ok()),
                 Some(n) => types::sized("a padded dimension", self.size(d, n.into()))
                     .map_err(|e| OpError::constraint("C4", e.message))?,
             });
@@ -83,7 +85,7 @@ impl StructuralOp for Pad {
 
 impl Pad {
     /// Padded size of dimension `d`.
-    fn size(&self, d: usize, n: i128) -> i128 {
+    pub(super) fn size(&self, d: usize, n: i128) -> i128 {
         let interior = i128::from(self.interior[d]);
         i128::from(self.low[d]) + n + (n - 1).max(0) * interior + i128::from(self.high[d])
     }

@@ -3,6 +3,7 @@
 //! StableHLO specification, section `real_dynamic_slice` (removed from newer versions).
 use super::slice::Slice;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
 
@@ -26,9 +27,17 @@ impl StructuralOp for RealDynamicSlice {
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        for i in 1..4 {
-            types::verify_list(op, i, op.tensor(0)?.rank())?;
+        let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+        constraint!(
+            operand.elem == result.elem && operand.rank() == result.rank(),
+            "C1",
+            "operand {operand} and result {result} must have one element type and rank"
+        );
+        for (i, label) in [(1, "I2"), (2, "I3"), (3, "I4")] {
+            types::verify_list(op, i, operand.rank(), [label, "C2"])?;
         }
+        let same = (2..4).all(|i| op.operand(1) == op.operand(i));
+        constraint!(same, "C2", "starts, limits and strides must have one type");
         Ok(())
     }
 

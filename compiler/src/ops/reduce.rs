@@ -2,7 +2,7 @@
 //!
 //! StableHLO specification, section `reduce`.
 use super::elementwise::convert_element;
-use super::region::{ScalarRegion, verify_reducer};
+use super::region::{ScalarRegion, verify_slice_reducer};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Indices, Tensor};
@@ -18,6 +18,7 @@ pub struct Reduce {
 impl StructuralOp for Reduce {
     const NAME: &'static str = "stablehlo.reduce";
     const SPEC: &'static str = "reduce";
+    const RESULT: [Option<&'static str>; 2] = [Some("C8"), Some("C7")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Reduce { dims: attrs.ints("dimensions")? })
@@ -29,20 +30,22 @@ impl StructuralOp for Reduce {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len() / 2;
-        op.expect_arity(2 * n.max(1), n.max(1))?;
+        op.expect_arity(2 * n, n)?;
         let inputs = (0..n).map(|i| op.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        let accumulators = verify_reducer(op, 0, &inputs, "C6")?;
-        let drop = types::dim_list(Some("C5"), "dimensions", &self.dims, inputs[0].rank())?;
+        constraint!(n > 0, "C3", "expects at least one input");
+        let drop = types::dim_list(("C4", "C5"), "dimensions", &self.dims, inputs[0].rank())?;
         let keep = |t: &TensorType| {
             let dims = t.dims.iter().enumerate();
             dims.filter(|(d, _)| !drop.contains(d)).map(|(_, &d)| d).collect::<Vec<_>>()
         };
+        let kept = keep(inputs[0]);
+        let accumulators = verify_slice_reducer(op, 0, &inputs, Some(&kept), "C6")?;
         let types = inputs.iter().zip(accumulators);
         Ok(Some(types.map(|(t, acc)| types::with_dims(&acc, keep(t)).into()).collect()))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        verify_inits(op, op.op.operands.len() / 2)
+        verify_inits(op, op.op.operands.len() / 2, ["C1", "C2"])
     }
 
     fn eval(
@@ -85,20 +88,26 @@ impl StructuralOp for Reduce {
 }
 
 /// Initial values, the second half of the operands, are scalars of their inputs' element types.
-pub(super) fn verify_inits(op: &OpView<'_>, n: usize) -> Result<(), OpError> {
+pub(super) fn verify_inits(
+    op: &OpView<'_>,
+    n: usize,
+    [shapes, elements]: [&'static str; 2],
+) -> Result<(), OpError> {
     let first = op.tensor(0)?;
     for i in 0..n {
         let (input, init) = (op.tensor(i)?, op.tensor(n + i)?);
-        constraint!(
-            types::same_dims(&first.dims, &input.dims),
-            "C1",
-            "inputs must have one shape, have {first} and {input}"
-        );
-        constraint!(
-            init.rank() == 0 && init.elem.plain() == input.elem.plain(),
-            "C2",
-            "initial value {init} must be a scalar of the element type of {input}"
-        );
+        if !types::same_dims(&first.dims, &input.dims) {
+            let text = format!("inputs must have one shape, have {first} and {input}");
+            return Err(OpError::constraint(shapes, text));
+        }
+        let block = op.region(0)?;
+        let combined = op.region_args(block).get(i).and_then(|t| t.tensor()).map(|t| &t.dims);
+        let fits = combined.is_some_and(|dims| types::same_dims(dims, &init.dims));
+        constraint!(fits, "I2", "initial value {init} must have the shape of what is combined");
+        if init.elem.plain() != input.elem.plain() {
+            let text = format!("initial value {init} must have the element type of {input}");
+            return Err(OpError::constraint(elements, text));
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub struct ReducePrecision {
 impl StructuralOp for ReducePrecision {
     const NAME: &'static str = "stablehlo.reduce_precision";
     const SPEC: &'static str = "reduce_precision";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(ReducePrecision {
@@ -47,7 +48,8 @@ impl StructuralOp for ReducePrecision {
         constraint!(n >= 0, "C3", "mantissa_bits must not be negative, is {n}");
         let quantised = matches!(operand.elem, ElementType::Quant(_));
         if !quantised && !operand.elem.storage().is_float() {
-            return Err(OpError::new(format!("the operand must be of floats, is {operand}")));
+            let text = format!("the operand must be of floats, is {operand}");
+            return Err(OpError::constraint("I1", text));
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 //! StableHLO specification, section `reduce_window`.
 use super::elementwise::convert_element;
 use super::reduce::verify_inits;
-use super::region::{ScalarRegion, verify_reducer};
-use super::window::Window;
+use super::region::{ScalarRegion, verify_slice_reducer};
+use super::window::{Window, WindowLabels};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor, for_each_index, linear};
-use crate::ir::{ElementType, TensorType, Type};
+use crate::ir::{Dim, ElementType, TensorType, Type};
 
 /// See the specification: folds each window with a region.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,9 +17,18 @@ pub struct ReduceWindow {
     pub window: Window,
 }
 
+const LABELS: WindowLabels = WindowLabels {
+    dimensions: ("C4", "C5"),
+    strides: ("C6", "C7"),
+    base_dilations: ("C8", "C9"),
+    window_dilations: ("C10", "C11"),
+    padding: "C12",
+};
+
 impl StructuralOp for ReduceWindow {
     const NAME: &'static str = "stablehlo.reduce_window";
     const SPEC: &'static str = "reduce_window";
+    const RESULT: [Option<&'static str>; 2] = [Some("C16"), Some("C15")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(ReduceWindow { window: Window::read(attrs)? })
@@ -30,16 +40,19 @@ impl StructuralOp for ReduceWindow {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let n = op.op.operands.len() / 2;
-        op.expect_arity(2 * n.max(1), n.max(1))?;
+        op.expect_arity(2 * n, n)?;
         let inputs = (0..n).map(|i| op.tensor(i)).collect::<Result<Vec<_>, _>>()?;
-        let accumulators = verify_reducer(op, 0, &inputs, "C13")?;
-        self.window.check(inputs[0].rank())?;
+        constraint!(n > 0, "C1", "expects at least one input");
+        let window = self.window.dimensions.iter();
+        let window: Vec<Dim> = window.map(|&n| Dim::Static(n.unsigned_abs())).collect();
+        let accumulators = verify_slice_reducer(op, 0, &inputs, Some(&window), "C13")?;
+        self.window.check(inputs[0].rank(), &LABELS)?;
         let dims = self.window.output(&inputs[0].dims)?;
         Ok(Some(accumulators.iter().map(|t| types::with_dims(t, dims.clone()).into()).collect()))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        verify_inits(op, op.op.operands.len() / 2)
+        verify_inits(op, op.op.operands.len() / 2, ["C2", "C3"])
     }
 
     fn eval(
@@ -52,7 +65,7 @@ impl StructuralOp for ReduceWindow {
         let (inputs, inits) = inputs.split_at(inputs.len() / 2);
         types::same_shapes(inputs)?;
         let shape = inputs[0].dims();
-        self.window.check(shape.len())?;
+        self.window.check(shape.len(), &LABELS)?;
         let dims = self.window.output(&inputs[0].ty().dims)?;
         Tensor::check_size(&types::with_dims(inputs[0].ty(), dims.clone()))?;
         let sizes: Vec<usize> = dims.iter().map(|d| d.size().unwrap_or(0) as usize).collect();

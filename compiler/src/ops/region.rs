@@ -5,7 +5,7 @@ use microhlo_format::DType;
 use super::elementwise::convert_element;
 use super::{ElementwiseOp, OpError, OpKind, OpView};
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
-use crate::ir::{BlockId, Body, TensorType, Type};
+use crate::ir::{BlockId, Body, Dim, ElementType, TensorType, Type};
 
 /// A region over scalars, ready to be applied many times.
 pub struct ScalarRegion<'a> {
@@ -24,7 +24,10 @@ impl<'a> ScalarRegion<'a> {
         for ty in op.region_args(block) {
             match ty {
                 Type::Tensor(t) if t.rank() == 0 => args.push(t.elem.storage()),
-                other => return Err(OpError::new(format!("a region argument is {other}"))),
+                other => {
+                    let text = format!("a region that combines {other} is not supported");
+                    return Err(OpError::new(text));
+                }
             }
         }
         let simple = simple_op(op.body, block);
@@ -121,6 +124,24 @@ pub fn verify_reducer(
     inputs: &[&TensorType],
     label: &'static str,
 ) -> Result<Vec<TensorType>, OpError> {
+    verify_slice_reducer(op, region, inputs, None, label)
+}
+
+/// Whether the dimensions of a value that a region combines are some of `kept`, in order.
+fn is_slice(value: &TensorType, kept: &[Dim]) -> bool {
+    let mut kept = kept.iter();
+    value.dims.iter().all(|&d| kept.any(|k| k.accepts(d)))
+}
+
+/// As [`verify_reducer`], of a region that may combine slices along `slices`, dimensions that the
+/// reduction keeps. The specification has scalars only; the dialect allows slices.
+pub fn verify_slice_reducer(
+    op: &OpView<'_>,
+    region: usize,
+    inputs: &[&TensorType],
+    slices: Option<&[Dim]>,
+    label: &'static str,
+) -> Result<Vec<TensorType>, OpError> {
     let block = op.region(region)?;
     let fail = |text: String| Err(OpError::constraint(label, text));
     let (args, returns) = (op.region_args(block), op.region_returns(block));
@@ -138,13 +159,16 @@ pub fn verify_reducer(
         let Some(acc) = returns[i].tensor() else {
             return fail(format!("the region returns {}", returns[i]));
         };
-        let scalars = [args[i], args[n + i]].into_iter().all(|t| t.tensor() == Some(acc));
-        if !scalars || acc.rank() != 0 {
+        let same = [args[i], args[n + i]].into_iter().all(|t| t.tensor() == Some(acc));
+        if !same {
             return fail(format!(
-                "region arguments {} and {} must be scalars of the returned type {acc}",
+                "region arguments {} and {} must have the returned type {acc}",
                 args[i],
                 args[n + i]
             ));
+        }
+        if acc.rank() != 0 && !slices.is_some_and(|kept| is_slice(acc, kept)) {
+            return fail(format!("the region must combine scalars, not {acc}"));
         }
         if !promotable(input, acc) {
             return fail(format!("elements of {input} cannot be promoted to {acc}"));
@@ -156,6 +180,13 @@ pub fn verify_reducer(
 
 /// The specification's `is_promotable`: same class of type and not narrower.
 fn promotable(from: &TensorType, to: &TensorType) -> bool {
+    if let (ElementType::Quant(a), ElementType::Quant(b)) = (&from.elem, &to.elem) {
+        return a.expressed == b.expressed && a.storage.bits() <= b.storage.bits();
+    }
+    let quantised = |t: &TensorType| matches!(t.elem, ElementType::Quant(_));
+    if quantised(from) != quantised(to) {
+        return false;
+    }
     let (a, b) = (from.elem.storage(), to.elem.storage());
     let class = |d: DType| match d {
         DType::I1 => 0,

@@ -1,7 +1,7 @@
 //! `reshape`: reinterprets the row-major elements with another shape.
 //!
 //! StableHLO specification, section `reshape`.
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
@@ -35,7 +35,7 @@ impl StructuralOp for Reshape {
         if let (Some(a), Some(b)) = (operand.elements(), result.elements()) {
             constraint!(a == b, "C2", "{operand} has {a} elements, {result} has {b}");
         }
-        Ok(())
+        types::expect_single_bound(result)
     }
 
     fn eval(

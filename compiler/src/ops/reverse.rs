@@ -15,6 +15,7 @@ pub struct Reverse {
 impl StructuralOp for Reverse {
     const NAME: &'static str = "stablehlo.reverse";
     const SPEC: &'static str = "reverse";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Reverse { dims: attrs.ints("dimensions")? })
@@ -27,7 +28,7 @@ impl StructuralOp for Reverse {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(1, 1)?;
         let operand = op.tensor(0)?;
-        types::dim_list(Some("C2"), "dimensions", &self.dims, operand.rank())?;
+        types::dim_list(("C3", "C2"), "dimensions", &self.dims, operand.rank())?;
         Ok(Some(vec![operand.clone().into()]))
     }
 

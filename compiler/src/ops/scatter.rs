@@ -6,7 +6,7 @@ use super::region::{ScalarRegion, verify_reducer};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Tensor, for_each_index, linear};
-use crate::ir::{Attr, Dict, Dim, ElementType, TensorType, Type};
+use crate::ir::{Attr, Dict, Dim, TensorType, Type};
 
 /// Roles of dimensions in a scatter, named as in the specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub struct Scatter {
 impl StructuralOp for Scatter {
     const NAME: &'static str = "stablehlo.scatter";
     const SPEC: &'static str = "scatter";
+    const RESULT: [Option<&'static str>; 2] = [Some("C25"), Some("C24")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         let mut f = attrs.fields("scatter_dimension_numbers")?;
@@ -112,9 +113,7 @@ impl StructuralOp for Scatter {
                 "update {update} and input {input} differ in element type"
             );
         }
-        if !indices.elem.storage().is_integer() && indices.elem != ElementType::Index {
-            return Err(OpError::new(format!("scatter indices must be integers, are {indices}")));
-        }
+        types::expect_integers("I2", indices)?;
         self.dims.check(first, indices, op.tensor(n + 1)?)
     }
 
@@ -160,6 +159,9 @@ impl StructuralOp for Scatter {
     }
 }
 
+const BATCHING: types::BatchingLabels =
+    types::BatchingLabels { unique: "C14", range: "C15", vector: "C16", size: "C17", dims: "C18" };
+
 impl ScatterDims {
     fn check(
         &self,
@@ -184,12 +186,27 @@ impl ScatterDims {
             indices.rank()
         );
         types::sorted(Some("C7"), "update_window_dims", &self.update_window_dims)?;
-        types::dim_list(Some("C8"), "update_window_dims", &self.update_window_dims, update.rank())?;
+        types::dim_list(
+            ("C8", "C7"),
+            "update_window_dims",
+            &self.update_window_dims,
+            update.rank(),
+        )?;
         let both = [&inserted[..], batching].concat();
+        for (label, what, list) in
+            [("C11", "inserted_window_dims", inserted), ("C13", "input_batching_dims", batching)]
+        {
+            let inside = list.iter().all(|&d| types::dim_index(d, rank).is_some());
+            if !inside {
+                let text = format!("{what} {list:?} must lie in 0..{rank}");
+                return Err(OpError::constraint(label, text));
+            }
+        }
         types::dim_list(Some("C9"), "inserted and batching dimensions", &both, rank)?;
         types::sorted(Some("C10"), "inserted_window_dims", inserted)?;
         types::sorted(Some("C12"), "input_batching_dims", batching)?;
-        types::batching(indices, input, &self.scatter_indices_batching_dims, batching, vector)?;
+        let pairs = [&self.scatter_indices_batching_dims[..], batching];
+        types::batching(&BATCHING, indices, input, pairs, vector)?;
         let mapped = self.scatter_dims_to_operand_dims.len();
         let components = types::vector_size(indices, vector);
         constraint!(
@@ -198,7 +215,7 @@ impl ScatterDims {
             "index vectors have {components:?} components, scatter_dims_to_operand_dims {mapped}"
         );
         let targets = [&self.scatter_dims_to_operand_dims[..], batching].concat();
-        types::dim_list(Some("C20"), "scatter_dims_to_operand_dims", &targets, rank)?;
+        types::dim_list(("C21", "C20"), "scatter_dims_to_operand_dims", &targets, rank)?;
         self.check_update(input, indices, update)
     }
 

@@ -5,7 +5,7 @@ use microhlo_format::DType;
 
 use super::elementwise::convert_element;
 use super::region::{ScalarRegion, verify_reducer};
-use super::window::Window;
+use super::window::{Window, WindowLabels};
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Tensor, for_each_index, linear};
@@ -18,9 +18,19 @@ pub struct SelectAndScatter {
     pub window: Window,
 }
 
+/// There are no dilations, so theirs are never used.
+const LABELS: WindowLabels = WindowLabels {
+    dimensions: ("C4", "C5"),
+    strides: ("C6", "C7"),
+    base_dilations: ("C2", "C2"),
+    window_dilations: ("C2", "C2"),
+    padding: "C8",
+};
+
 impl StructuralOp for SelectAndScatter {
     const NAME: &'static str = "stablehlo.select_and_scatter";
     const SPEC: &'static str = "select_and_scatter";
+    const RESULT: [Option<&'static str>; 2] = [Some("C12"), Some("C11")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(SelectAndScatter { window: Window::read(attrs)? })
@@ -39,17 +49,23 @@ impl StructuralOp for SelectAndScatter {
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (operand, source, init) = (op.tensor(0)?, op.tensor(1)?, op.tensor(2)?);
-        self.window.check(operand.rank())?;
+        self.window.check(operand.rank(), &LABELS)?;
         let dims = self.window.output(&operand.dims)?;
         constraint!(
-            types::same_dims(&dims, &source.dims) && source.elem == operand.elem,
-            "C2",
-            "source {source} must have one element of {operand} per window"
+            source.elem == operand.elem,
+            "C1",
+            "source {source} and operand {operand} differ in element type"
         );
         constraint!(
-            init.rank() == 0 && init.elem == operand.elem,
+            types::same_dims(&dims, &source.dims),
+            "C2",
+            "source {source} must have one element per window over {operand}"
+        );
+        constraint!(init.rank() == 0, "I3", "initial value {init} must be a scalar");
+        constraint!(
+            init.elem == operand.elem,
             "C3",
-            "initial value {init} must be a scalar of the element type of {operand}"
+            "initial value {init} must have the element type of {operand}"
         );
         let block = op.region(0)?;
         let (args, returns) = (op.region_args(block), op.region_returns(block));
@@ -74,7 +90,7 @@ impl StructuralOp for SelectAndScatter {
         };
         let (select, scatter) = (ScalarRegion::new(op, 0)?, ScalarRegion::new(op, 1)?);
         let shape = operand.dims();
-        self.window.check(shape.len())?;
+        self.window.check(shape.len(), &LABELS)?;
         let window: Vec<usize> = self.window.dimensions.iter().map(|&d| d as usize).collect();
         let dtype = scatter.arg(0)?;
         let mut out = vec![convert_element(init.at(0), dtype); operand.len()];

@@ -20,6 +20,7 @@ pub struct Slice {
 impl StructuralOp for Slice {
     const NAME: &'static str = "stablehlo.slice";
     const SPEC: &'static str = "slice";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C5")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Slice {
@@ -67,7 +68,7 @@ impl Slice {
         let mut dims = Vec::new();
         for (d, dim) in operand.dims.iter().enumerate() {
             let (start, limit, stride) = (self.start[d], self.limit[d], self.strides[d]);
-            let end = dim.size().map_or(i128::MAX, i128::from);
+            let end = dim.most().map_or(i128::MAX, i128::from);
             constraint!(
                 0 <= start && start <= limit && i128::from(limit) <= end,
                 "C3",

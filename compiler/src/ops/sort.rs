@@ -21,6 +21,7 @@ pub struct Sort {
 impl StructuralOp for Sort {
     const NAME: &'static str = "stablehlo.sort";
     const SPEC: &'static str = "sort";
+    const RESULT: [Option<&'static str>; 2] = [Some("C2"), Some("C2")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Sort {

@@ -17,6 +17,7 @@ pub struct Transpose {
 impl StructuralOp for Transpose {
     const NAME: &'static str = "stablehlo.transpose";
     const SPEC: &'static str = "transpose";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C3")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Transpose { permutation: attrs.ints("permutation")? })

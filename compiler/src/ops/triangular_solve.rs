@@ -24,6 +24,7 @@ pub struct TriangularSolve {
 impl StructuralOp for TriangularSolve {
     const NAME: &'static str = "stablehlo.triangular_solve";
     const SPEC: &'static str = "triangular_solve";
+    const RESULT: [Option<&'static str>; 2] = [Some("C4"), Some("C4")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(TriangularSolve {
@@ -48,6 +49,8 @@ impl StructuralOp for TriangularSolve {
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (a, b) = (op.tensor(0)?, op.tensor(1)?);
+        types::expect_floats_or_complex("I1", "the matrices", a)?;
+        types::expect_floats_or_complex("I2", "the right-hand sides", b)?;
         constraint!(a.elem == b.elem, "C1", "operands {a} and {b} differ in element type");
         let n = a.rank();
         constraint!(

@@ -12,6 +12,7 @@ pub struct Tuple;
 impl StructuralOp for Tuple {
     const NAME: &'static str = "stablehlo.tuple";
     const SPEC: &'static str = "tuple";
+    const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(Tuple)
@@ -50,6 +51,7 @@ pub struct GetTupleElement {
 impl StructuralOp for GetTupleElement {
     const NAME: &'static str = "stablehlo.get_tuple_element";
     const SPEC: &'static str = "get_tuple_element";
+    const RESULT: [Option<&'static str>; 2] = [Some("C2"), Some("C2")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(GetTupleElement { index: attrs.int("index")? })
@@ -63,7 +65,8 @@ impl StructuralOp for GetTupleElement {
         op.expect_arity(1, 1)?;
         let ty = op.operand(0)?;
         let Type::Tuple(types) = ty else {
-            return Err(OpError::new(format!("the operand must be a tuple, is {ty}")));
+            let text = format!("the operand must be a tuple, is {ty}");
+            return Err(OpError::constraint("I1", text));
         };
         let element = usize::try_from(self.index).ok().and_then(|i| types.get(i));
         let missing = || OpError::constraint("C1", format!("{ty} has no element {}", self.index));

@@ -22,20 +22,42 @@ pub fn dim_index(dim: i64, rank: usize) -> Option<usize> {
     usize::try_from(dim).ok().filter(|&d| d < rank)
 }
 
+/// Labels of the constraints that dimension numbers are in range and that they are unique.
+#[derive(Clone, Copy)]
+pub struct DimLabels {
+    range: Option<&'static str>,
+    unique: Option<&'static str>,
+}
+
+impl From<Option<&'static str>> for DimLabels {
+    /// One constraint says both.
+    fn from(label: Option<&'static str>) -> DimLabels {
+        DimLabels { range: label, unique: label }
+    }
+}
+
+impl From<(&'static str, &'static str)> for DimLabels {
+    /// The label of the range, and that of uniqueness.
+    fn from((range, unique): (&'static str, &'static str)) -> DimLabels {
+        DimLabels { range: Some(range), unique: Some(unique) }
+    }
+}
+
 /// Dimension numbers as indices; fails with the label when one is out of range or repeated.
 pub fn dim_list(
-    label: Option<&'static str>,
+    labels: impl Into<DimLabels>,
     what: &str,
     dims: &[i64],
     rank: usize,
 ) -> Result<Vec<usize>, OpError> {
-    let fail = |text: String| OpError { constraint: label, message: text };
+    let labels = labels.into();
+    let fail = |constraint, message: String| OpError { constraint, message };
     let mut out = Vec::with_capacity(dims.len());
     for &d in dims {
         let index = dim_index(d, rank)
-            .ok_or_else(|| fail(format!("{what} {dims:?} must lie in 0..{rank}")))?;
+            .ok_or_else(|| fail(labels.range, format!("{what} {dims:?} must lie in 0..{rank}")))?;
         if out.contains(&index) {
-            return Err(fail(format!("{what} {dims:?} must be unique")));
+            return Err(fail(labels.unique, format!("{what} {dims:?} must be unique")));
         }
         out.push(index);
     }
@@ -116,24 +138,41 @@ pub fn vector_index(batch: &[usize], vector: i64, k: usize) -> Vec<usize> {
     index
 }
 
-/// Checks that batching dimensions of the indices pair up with the operand's.
+/// Labels of the constraints on batching dimensions of `gather` or `scatter`.
+pub struct BatchingLabels {
+    /// Those of the indices are unique.
+    pub unique: &'static str,
+    /// Those of the indices are in range.
+    pub range: &'static str,
+    /// The index vectors' dimension is none of them.
+    pub vector: &'static str,
+    /// Both lists have one size.
+    pub size: &'static str,
+    /// Paired dimensions have one size.
+    pub dims: &'static str,
+}
+
+/// Checks that batching dimensions of the indices pair up with the operand's, which are checked
+/// already.
 pub fn batching(
+    labels: &BatchingLabels,
     indices: &TensorType,
     operand: &TensorType,
-    of_indices: &[i64],
-    of_operand: &[i64],
+    [of_indices, of_operand]: [&[i64]; 2],
     vector: i64,
 ) -> Result<(), OpError> {
-    let from = dim_list(None, "batching dimensions of the indices", of_indices, indices.rank())?;
+    let what = "batching dimensions of the indices";
+    let from = dim_list((labels.range, labels.unique), what, of_indices, indices.rank())?;
     if of_indices.contains(&vector) {
-        return Err(OpError::new("index_vector_dim cannot be a batching dimension"));
+        let text = "index_vector_dim cannot be a batching dimension";
+        return Err(OpError::constraint(labels.vector, text));
     }
     let to = dim_list(None, "batching dimensions of the operand", of_operand, operand.rank())?;
-    expect_len(None, "batching dimensions of the indices", from.len(), to.len())?;
+    expect_len(Some(labels.size), what, from.len(), to.len())?;
     for (&a, &b) in from.iter().zip(&to) {
         if !indices.dims[a].accepts(operand.dims[b]) {
             let text = format!("batching dimension {a} of {indices} and {b} of {operand} differ");
-            return Err(OpError::new(text));
+            return Err(OpError::constraint(labels.dims, text));
         }
     }
     Ok(())
@@ -151,17 +190,103 @@ pub fn shape_of(tensor: &Tensor) -> Result<Vec<Dim>, EvalError> {
     Ok(sizes.collect::<Result<_, _>>()?)
 }
 
-/// Checks that operand `i` is a one-dimensional integer tensor of `len` elements.
-pub fn verify_list(op: &OpView<'_>, i: usize, len: usize) -> Result<(), OpError> {
-    let list = op.tensor(i)?;
-    let integers = list.elem == ElementType::Index || list.elem.storage().is_integer();
-    if integers && list.rank() == 1 && list.dims[0].accepts(Dim::Static(len as u64)) {
-        return Ok(());
-    }
-    Err(OpError::new(format!("operand {i} must hold {len} integers, is {list}")))
+/// Whether elements are integers of any kind but booleans, or `index`.
+fn integers(t: &TensorType) -> bool {
+    t.elem == ElementType::Index || t.elem.plain().is_some_and(|d| d.is_integer())
 }
 
-/// Checks that operand `i` can hold the shape of the result.
-pub fn verify_shape(op: &OpView<'_>, i: usize) -> Result<(), OpError> {
-    verify_list(op, i, op.result_tensor(0)?.rank())
+/// Fails with the operand's label unless it is of integers.
+pub fn expect_integers(label: &'static str, t: &TensorType) -> Result<(), OpError> {
+    if integers(t) {
+        return Ok(());
+    }
+    Err(OpError::constraint(label, format!("expected a tensor of integers, found {t}")))
+}
+
+/// Checks that operand `i` is a one-dimensional integer tensor of `len` elements. The labels are
+/// those of its type and of its size.
+pub fn verify_list(
+    op: &OpView<'_>,
+    i: usize,
+    len: usize,
+    [ty, size]: [&'static str; 2],
+) -> Result<(), OpError> {
+    let list = op.tensor(i)?;
+    if !integers(list) || list.rank() != 1 {
+        let text = format!("operand {i} must be one-dimensional and of integers, is {list}");
+        return Err(OpError::constraint(ty, text));
+    }
+    if list.dims[0].accepts(Dim::Static(len as u64)) {
+        return Ok(());
+    }
+    Err(OpError::constraint(size, format!("operand {i} must hold {len} integers, is {list}")))
+}
+
+/// Checks that operand `i` can hold the shape of the result, and does if it is known.
+pub fn verify_shape(op: &OpView<'_>, i: usize, labels: [&'static str; 2]) -> Result<(), OpError> {
+    let result = op.result_tensor(0)?;
+    verify_list(op, i, result.rank(), labels)?;
+    let Some(sizes) = op.constant_ints(i) else { return Ok(()) };
+    let fits = |(dim, &size): (&Dim, &i64)| {
+        u64::try_from(size).is_ok_and(|size| dim.accepts(Dim::Static(size)))
+    };
+    if result.dims.iter().zip(&sizes).all(fits) {
+        return Ok(());
+    }
+    let text = format!("the shape {sizes:?} is not that of the result {result}");
+    Err(OpError::constraint(labels[1], text))
+}
+
+/// Fails with the operand's label unless it is of floats, or quantised.
+pub fn expect_floats(label: &'static str, what: &str, t: &TensorType) -> Result<(), OpError> {
+    match &t.elem {
+        ElementType::Quant(_) => Ok(()),
+        ElementType::Plain(d) if d.is_float() => Ok(()),
+        _ => {
+            let text = format!("{what} must be of floats, is {t}");
+            Err(OpError::constraint(label, text))
+        }
+    }
+}
+
+/// Fails with the operand's label unless it is of floats or complex numbers, or quantised.
+pub fn expect_floats_or_complex(
+    label: &'static str,
+    what: &str,
+    t: &TensorType,
+) -> Result<(), OpError> {
+    match &t.elem {
+        ElementType::Plain(d) if d.is_complex() => Ok(()),
+        _ => expect_floats(label, what, t),
+    }
+}
+
+/// Fails unless the result of an `iota` is of numbers.
+pub fn expect_countable(result: &TensorType) -> Result<(), OpError> {
+    if result.elem != ElementType::Plain(microhlo_format::DType::I1) {
+        return Ok(());
+    }
+    Err(OpError::new(format!("there is no counting in {result}")))
+}
+
+/// Fails unless `precision_config` is left out or has one entry per operand, or one for both.
+pub fn expect_precision(label: &'static str, entries: usize) -> Result<(), OpError> {
+    if entries <= 2 {
+        return Ok(());
+    }
+    let text = format!("precision_config must have at most 2 entries, has {entries}");
+    Err(OpError::constraint(label, text))
+}
+
+/// Fails unless the result has a static shape, or one that is static but for one bounded
+/// dimension.
+pub fn expect_single_bound(result: &TensorType) -> Result<(), OpError> {
+    let mut dynamic = result.dims.iter().filter(|d| d.size().is_none());
+    match (dynamic.next(), dynamic.next()) {
+        (None, _) | (Some(Dim::Dynamic { bound: Some(_) }), None) => Ok(()),
+        _ => Err(OpError::new(format!(
+            "the result {result} must have a static shape or one bounded dimension; use the \
+             operation's dynamic form"
+        ))),
+    }
 }

@@ -32,6 +32,12 @@ impl<'a> OpView<'a> {
         ty.tensor().ok_or_else(|| OpError::new(format!("operand {i} must be a tensor, is {ty}")))
     }
 
+    /// The integers that operand `i` is known to hold.
+    pub fn constant_ints(&self, i: usize) -> Option<Vec<i64>> {
+        let constant = self.body.constant(*self.op.operands.get(i)?)?;
+        super::attrs::dense_ints(constant)
+    }
+
     /// Type of result `i`.
     pub fn result(&self, i: usize) -> Result<&'a Type, OpError> {
         let value = self.op.results.get(i);

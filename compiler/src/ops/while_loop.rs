@@ -15,6 +15,7 @@ pub struct While;
 impl StructuralOp for While {
     const NAME: &'static str = "stablehlo.while";
     const SPEC: &'static str = "while";
+    const RESULT: [Option<&'static str>; 2] = [Some("C3"), Some("C3")];
 
     fn read(_attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
         Ok(While)

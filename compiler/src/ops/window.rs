@@ -18,6 +18,20 @@ pub struct Window {
     pub padding: Vec<(i64, i64)>,
 }
 
+/// Labels of the constraints on a window's lists: of their sizes and of their signs.
+pub struct WindowLabels {
+    /// Of `window_dimensions`.
+    pub dimensions: (&'static str, &'static str),
+    /// Of `window_strides`.
+    pub strides: (&'static str, &'static str),
+    /// Of `base_dilations`.
+    pub base_dilations: (&'static str, &'static str),
+    /// Of `window_dilations`.
+    pub window_dilations: (&'static str, &'static str),
+    /// Of the number of paddings.
+    pub padding: &'static str,
+}
+
 impl Window {
     /// Reads the attributes of `reduce_window`.
     pub fn read(attrs: &mut AttrReader<'_>) -> Result<Window, OpError> {
@@ -99,27 +113,28 @@ impl Window {
     }
 
     /// Fails unless every list has `rank` entries and those that must be positive are.
-    ///
-    /// The labels are those of `reduce_window`.
-    pub fn check(&self, rank: usize) -> Result<(), OpError> {
-        for (len, sign, what, list) in [
-            ("C4", "C5", "window_dimensions", &self.dimensions),
-            ("C6", "C7", "window_strides", &self.strides),
-            ("C8", "C9", "base_dilations", &self.base_dilations),
-            ("C10", "C11", "window_dilations", &self.window_dilations),
+    pub fn check(&self, rank: usize, labels: &WindowLabels) -> Result<(), OpError> {
+        for ((len, sign), what, list) in [
+            (labels.dimensions, "window_dimensions", &self.dimensions),
+            (labels.strides, "window_strides", &self.strides),
+            (labels.base_dilations, "base_dilations", &self.base_dilations),
+            (labels.window_dilations, "window_dilations", &self.window_dilations),
         ] {
             types::expect_len(Some(len), what, list.len(), rank)?;
             if let Some(v) = list.iter().find(|&&v| v <= 0) {
                 return Err(OpError::constraint(sign, format!("{what} must be positive, has {v}")));
             }
         }
-        types::expect_len(Some("C12"), "padding", self.padding.len(), rank)
+        types::expect_len(Some(labels.padding), "padding", self.padding.len(), rank)
     }
 
     /// Sizes of the result of sliding the window over an operand.
     pub fn output(&self, operand: &[Dim]) -> Result<Vec<Dim>, OpError> {
         let size = |(d, dim): (usize, &Dim)| match dim.size() {
-            None => Ok(Dim::Dynamic { bound: None }),
+            None => {
+                let windows = |n: u64| self.axis(d).output(n.into(), self.dimensions[d].into());
+                Ok(dim.map(|n| u64::try_from(windows(n)).ok()))
+            }
             Some(n) => {
                 let windows = self.axis(d).output(n.into(), self.dimensions[d].into());
                 types::sized("a result dimension", windows)

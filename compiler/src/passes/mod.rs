@@ -13,6 +13,7 @@ pub mod legalize_types;
 #[cfg(test)]
 mod random_tests;
 pub mod rewrite;
+pub mod single_device;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 /// Names of all passes, in the order in which they run first.
 pub const NAMES: [&str; 10] = [
     "inline",
+    "single-device",
     "legalize-quant",
     "decompose",
     "canonicalize",
@@ -40,6 +42,8 @@ pub const NAMES: [&str; 10] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    single_device::single_device(func);
+    observe("single-device", func);
     legalize_quant::legalize_quant(func);
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);

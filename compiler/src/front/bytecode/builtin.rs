@@ -5,7 +5,7 @@ use std::sync::Arc;
 use microhlo_format::DType;
 
 use super::entries::{Decoder, Location, Ty};
-use super::reader::{Res, advise, fail};
+use super::reader::{Res, advise, fail, unsupported};
 use super::values;
 use crate::ir::{Attr, Dict, ElementType, Type};
 
@@ -43,7 +43,8 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         18 => values::constant(d)?,
         code @ 19..=21 => {
             let help = "use dense numeric constants";
-            return advise(at, format!("builtin attribute code {code} is not supported"), help);
+            let message = format!("builtin attribute code {code} is not supported");
+            return unsupported(advise(at, message, help));
         }
         22 => {
             let rest = d.r.rest().len();
@@ -106,7 +107,8 @@ pub(super) fn ty(d: &mut Decoder<'_, '_>) -> Res<Ty> {
         18 => unranked(at),
         code @ (10 | 11 | 16 | 17 | 19 | 20) => {
             let help = "legalise the program to StableHLO, whose values are tensors";
-            advise(at, format!("builtin type code {code} (memref, vector) is not supported"), help)
+            let message = format!("builtin type code {code} (memref, vector) is not supported");
+            unsupported(advise(at, message, help))
         }
         code => d.unknown(at, "builtin type", code),
     }
@@ -125,7 +127,7 @@ pub(super) fn complex(d: &mut Decoder<'_, '_>) -> Res<Ty> {
 /// `tensor<*xT>` has no meaning here.
 pub(super) fn unranked<T>(at: usize) -> Res<T> {
     let help = "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`";
-    advise(at, "unranked tensors are not supported", help)
+    unsupported(advise(at, "unranked tensors are not supported", help))
 }
 
 /// Width and signedness.

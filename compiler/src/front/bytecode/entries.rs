@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::container::{Entry, File};
-use super::reader::{Reader, Res, advise, fail};
+use super::reader::{Reader, Res, advise, fail, unsupported};
 use super::{builtin, quant, stablehlo, vhlo};
 use crate::front::mlir::{self, AliasType};
 use crate::ir::{Attr, Dict, ElementType, Type};
@@ -184,7 +184,9 @@ impl<'a> Entries<'a> {
             let text = asm_text(&entry.data)?;
             return match mlir::attr_from_text(text) {
                 Some(attr) => Ok(attr),
-                None => fail(at, format!("attribute `{}` is not supported", short(text))),
+                None => {
+                    unsupported(fail(at, format!("attribute `{}` is not supported", short(text))))
+                }
             };
         }
         let mut r = Decoder { entries: self, r: entry.data.clone() };
@@ -286,7 +288,8 @@ fn not_a_value<T>(at: usize, what: &str) -> Res<T> {
 
 fn unknown_dialect<T>(at: usize, what: &str, dialect: &str) -> Res<T> {
     let help = "legalise the program to StableHLO before compiling it";
-    advise(at, format!("{what} of the dialect `{dialect}`, which is not supported"), help)
+    let message = format!("{what} of the dialect `{dialect}`, which is not supported");
+    unsupported(advise(at, message, help))
 }
 
 /// The beginning of a text, for messages.
@@ -387,7 +390,7 @@ impl<'a> Decoder<'_, 'a> {
         match self.ty()? {
             Ty::Element(elem) => Ok(elem),
             Ty::Other(text) => {
-                fail(at, format!("element type `{}` is not supported", short(&text)))
+                unsupported(fail(at, format!("element type `{}` is not supported", short(&text))))
             }
             other => {
                 let found = brief(&other.into_attr());

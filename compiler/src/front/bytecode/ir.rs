@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::container::{File, OpName, version};
 use super::entries::{Entries, Location};
-use super::reader::{Failure, Reader, Res, advise, fail, section};
+use super::reader::{Failure, Reader, Res, advise, fail, section, unsupported};
 use crate::diag::Diagnostic;
 use crate::ir::{Attr, BlockId, Body, Dict, Module, ValueId};
 
@@ -128,7 +128,7 @@ impl<'a> Builder<'_, 'a> {
                 let help = "operations belong into a function; nested modules and other \
                             top-level operations are not supported";
                 let message = format!("expected a function, found `{dialect}.{name}`");
-                return advise(head.at, message, help);
+                return unsupported(advise(head.at, message, help));
             }
             self.function(r, &head)?;
         }
@@ -165,7 +165,7 @@ impl<'a> Builder<'_, 'a> {
         }
         if has(0x08) && r.count("successors")? > 0 {
             let help = "use `stablehlo.if`, `stablehlo.case` or `stablehlo.while`";
-            return advise(at, "control flow between blocks is not supported", help);
+            return unsupported(advise(at, "control flow between blocks is not supported", help));
         }
         if has(0x20) {
             use_lists(r, results.len())?;
@@ -248,7 +248,8 @@ impl<'a> Builder<'_, 'a> {
                 1 => {}
                 n => {
                     let help = "use `stablehlo.if`, `stablehlo.case` or `stablehlo.while`";
-                    return advise(at, format!("a region of {n} blocks is not supported"), help);
+                    let message = format!("a region of {n} blocks is not supported");
+                    return unsupported(advise(at, message, help));
                 }
             }
             let count = r.count("values")?;

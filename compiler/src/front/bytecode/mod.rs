@@ -67,7 +67,8 @@ fn parse_readable(name: &str, bytes: &[u8]) -> Result<(Module, Vec<Diagnostic>),
 
 /// The report of a failure.
 fn diagnostic(failure: &Failure, name: &str, producer: &str) -> Diagnostic {
-    let report = Diagnostic::error(&failure.message).note(place(failure.at, name, producer));
+    let mut report = Diagnostic::error(&failure.message).note(place(failure.at, name, producer));
+    report.unsupported = failure.unsupported;
     match failure.help {
         Some(help) => report.help(help),
         None => report,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::container::{OpName, version};
 use super::entries::Decoder;
 use super::ir::{Builder, Head, Slot};
-use super::reader::{Res, advise, fail};
+use super::reader::{Res, advise, fail, unsupported};
 use super::{stablehlo, vhlo};
 use crate::diag::{Diagnostic, Span};
 use crate::front::mlir;
@@ -125,7 +125,10 @@ impl<'a> Builder<'_, 'a> {
                 });
                 Ok(attrs)
             }
-            None => fail(head.at, format!("`{full}` with {stored} properties is not supported")),
+            None => {
+                let message = format!("`{full}` with {stored} properties is not supported");
+                unsupported(fail(head.at, message))
+            }
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// What to do about it.
     pub(super) help: Option<&'static str>,
+    /// Whether it may be valid, and only this version cannot take it.
+    pub(super) unsupported: bool,
 }
 
 /// Result of a reading step.
@@ -18,12 +20,17 @@ pub(super) type Res<T> = Result<T, Box<Failure>>;
 
 /// A failure at a byte offset.
 pub(super) fn fail<T>(at: usize, message: impl Into<String>) -> Res<T> {
-    Err(Box::new(Failure { at, message: message.into(), help: None }))
+    Err(Box::new(Failure { at, message: message.into(), help: None, unsupported: false }))
 }
 
 /// A failure at a byte offset, with advice.
 pub(super) fn advise<T>(at: usize, message: impl Into<String>, help: &'static str) -> Res<T> {
-    Err(Box::new(Failure { at, message: message.into(), help: Some(help) }))
+    Err(Box::new(Failure { at, message: message.into(), help: Some(help), unsupported: false }))
+}
+
+/// Says that a failure is about something that is not supported.
+pub(super) fn unsupported<T>(failure: Res<T>) -> Res<T> {
+    failure.map_err(|f| Box::new(Failure { unsupported: true, ..*f }))
 }
 
 /// The section ids of the format.

@@ -25,6 +25,56 @@ const ENUMS: &[(&str, &[&str])] = &[
     ("transpose", &["TRANSPOSE_INVALID", "NO_TRANSPOSE", "TRANSPOSE", "ADJOINT"]),
 ];
 
+/// Fields of the dialect's structured attributes (`StablehloAttrs.td`).
+const STRUCTURES: &[(&str, &[&str])] = &[
+    (
+        "dot",
+        &[
+            "lhs_batching_dimensions",
+            "rhs_batching_dimensions",
+            "lhs_contracting_dimensions",
+            "rhs_contracting_dimensions",
+        ],
+    ),
+    (
+        "gather",
+        &[
+            "offset_dims",
+            "collapsed_slice_dims",
+            "operand_batching_dims",
+            "start_indices_batching_dims",
+            "start_index_map",
+            "index_vector_dim",
+        ],
+    ),
+    (
+        "scatter",
+        &[
+            "update_window_dims",
+            "inserted_window_dims",
+            "input_batching_dims",
+            "scatter_indices_batching_dims",
+            "scatter_dims_to_operand_dims",
+            "index_vector_dim",
+        ],
+    ),
+    ("channel_handle", &["handle", "type"]),
+    ("output_operand_alias", &["output_tuple_indices", "operand_index", "operand_tuple_indices"]),
+    ("result_accuracy", &["atol", "rtol", "ulps", "mode"]),
+    (
+        "dot_algorithm",
+        &[
+            "lhs_precision_type",
+            "rhs_precision_type",
+            "accumulation_type",
+            "lhs_component_count",
+            "rhs_component_count",
+            "num_primitive_operations",
+            "allow_imprecise_accumulation",
+        ],
+    ),
+];
+
 /// The values of the enum called `kind`, in the order of their codes.
 pub(crate) fn enum_values(kind: &str) -> &'static [&'static str] {
     ENUMS.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, values)| values)
@@ -345,7 +395,15 @@ impl Parser<'_> {
         if is_enum {
             return self.enum_word(kind);
         }
+        let start = self.c.pos();
         let fields = self.struct_fields()?;
+        let known = STRUCTURES.iter().find(|(name, _)| *name == kind).map(|(_, fields)| *fields);
+        let other = fields.iter().find(|(k, _)| known.is_some_and(|known| !known.contains(k)));
+        if let (Some((key, _)), Some(known)) = (other, known) {
+            let message = format!("`#stablehlo.{kind}` has no field `{key}`");
+            let stop = error(self.c.span_since(start), message);
+            return Err(advise(stop, format!("its fields are {}", known.join(", "))));
+        }
         Ok(Attr::Struct(format!("stablehlo.{kind}").into(), fields))
     }
 
@@ -356,6 +414,9 @@ impl Parser<'_> {
             let key = self.c.word();
             if key.is_empty() {
                 return Err(self.c.expected("a field name or `>`"));
+            }
+            if fields.get(key).is_some() {
+                return Err(self.c.expected(&format!("each field once, not `{key}` again")));
             }
             let value = if self.c.eat("=") { self.field_value()? } else { Attr::Unit };
             fields.push(key, value);
@@ -403,15 +464,19 @@ impl Parser<'_> {
                 error(self.c.span_since(start), "incomplete convolution dimension numbers")
             });
         }
-        let lhs = self.dim_labels()?;
+        let lhs = self.dim_labels(["b", "f"])?;
         self.c.expect("x")?;
-        let rhs = self.dim_labels()?;
+        let rhs = self.dim_labels(["i", "o"])?;
         self.c.expect("->")?;
-        let out = self.dim_labels()?;
+        let out = self.dim_labels(["b", "f"])?;
         Ok(Attr::ConvDims(Arc::new([lhs, rhs, out])))
     }
 
-    fn dim_labels(&mut self) -> PResult<Vec<Arc<str>>> {
+    /// A list that has both of `letters` and numbers from 0 on, each once; `?` is a dimension
+    /// without a role.
+    fn dim_labels(&mut self, letters: [&str; 2]) -> PResult<Vec<Arc<str>>> {
+        self.c.skip();
+        let start = self.c.pos();
         self.c.expect("[")?;
         let mut labels: Vec<Arc<str>> = Vec::new();
         while !self.c.eat("]") {
@@ -430,6 +495,14 @@ impl Parser<'_> {
             if !self.c.at("]") {
                 self.c.expect(",")?;
             }
+        }
+        let [a, b] = letters;
+        let roles = labels.iter().filter(|label| &***label != "?").count();
+        let numbers = (0..roles.saturating_sub(2)).map(|n| n.to_string());
+        let mut wanted = letters.iter().map(|letter| (*letter).to_owned()).chain(numbers);
+        if !wanted.all(|want| labels.iter().any(|label| **label == *want)) {
+            let message = format!("expected `{a}`, `{b}` and the numbers from 0 on, each once");
+            return Err(error(self.c.span_since(start), message));
         }
         Ok(labels)
     }

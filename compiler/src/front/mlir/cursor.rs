@@ -345,6 +345,16 @@ pub(crate) fn error(span: Span, message: impl Into<String>) -> Stop {
     Some(Box::new(Diagnostic { span: Some(span), ..Diagnostic::error(message) }))
 }
 
+/// A report of something that is not supported.
+pub(crate) fn unsupported(span: Span, message: impl Into<String>) -> Stop {
+    Some(Box::new(Diagnostic { span: Some(span), ..Diagnostic::unsupported(message) }))
+}
+
+/// Says that a report is of something that is not supported.
+pub(crate) fn mark_unsupported(stop: Stop) -> Stop {
+    stop.map(|d| Box::new(Diagnostic { unsupported: true, ..*d }))
+}
+
 /// Adds advice to a report.
 pub(crate) fn advise(stop: Stop, help: impl Into<String>) -> Stop {
     stop.map(|d| Box::new(d.help(help)))

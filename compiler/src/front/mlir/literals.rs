@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::cursor::{PResult, Stop, advise, error, number_len};
+use super::cursor::{PResult, Stop, advise, error, mark_unsupported, number_len};
 use super::floats::parse_float;
 use super::parser::Parser;
 use crate::diag::Span;
@@ -50,7 +50,8 @@ impl Parser<'_> {
                 let (Some(b"0x"), Some(hex)) = (text.get(..2), text.get(2..)) else {
                     let stop =
                         error(Span::new(start, start + text.len() + 2), "expected `\"0x...\"`");
-                    return Err(advise(stop, "tensors of strings are not supported"));
+                    let help = "tensors of strings are not supported";
+                    return Err(mark_unsupported(advise(stop, help)));
                 };
                 from_hex(hex, 0, start + 3, ty)?
             }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use super::cursor::{PResult, Stop, advise, error};
+use super::cursor::{PResult, Stop, advise, error, mark_unsupported};
 use super::func::Argument;
 use super::parser::Parser;
 use crate::diag::{Diagnostic, Span};
 use crate::ir::{BlockId, Body, Dict, EntityId, Type, ValueId};
 use crate::ops::{AttrReader, OpError, OpKind};
+use crate::verify::VerifyError;
 
 /// What a name stands for.
 #[derive(Clone, Copy)]
@@ -92,7 +93,7 @@ impl<'a> Parser<'a> {
             match self.c.peek() {
                 b'}' => return Ok(()),
                 b'^' => {
-                    let stop = self.c.expected("one block per region");
+                    let stop = mark_unsupported(self.c.expected("one block per region"));
                     return Err(advise(
                         stop,
                         "control flow between blocks is not supported; use \
@@ -245,7 +246,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn generic_op(&mut self, raw: &mut RawOp<'a>) -> PResult<()> {
         self.operand_list(raw)?;
         if self.c.at("[") {
-            let stop = self.c.expected("no successor blocks");
+            let stop = mark_unsupported(self.c.expected("no successor blocks"));
             return Err(advise(stop, "control flow between blocks is not supported"));
         }
         if self.c.eat("<") {
@@ -443,19 +444,21 @@ pub(crate) fn read_op(
     let mut reader = AttrReader::new(attrs, operands, results);
     match OpKind::read(name, &mut reader) {
         Some(Ok(kind)) => Ok((kind, reader.finish())),
-        Some(Err(violation)) => Err(bad_attribute(name, span, &violation)),
+        Some(Err(violation)) => Err(bad_attribute(name, span, violation)),
         None => Err(unknown_op(name, span)),
     }
 }
 
-fn bad_attribute(name: &str, span: Span, violation: &OpError) -> Stop {
-    error(span, format!("`{name}`: {violation}"))
+fn bad_attribute(name: &str, span: Span, violation: OpError) -> Stop {
+    let op = KNOWN.get(name).copied().unwrap_or("operation");
+    let OpError { constraint, message } = violation;
+    Some(Box::new(Diagnostic::from(&VerifyError { span, op, constraint, message })))
 }
 
 /// An operation that the table lacks.
 fn unknown_op(name: &str, span: Span) -> Stop {
     let dialect = name.split_once('.').map_or("", |(d, _)| d);
-    let report = Diagnostic::error(format!("operation `{name}` is not supported")).at(span);
+    let report = Diagnostic::unsupported(format!("operation `{name}` is not supported")).at(span);
     let report = match dialect {
         "vhlo" => report.help(super::VHLO_HELP),
         "stablehlo" => report.help(similar(name)),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::attrs::FUNCTION;
-use super::cursor::{Cursor, PResult, advise, error};
+use super::cursor::{Cursor, PResult, advise, error, unsupported};
 use super::locations::LocName;
 use super::op::Scope;
 use super::resources::Resources;
@@ -251,7 +251,7 @@ impl<'a> Parser<'a> {
 }
 
 fn not_a_function(span: crate::diag::Span, name: &str) -> super::cursor::Stop {
-    let stop = error(span, format!("expected a function `func.func`, found `{name}`"));
+    let stop = unsupported(span, format!("expected a function `func.func`, found `{name}`"));
     if name.starts_with("vhlo.") {
         return advise(stop, super::VHLO_HELP);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::cursor::{PResult, advise, error};
+use super::cursor::{PResult, advise, error, unsupported};
 use super::parser::Parser;
 use crate::ir::types::full_range;
 use crate::ir::{Attr, Dim, ElementType, QuantType, TensorType, Type};
@@ -120,7 +120,10 @@ impl Parser<'_> {
         }
         let help = "supported are tensors, `!quant.uniform<...>` elements, `!stablehlo.token`, \
                     `!stablehlo.future<...>`, tuples, and aliases defined above as `!name = ...`";
-        advise(error(span, format!("unknown type `!{name}`")), help)
+        // A type of StableHLO itself that is not known does not exist.
+        let message = format!("unknown type `!{name}`");
+        let foreign = !name.starts_with("stablehlo.") && name.contains('.');
+        advise(if foreign { unsupported(span, message) } else { error(span, message) }, help)
     }
 
     /// `tensor<4x?xf32>` with optional bounds.
@@ -130,7 +133,7 @@ impl Parser<'_> {
         self.c.expect_word("tensor")?;
         self.c.expect("<")?;
         if self.c.at("*") {
-            let stop = error(self.c.span_since(start), "unranked tensors are not supported");
+            let stop = unsupported(self.c.span_since(start), "unranked tensors are not supported");
             return Err(advise(
                 stop,
                 "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`",
@@ -242,7 +245,7 @@ impl Parser<'_> {
             _ => None,
         };
         let Some(Attr::DenseInts(bounds)) = bounds else {
-            let stop = error(self.c.span_since(start), "unsupported tensor encoding");
+            let stop = unsupported(self.c.span_since(start), "unsupported tensor encoding");
             return Err(advise(stop, "only `#stablehlo.bounds<...>` is supported"));
         };
         if bounds.len() != ty.rank() {

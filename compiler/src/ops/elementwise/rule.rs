@@ -6,7 +6,7 @@ use microhlo_format::complex::{C64, C128};
 use super::ElementwiseOp;
 use super::int::Int;
 use crate::constraint;
-use crate::ir::{Dim, ElementType, TensorType, Type};
+use crate::ir::{Attr, Dim, ElementType, TensorType, Type};
 use crate::ops::{OpError, OpView};
 
 /// A scalar function of one or two operands, if the class of types has one.
@@ -162,6 +162,21 @@ impl Rule {
 }
 
 impl ElementwiseOp {
+    /// Labels of the constraints that give the result's element type and its shape.
+    pub fn result_labels(self) -> [Option<&'static str>; 2] {
+        let label = match self {
+            ElementwiseOp::Abs | ElementwiseOp::Real | ElementwiseOp::Imag => {
+                return [Some("C2"), Some("C1")];
+            }
+            ElementwiseOp::Complex => return [Some("C3"), Some("C2")],
+            ElementwiseOp::IsFinite | ElementwiseOp::Convert => return [None, Some("C1")],
+            ElementwiseOp::Clamp => "C4",
+            ElementwiseOp::Select => "C2",
+            _ => "C1",
+        };
+        [Some(label); 2]
+    }
+
     /// See [`crate::ops::StructuralOp::infer`].
     pub fn infer(self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         let rule = self.rule();
@@ -169,8 +184,12 @@ impl ElementwiseOp {
         let first = op.tensor(0)?;
         let ty = match rule.result {
             ResultRule::Chosen => return Ok(None),
-            ResultRule::Middle => op.tensor(1)?.clone(),
-            _ => TensorType { dims: merged_dims(op)?, elem: first.elem.clone() },
+            // The last operand of `clamp` may be a scalar.
+            ResultRule::Middle if self == ElementwiseOp::Clamp => op.tensor(1)?.clone(),
+            ResultRule::Middle => {
+                TensorType { dims: merged_dims(op, 1)?, elem: op.tensor(1)?.elem.clone() }
+            }
+            _ => TensorType { dims: merged_dims(op, 0)?, elem: first.elem.clone() },
         };
         // A quantised result has parameters of its own.
         if matches!(ty.elem, ElementType::Quant(_)) {
@@ -187,6 +206,9 @@ impl ElementwiseOp {
 
     /// See [`crate::ops::StructuralOp::verify`].
     pub fn verify(self, op: &OpView<'_>) -> Result<(), OpError> {
+        if let Some(accuracy) = op.op.attrs.get("result_accuracy") {
+            verify_accuracy(accuracy)?;
+        }
         match self {
             ElementwiseOp::Select => verify_select(op),
             ElementwiseOp::Clamp => verify_clamp(op),
@@ -205,7 +227,7 @@ impl ElementwiseOp {
                 };
                 if !self.rule().accepts(dtype) {
                     let text = format!("{} does not accept elements of type {elem}", self.name());
-                    return Err(OpError::new(text));
+                    return Err(OpError::constraint("I1", text));
                 }
                 let result = op.result_tensor(0)?;
                 let operand = op.tensor(0)?;
@@ -220,12 +242,35 @@ impl ElementwiseOp {
     }
 }
 
+/// Tolerances of `#stablehlo.result_accuracy` go with the mode `TOLERANCE` only.
+fn verify_accuracy(accuracy: &Attr) -> Result<(), OpError> {
+    let fail = |what: &str| Err(OpError::new(format!("{what}: `result_accuracy = {accuracy}`")));
+    let Attr::Struct(_, fields) = accuracy else { return fail("the accuracy is malformed") };
+    let number = |name: &str| match fields.get(name) {
+        Some(Attr::Float(v, _)) => *v,
+        Some(Attr::Int(v, _)) => *v as f64,
+        _ => 0.0,
+    };
+    let tolerances = ["atol", "rtol", "ulps"].map(number);
+    let mode = match fields.get("mode") {
+        Some(Attr::Enum(_, mode) | Attr::String(mode)) => &**mode,
+        _ => "DEFAULT",
+    };
+    if tolerances.iter().any(|&t| t.is_nan() || t < 0.0) {
+        return fail("tolerances must not be negative");
+    }
+    if mode != "TOLERANCE" && tolerances != [0.0; 3] {
+        return fail("tolerances must be zero in this mode");
+    }
+    Ok(())
+}
+
 fn complex_of(dtype: DType) -> Result<DType, OpError> {
     match dtype {
         DType::F32 => Ok(DType::C64),
         DType::F64 => Ok(DType::C128),
         other => {
-            Err(OpError::constraint("C3", format!("there is no complex type of {other} parts")))
+            Err(OpError::constraint("I1", format!("there is no complex type of {other} parts")))
         }
     }
 }
@@ -235,14 +280,12 @@ pub(super) fn same_dims(a: &TensorType, b: &TensorType) -> bool {
     a.rank() == b.rank() && a.dims.iter().zip(&b.dims).all(|(a, &b)| a.accepts(b))
 }
 
-/// The operands' dimensions, each static if any operand says its size.
-fn merged_dims(op: &OpView<'_>) -> Result<Vec<Dim>, OpError> {
-    let mut dims = op.tensor(0)?.dims.clone();
-    for i in 1..op.op.operands.len() {
+/// What is known of the dimensions of the operands from number `first` on.
+fn merged_dims(op: &OpView<'_>, first: usize) -> Result<Vec<Dim>, OpError> {
+    let mut dims = op.tensor(first)?.dims.clone();
+    for i in first + 1..op.op.operands.len() {
         for (a, &b) in dims.iter_mut().zip(&op.tensor(i)?.dims) {
-            if a.size().is_none() && b.size().is_some() {
-                *a = b;
-            }
+            *a = a.merge(b);
         }
     }
     Ok(dims)
@@ -266,7 +309,7 @@ fn same_types(op: &OpView<'_>) -> Result<(), OpError> {
 fn verify_select(op: &OpView<'_>) -> Result<(), OpError> {
     let (pred, on_true, on_false) = (op.tensor(0)?, op.tensor(1)?, op.tensor(2)?);
     if pred.dtype() != Some(DType::I1) {
-        return Err(OpError::new(format!("the predicate must be boolean, is {pred}")));
+        return Err(OpError::constraint("I1", format!("the predicate must be boolean, is {pred}")));
     }
     constraint!(
         pred.rank() == 0 || same_dims(pred, on_true),

@@ -221,5 +221,5 @@ fn fail(at: &Instruction, message: impl std::fmt::Display) -> Box<Diagnostic> {
 
 fn unsupported(at: &Instruction) -> Box<Diagnostic> {
     let message = format!("the opcode `{}` of `{}` is not supported", at.opcode, at.name);
-    error(at.span, message)
+    Box::new(Diagnostic::unsupported(message).at(at.span))
 }

@@ -86,6 +86,15 @@ impl<'a> Parser<'a> {
                 }
             }
         }
+        let commutes = match kinds.first() {
+            Some(OpKind::Elementwise(op)) => op.is_commutative(),
+            _ => false,
+        };
+        if !commutes {
+            let stop =
+                error(span, format!("`applies` takes a commutative operation, not `{name}`"));
+            return Err(advise(stop, "write out the `reducer`"));
+        }
         let body = &mut self.scope.body;
         let block = body.add_block();
         let args = vec![body.add_arg(block, ty.clone()), body.add_arg(block, ty.clone())];

@@ -19,7 +19,7 @@ error: operation `stablehlo.reduce_frobnicate` is not supported
   |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = help: supported operations with similar names: stablehlo.reduce, stablehlo.reduce_precision, \
-stablehlo.reduce_window";
+stablehlo.reduce_scatter, stablehlo.reduce_window";
     assert_eq!(report, expected);
 }
 
