@@ -1,5 +1,6 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
+pub mod batch_groups;
 pub mod batch_norm;
 pub mod canonicalize;
 pub mod cse;
@@ -26,11 +27,12 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 12] = [
     "inline",
     "single-device",
     "legalize-quant",
     "decompose",
+    "batch-groups",
     "canonicalize",
     "fold-constants",
     "cse",
@@ -48,6 +50,8 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
+    batch_groups::batch_groups(&mut func.body);
+    observe("batch-groups", func);
     clean(func, observe);
     let legalized = legalize_types::legalize_types(&mut func.body);
     observe("legalize-types", func);
