@@ -7,8 +7,8 @@ use microhlo_format::{
 use crate::error::{LoadError, StepError};
 use crate::registry::{Kernels, Visitor};
 
-/// Most operands of one step: those of a `map` with scratch.
-const MAX_OPERANDS: usize = 16;
+/// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
+const MAX_OPERANDS: usize = 32;
 
 /// Sizes of the memories that places refer to.
 #[derive(Clone, Copy)]

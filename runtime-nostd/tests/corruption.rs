@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Aligned, Constants};
+use common::{Aligned, Constants, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Switch, Window,
@@ -188,6 +188,20 @@ fn the_sample_runs() {
     assert!(rows.iter().all(|sum| (sum - 1.0).abs() < 1e-6), "softmax rows add up: {rows:?}");
 }
 
+/// What the sample of the kernels with regions computes: input element `i` is `i / 8`.
+#[test]
+fn the_sample_of_regions_runs() {
+    let output = run(&Aligned::new(&regions::sample())).expect("the sample is valid");
+    // The first index is 0, the others are the bits of positive floats, which saturate to row 4.
+    // Row 2 takes twice the first update, the second one lies outside. The maxima, descending,
+    // are those of row 2; each is the last of its window and goes to the place of the selected
+    // element; then they replace the row that their first position names, clamped.
+    let row = [4.0, 3.625, 3.25, 2.875, 2.5];
+    let values = common::f32_values(&output);
+    assert_eq!(values.len(), 20);
+    assert_eq!(values[10..15], row, "{values:?}");
+}
+
 #[test]
 fn every_single_byte_error_is_refused() {
     let good = sample();
@@ -202,22 +216,23 @@ fn every_single_byte_error_is_refused() {
 
 #[test]
 fn every_single_byte_error_with_a_right_checksum_is_refused_or_harmless() {
-    let good = sample();
-    let (mut refused, mut ran) = (0, 0);
-    for at in 0..good.len() {
-        for flip in 1..=255 {
-            let mut bad = good.clone();
-            bad[at] ^= flip;
-            seal(&mut bad);
-            let file = Aligned::new(&bad);
-            match run(&file) {
-                Some(_) => ran += 1,
-                None => refused += 1,
+    for good in [sample(), regions::sample()] {
+        let (mut refused, mut ran) = (0, 0);
+        for at in 0..good.len() {
+            for flip in 1..=255 {
+                let mut bad = good.clone();
+                bad[at] ^= flip;
+                seal(&mut bad);
+                let file = Aligned::new(&bad);
+                match run(&file) {
+                    Some(_) => ran += 1,
+                    None => refused += 1,
+                }
+                assert_eq!(file.bytes(), bad, "byte {at} ^ {flip:#x} changed the artifact");
             }
-            assert_eq!(file.bytes(), bad, "byte {at} ^ {flip:#x} changed the artifact");
         }
+        assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran");
     }
-    assert!(refused > 1000 && ran > 1000, "{refused} refused, {ran} ran");
 }
 
 #[test]
@@ -244,8 +259,9 @@ proptest! {
     #[test]
     fn random_edits_are_refused_or_harmless(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        with_regions in any::<bool>(),
     ) {
-        let mut bad = sample();
+        let mut bad = if with_regions { regions::sample() } else { sample() };
         for (at, value) in edits {
             let at = at.index(bad.len());
             bad[at] = value;

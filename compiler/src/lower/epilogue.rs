@@ -118,6 +118,7 @@ fn activation(facts: &Facts<'_>, epilogue: &mut Epilogue, absorbed: &mut Vec<OpI
 /// Matches `divide(y, c)` or `multiply(y, c)` with a splat behind a reduction, through reshapes.
 pub fn of_reduction(facts: &Facts<'_>, root: OpId) -> Option<PostOp> {
     let body = facts.body;
+    super::facts::simple_reduction(body, root)?;
     let mut value = body.result(root)?;
     let mut user = facts.only_user(value)?;
     while matches!(body.ops[user].kind, OpKind::Reshape(_)) {

@@ -101,8 +101,21 @@ pub fn region_op(body: &Body, block: BlockId) -> Option<MicroOp> {
     (!swapped || op.is_commutative()).then(|| micro_op(op)).flatten()
 }
 
+/// The binary operation of a reduction of one tensor to its own element type, if its region is one.
+pub fn simple_reduction(body: &Body, op: OpId) -> Option<MicroOp> {
+    let o = &body.ops[op];
+    let (&[input, _], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
+        return None;
+    };
+    let dtype = |v: ValueId| body.ty(v).tensor().and_then(|t| t.dtype());
+    if dtype(input) != dtype(result) {
+        return None;
+    }
+    region_op(body, *o.regions.first()?)
+}
+
 /// The micro-operation that implements an elementwise operation.
 pub fn micro_op(e: ElementwiseOp) -> Option<MicroOp> {
-    let short = e.name().strip_prefix("stablehlo.")?;
+    let (_dialect, short) = e.name().split_once('.')?;
     MicroOp::ALL.iter().copied().find(|m| m.text() == short)
 }

@@ -130,7 +130,7 @@ impl Lowerer<'_> {
     }
 
     /// The micro-operation of an elementwise operation.
-    fn micro_of(&self, op: OpId) -> Lowered<MicroId> {
+    pub(super) fn micro_of(&self, op: OpId) -> Lowered<MicroId> {
         let o = &self.body.ops[op];
         let span = o.span;
         let (result, _) = self.static_tensor(o.results[0], span)?;

@@ -11,8 +11,13 @@ pub(crate) mod facts;
 mod map;
 pub mod program;
 mod reduce;
+mod reduce_any;
+mod region;
+mod scatter;
 pub mod share;
+mod slices;
 mod softmax;
+mod sort;
 pub mod view;
 
 use std::collections::HashMap;
@@ -144,10 +149,10 @@ impl<'a> Lowerer<'a> {
         match &self.body.ops[op].kind {
             OpKind::Concatenate(c) => self.concatenate(op, c),
             OpKind::Pad(p) => self.pad(op, p),
-            other => Err(CompileError::unsupported(
-                self.span(op),
-                format!("`{}` is not supported by the device kernels yet", other.name()),
-            )),
+            OpKind::DynamicSlice(s) => self.dynamic_slice(op, &s.sizes),
+            OpKind::DynamicUpdateSlice(_) => self.dynamic_update_slice(op),
+            OpKind::Gather(g) => self.gather(op, &g.dims, &g.slice_sizes),
+            _ => self.with_region(op),
         }
     }
 

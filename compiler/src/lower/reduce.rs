@@ -4,7 +4,7 @@ use microhlo_format::kernels::{MAX_RANK, Post, Reduce, Window, WindowDim};
 use microhlo_format::{Kernel, MicroId};
 
 use super::epilogue::PostOp;
-use super::facts::region_op;
+use super::facts::simple_reduction;
 use super::program::Ref;
 use super::view::{self, Nest};
 use super::{Lowered, Lowerer, too_deep};
@@ -17,16 +17,11 @@ impl Lowerer<'_> {
         let o = &self.body.ops[op];
         let span = o.span;
         let unsupported = |what: &str| CompileError::unsupported(span, what.to_string());
+        let Some(micro) = simple_reduction(self.body, op) else { return self.reduce_any(op) };
         let (&[input, init], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
-            return Err(unsupported("reductions of several operands are not supported yet"));
+            return Err(self.not_lowered(op));
         };
-        let micro = region_op(self.body, o.regions[0]).ok_or_else(|| {
-            unsupported("a reduction body other than one binary operation is not supported yet")
-        })?;
         let (dtype, _) = self.static_tensor(input, span)?;
-        if self.static_tensor(result, span)?.0 != dtype {
-            return Err(unsupported("a reduction to another element type is not supported yet"));
-        }
         let micro = MicroId::op(micro, dtype);
         let init = self.view(init, span)?.base;
         let post = self.post(post, dtype, span)?;

@@ -69,7 +69,15 @@ fn last_uses(program: &Program) -> HashMap<BufferId, usize> {
 }
 
 fn legal(kernel: &Kernel<Ref>, out: Ref, input: Ref) -> bool {
-    let Kernel::map(map) = kernel else { return true };
+    let map = match kernel {
+        Kernel::map(map) => map,
+        // Kernels that copy their operands before they begin: each may only lie on its own.
+        Kernel::sort(s) => return s.operands.iter().any(|o| (o.output, o.input) == (out, input)),
+        Kernel::scatter_any(s) => {
+            return s.operands.iter().any(|o| (o.output, o.operand) == (out, input));
+        }
+        _ => return true,
+    };
     let ins = map.inputs.len();
     let (Some(o), Some(i)) = (
         map.outputs.iter().position(|x| x.place == out),

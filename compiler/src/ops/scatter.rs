@@ -136,12 +136,19 @@ impl StructuralOp for Scatter {
             let dtype = region.arg(i)?;
             out.push(t.elements().map(|e| convert_element(e, dtype)).collect());
         }
-        let mut position = 0;
-        for_each_index(update_shape, |index| {
+        // Windows in the order of the indices, each row-major: the order of the device kernels.
+        let is_window = |d: &usize| self.dims.update_window_dims.contains(&(*d as i64));
+        let (windows, batch): (Vec<usize>, Vec<usize>) =
+            (0..update_shape.len()).partition(is_window);
+        let order = [batch, windows].concat();
+        let sizes: Vec<usize> = order.iter().map(|&d| update_shape[d]).collect();
+        let mut index = vec![0; order.len()];
+        for_each_index(&sizes, |ordered| {
             evaluator.charge(1)?;
+            order.iter().zip(ordered).for_each(|(&d, &i)| index[d] = i);
             // Updates outside of the input are dropped.
-            if let Some(at) = self.dims.target(index, indices, shape) {
-                let at = linear(shape, &at);
+            if let Some(at) = self.dims.target(&index, indices, shape) {
+                let (at, position) = (linear(shape, &at), linear(update_shape, &index));
                 let mut acc: Vec<Element> = out.iter().map(|o| o[at]).collect();
                 let next = updates.iter().map(|u| u.at(position));
                 region.accumulate(evaluator, &mut acc, next)?;
@@ -149,7 +156,6 @@ impl StructuralOp for Scatter {
                     o[at] = e;
                 }
             }
-            position += 1;
             Ok::<(), EvalError>(())
         })?;
         let results = inputs.iter().zip(out).enumerate();
@@ -250,7 +256,7 @@ impl ScatterDims {
     }
 
     /// Input dimensions that windows extend in.
-    fn window_dims(&self, rank: usize) -> Vec<usize> {
+    pub(crate) fn window_dims(&self, rank: usize) -> Vec<usize> {
         let dropped = |d: i64| {
             self.inserted_window_dims.contains(&d) || self.input_batching_dims.contains(&d)
         };

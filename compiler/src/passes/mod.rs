@@ -3,6 +3,7 @@
 pub mod batch_groups;
 pub mod batch_norm;
 pub mod canonicalize;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -13,6 +14,8 @@ pub mod legalize_quant;
 pub mod legalize_types;
 #[cfg(test)]
 mod random_tests;
+#[cfg(test)]
+mod region_tests;
 pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
@@ -27,8 +30,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "inline",
+    "chlo",
     "single-device",
     "legalize-quant",
     "decompose",
@@ -44,6 +48,8 @@ pub const NAMES: [&str; 12] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
     legalize_quant::legalize_quant(func);

@@ -15,6 +15,8 @@ use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
 
 mod f32_block;
 mod odometer;
+mod region;
+mod slices;
 
 /// The memories that places refer to, the micro-operations to call, and the step to go on with.
 pub(crate) struct Memory<'r> {
@@ -151,10 +153,16 @@ modules! {
     dot_any,
     dot_f32,
     fill,
+    gather,
     map,
     move_,
     reduce,
+    reduce_any,
+    scatter,
+    scatter_any,
+    select_and_scatter,
     softmax_f32,
+    sort,
     switch,
     window,
 }

@@ -7,7 +7,8 @@ use microhlo_format::kernels::MAX_RANK;
 pub(super) struct Odometer<'p, const N: usize> {
     sizes: &'p [u32],
     strides: [&'p [i32]; N],
-    index: [u32; MAX_RANK],
+    /// The current index.
+    pub(super) index: [u32; MAX_RANK],
     /// Byte offset of each operand at the current index.
     pub(super) offset: [i32; N],
 }

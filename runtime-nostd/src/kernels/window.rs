@@ -58,7 +58,7 @@ unsafe fn execute(p: &Window<Place>, memory: &Memory<'_>) -> Result<(), Undecoda
 }
 
 /// Counts an index up by `steps` of the last dimension; false when it wraps to zero.
-fn next(
+pub(super) fn next(
     index: &mut [u32; MAX_RANK],
     dims: &[WindowDim],
     mut steps: u32,
@@ -126,7 +126,7 @@ fn grid(p: &Window<Place>, index: &[u32; MAX_RANK], input: *const u8, width: i32
 }
 
 /// The input coordinate under a window tap, or `None` in the padding.
-fn coordinate(dim: &WindowDim, out: u32, tap: u32) -> Option<u32> {
+pub(super) fn coordinate(dim: &WindowDim, out: u32, tap: u32) -> Option<u32> {
     let at = (out * dim.stride + tap * dim.window_dilation) as i32 - dim.pad;
     let at = u32::try_from(at).ok()?;
     let (at, rest) = match dim.base_dilation {

@@ -1,6 +1,8 @@
 //! Building and running small artifacts.
 #![allow(dead_code, reason = "every test uses its own part")]
 
+pub mod regions;
+
 use microhlo::{Arena, LoadError, Model};
 use microhlo_format::kernels::{Map, MapInstr, MapOperand};
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, Place, TensorSpec, encode};

@@ -79,6 +79,21 @@ pub(super) fn strided(
 }
 
 impl Extent {
+    /// The extent of elements of `element` bytes, from one counted in elements.
+    pub(super) fn scaled(self, element: usize) -> Result<Extent, ParamError> {
+        let bytes = |n: i64| n.checked_mul(element as i64).filter(|n| n.abs() <= LIMIT);
+        match (bytes(self.start), bytes(self.end)) {
+            (Some(start), Some(end)) => Ok(Extent { start, end }),
+            _ => Err(ParamError::Overflow),
+        }
+    }
+
+    /// Fails unless the other extent lies inside this one or is empty.
+    pub(super) fn holds(self, other: Extent) -> Result<(), ParamError> {
+        let inside = self.start <= other.start && other.end <= self.end;
+        if inside || other.start >= other.end { Ok(()) } else { Err(ParamError::Mismatch) }
+    }
+
     /// The extent after repeating it `size` times, at least once, `stride` bytes apart.
     pub(super) fn extend(mut self, size: u32, stride: i32) -> Result<Extent, ParamError> {
         let reach = i64::from(size.saturating_sub(1))
@@ -96,6 +111,15 @@ impl Extent {
             return Err(ParamError::Overflow);
         }
         Ok(self)
+    }
+}
+
+/// Alignment of an opaque element of `bytes` bytes: complex<f64> is aligned like its parts.
+pub(super) fn element_align(bytes: u8) -> Result<usize, ParamError> {
+    match bytes {
+        1 | 2 | 4 | 8 => Ok(usize::from(bytes)),
+        16 => Ok(8),
+        _ => Err(ParamError::BadCode),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{dense, nonzero, product, strided};
+use super::check::{dense, element_align, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, ParamError};
 
@@ -50,15 +50,6 @@ pub struct SoftmaxF32<P> {
     pub rows: u32,
     /// Elements per row.
     pub n: u32,
-}
-
-/// Alignment of an opaque element of `bytes` bytes: complex<f64> is aligned like its parts.
-fn element_align(bytes: u8) -> Result<usize, ParamError> {
-    match bytes {
-        1 | 2 | 4 | 8 => Ok(usize::from(bytes)),
-        16 => Ok(8),
-        _ => Err(ParamError::BadCode),
-    }
 }
 
 impl<P: Copy> Params<P> for Move<P> {

@@ -8,11 +8,13 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, Branch, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Map,
-    MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Gather, Map,
+    MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
+    Start, Switch, Window, WindowDim,
 };
 use crate::program::Target;
-use crate::{MicroId, Place};
+use crate::{DType, MicroId, Place};
 
 /// Encoded fields, taken one after another.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,7 @@ scalars! {
     u32 = 0;
     i32 = 0;
     [u8; 3] = [0; 3];
+    DType = DType::I1;
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
@@ -160,4 +163,23 @@ structs! {
     WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
     Branch<Place> { predicate, when, target }
     Switch<Place> { index, first, targets }
+    Start<Place> { index, strides, last, stride, window }
+    Slices<Place> {
+        index, starts, batch, tensor_batch, slice_batch, window, tensor_window, slice_window,
+    }
+    Gather<Place> { operand, output, element, slices }
+    Scatter<Place> { operand, updates, output, element, count, slices }
+    RegionScalar<Place> { place, dtype }
+    RegionCode<Place> { scalars, scratch, temps, temp_size, lanes, code }
+    ReduceOperand<Place> { input, init, output, element, accumulator, strides, lane_stride }
+    ReduceAny<Place> {
+        operands, dims, output_strides, lanes, lane_output_stride, padding_counts, body,
+    }
+    ScatterOperand<Place> { operand, updates, output, dtype }
+    ScatterAny<Place> { operands, count, slices, body }
+    SortOperand<Place> { input, output, scratch, dtype }
+    Sort<Place> { operands, outer, n, inner, less, result }
+    SelectAndScatter<Place> {
+        operand, source, init, output, element, accumulator, dims, select, selected, scatter,
+    }
 }

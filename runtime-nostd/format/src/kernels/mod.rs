@@ -11,6 +11,8 @@ mod data;
 mod decode;
 mod map;
 mod reduce;
+mod region;
+mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
@@ -18,6 +20,12 @@ pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use map::{Map, MapInstr, MapOperand};
 pub use reduce::{Post, Reduce, Window, WindowDim};
+pub use region::{
+    MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, ScatterAny, ScatterOperand, SelectAndScatter, Sort,
+    SortOperand,
+};
+pub use slices::{Gather, Scatter, Slices, Start};
 
 use crate::place::{Access, ParamError, Place};
 use crate::program::Target;
@@ -97,6 +105,18 @@ macro_rules! for_each_kernel {
             12, branch, Branch;
             /// Goes on with one of several steps, chosen by an index.
             13, switch, Switch;
+            /// Copies slices at run-time start indices.
+            14, gather, Gather;
+            /// Replaces slices at run-time start indices.
+            15, scatter, Scatter;
+            /// Reduction of several tensors, over dimensions or windows, by the code of a region.
+            16, reduce_any, ReduceAny;
+            /// Scatter by the code of a region.
+            17, scatter_any, ScatterAny;
+            /// Stable sort of several tensors by a comparator.
+            18, sort, Sort;
+            /// Scatters to the selected element of each window.
+            19, select_and_scatter, SelectAndScatter;
         }
     };
 }

@@ -148,7 +148,7 @@ impl<P: Copy> Params<P> for Reduce<P> {
 }
 
 impl WindowDim {
-    fn slide(&self) -> Slide {
+    pub(super) fn slide(&self) -> Slide {
         Slide {
             input: self.input,
             output: self.output,

@@ -1,0 +1,128 @@
+//! Windows of a tensor at indices that are read at run time.
+
+use microhlo_format::kernels::{MAX_RANK, Sizes, Slices, Start};
+use microhlo_format::{DType, Place};
+
+use super::Memory;
+use super::odometer::{Odometer, split_last};
+
+/// Calls `visit` for every run of the innermost window dimension, in the order that [`Slices`]
+/// says, with the offsets of its first element in the tensor and in the slices, in elements, and
+/// its length.
+///
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+pub(super) unsafe fn each_run(
+    p: &Slices<Place>,
+    memory: &Memory<'_>,
+    visit: &mut dyn FnMut(i32, i32, usize),
+) {
+    if p.batch.contains(&0) || p.window.contains(&0) {
+        return;
+    }
+    let mut batch = Odometer::new(&p.batch, [&p.tensor_batch, &p.slice_batch]);
+    let mut window = Window { sizes: Sizes::new(), tensor: 0, slice: 0 };
+    loop {
+        [window.tensor, window.slice] = batch.offset;
+        window.sizes.clone_from(&p.window);
+        // SAFETY: the caller's promise, for an index of the batch.
+        if unsafe { window.start(p, memory, &batch.index) } {
+            window.runs(p, visit);
+        }
+        if !batch.advance() {
+            return;
+        }
+    }
+}
+
+/// One window, cut to what lies inside of the tensor.
+struct Window {
+    sizes: Sizes,
+    /// Offset of the first element in the tensor.
+    tensor: i32,
+    /// Offset of the first element in the slices.
+    slice: i32,
+}
+
+impl Window {
+    /// Moves to the start index; false when nothing of the window lies inside.
+    ///
+    /// # Safety
+    /// As for [`each_run`], and `batch` is an index of the batch.
+    unsafe fn start(
+        &mut self,
+        p: &Slices<Place>,
+        memory: &Memory<'_>,
+        batch: &[u32; MAX_RANK],
+    ) -> bool {
+        for start in &p.starts {
+            // SAFETY: the caller's promise.
+            let at = unsafe { read_start(start, p.index, memory, batch) };
+            let at = match start.window {
+                None => at.clamp(0, start.last as i32),
+                Some(window) => match self.cut(p, usize::from(window), at, start.last) {
+                    Some(at) => at,
+                    None => return false,
+                },
+            };
+            self.tensor = self.tensor.wrapping_add(at.wrapping_mul(start.stride));
+        }
+        true
+    }
+
+    /// Cuts a window dimension that begins at position `at` to `0..=last`; its first position
+    /// then, if any is left.
+    fn cut(&mut self, p: &Slices<Place>, dimension: usize, at: i32, last: u32) -> Option<i32> {
+        let size = self.sizes.get_mut(dimension)?;
+        let skipped = if at < 0 { at.unsigned_abs() } else { 0 };
+        let first = at.max(0);
+        let left = size.checked_sub(skipped)?.min((last + 1).checked_sub(first as u32)?);
+        *size = left;
+        let stride = p.slice_window.get(dimension).copied().unwrap_or(0);
+        self.slice = self.slice.wrapping_add(stride.wrapping_mul(skipped as i32));
+        (left > 0).then_some(first)
+    }
+
+    fn runs(&self, p: &Slices<Place>, visit: &mut dyn FnMut(i32, i32, usize)) {
+        let (sizes, n) = split_last(&self.sizes, 1);
+        let (tensor, slice) = (split_last(&p.tensor_window, 0).0, split_last(&p.slice_window, 0).0);
+        let mut at = Odometer::new(sizes, [tensor, slice]);
+        loop {
+            let [tensor, slice] = at.offset;
+            visit(self.tensor.wrapping_add(tensor), self.slice.wrapping_add(slice), n as usize);
+            if !at.advance() {
+                return;
+            }
+        }
+    }
+}
+
+/// One component of a start index, saturated to 32 bits. No position exceeds them.
+///
+/// # Safety
+/// As for [`Window::start`].
+unsafe fn read_start(
+    start: &Start<Place>,
+    index: DType,
+    memory: &Memory<'_>,
+    batch: &[u32; MAX_RANK],
+) -> i32 {
+    let steps = batch.iter().zip(&start.strides);
+    let offset = steps.fold(0i32, |at, (&i, s)| at.wrapping_add(s.wrapping_mul(i as i32)));
+    let at = memory.read(start.index).wrapping_offset(offset as isize);
+    let signed = index.is_signed_integer();
+    // SAFETY: the loader has checked the reads for every index of the batch, for an integer type
+    // of this size and alignment.
+    unsafe {
+        match index.size() {
+            1 if signed => at.cast::<i8>().read().into(),
+            1 => at.read().into(),
+            2 if signed => at.cast::<i16>().read().into(),
+            2 => at.cast::<u16>().read().into(),
+            4 if signed => at.cast::<i32>().read(),
+            4 => at.cast::<u32>().read().min(i32::MAX as u32) as i32,
+            _ if signed => at.cast::<i64>().read().clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            _ => at.cast::<u64>().read().min(i32::MAX as u64) as i32,
+        }
+    }
+}
