@@ -235,13 +235,16 @@ impl<'m> Checker<'m> {
             Some(want) if want != n => {
                 Err(OpError::new(format!("expects {want} regions, has {n}")))
             }
-            None if n == 0 => Err(OpError::new("expects at least one region")),
+            None if n == 0 && !matches!(op.kind, OpKind::Composite(_)) => {
+                Err(OpError::new("expects at least one region"))
+            }
             _ => Ok(()),
         }
     }
 
     fn semantics(&self, op: &Op) -> Result<(), OpError> {
         let view = OpView { body: self.body, op };
+        crate::ops::quant::verify(&op.kind, &view)?;
         let declared: Vec<&Type> = op.results.iter().map(|&v| self.body.ty(v)).collect();
         if let Some(inferred) = op.kind.infer(&view)?
             && !accepts(&inferred, &declared)

@@ -2,6 +2,7 @@
 
 pub mod batch_groups;
 pub mod batch_norm;
+pub mod build;
 pub mod canonicalize;
 pub mod chlo;
 pub mod cse;
@@ -13,6 +14,8 @@ pub mod layout;
 pub mod legalize_quant;
 pub mod legalize_types;
 #[cfg(test)]
+mod linear_tests;
+#[cfg(test)]
 mod random_tests;
 #[cfg(test)]
 mod region_tests;
@@ -20,6 +23,7 @@ pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
+pub mod tuples;
 
 use crate::ir::Func;
 
@@ -59,6 +63,13 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     batch_groups::batch_groups(&mut func.body);
     observe("batch-groups", func);
     clean(func, observe);
+    // Folding makes operands constant that some operations need to be.
+    if decompose::decompose(&mut func.body) {
+        observe("decompose", func);
+        batch_groups::batch_groups(&mut func.body);
+        observe("batch-groups", func);
+        clean(func, observe);
+    }
     let legalized = legalize_types::legalize_types(&mut func.body);
     observe("legalize-types", func);
     if legalized {
