@@ -27,6 +27,7 @@ fn pattern_type(dtype: DType) -> DType {
 /// The type of a chunk of so many bits below a byte.
 fn chunk_type(bits: u32) -> Option<DType> {
     match bits {
+        1 => Some(DType::I1),
         2 => Some(DType::U2),
         4 => Some(DType::U4),
         8 => Some(DType::U8),
@@ -134,7 +135,7 @@ impl Legalizer<'_, '_> {
     fn to_chunk(&mut self, value: ValueId, chunk: DType) -> Option<ValueId> {
         let ty = self.tensor(value)?;
         match ty.dtype()? {
-            d if d.is_integer() => self.cast(value, chunk),
+            d if d.is_integer() || d == DType::I1 => self.cast(value, chunk),
             _ => Some(self.bitcast_to(value, ty.with_dtype(chunk))),
         }
     }
@@ -183,7 +184,13 @@ impl Legalizer<'_, '_> {
         let spread = self.ed.emit(kept, vec![bytes], ty, self.span);
         let (_, amounts) = self.shifts(spread, chunk, per)?;
         let shifted = self.apply(ElementwiseOp::ShiftRightLogical, vec![spread, amounts])?;
-        let chunks = self.cast(shifted, chunk)?;
+        // Bits above a chunk vanish; a truth value would be true because of them.
+        let one = self.number(shifted, 1)?;
+        let lowest = match chunk {
+            DType::I1 => self.apply(ElementwiseOp::And, vec![shifted, one])?,
+            _ => shifted,
+        };
+        let chunks = self.cast(lowest, chunk)?;
         Some(self.ed.emit(Reshape, vec![chunks], to.with_dtype(chunk), self.span))
     }
 
