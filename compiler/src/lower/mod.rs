@@ -33,7 +33,7 @@ use microhlo_format::{DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, Func, OpId, TensorType, ValueId};
+use crate::ir::{Attr, BlockId, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
@@ -436,8 +436,13 @@ fn alignment(dtype: DType, bytes: u32) -> u32 {
 fn result_name(func: &Func, i: usize) -> String {
     let attrs = func.result_attrs.get(i);
     let info = attrs.and_then(|a| a.get("jax.result_info"));
-    match info {
-        Some(crate::ir::Attr::String(s)) if !s.is_empty() => s.to_string(),
+    let path = attrs.and_then(|a| a.get("tf_saved_model.index_path"));
+    match (info, path) {
+        (Some(Attr::String(s)), _) if !s.is_empty() => s.to_string(),
+        (_, Some(Attr::Array(items))) => match items.first() {
+            Some(Attr::String(s)) => s.to_string(),
+            _ => format!("out{i}"),
+        },
         _ => format!("out{i}"),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod batch_groups;
 pub mod batch_norm;
+pub mod bind_shapes;
 pub mod build;
 pub mod canonicalize;
 pub mod chlo;
@@ -14,12 +15,14 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_foreign;
 pub mod legalize_quant;
 pub mod legalize_types;
 #[cfg(test)]
 mod linear_tests;
 #[cfg(test)]
 mod random_tests;
+pub mod refine_shapes;
 #[cfg(test)]
 mod region_tests;
 pub mod rewrite;
