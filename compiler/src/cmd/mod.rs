@@ -12,6 +12,7 @@ mod files;
 mod inspect;
 mod listing;
 pub mod load;
+mod ops;
 mod profile;
 mod run;
 pub mod text;
@@ -43,6 +44,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Boards(boards::Args),
+    Ops(ops::Args),
 }
 
 /// Why the command does not exit with 0.
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),
+        Command::Ops(args) => ops::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,7 +19,7 @@ pub fn dce(body: &mut Body) -> bool {
 
 fn mark(body: &Body, live: &mut [bool]) {
     let roots = body.blocks[body.entry].ops.iter().copied();
-    let mut work: Vec<OpId> = roots.filter(|&op| is_root(&body.ops[op].kind)).collect();
+    let mut work: Vec<OpId> = roots.filter(|&op| is_root(body, op)).collect();
     while let Some(op) = work.pop() {
         if std::mem::replace(&mut live[op.index()], true) {
             continue;
@@ -28,15 +28,16 @@ fn mark(body: &Body, live: &mut [bool]) {
         for &region in &body.ops[op].regions {
             // A live operation's regions keep their terminators and side effects.
             let ops = body.blocks[region].ops.iter().copied();
-            work.extend(ops.filter(|&inner| is_root(&body.ops[inner].kind)));
+            work.extend(ops.filter(|&inner| is_root(body, inner)));
         }
     }
 }
 
-fn is_root(kind: &OpKind) -> bool {
-    match kind {
-        OpKind::FuncReturn(_) | OpKind::Return(_) => true,
-        OpKind::CustomCall(call) => call.has_side_effect,
-        other => other.name().starts_with("check."),
-    }
+/// Whether an operation stays whatever becomes of its results: it has a side effect, or a region
+/// of it has, or it ends a block.
+fn is_root(body: &Body, op: OpId) -> bool {
+    let effect = |op: OpId| body.ops[op].kind.has_side_effect();
+    let ends = |op: OpId| matches!(body.ops[op].kind, OpKind::Return(_) | OpKind::FuncReturn(_));
+    let nested = |&region: &_| body.walk(region).into_iter().any(|op| effect(op) && !ends(op));
+    effect(op) || body.ops[op].regions.iter().any(nested)
 }
