@@ -1,7 +1,7 @@
 //! Dead code elimination.
 
+use super::control_flow::has_side_effects;
 use crate::ir::{Body, EntityId, OpId};
-use crate::ops::OpKind;
 
 /// Removes operations whose results nobody needs. Operations with side effects stay.
 pub fn dce(body: &mut Body) -> bool {
@@ -33,11 +33,8 @@ fn mark(body: &Body, live: &mut [bool]) {
     }
 }
 
-/// Whether an operation stays whatever becomes of its results: it has a side effect, or a region
-/// of it has, or it ends a block.
+/// Whether an operation stays whatever becomes of its results: it, or a region of it, has a side
+/// effect, or it ends a block.
 fn is_root(body: &Body, op: OpId) -> bool {
-    let effect = |op: OpId| body.ops[op].kind.has_side_effect();
-    let ends = |op: OpId| matches!(body.ops[op].kind, OpKind::Return(_) | OpKind::FuncReturn(_));
-    let nested = |&region: &_| body.walk(region).into_iter().any(|op| effect(op) && !ends(op));
-    effect(op) || body.ops[op].regions.iter().any(nested)
+    body.ops[op].kind.has_side_effect() || has_side_effects(body, op)
 }
