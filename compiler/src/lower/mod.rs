@@ -8,7 +8,7 @@ mod contraction;
 mod control;
 mod data;
 mod epilogue;
-mod facts;
+pub(crate) mod facts;
 pub mod flow_check;
 mod linear;
 pub mod liveness;
@@ -33,7 +33,7 @@ use microhlo_format::{DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, Func, OpId, TensorType, ValueId};
+use crate::ir::{Attr, BlockId, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
@@ -303,7 +303,10 @@ impl<'a> Lowerer<'a> {
         sizes: Vec<u32>,
     ) -> Lowered<View> {
         let whole_bytes = |d: DType| d.bits() as usize == 8 * d.size();
-        if !whole_bytes(dtype) || !whole_bytes(source.dtype) {
+        // Elements below a byte are stored with zeros above them, but for signed integers.
+        let filled = |d: DType| !d.is_signed_integer() || whole_bytes(d);
+        let alike = dtype.bits() == source.dtype.bits() && filled(dtype) && filled(source.dtype);
+        if !alike && (!whole_bytes(dtype) || !whole_bytes(source.dtype)) {
             let what = format!("a bitcast between {} and {dtype} is not supported", source.dtype);
             return Err(CompileError::unsupported(self.span(op), what));
         }
@@ -433,8 +436,13 @@ fn alignment(dtype: DType, bytes: u32) -> u32 {
 fn result_name(func: &Func, i: usize) -> String {
     let attrs = func.result_attrs.get(i);
     let info = attrs.and_then(|a| a.get("jax.result_info"));
-    match info {
-        Some(crate::ir::Attr::String(s)) if !s.is_empty() => s.to_string(),
+    let path = attrs.and_then(|a| a.get("tf_saved_model.index_path"));
+    match (info, path) {
+        (Some(Attr::String(s)), _) if !s.is_empty() => s.to_string(),
+        (_, Some(Attr::Array(items))) => match items.first() {
+            Some(Attr::String(s)) => s.to_string(),
+            _ => format!("out{i}"),
+        },
         _ => format!("out{i}"),
     }
 }
