@@ -104,7 +104,18 @@ impl<'a> Lowerer<'a> {
         let first = self.program.steps.len();
         self.cluster_steps(cluster)?;
         self.check_steps(first, self.span(cluster.ops[0]))?;
-        // A step that writes nothing has nothing to do.
+        // A step that writes nothing has nothing to do. One whose sizes are not those of its kernel
+        // is of that kind only if it has no results to compute.
+        let results = cluster.ops.iter().flat_map(|&op| &self.body.ops[op].results);
+        let empty =
+            |&v: &ValueId| self.body.ty(v).tensor().is_some_and(|t| t.elements() == Some(0));
+        let must_run = results.copied().all(|v| !empty(&v));
+        for step in &self.program.steps[first..] {
+            if let (true, Err(error)) = (must_run, step.kernel.accesses(&mut |_| ())) {
+                let what = format!("step {} has no kernel for these sizes: {error}", step.name);
+                return Err(CompileError::unsupported(self.span(cluster.ops[0]), what));
+            }
+        }
         let buffers = &self.program.buffers;
         let writes = |step: &Step| {
             let mut touched = Program::touched(step).into_iter();
