@@ -11,6 +11,8 @@ mod dot_algorithm;
 pub mod elementwise;
 pub mod groups;
 mod inputs;
+#[cfg(test)]
+mod label_tests;
 mod layouts;
 pub mod region;
 #[cfg(test)]
