@@ -80,6 +80,16 @@ macro_rules! integer_tests {
                 prop_assert_eq!(binary(MicroOp::add), wide(|a, b| a + b));
                 prop_assert_eq!(binary(MicroOp::subtract), wide(|a, b| a - b));
                 prop_assert_eq!(binary(MicroOp::multiply), wide(|a, b| a.wrapping_mul(b)));
+                let bits = $ty::BITS;
+                let high: Vec<$ty> = a.iter().zip(&b).map(|(&a, &b)| {
+                    // Halves of the product, as unsigned numbers corrected by the signs.
+                    let (low, sign) = (|x: $ty| x as u128 & (u128::MAX >> (128 - bits)), $ty::MIN != 0);
+                    let product = low(a).wrapping_mul(low(b)) >> bits;
+                    let minus = |negative: bool, x: $ty| if sign && negative { low(x) } else { 0 };
+                    let correction = minus((a as i128) < 0, b) + minus((b as i128) < 0, a);
+                    product.wrapping_sub(correction) as $ty
+                }).collect();
+                prop_assert_eq!(binary(MicroOp::mulhi), high);
                 prop_assert_eq!(binary(MicroOp::divide), wide(|a, b| if b == 0 { -1 } else { a / b }));
                 prop_assert_eq!(binary(MicroOp::remainder), wide(|a, b| if b == 0 { a } else { a % b }));
                 prop_assert_eq!(binary(MicroOp::maximum), wide(|a, b| a.max(b)));
@@ -275,6 +285,45 @@ fn float_comparisons_and_predicates() {
     assert_eq!(total[zeros], 1, "-0 is less than +0 in the total order");
     let finite = apply::<f32, u8>(MicroOp::is_finite, &[&SPECIAL]);
     assert_eq!(finite, SPECIAL.map(|x| x.is_finite() as u8));
+}
+
+#[test]
+fn chlo_functions_are_the_shared_ones() {
+    use microhlo_format::special as s;
+    let values = [0.25f32, -0.75, 1.5, 3.25, -0.0, f32::INFINITY, f32::NAN];
+    let wide = values.map(f64::from);
+    macro_rules! check {
+        ($($op:ident, $narrow:ident, $wide:ident;)*) => {$(
+            same(&apply(MicroOp::$op, &[&values]), values.into_iter().map(s::$narrow));
+            let got: Vec<f64> = apply(MicroOp::$op, &[&wide]);
+            let bits = |v: f64| if v.is_nan() { 1 } else { v.to_bits() };
+            assert!(got.iter().map(|v| bits(*v)).eq(wide.iter().map(|v| bits(s::$wide(*v)))));
+        )*};
+    }
+    check! {
+        acos, acos_f32, acos_f64;
+        acosh, acosh_f32, acosh_f64;
+        asin, asin_f32, asin_f64;
+        asinh, asinh_f32, asinh_f64;
+        atan, atan_f32, atan_f64;
+        atanh, atanh_f32, atanh_f64;
+        bessel_i1e, bessel_i1e_f32, bessel_i1e_f64;
+        cosh, cosh_f32, cosh_f64;
+        digamma, digamma_f32, digamma_f64;
+        erf, erf_f32, erf_f64;
+        erf_inv, erf_inv_f32, erf_inv_f64;
+        erfc, erfc_f32, erfc_f64;
+        lgamma, lgamma_f32, lgamma_f64;
+        sinh, sinh_f32, sinh_f64;
+    }
+    let (a, b) = ([2.0f32, 1.0, 3.0, 0.0], [1.5f32, 2.5, -0.5, 4.0]);
+    let both = |f: fn(f32, f32) -> f32| (0..4).map(move |i| f(a[i], b[i]));
+    same(&apply(MicroOp::zeta, &[&a, &b]), both(s::zeta_f32));
+    same(&apply(MicroOp::polygamma, &[&a, &b]), both(s::polygamma_f32));
+    let wide = apply::<f64, f64>(MicroOp::zeta, &[&[2.0], &[1.0]]);
+    assert!((wide[0] - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-15);
+    let wide = apply::<f64, f64>(MicroOp::polygamma, &[&[1.0], &[1.0]]);
+    assert!((wide[0] - std::f64::consts::PI.powi(2) / 6.0).abs() < 1e-15);
 }
 
 #[test]

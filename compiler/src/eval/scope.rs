@@ -88,6 +88,16 @@ impl<'m> Evaluator<'m> {
         if self.steps > self.budget { Err(EvalError::Budget(self.budget)) } else { Ok(()) }
     }
 
+    /// Steps used so far.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What is left of the budget.
+    pub(crate) fn left(&self) -> u64 {
+        self.budget.saturating_sub(self.steps)
+    }
+
     /// Runs a function.
     pub fn run(&mut self, func: FuncId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let unknown = || EvalError::UnknownFunction(func.index().to_string());

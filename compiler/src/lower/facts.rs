@@ -116,6 +116,6 @@ pub fn simple_reduction(body: &Body, op: OpId) -> Option<MicroOp> {
 
 /// The micro-operation that implements an elementwise operation.
 pub fn micro_op(e: ElementwiseOp) -> Option<MicroOp> {
-    let short = e.name().strip_prefix("stablehlo.")?;
+    let (_dialect, short) = e.name().split_once('.')?;
     MicroOp::ALL.iter().copied().find(|m| m.text() == short)
 }

@@ -3,6 +3,7 @@
 //! StableHLO specification, section `composite`.
 use std::sync::Arc;
 
+use super::chlo::names::meaning;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
@@ -66,10 +67,13 @@ impl StructuralOp for Composite {
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
+        op: &OpView<'_>,
         inputs: &[Tensor],
         evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
+        if let Some(kind) = meaning(op.body, op.op) {
+            return kind.eval(op, inputs, evaluator);
+        }
         evaluator.call(&self.decomposition, inputs)
     }
 }

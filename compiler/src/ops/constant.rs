@@ -19,6 +19,7 @@ pub struct Constant {
 impl StructuralOp for Constant {
     const NAME: &'static str = "stablehlo.constant";
     const SPEC: &'static str = "constant";
+    const NAMES: &'static [&'static str] = &[Self::NAME, "chlo.constant"];
     const RESULT: [Option<&'static str>; 2] = [Some("C1"), Some("C1")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {

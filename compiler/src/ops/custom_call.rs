@@ -6,6 +6,7 @@ use std::sync::Arc;
 use microhlo_format::DType;
 
 use super::check::Rule;
+use super::chlo::names::meaning;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, layouts};
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
@@ -77,6 +78,9 @@ impl StructuralOp for CustomCall {
         inputs: &[Tensor],
         evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
+        if let Some(kind) = meaning(op.body, op.op) {
+            return kind.eval(op, inputs, evaluator);
+        }
         let Some(rule) = Rule::of_custom_call(&self.target) else {
             let why = format!("the target `{}` is not known", self.target);
             return Err(EvalError::unsupported(Self::NAME, why));

@@ -64,25 +64,9 @@ impl StructuralOp for DotGeneral {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
-        let (lhs, rhs, result) = (op.tensor(0)?, op.tensor(1)?, op.result_tensor(0)?);
-        let roles = self.roles(lhs.rank(), rhs.rank())?;
-        for (label, a, b) in [
-            ("C9", &roles.lhs_batching, &roles.rhs_batching),
-            ("C10", &roles.lhs_contracting, &roles.rhs_contracting),
-        ] {
-            for (&a, &b) in a.iter().zip(b) {
-                if !lhs.dims[a].accepts(rhs.dims[b]) {
-                    let text = format!("dimension {a} of {lhs} and {b} of {rhs} differ");
-                    return Err(OpError::constraint(label, text));
-                }
-            }
-        }
-        let batch = roles.lhs_batching.iter().zip(&roles.rhs_batching);
-        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| lhs.dims[a].merge(rhs.dims[b])).collect();
-        dims.extend(roles.lhs_free.iter().map(|&d| lhs.dims[d]));
-        dims.extend(roles.rhs_free.iter().map(|&d| rhs.dims[d]));
+        let dims = self.result_dims(op.tensor(0)?, op.tensor(1)?)?;
         // The result's element type is the author's choice: it is what sums are rounded to.
-        Ok(Some(vec![types::with_dims(result, dims).into()]))
+        Ok(Some(vec![types::with_dims(op.result_tensor(0)?, dims).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
@@ -122,6 +106,27 @@ struct Roles {
 }
 
 impl DotGeneral {
+    /// Dimensions of the result; fails unless the operands fit together.
+    pub fn result_dims(&self, lhs: &TensorType, rhs: &TensorType) -> Result<Vec<Dim>, OpError> {
+        let roles = self.roles(lhs.rank(), rhs.rank())?;
+        for (label, a, b) in [
+            ("C9", &roles.lhs_batching, &roles.rhs_batching),
+            ("C10", &roles.lhs_contracting, &roles.rhs_contracting),
+        ] {
+            for (&a, &b) in a.iter().zip(b) {
+                if !lhs.dims[a].accepts(rhs.dims[b]) {
+                    let text = format!("dimension {a} of {lhs} and {b} of {rhs} differ");
+                    return Err(OpError::constraint(label, text));
+                }
+            }
+        }
+        let batch = roles.lhs_batching.iter().zip(&roles.rhs_batching);
+        let mut dims: Vec<Dim> = batch.map(|(&a, &b)| lhs.dims[a].merge(rhs.dims[b])).collect();
+        dims.extend(roles.lhs_free.iter().map(|&d| lhs.dims[d]));
+        dims.extend(roles.rhs_free.iter().map(|&d| rhs.dims[d]));
+        Ok(dims)
+    }
+
     fn roles(&self, lhs: usize, rhs: usize) -> Result<Roles, OpError> {
         let (nb, nc) = (self.lhs_batching.len(), self.lhs_contracting.len());
         let n = self.rhs_batching.len();

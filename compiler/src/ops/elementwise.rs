@@ -9,34 +9,49 @@ mod int;
 mod rule;
 
 use microhlo_format::complex::{self as c, C64, C128};
-use microhlo_format::scalar as s;
+use microhlo_format::{DType, scalar as s, special as sp};
 
 pub use eval::{convert_element, round_to};
 pub use rule::{ResultRule, Rule};
 
 macro_rules! elementwise {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $rule:expr;)*) => {
+    (
+        $($(#[$doc:meta])* $variant:ident, $name:literal, $rule:expr;)*
+        @chlo $($(#[$chlo_doc:meta])* $chlo:ident, $chlo_name:literal, $chlo_rule:expr;)*
+    ) => {
         /// An elementwise operation without attributes that the result depends on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum ElementwiseOp { $($(#[$doc])* $variant,)* }
+        pub enum ElementwiseOp {
+            $($(#[$doc])* $variant,)*
+            $($(#[$chlo_doc])* $chlo,)*
+        }
 
         impl ElementwiseOp {
             /// All elementwise operations.
-            pub const ALL: &'static [ElementwiseOp] = &[$(ElementwiseOp::$variant),*];
+            pub const ALL: &'static [ElementwiseOp] = &[$(ElementwiseOp::$variant,)* $(ElementwiseOp::$chlo,)*];
 
             /// Full name, for example `stablehlo.add`.
             pub fn name(self) -> &'static str {
-                match self { $(ElementwiseOp::$variant => concat!("stablehlo.", $name),)* }
+                match self {
+                    $(ElementwiseOp::$variant => concat!("stablehlo.", $name),)*
+                    $(ElementwiseOp::$chlo => concat!("chlo.", $chlo_name),)*
+                }
             }
 
             /// Section of the specification.
             pub fn spec(self) -> &'static str {
-                match self { $(ElementwiseOp::$variant => $name,)* }
+                match self {
+                    $(ElementwiseOp::$variant => $name,)*
+                    $(ElementwiseOp::$chlo => concat!("none; CHLO ", $chlo_name),)*
+                }
             }
 
             /// Scalar functions and type rules.
             pub fn rule(self) -> &'static Rule {
-                match self { $(ElementwiseOp::$variant => const { &$rule },)* }
+                match self {
+                    $(ElementwiseOp::$variant => const { &$rule },)*
+                    $(ElementwiseOp::$chlo => const { &$chlo_rule },)*
+                }
             }
         }
     };
@@ -230,6 +245,111 @@ elementwise! {
     /// Bitwise or logical exclusive or.
     Xor, "xor",
         Rule::binary().bools(|a, b| a ^ b).ints(int::xor);
+
+    @chlo
+
+    /// Inverse cosine.
+    Acos, "acos",
+        Rule::unary()
+        .float(sp::acos_f32, sp::acos_f64)
+        .complex1(sp::acos_c64, sp::acos_c128);
+    /// Inverse hyperbolic cosine.
+    Acosh, "acosh",
+        Rule::unary()
+        .float(sp::acosh_f32, sp::acosh_f64)
+        .complex1(sp::acosh_c64, sp::acosh_c128);
+    /// Inverse sine.
+    Asin, "asin",
+        Rule::unary()
+        .float(sp::asin_f32, sp::asin_f64)
+        .complex1(sp::asin_c64, sp::asin_c128);
+    /// Inverse hyperbolic sine.
+    Asinh, "asinh",
+        Rule::unary()
+        .float(sp::asinh_f32, sp::asinh_f64)
+        .complex1(sp::asinh_c64, sp::asinh_c128);
+    /// Inverse tangent.
+    Atan, "atan",
+        Rule::unary()
+        .float(sp::atan_f32, sp::atan_f64)
+        .complex1(sp::atan_c64, sp::atan_c128);
+    /// Inverse hyperbolic tangent.
+    Atanh, "atanh",
+        Rule::unary()
+        .float(sp::atanh_f32, sp::atanh_f64)
+        .complex1(sp::atanh_c64, sp::atanh_c128);
+    /// Exponentially scaled modified Bessel function of order one.
+    BesselI1e, "bessel_i1e",
+        Rule::unary().float(sp::bessel_i1e_f32, sp::bessel_i1e_f64);
+    /// Complex conjugate.
+    Conj, "conj",
+        Rule::unary().float(|x| x, |x| x).complex1(|z| C64::new(z.re, -z.im), |z| C128::new(z.re, -z.im));
+    /// Hyperbolic cosine.
+    Cosh, "cosh",
+        Rule::unary()
+        .float(sp::cosh_f32, sp::cosh_f64)
+        .complex1(sp::cosh_c64, sp::cosh_c128);
+    /// Derivative of the logarithm of the gamma function.
+    Digamma, "digamma",
+        Rule::unary().float(sp::digamma_f32, sp::digamma_f64);
+    /// Error function.
+    Erf, "erf",
+        Rule::unary().float(sp::erf_f32, sp::erf_f64);
+    /// Inverse of the error function.
+    ErfInv, "erf_inv",
+        Rule::unary().float(sp::erf_inv_f32, sp::erf_inv_f64);
+    /// One minus the error function.
+    Erfc, "erfc",
+        Rule::unary().float(sp::erfc_f32, sp::erfc_f64);
+    /// Whether the operand is infinite.
+    IsInf, "is_inf",
+        Rule::unary()
+        .float(|x| f32::from(x.is_infinite()), |x| f64::from(x.is_infinite()))
+        .result(ResultRule::Bool);
+    /// Whether the operand is minus infinity.
+    IsNegInf, "is_neg_inf",
+        Rule::unary()
+        .float(|x| f32::from(x < 0.0 && x.is_infinite()), |x| f64::from(x < 0.0 && x.is_infinite()))
+        .result(ResultRule::Bool);
+    /// Whether the operand is plus infinity.
+    IsPosInf, "is_pos_inf",
+        Rule::unary()
+        .float(|x| f32::from(x > 0.0 && x.is_infinite()), |x| f64::from(x > 0.0 && x.is_infinite()))
+        .result(ResultRule::Bool);
+    /// Logarithm of the absolute value of the gamma function.
+    Lgamma, "lgamma",
+        Rule::unary().float(sp::lgamma_f32, sp::lgamma_f64);
+    /// Upper half of the product of integers.
+    MulHi, "mulhi",
+        Rule::binary().ints(int::mulhi);
+    /// The number next to the first operand in direction of the second.
+    NextAfter, "next_after",
+        Rule::special(2, ResultRule::Same);
+    /// Derivative number `lhs` of `digamma` at `rhs`.
+    Polygamma, "polygamma",
+        Rule::binary().floats(sp::polygamma_f32, sp::polygamma_f64);
+    /// Hyperbolic sine.
+    Sinh, "sinh",
+        Rule::unary()
+        .float(sp::sinh_f32, sp::sinh_f64)
+        .complex1(sp::sinh_c64, sp::sinh_c128);
+    /// Product of the operand with itself.
+    Square, "square",
+        Rule::unary()
+        .int(|a| int::multiply(a, a))
+        .float(|x| x * x, |x| x * x)
+        .complex1(sp::square_c64, sp::square_c128);
+    /// Tangent; `stablehlo.tan` under the name that it had before.
+    ChloTan, "tan",
+        Rule::unary().float(s::tan_f32, s::tan_f64).complex1(c::tan_c64, c::tan_c128);
+    /// Hurwitz zeta function.
+    Zeta, "zeta",
+        Rule::binary().floats(sp::zeta_f32, sp::zeta_f64);
+}
+
+/// Whether `next_after` knows the neighbours of numbers of this type: IEEE 754 encodings.
+pub fn has_neighbours(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
 }
 
 impl ElementwiseOp {

@@ -30,6 +30,7 @@ pub mod broadcast;
 pub mod broadcast_in_dim;
 pub mod case;
 pub mod check;
+pub mod chlo;
 pub mod cholesky;
 pub mod collective_broadcast;
 pub mod collective_permute;
@@ -127,12 +128,24 @@ pub trait StructuralOp: Sized {
     const NAME: &'static str;
     /// The section of the StableHLO specification that defines it, or a note why there is none.
     const SPEC: &'static str;
+    /// All names: more than one for a family of operations, or one with a former name.
+    const NAMES: &'static [&'static str] = &[Self::NAME];
+
+    /// The operation's own name among [`StructuralOp::NAMES`].
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
 
     /// Labels of the constraints that give the result's element type and its shape.
     const RESULT: [Option<&'static str>; 2] = [None, None];
 
     /// Reads the attributes. Anything left over becomes discardable.
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError>;
+
+    /// Reads the attributes of the operation called `name`, one of [`StructuralOp::NAMES`].
+    fn read_as(_name: &str, attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
+        Self::read(attrs)
+    }
 
     /// Writes the attributes so that [`StructuralOp::read`] gives an equal value.
     fn write(&self, attrs: &mut AttrWriter);
@@ -171,7 +184,7 @@ macro_rules! structural_ops {
             pub fn name(&self) -> &'static str {
                 match self {
                     OpKind::Elementwise(op) => op.name(),
-                    $(OpKind::$variant(_) => <$ty as StructuralOp>::NAME,)*
+                    $(OpKind::$variant(op) => StructuralOp::name(op),)*
                 }
             }
 
@@ -193,14 +206,15 @@ macro_rules! structural_ops {
 
             /// Names of all known operations.
             pub fn known() -> impl Iterator<Item = &'static str> {
-                [$(<$ty as StructuralOp>::NAME),*].into_iter().chain(ElementwiseOp::names())
+                let structural = [$(<$ty as StructuralOp>::NAMES),*].into_iter().flatten();
+                structural.copied().chain(ElementwiseOp::names())
             }
 
             /// Reads the operation called `name`; `None` if it is not known.
             pub fn read(name: &str, attrs: &mut AttrReader<'_>) -> Option<Result<OpKind, OpError>> {
-                $(if name == <$ty as StructuralOp>::NAME {
+                $(if <$ty as StructuralOp>::NAMES.contains(&name) {
                     attrs.section(<$ty as StructuralOp>::SPEC);
-                    return Some(<$ty as StructuralOp>::read(attrs).map(OpKind::$variant));
+                    return Some(<$ty as StructuralOp>::read_as(name, attrs).map(OpKind::$variant));
                 })*
                 ElementwiseOp::from_name(name).map(|op| Ok(OpKind::Elementwise(op)))
             }
@@ -319,6 +333,11 @@ structural_ops! {
     Call(func::Call);
     FuncReturn(func::FuncReturn);
     Return(func::Return);
+    ChloBroadcast(chlo::broadcast::Broadcast);
+    ConstantLike(chlo::constant_like::ConstantLike);
+    TopK(chlo::top_k::TopK);
+    Scan(chlo::scan::Scan);
+    RaggedDot(chlo::ragged_dot::RaggedDot);
     ExpectEq(check::ExpectEq);
     ExpectEqConst(check::ExpectEqConst);
     ExpectAlmostEq(check::ExpectAlmostEq);
@@ -334,6 +353,7 @@ impl OpKind {
             OpKind::Case(_) => None,
             OpKind::Map(_)
             | OpKind::Reduce(_)
+            | OpKind::Scan(_)
             | OpKind::ReduceWindow(_)
             | OpKind::Scatter(_)
             | OpKind::Sort(_)

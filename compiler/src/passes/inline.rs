@@ -48,6 +48,7 @@ fn expand(
     }
     let (_, func) = find(module, name, span)?;
     let mut body = func.body.clone();
+    super::chlo::recognize(&mut body);
     for block in super::rewrite::reachable_blocks(&body) {
         let ops = std::mem::take(&mut body.blocks[block].ops);
         let mut out = Vec::with_capacity(ops.len());

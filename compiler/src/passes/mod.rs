@@ -2,6 +2,7 @@
 
 pub mod batch_norm;
 pub mod canonicalize;
+pub mod chlo;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -27,8 +28,9 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 11] = [
     "inline",
+    "chlo",
     "single-device",
     "legalize-quant",
     "decompose",
@@ -42,6 +44,8 @@ pub const NAMES: [&str; 10] = [
 
 /// Runs all passes on a function without calls.
 pub fn run(func: &mut Func, observe: Observe<'_>) {
+    chlo::legalize(&mut func.body);
+    observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
     legalize_quant::legalize_quant(func);

@@ -30,7 +30,7 @@ impl Editor<'_> {
         self.body.ops[op].results[0]
     }
 
-    /// Emits an operation with any number of results and regions, and returns the results.
+    /// Emits an operation with any number of results and regions, and returns its results.
     pub fn emit_op(
         &mut self,
         kind: OpKind,

@@ -12,6 +12,8 @@ pub trait Int: Copy + PartialOrd {
     fn subtract(self, other: Self) -> Self;
     /// Product.
     fn multiply(self, other: Self) -> Self;
+    /// Upper half of the product in twice the width.
+    fn mulhi(self, other: Self) -> Self;
     /// Quotient, rounded toward zero.
     fn divide(self, other: Self) -> Self;
     /// Remainder with the sign of the dividend.
@@ -62,7 +64,7 @@ pub trait Int: Copy + PartialOrd {
 }
 
 macro_rules! int {
-    ($ty:ident, $signed:ident, $unsigned:ident, $abs:expr, $sign:expr, $inverse:expr) => {
+    ($ty:ident, $signed:ident, $unsigned:ident, $wide:ident, $abs:expr, $sign:expr, $inverse:expr) => {
         impl Int for $ty {
             #[inline]
             fn add(self, other: Self) -> Self {
@@ -77,6 +79,11 @@ macro_rules! int {
             #[inline]
             fn multiply(self, other: Self) -> Self {
                 self.wrapping_mul(other)
+            }
+
+            #[inline]
+            fn mulhi(self, other: Self) -> Self {
+                ((self as $wide * other as $wide) >> $ty::BITS) as $ty
             }
 
             #[inline]
@@ -186,8 +193,8 @@ macro_rules! int {
 }
 
 macro_rules! signed {
-    ($($ty:ident / $unsigned:ident),*) => {$(
-        int!($ty, $ty, $unsigned, $ty::wrapping_abs, $ty::signum, |base: $ty, exponent: $ty| {
+    ($($ty:ident / $unsigned:ident / $wide:ident),*) => {$(
+        int!($ty, $ty, $unsigned, $wide, $ty::wrapping_abs, $ty::signum, |base: $ty, exponent: $ty| {
             match base {
                 _ if exponent >= 0 => None,
                 1 => Some(1),
@@ -199,13 +206,13 @@ macro_rules! signed {
 }
 
 macro_rules! unsigned {
-    ($($ty:ident / $signed:ident),*) => {$(
-        int!($ty, $signed, $ty, core::convert::identity, |x: $ty| (x != 0) as $ty, |_, _| None);
+    ($($ty:ident / $signed:ident / $wide:ident),*) => {$(
+        int!($ty, $signed, $ty, $wide, core::convert::identity, |x: $ty| (x != 0) as $ty, |_, _| None);
     )*};
 }
 
-signed!(i8 / u8, i16 / u16, i32 / u32, i64 / u64);
-unsigned!(u8 / i8, u16 / i16, u32 / i32, u64 / i64);
+signed!(i8 / u8 / i16, i16 / u16 / i32, i32 / u32 / i64, i64 / u64 / i128);
+unsigned!(u8 / i8 / u16, u16 / i16 / u32, u32 / i32 / u64, u64 / i64 / u128);
 
 #[cfg(test)]
 mod tests {

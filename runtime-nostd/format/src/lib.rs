@@ -25,6 +25,7 @@ mod micro;
 mod place;
 mod program;
 pub mod scalar;
+pub mod special;
 
 pub use artifact::Artifact;
 #[cfg(feature = "std")]

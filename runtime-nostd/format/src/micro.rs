@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::DType;
 
 /// Calls `$callback!` with one row per micro-operation:
-/// `name = code, inputs -> result, "stablehlo name";`.
+/// `name = code, inputs -> result, "name in StableHLO or CHLO";`; CHLO's codes begin at 64.
 ///
 /// `result` is `same` (the operand type), `i1`, or `part`: the real type of complex operands, else
 /// the operand type.
@@ -120,6 +120,42 @@ macro_rules! for_each_micro_op {
             imag = 50, 1, part, "imag";
             /// Complex number of two parts; the type is that of the result.
             complex = 51, 2, same, "complex";
+            /// Inverse cosine.
+            acos = 64, 1, same, "acos";
+            /// Inverse hyperbolic cosine.
+            acosh = 65, 1, same, "acosh";
+            /// Inverse sine.
+            asin = 66, 1, same, "asin";
+            /// Inverse hyperbolic sine.
+            asinh = 67, 1, same, "asinh";
+            /// Inverse tangent.
+            atan = 68, 1, same, "atan";
+            /// Inverse hyperbolic tangent.
+            atanh = 69, 1, same, "atanh";
+            /// Exponentially scaled modified Bessel function of order one.
+            bessel_i1e = 70, 1, same, "bessel_i1e";
+            /// Hyperbolic cosine.
+            cosh = 71, 1, same, "cosh";
+            /// Derivative of the logarithm of the gamma function.
+            digamma = 72, 1, same, "digamma";
+            /// Error function.
+            erf = 73, 1, same, "erf";
+            /// Inverse of the error function.
+            erf_inv = 74, 1, same, "erf_inv";
+            /// One minus the error function.
+            erfc = 75, 1, same, "erfc";
+            /// Logarithm of the absolute value of the gamma function.
+            lgamma = 76, 1, same, "lgamma";
+            /// Upper half of a product.
+            mulhi = 77, 2, same, "mulhi";
+            /// Derivative of `digamma`, operands order and x.
+            polygamma = 78, 2, same, "polygamma";
+            /// Hyperbolic sine.
+            sinh = 79, 1, same, "sinh";
+            /// Product of complex numbers with themselves.
+            square = 81, 1, same, "square";
+            /// Hurwitz zeta function, operands x, q.
+            zeta = 80, 2, same, "zeta";
         }
     };
 }

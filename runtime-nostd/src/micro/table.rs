@@ -2,7 +2,7 @@
 
 use microhlo_format::complex::{self as complexes, C64, C128};
 use microhlo_format::int::Int;
-use microhlo_format::{DType, MicroId, MicroOp, float, scalar};
+use microhlo_format::{DType, MicroId, MicroOp, float, scalar, special};
 
 use super::row::{
     Dst, Fold, Src, Taps, binary, fold, select, short_binary, short_unary, ternary, unary,
@@ -413,6 +413,93 @@ ops! {
     total_lt binary {
         F32: f32 => u8 = |a, b| bit(a.total_cmp(&b).is_lt());
         F64: f64 => u8 = |a, b| bit(a.total_cmp(&b).is_lt());
+    }
+    acos unary {
+        F32: f32 => f32 = special::acos_f32;
+        F64: f64 => f64 = special::acos_f64;
+        C64: C64 => C64 = special::acos_c64;
+        C128: C128 => C128 = special::acos_c128;
+    }
+    acosh unary {
+        F32: f32 => f32 = special::acosh_f32;
+        F64: f64 => f64 = special::acosh_f64;
+        C64: C64 => C64 = special::acosh_c64;
+        C128: C128 => C128 = special::acosh_c128;
+    }
+    asin unary {
+        F32: f32 => f32 = special::asin_f32;
+        F64: f64 => f64 = special::asin_f64;
+        C64: C64 => C64 = special::asin_c64;
+        C128: C128 => C128 = special::asin_c128;
+    }
+    asinh unary {
+        F32: f32 => f32 = special::asinh_f32;
+        F64: f64 => f64 = special::asinh_f64;
+        C64: C64 => C64 = special::asinh_c64;
+        C128: C128 => C128 = special::asinh_c128;
+    }
+    atan unary {
+        F32: f32 => f32 = special::atan_f32;
+        F64: f64 => f64 = special::atan_f64;
+        C64: C64 => C64 = special::atan_c64;
+        C128: C128 => C128 = special::atan_c128;
+    }
+    atanh unary {
+        F32: f32 => f32 = special::atanh_f32;
+        F64: f64 => f64 = special::atanh_f64;
+        C64: C64 => C64 = special::atanh_c64;
+        C128: C128 => C128 = special::atanh_c128;
+    }
+    bessel_i1e unary {
+        F32: f32 => f32 = special::bessel_i1e_f32;
+        F64: f64 => f64 = special::bessel_i1e_f64;
+    }
+    cosh unary {
+        F32: f32 => f32 = special::cosh_f32;
+        F64: f64 => f64 = special::cosh_f64;
+        C64: C64 => C64 = special::cosh_c64;
+        C128: C128 => C128 = special::cosh_c128;
+    }
+    digamma unary {
+        F32: f32 => f32 = special::digamma_f32;
+        F64: f64 => f64 = special::digamma_f64;
+    }
+    erf unary {
+        F32: f32 => f32 = special::erf_f32;
+        F64: f64 => f64 = special::erf_f64;
+    }
+    erf_inv unary {
+        F32: f32 => f32 = special::erf_inv_f32;
+        F64: f64 => f64 = special::erf_inv_f64;
+    }
+    erfc unary {
+        F32: f32 => f32 = special::erfc_f32;
+        F64: f64 => f64 = special::erfc_f64;
+    }
+    lgamma unary {
+        F32: f32 => f32 = special::lgamma_f32;
+        F64: f64 => f64 = special::lgamma_f64;
+    }
+    mulhi binary {
+        [int same] = Int::mulhi;
+    }
+    polygamma binary {
+        F32: f32 => f32 = special::polygamma_f32;
+        F64: f64 => f64 = special::polygamma_f64;
+    }
+    sinh unary {
+        F32: f32 => f32 = special::sinh_f32;
+        F64: f64 => f64 = special::sinh_f64;
+        C64: C64 => C64 = special::sinh_c64;
+        C128: C128 => C128 = special::sinh_c128;
+    }
+    square unary {
+        C64: C64 => C64 = special::square_c64;
+        C128: C128 => C128 = special::square_c128;
+    }
+    zeta binary {
+        F32: f32 => f32 = special::zeta_f32;
+        F64: f64 => f64 = special::zeta_f64;
     }
 }
 

@@ -24,6 +24,7 @@ impl ElementwiseOp {
             ElementwiseOp::Select => select(inputs),
             ElementwiseOp::Clamp => clamp(inputs),
             ElementwiseOp::Complex => complex(inputs, chosen),
+            ElementwiseOp::NextAfter => next_after(inputs),
             ElementwiseOp::Convert => {
                 let ty =
                     TensorType { dims: inputs[0].ty().dims.clone(), elem: chosen.elem.clone() };
@@ -222,6 +223,45 @@ fn complex(inputs: &[Tensor], chosen: &TensorType) -> Result<Tensor, EvalError> 
         (other, _) => other,
     });
     Tensor::from_elements(&ty, out)
+}
+
+/// The neighbour of each element in direction of another, on the encodings.
+fn next_after(inputs: &[Tensor]) -> Result<Tensor, EvalError> {
+    types::same_shapes(inputs)?;
+    let [from, to] = inputs else {
+        return Err(OpError::new("next_after has two operands").into());
+    };
+    let dtype = from.dtype();
+    if from.ty().elem != to.ty().elem || !super::has_neighbours(dtype) {
+        let why = format!("elements of type {dtype}");
+        return Err(EvalError::unsupported("chlo.next_after", why));
+    }
+    let size = dtype.size();
+    let word = |bytes: &[u8]| {
+        let mut wide = [0; 8];
+        wide[..size].copy_from_slice(bytes);
+        u64::from_le_bytes(wide)
+    };
+    let sign = 1u64 << (dtype.bits() - 1);
+    let mut out = Vec::with_capacity(from.bytes().len());
+    let pairs = from.bytes().chunks_exact(size).zip(to.bytes().chunks_exact(size));
+    for ((a, b), (x, y)) in pairs.zip(from.elements().zip(to.elements())) {
+        let (a, b) = (word(a), word(b));
+        let (Element::Float(x), Element::Float(y)) = (x, y) else { continue };
+        let next = if x.is_nan() {
+            a
+        } else if y.is_nan() || x == y {
+            b
+        } else if x == 0.0 {
+            b & sign | 1
+        } else if (x < y) == (x > 0.0) {
+            a + 1
+        } else {
+            a - 1
+        };
+        out.extend_from_slice(&next.to_le_bytes()[..size]);
+    }
+    Tensor::from_bytes(from.ty(), out)
 }
 
 /// Converts an element to another type: floats to integers truncate toward zero and saturate,

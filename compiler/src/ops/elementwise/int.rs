@@ -42,6 +42,15 @@ pub(super) fn multiply(a: Int, b: Int) -> Int {
     a.with(a.v.wrapping_mul(b.v))
 }
 
+/// Upper half of the product in twice the width.
+pub(super) fn mulhi(a: Int, b: Int) -> Int {
+    let bits = a.ty.bits();
+    a.with(match a.ty.is_signed_integer() {
+        true => (a.v * b.v) >> bits,
+        false => ((a.unsigned() * b.unsigned()) >> bits) as i128,
+    })
+}
+
 /// Truncates toward zero. Division by zero gives all ones, as XLA does; the specification leaves
 /// it open. The least value divided by -1 wraps.
 pub(super) fn divide(a: Int, b: Int) -> Int {

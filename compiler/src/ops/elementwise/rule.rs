@@ -218,6 +218,17 @@ impl ElementwiseOp {
                 Ok(())
             }
             ElementwiseOp::Complex => same_types(op),
+            ElementwiseOp::NextAfter => {
+                same_types(op)?;
+                let (operand, result) = (op.tensor(0)?, op.result_tensor(0)?);
+                if !operand.dtype().is_some_and(super::has_neighbours)
+                    || !same_dims(operand, result)
+                {
+                    let text = format!("{} takes {operand} to {result}", self.name());
+                    return Err(OpError::new(text));
+                }
+                Ok(())
+            }
             _ => {
                 same_types(op)?;
                 let elem = &op.tensor(0)?.elem;

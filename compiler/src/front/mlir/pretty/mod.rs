@@ -18,7 +18,7 @@ impl<'a> Parser<'a> {
     /// An operation in its short form; the name is consumed.
     pub(crate) fn pretty_op(&mut self, raw: &mut RawOp<'a>) -> PResult<()> {
         match &*raw.name {
-            "stablehlo.constant" => self.pretty_constant(raw),
+            "stablehlo.constant" | "chlo.constant" => self.pretty_constant(raw),
             "stablehlo.compare" => self.pretty_compare(raw),
             "stablehlo.slice" => self.pretty_slice(raw),
             "stablehlo.get_tuple_element" => self.pretty_get_tuple_element(raw),
