@@ -14,6 +14,8 @@ use crate::ir::{Func, Module};
 use crate::lower::program::{Io, Program};
 use crate::lower::{lower, share};
 use crate::passes;
+use crate::passes::bind_shapes::{Size, bind_shapes};
+use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -92,6 +94,8 @@ pub struct CompileOptions {
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,
+    /// Sizes of symbolic dimensions, or shapes of arguments.
+    pub sizes: Vec<Size>,
     /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
     pub dump_after: Vec<String>,
 }
@@ -207,7 +211,7 @@ pub fn compile_verified(
 ) -> Result<Compiled, CompileError> {
     let mut clock = Clock::start();
     let mut dumps = Vec::new();
-    let mut func = passes::inline::inline(module, &entry_name(&module, options)?)?;
+    let mut func = specialised(module, options)?;
     let wants = |name: &str| options.dump_after.iter().any(|d| d == name);
     let mut observe = |name: &'static str, func: &Func| {
         clock.lap(name);
@@ -234,6 +238,28 @@ pub fn compile_verified(
     let report = report(&program, &emitted, &options.name);
     let timings = clock.timings;
     Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+}
+
+/// The entry function alone: calls inlined, and every shape static.
+///
+/// # Errors
+/// The entry is not found, or a shape stays unknown.
+pub fn specialised(module: Verified<'_>, options: &CompileOptions) -> Result<Func, CompileError> {
+    let entry = entry_name(&module, options)?;
+    let mut func = passes::inline::inline(module, &entry)?;
+    if !options.sizes.is_empty() || is_dynamic(&func) {
+        let arguments = bind_shapes(&module, &entry, &options.sizes)?;
+        refine_shapes(module, &mut func, &arguments)?;
+        // New shapes meet constraints that dynamic ones could not be tested against.
+        let mut refined = Module::default();
+        let id = refined.funcs.push(func);
+        if let Err(errors) = verify(&refined) {
+            let first = errors.first().map(|e| CompileError::at(e.span, e.to_string()));
+            return Err(first.unwrap_or_else(|| CompileError::at(Span::default(), "is not valid")));
+        }
+        func = refined.funcs[id].clone();
+    }
+    Ok(func)
 }
 
 fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, CompileError> {

@@ -17,6 +17,7 @@ pub mod ir;
 pub mod lower;
 pub mod npz;
 pub mod ops;
+pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod verify;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::diag::Span;
-use crate::ir::{BlockId, Body, Def, EntityId, Func, Module, Op, OpId, Type, ValueId};
+use crate::ir::{BlockId, Body, Def, EntityId, Func, Module, Op, OpId, Type, Value, ValueId};
 use crate::ops::{OpError, OpKind, OpView};
 
 /// Regions nest at most this deep, so that recursive walks end before the stack does.
@@ -64,7 +64,10 @@ impl std::error::Error for VerifyError {}
 
 /// Checks a whole module and returns a witness, or all violations in source order.
 pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
-    let mut errors = Vec::new();
+    let mut errors = foreign(module);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     let mut names: HashMap<&str, Span> = HashMap::new();
     for func in module.funcs.values() {
         if names.insert(&func.name, func.span).is_some() {
@@ -81,6 +84,17 @@ pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
         errors.append(&mut checker.errors);
     }
     if errors.is_empty() { Ok(Verified { module }) } else { Err(errors) }
+}
+
+/// An error per operation of another dialect, up to a limit.
+fn foreign(module: &Module) -> Vec<VerifyError> {
+    const MAX_ERRORS: usize = 20;
+    let error = |(body, op): (&Body, OpId)| {
+        let op = &body.ops[op];
+        let message = format!("`{}` is not an operation of StableHLO", op.kind.spelling());
+        VerifyError { span: op.span, op: op.kind.name(), constraint: None, message }
+    };
+    module.foreign_ops().into_iter().take(MAX_ERRORS).map(error).collect()
 }
 
 /// Checks one function.
@@ -178,6 +192,9 @@ impl<'m> Checker<'m> {
 
     fn define(&mut self, value: ValueId, def: Def, defined: &mut Vec<ValueId>) {
         match self.body.values.get(value) {
+            Some(Value { ty: Type::Opaque(ty), .. }) => {
+                self.fail(format!("the value {value} has the type `{ty}`, which is not supported"));
+            }
             Some(v) if v.def == def && !self.visible[value.index()] => {
                 self.visible[value.index()] = true;
                 defined.push(value);

@@ -120,3 +120,66 @@ fn conformance_programs_pass_on_boards_as_on_the_host() {
         }
     }
 }
+
+/// Cases of a form that run on a board: emulation is slow.
+const FORM_CASES: usize = 2;
+
+/// Multiply-accumulates and the like beyond which a model takes the emulator minutes.
+const LONG: [&str; 2] = ["resnet18_args", "kws_mfcc_clip"];
+
+/// Every form that gives its outputs on the host gives them on the board, if the board holds it.
+/// Forms with one artifact run once.
+fn forms_give_their_outputs(board: &str, least: usize) {
+    let Some(shared) = shared() else {
+        eprintln!("not tested: there is no ../shared");
+        return;
+    };
+    let executor = Executor::find(board).expect("the board exists");
+    let target = executor.target().expect("the compiler knows the core");
+    let mut seen = std::collections::HashSet::new();
+    let (mut forms, mut prepared) = (Vec::new(), Vec::new());
+    for form in microhlo_tests::forms::forms(&shared) {
+        if form.vectors.is_none() || LONG.contains(&form.model.as_str()) {
+            continue;
+        }
+        if form.run_on_host().is_err() {
+            // Listed by the tests on the host.
+            continue;
+        }
+        let mut one = form.prepare(target).expect("it runs on the host");
+        one.job.cases.truncate(FORM_CASES);
+        one.expected.truncate(FORM_CASES);
+        if seen.insert((one.job.artifact.clone(), one.job.cases.clone())) {
+            forms.push(form);
+            prepared.push(one);
+        }
+    }
+    let jobs: Vec<_> = prepared.iter().map(|p| p.job.clone()).collect();
+    let outcomes = executor.run(&jobs, &options()).expect("the board runs");
+    let (mut passed, mut too_large, mut failures) = (0, Vec::new(), Vec::new());
+    for ((form, prepared), outcome) in forms.iter().zip(&prepared).zip(outcomes) {
+        match form.judge(prepared, outcome) {
+            Ok(()) => passed += 1,
+            Err(why) if is_too_large(&why) => too_large.push(form.label()),
+            Err(why) => failures.push(format!("{}: {why}", form.label())),
+        }
+    }
+    eprintln!("{passed} artifacts of {} pass on {board}; too large: {too_large:?}", forms.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(passed >= least, "{passed} < {least}");
+}
+
+/// Whether the board's memory is too small.
+fn is_too_large(why: &str) -> bool {
+    ["model partition has", "arena"].iter().any(|word| why.contains(word))
+}
+
+#[test]
+fn cortex_m4f_gives_the_outputs_of_every_form() {
+    forms_give_their_outputs("mps2-an386", 40);
+}
+
+#[test]
+fn rv32imac_gives_the_outputs_of_every_form() {
+    forms_give_their_outputs("virt-rv32", 40);
+}

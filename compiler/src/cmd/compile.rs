@@ -10,6 +10,7 @@ use super::load::{self, Program};
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
 use crate::compile::{CompileOptions, Compiled, Target};
+use crate::passes::bind_shapes::Size;
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,10 @@ pub struct Args {
     /// The function to compile; by default `main` or the only public one.
     #[arg(long, alias = "entry", value_name = "NAME")]
     function: Option<String>,
+    /// The size of a symbolic dimension, or the shape of an argument by its name or number:
+    /// `m=8`, `arg0=8x16`, `arg0.0=8`. May be repeated.
+    #[arg(long, value_name = "NAME=SIZE")]
+    shape: Vec<Size>,
     /// Also write the Rust list of kernels that firmware links (`rust`), or the artifact's
     /// contents as JSON (`manifest`): beside OUT with the extension `.rs` or `.json`, or to
     /// standard output without `-o`.
@@ -58,6 +63,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let program: Program = load::open_program(&args.model)?;
     let options = CompileOptions {
         entry: args.function.clone(),
+        sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
         ..load::options_for(&args.model, target)
     };

@@ -6,12 +6,12 @@ use microhlo_format::{Artifact, MAGIC};
 
 use super::CmdError;
 use super::vectors::Port;
-use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile};
+use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile, specialised};
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::bytecode;
 use crate::front::hlo;
-use crate::front::mlir::parse_module;
-use crate::ir::Module;
+use crate::front::mlir::{parse_mixed, parse_module};
+use crate::ir::{Func, Module};
 use crate::verify::{VerifyError, verify};
 use crate::vhlo_version::{Version, newer_than};
 
@@ -100,6 +100,25 @@ fn bytecode_program(name: &str, bytes: &[u8]) -> Result<Program, CmdError> {
     Ok(Program { source, module })
 }
 
+/// A program that may hold operations of other dialects; nothing of it is verified.
+pub fn open_mixed(path: &Path) -> Result<Program, CmdError> {
+    let name = path.display().to_string();
+    let bytes = read(path)?;
+    if bytecode::is_bytecode(&bytes) {
+        let module = bytecode::parse_mixed(&name, &bytes).map_err(diagnostics)?;
+        return Ok(Program { source: Source::new(&name, ""), module });
+    }
+    if hlo::looks_like_proto(&bytes) || bytes.starts_with(&MAGIC) {
+        return open_program(path);
+    }
+    let source = Source::from_bytes(&name, bytes).map_err(diagnostics)?;
+    let module = match hlo::looks_like_text(source.text().as_bytes()) {
+        true => hlo::parse_text(&source),
+        false => parse_mixed(&source),
+    };
+    Ok(Program { module: module.map_err(diagnostics)?, source })
+}
+
 /// The program's text, and the program read back from it, with places in that text.
 fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
     let source = Source::new(&format!("{name} (printed as text)"), module.to_string());
@@ -169,6 +188,14 @@ pub fn diagnostic(error: &CompileError) -> Diagnostic {
 }
 
 impl Program {
+    /// The function to compile alone, with static shapes and without calls.
+    pub fn specialised(&self, options: &CompileOptions) -> Result<Func, CmdError> {
+        let failed = |e: &CompileError| CmdError::Diagnostic(diagnostic(e).render(&self.source));
+        let verified = verify(&self.module)
+            .map_err(|found| diagnostics(violations_of(&self.source, &found)))?;
+        specialised(verified, options).map_err(|e| failed(&e))
+    }
+
     /// Compiles the program.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
         let failed = match compile(&self.module, options) {

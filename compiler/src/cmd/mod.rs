@@ -7,11 +7,13 @@ mod boards;
 mod check;
 pub mod compare;
 mod compile;
+mod convert;
 pub mod exec;
 mod files;
 mod inspect;
 mod listing;
 pub mod load;
+mod partition;
 mod profile;
 mod run;
 pub mod text;
@@ -38,7 +40,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Compile(compile::Args),
+    Convert(convert::Args),
     Run(run::Args),
+    Partition(partition::Args),
     Check(check::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
@@ -78,7 +82,9 @@ impl From<crate::npz::NpzError> for CmdError {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Compile(args) => compile::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Partition(args) => partition::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -15,9 +15,11 @@ use super::profile::{self, Profile};
 use super::text::Table;
 use super::vectors::{self, Port, Values};
 use super::{CmdError, JsonTarget, print_text};
+use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
-use crate::ir::{Func, TensorType};
+use crate::ir::{Module, TensorType};
 use crate::npz;
+use crate::passes::bind_shapes::Size;
 
 /// Run a program or an artifact on the host or on an emulated board.
 #[derive(Debug, clap::Args)]
@@ -28,8 +30,10 @@ pub struct Args {
     /// Where to run: `host`, a board, or `eval` (the exact evaluator of programs).
     #[arg(long, default_value = "host", value_name = "host|eval|BOARD")]
     on: String,
-    /// Take the inputs from the arrays `in0`, `in1`, ... of this file; an extra leading axis
-    /// numbers cases. Without it all inputs are zero.
+    /// Take the inputs from the arrays `in0`, `in1`, ... of this file, or from arrays with the
+    /// inputs' names; an extra leading axis numbers cases. Of a file with arrays `case0_in0`,
+    /// `case1_in0`, ... those cases are taken that have the model's shapes. Without it all inputs
+    /// are zero.
     #[arg(long, value_name = "X.npz")]
     inputs: Option<PathBuf>,
     /// Write the outputs to this file as arrays `out0`, `out1`, ...
@@ -57,6 +61,9 @@ pub struct Args {
     /// The function to run; by default `main` or the only public one.
     #[arg(long, alias = "entry", value_name = "NAME")]
     function: Option<String>,
+    /// The size of a symbolic dimension, or the shape of an argument: `m=8`, `arg0=8x16`.
+    #[arg(long, value_name = "NAME=SIZE")]
+    shape: Vec<Size>,
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -93,9 +100,14 @@ struct Results {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let model = prepare(args)?;
-    let inputs = match &args.inputs {
-        Some(path) => vectors::read(path, "in", &model.inputs)?,
-        None => Vec::new(),
+    let shaped = match &args.inputs {
+        Some(path) => vectors::shaped_cases(path, &model.inputs)?,
+        None => None,
+    };
+    let inputs = match (&args.inputs, &shaped) {
+        (Some(path), Some(cases)) => vectors::read_cases(path, "in", &model.inputs, cases)?,
+        (Some(path), None) => vectors::read(path, "in", &model.inputs)?,
+        (None, _) => Vec::new(),
     };
     if args.inputs.is_none() && args.expect.is_some() && !model.inputs.is_empty() {
         let text = "--expect needs --inputs: without it all inputs are zero";
@@ -103,7 +115,10 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     }
     let cases = case_limit(args, vectors::case_count(&inputs));
     let expected = match &args.expect {
-        Some(path) => Some(expected(args, path, &model, cases, &inputs)?),
+        Some(path) => {
+            let shaped = shaped.as_deref();
+            Some(expected(args, path, &model, cases, &inputs, shaped)?)
+        }
         None => None,
     };
     let labels = match (&args.labels, &args.inputs) {
@@ -145,6 +160,7 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
             let target = executor.target().map_err(CmdError::BadInput)?;
             let mut options = load::options_for(&args.model, target);
             options.entry.clone_from(&args.function);
+            options.sizes.clone_from(&args.shape);
             let compiled = program.compile(&options)?;
             (compiled.artifact, compiled.report.kernels.into_iter().map(|k| k.name).collect())
         }
@@ -156,24 +172,17 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
     Ok(Prepared { inputs, outputs, engine: Engine::Artifact { executor, bytes, listing, macs } })
 }
 
-fn prepare_evaluator(args: &Args, program: Box<Program>) -> Result<Prepared, CmdError> {
-    let module = &program.module;
-    let id = match &args.function {
-        Some(name) => module.find(name),
-        None => module.entry(),
-    };
-    let id = id.ok_or_else(|| {
-        CmdError::BadInput(format!(
-            "{}: no function to run; name one with --function",
-            args.model.display()
-        ))
-    })?;
-    let func: &Func = &module.funcs[id];
+fn prepare_evaluator(args: &Args, mut program: Box<Program>) -> Result<Prepared, CmdError> {
+    let (entry, sizes) = (args.function.clone(), args.shape.clone());
+    let options = CompileOptions { entry, sizes, ..CompileOptions::default() };
+    let func = program.specialised(&options)?;
     let body = &func.body;
     let arguments = body.blocks[body.entry].args.iter().map(|&v| body.ty(v));
     let inputs = ports(arguments, "in")?;
     let outputs = ports(func.results.iter(), "out")?;
     let name = func.name.to_string();
+    program.module = Module::default();
+    program.module.funcs.push(func);
     Ok(Prepared { inputs, outputs, engine: Engine::Evaluator(program, name) })
 }
 
@@ -205,8 +214,12 @@ fn expected(
     model: &Prepared,
     cases: usize,
     inputs: &[Values],
+    shaped: Option<&[usize]>,
 ) -> Result<Vec<Values>, CmdError> {
-    let values = vectors::read(path, "out", &model.outputs)?;
+    let values = match shaped {
+        Some(cases) => vectors::read_cases(path, "out", &model.outputs, cases)?,
+        None => vectors::read(path, "out", &model.outputs)?,
+    };
     let given = values.iter().find_map(Values::cases);
     if let Some(n) = given.filter(|&n| case_limit(args, n) != cases) {
         let inputs = vectors::case_count(inputs);

@@ -56,12 +56,73 @@ impl Values {
     }
 }
 
-/// Reads the arrays `{prefix}0`, `{prefix}1`, ... for the ports in order.
+/// The numbers of the cases whose inputs have the ports' shapes, in a file of cases of several
+/// shapes: arrays `case0_in0`, `case0_in1`, `case1_in0`, ... `None` if it is no such file.
+///
+/// # Errors
+/// The file cannot be read, or no case fits.
+pub fn shaped_cases(path: &Path, ports: &[Port]) -> Result<Option<Vec<usize>>, CmdError> {
+    let names = npz::names(path)?;
+    if !names.iter().any(|n| n == "case0_in0") {
+        return Ok(None);
+    }
+    let arrays = npz::read(path, |name| name.contains("_in"))?;
+    let fits = |case: &usize| {
+        let mut keyed = ports.iter().enumerate().map(|(i, p)| (format!("case{case}_in{i}"), p));
+        keyed.all(|(key, port)| arrays.get(&key).is_some_and(|a| a.dims == port.dims))
+    };
+    let cases: Vec<usize> =
+        (0..names.len()).take_while(|k| arrays.contains_key(&format!("case{k}_in0"))).collect();
+    let found: Vec<usize> = cases.into_iter().filter(fits).collect();
+    match found.is_empty() {
+        false => Ok(Some(found)),
+        true => {
+            let shapes: Vec<String> = ports.iter().map(Port::shape).collect();
+            let shapes = shapes.join(", ");
+            let message = format!("{}: no case has inputs of {shapes}", path.display());
+            Err(CmdError::BadInput(message))
+        }
+    }
+}
+
+/// Reads the arrays `case{k}_{prefix}0`, `case{k}_{prefix}1`, ... of the cases.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_cases(
+    path: &Path,
+    prefix: &str,
+    ports: &[Port],
+    cases: &[usize],
+) -> Result<Vec<Values>, CmdError> {
+    let mut arrays = npz::read(path, |name| name.contains(&format!("_{prefix}")))?;
+    let bad = |message: String| CmdError::BadInput(format!("{}: {message}", path.display()));
+    let mut all = Vec::new();
+    for (i, port) in ports.iter().enumerate() {
+        let mut bytes = Vec::new();
+        for case in cases {
+            let key = format!("case{case}_{prefix}{i}");
+            let Some(array) = arrays.remove(&key) else { return Err(missing(path, &key, port)) };
+            bytes.extend(values(&key, array, port).map_err(bad)?.bytes);
+        }
+        all.push(Values { bytes, each: port.byte_len(), cases: Some(cases.len()) });
+    }
+    Ok(all)
+}
+
+/// Reads the arrays `{prefix}0`, `{prefix}1`, ... for the ports in order, or arrays with the
+/// ports' names.
 ///
 /// # Errors
 /// An array is missing or of another type or shape than its port; case axes differ.
 pub fn read(path: &Path, prefix: &str, ports: &[Port]) -> Result<Vec<Values>, CmdError> {
-    let keys: Vec<String> = (0..ports.len()).map(|i| format!("{prefix}{i}")).collect();
+    let present = npz::names(path)?;
+    let key = |(i, port): (usize, &Port)| {
+        let numbered = format!("{prefix}{i}");
+        let named = !present.contains(&numbered) && present.contains(&port.name);
+        if named { port.name.clone() } else { numbered }
+    };
+    let keys: Vec<String> = ports.iter().enumerate().map(key).collect();
     let mut arrays = npz::read(path, |name| keys.iter().any(|k| k == name))?;
     let bad = |message: String| CmdError::BadInput(format!("{}: {message}", path.display()));
     let mut all = Vec::new();

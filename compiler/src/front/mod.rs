@@ -1,5 +1,7 @@
 //! Front ends: from a model file to the intermediate representation.
 
 pub mod bytecode;
+pub mod foreign;
 pub mod hlo;
 pub mod mlir;
+mod renames;

@@ -34,9 +34,23 @@ pub struct Module {
     pub attrs: Dict,
     /// Functions in the order written.
     pub funcs: Arena<FuncId, Func>,
+    /// Operations beside the functions, all of other dialects: variables, initialisers, meshes.
+    pub globals: Body,
 }
 
 impl Module {
+    /// Operations of other dialects, which nothing here can compile or evaluate: those beside the
+    /// functions, then those of each function in order.
+    pub fn foreign_ops(&self) -> Vec<(&Body, OpId)> {
+        let bodies = std::iter::once(&self.globals).chain(self.funcs.values().map(|f| &f.body));
+        bodies
+            .flat_map(|body| {
+                let foreign = |&op: &OpId| matches!(body.ops[op].kind, OpKind::Foreign(_));
+                body.walk(body.entry).into_iter().filter(foreign).map(move |op| (body, op))
+            })
+            .collect()
+    }
+
     /// The function called `name`.
     pub fn find(&self, name: &str) -> Option<FuncId> {
         self.funcs.iter().find(|(_, f)| &*f.name == name).map(|(id, _)| id)

@@ -23,6 +23,10 @@ impl fmt::Display for Module {
             write!(f, " attributes {{{}}}", self.attrs)?;
         }
         f.write_str(" {\n")?;
+        let globals = &self.globals;
+        if !globals.blocks[globals.entry].ops.is_empty() {
+            Printer::new(globals, f).block(globals.entry, 2)?;
+        }
         for func in self.funcs.values() {
             write!(f, "{func}")?;
         }
@@ -195,7 +199,7 @@ impl<'a, 'f> Printer<'a, 'f> {
     }
 
     fn generic(&mut self, op: &'a Op, operands: &str, indent: usize) -> fmt::Result {
-        write!(self.out, "\"{}\"({operands})", op.kind.name())?;
+        write!(self.out, "{}({operands})", super::attr::quote(op.kind.spelling()))?;
         let mut writer = AttrWriter::default();
         op.kind.write(&mut writer);
         if !writer.attrs.is_empty() {

@@ -223,6 +223,10 @@ pub enum Type {
     Tuple(Vec<Type>),
     /// `!stablehlo.future<...>`.
     Future(Vec<Type>),
+    /// A type of another dialect or without a rank, kept as text: `!tf_type.string`,
+    /// `tensor<*xf32>`, `index`. Only operations of other dialects have values of such types;
+    /// verification refuses them.
+    Opaque(Arc<str>),
 }
 
 impl Type {
@@ -230,7 +234,7 @@ impl Type {
     pub fn tensor(&self) -> Option<&TensorType> {
         match self {
             Type::Tensor(t) => Some(t),
-            Type::Token | Type::Tuple(_) | Type::Future(_) => None,
+            Type::Token | Type::Tuple(_) | Type::Future(_) | Type::Opaque(_) => None,
         }
     }
 
@@ -327,6 +331,7 @@ impl fmt::Display for Type {
             Type::Token => f.write_str("!stablehlo.token"),
             Type::Tuple(types) => write!(f, "tuple<{}>", list(types)),
             Type::Future(types) => write!(f, "!stablehlo.future<{}>", list(types)),
+            Type::Opaque(text) => f.write_str(text),
         }
     }
 }

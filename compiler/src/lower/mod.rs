@@ -28,7 +28,7 @@ use microhlo_format::{AccessKind, DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{Body, Func, OpId, TensorType, ValueId};
+use crate::ir::{Attr, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 use cluster::{Cluster, ClusterKind};
 use facts::Facts;
@@ -414,8 +414,13 @@ fn alignment(dtype: DType, bytes: u32) -> u32 {
 fn result_name(func: &Func, i: usize) -> String {
     let attrs = func.result_attrs.get(i);
     let info = attrs.and_then(|a| a.get("jax.result_info"));
-    match info {
-        Some(crate::ir::Attr::String(s)) if !s.is_empty() => s.to_string(),
+    let path = attrs.and_then(|a| a.get("tf_saved_model.index_path"));
+    match (info, path) {
+        (Some(Attr::String(s)), _) if !s.is_empty() => s.to_string(),
+        (_, Some(Attr::Array(items))) => match items.first() {
+            Some(Attr::String(s)) => s.to_string(),
+            _ => format!("out{i}"),
+        },
         _ => format!("out{i}"),
     }
 }

@@ -53,6 +53,7 @@ pub mod dynamic_slice;
 pub mod dynamic_update_slice;
 pub mod feed;
 pub mod fft;
+pub mod foreign;
 pub mod func;
 pub mod gather;
 pub mod get_dimension_size;
@@ -207,7 +208,8 @@ macro_rules! structural_ops {
             /// Names of all known operations.
             pub fn known() -> impl Iterator<Item = &'static str> {
                 let structural = [$(<$ty as StructuralOp>::NAMES),*].into_iter().flatten();
-                structural.copied().chain(ElementwiseOp::names())
+                let named = structural.copied().filter(|n| *n != foreign::Foreign::NAME);
+                named.chain(ElementwiseOp::names())
             }
 
             /// Reads the operation called `name`; `None` if it is not known.
@@ -343,9 +345,18 @@ structural_ops! {
     ExpectAlmostEq(check::ExpectAlmostEq);
     ExpectAlmostEqConst(check::ExpectAlmostEqConst);
     ExpectClose(check::ExpectClose);
+    Foreign(foreign::Foreign);
 }
 
 impl OpKind {
+    /// The name as it is written: that of a foreign operation is its own.
+    pub fn spelling(&self) -> &str {
+        match self {
+            OpKind::Foreign(foreign) => &foreign.name,
+            other => other.name(),
+        }
+    }
+
     /// Number of regions; `None` for an operation that has any number but 0.
     pub fn regions(&self) -> Option<usize> {
         match self {
@@ -383,7 +394,7 @@ impl OpKind {
     pub fn has_side_effect(&self) -> bool {
         match self {
             OpKind::CustomCall(c) => c.has_side_effect,
-            OpKind::Return(_) | OpKind::FuncReturn(_) => true,
+            OpKind::Return(_) | OpKind::FuncReturn(_) | OpKind::Foreign(_) => true,
             OpKind::Infeed(_) | OpKind::Outfeed(_) | OpKind::Send(_) | OpKind::Recv(_) => true,
             OpKind::ExpectEq(_)
             | OpKind::ExpectEqConst(_)

@@ -103,10 +103,22 @@ fn splice(
     Ok(())
 }
 
+/// Copies a function's block into another body, as a region.
+pub(super) fn copy_region(from: &Body, to: &mut Body) -> BlockId {
+    let mut copy = Copier { from, values: HashMap::new() };
+    let block = copy.block(to, from.entry);
+    if let Some(&end) = to.blocks[block].ops.last() {
+        to.ops[end].kind = crate::ops::func::Return.into();
+    }
+    block
+}
+
 /// Copies operations from one body into another.
-struct Copier<'a> {
-    from: &'a Body,
-    values: HashMap<ValueId, ValueId>,
+pub(crate) struct Copier<'a> {
+    /// The body copied from.
+    pub(crate) from: &'a Body,
+    /// Copies of values; others stand for themselves.
+    pub(crate) values: HashMap<ValueId, ValueId>,
 }
 
 impl Copier<'_> {
@@ -114,7 +126,8 @@ impl Copier<'_> {
         self.values.get(&value).copied().unwrap_or(value)
     }
 
-    fn op(&mut self, to: &mut Body, op: OpId) -> OpId {
+    /// Copies an operation with its regions, without placing it in a block.
+    pub(crate) fn op(&mut self, to: &mut Body, op: OpId) -> OpId {
         let old = &self.from.ops[op];
         let operands = old.operands.iter().map(|&v| self.value(v)).collect();
         let types = old.results.iter().map(|&v| self.from.ty(v).clone()).collect();

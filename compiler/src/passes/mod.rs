@@ -1,6 +1,7 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
 pub mod batch_norm;
+pub mod bind_shapes;
 pub mod canonicalize;
 pub mod chlo;
 pub mod cse;
@@ -9,9 +10,11 @@ pub mod decompose;
 pub mod fold;
 pub mod inline;
 pub mod layout;
+pub mod legalize_foreign;
 pub mod legalize_quant;
 #[cfg(test)]
 mod random_tests;
+pub mod refine_shapes;
 #[cfg(test)]
 mod region_tests;
 pub mod rewrite;

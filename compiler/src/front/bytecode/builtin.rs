@@ -98,13 +98,13 @@ pub(super) fn ty(d: &mut Decoder<'_, '_>) -> Res<Ty> {
         8 => Ok(Ty::Other("f128".into())),
         9 => complex(d),
         12 => Ok(Ty::Other("none".into())),
-        13 => values::ranked(d, None).map(values::tensor_type),
+        13 => values::ranked_or_other(d),
         14 => {
             let encoding = d.attr()?;
             values::ranked(d, Some(encoding)).map(values::tensor_type)
         }
         15 => Ok(Ty::Value(Type::Tuple(d.value_types()?))),
-        18 => unranked(at),
+        18 => Ok(Ty::Other(format!("tensor<*x{}>", d.ty()?.into_attr()).into())),
         code @ (10 | 11 | 16 | 17 | 19 | 20) => {
             let help = "legalise the program to StableHLO, whose values are tensors";
             let message = format!("builtin type code {code} (memref, vector) is not supported");

@@ -97,6 +97,7 @@ fn type_size(ty: &Type) -> usize {
     1 + match ty {
         Type::Tensor(t) => t.rank() / 8,
         Type::Token => 0,
+        Type::Opaque(text) => text.len() / 64,
         Type::Tuple(items) | Type::Future(items) => items.iter().map(type_size).sum(),
     }
 }
@@ -231,9 +232,9 @@ impl<'a> Entries<'a> {
         if !entry.custom {
             let text = asm_text(&entry.data)?;
             return match mlir::type_from_text(text) {
+                Some(AliasType::Value(Type::Opaque(_))) | None => Ok(Ty::Other(text.into())),
                 Some(AliasType::Value(ty)) => Ok(Ty::Value(ty)),
                 Some(AliasType::Element(elem)) => Ok(Ty::Element(elem)),
-                None => Ok(Ty::Other(text.into())),
             };
         }
         let mut r = Decoder { entries: self, r: entry.data.clone() };
@@ -252,8 +253,8 @@ impl<'a> Entries<'a> {
     pub(super) fn value_type(&mut self, index: usize, at: usize) -> Res<Type> {
         match self.ty(index)? {
             Ty::Value(ty) => Ok(ty),
-            Ty::Element(elem) => not_a_value(at, &elem.to_string()),
-            Ty::Other(text) => not_a_value(at, short(&text)),
+            Ty::Element(elem) => Ok(Type::Opaque(elem.to_string().into())),
+            Ty::Other(text) => Ok(Type::Opaque(text)),
             Ty::Function(..) => not_a_value(at, "function"),
         }
     }

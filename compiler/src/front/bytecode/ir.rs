@@ -124,6 +124,11 @@ impl<'a> Builder<'_, 'a> {
             let head = self.head(r)?;
             let OpName { dialect, name } = head.name;
             let is_func = matches!((dialect, name), ("vhlo", "func_v1") | ("func", "func"));
+            let other = !matches!(dialect, "builtin" | "func" | "stablehlo" | "chlo" | "vhlo");
+            if other && !is_func {
+                self.global(r, head)?;
+                continue;
+            }
             if !is_func {
                 let help = "operations belong into a function; nested modules and other \
                             top-level operations are not supported";
@@ -320,6 +325,16 @@ impl<'a> Builder<'_, 'a> {
     /// One operation, appended to `block`, which is a function's own if `top` is set.
     pub(super) fn op(&mut self, r: &mut Reader<'a>, block: BlockId, top: bool) -> Res<()> {
         let head = self.head(r)?;
+        self.op_after_head(r, head, block, top)
+    }
+
+    fn op_after_head(
+        &mut self,
+        r: &mut Reader<'a>,
+        head: Head<'a>,
+        block: BlockId,
+        top: bool,
+    ) -> Res<()> {
         // Results are numbered before the values in the regions.
         let first = self.scopes.last().map_or(0, |s| s.next);
         for _ in &head.results {
@@ -372,14 +387,38 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn located(&mut self, head: &Head<'a>, report: Diagnostic) -> Diagnostic {
-        let Ok(location) = self.entries.location(head.location) else { return report };
+        match self.written_at(head) {
+            Some(text) => report.note(format!("from {text}")),
+            None => report,
+        }
+    }
+
+    /// Where the program's author wrote an operation.
+    fn written_at(&mut self, head: &Head<'a>) -> Option<String> {
+        let location = self.entries.location(head.location).ok()?;
         let place = location.place.map(|(file, line, column)| format!("{file}:{line}:{column}"));
         match (place, location.name) {
-            (Some(place), Some(name)) => report.note(format!("from {place} ({name})")),
-            (Some(text), None) => report.note(format!("from {text}")),
-            (None, Some(name)) => report.note(format!("from {name}")),
-            (None, None) => report,
+            (Some(place), Some(name)) => Some(format!("{place} ({name})")),
+            (Some(text), None) => Some(text),
+            (None, name) => name.map(|n| n.to_string()),
         }
+    }
+
+    /// The place of an operation, for lists.
+    pub(super) fn place_of(&mut self, head: &Head<'a>) -> String {
+        match self.written_at(head) {
+            Some(text) => format!("byte {} ({text})", head.at),
+            None => format!("byte {}", head.at),
+        }
+    }
+
+    /// An operation of another dialect beside the functions.
+    fn global(&mut self, r: &mut Reader<'a>, head: Head<'a>) -> Res<()> {
+        self.body = std::mem::take(&mut self.module.globals);
+        let entry = self.body.entry;
+        let read = self.op_after_head(r, head, entry, false);
+        self.module.globals = std::mem::take(&mut self.body);
+        read
     }
 
     /// Reports a failure after which reading can go on.

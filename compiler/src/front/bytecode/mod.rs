@@ -22,8 +22,15 @@ mod tests;
 mod values;
 mod vhlo;
 
+pub(crate) use vhlo::{
+    attributes as vhlo_attributes, base as vhlo_base, legalize as vhlo_legalize,
+};
+
 use crate::diag::{Diagnostic, Diagnostics, Source};
-use crate::ir::Module;
+use crate::front::foreign;
+use crate::ir::{Module, Op};
+use crate::ops::OpKind;
+use crate::passes::legalize_foreign::legalize_foreign;
 use container::File;
 use reader::{Failure, Reader};
 
@@ -45,11 +52,34 @@ pub fn is_bytecode(bytes: &[u8]) -> bool {
 /// One diagnostic for the first malformed byte; otherwise one per operation that cannot be read,
 /// up to a limit. Notes give the byte offset, the producer, and the operation's location.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
-    let (module, reports) = parse_readable(name, bytes)?;
-    match reports.is_empty() {
-        true => Ok(module),
-        false => Err(Diagnostics::new(&Source::new(name, ""), reports)),
+    let module = parse_mixed(name, bytes)?;
+    let place = |op: &Op| match &op.kind {
+        OpKind::Foreign(foreign) => foreign.place.as_deref().unwrap_or("an unknown place").into(),
+        _ => String::new(),
+    };
+    let source = Source::new(name, "");
+    if let Some(report) = foreign::report(&module, place) {
+        return Err(Diagnostics::one(&source, report));
     }
+    if foreign::has_opaque_types(&module) {
+        let report = Diagnostic::error("values of types that no StableHLO operation takes")
+            .help("values are tensors, tokens and tuples; legalise the program to StableHLO");
+        return Err(Diagnostics::one(&source, report));
+    }
+    Ok(module)
+}
+
+/// Reads a module that may hold operations and types of other dialects, which are kept.
+///
+/// # Errors
+/// As [`parse`], but for those operations.
+pub fn parse_mixed(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
+    let (mut module, reports) = parse_readable(name, bytes)?;
+    if !reports.is_empty() {
+        return Err(Diagnostics::new(&Source::new(name, ""), reports));
+    }
+    legalize_foreign(&mut module);
+    Ok(module)
 }
 
 /// Reads the functions that can be read, and reports about the others.

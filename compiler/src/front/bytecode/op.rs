@@ -10,6 +10,7 @@ use super::{stablehlo, vhlo};
 use crate::diag::{Diagnostic, Span};
 use crate::front::mlir;
 use crate::ir::{Attr, BlockId, Dict, OpId, Type, ValueId};
+use crate::ops::foreign::Foreign;
 
 /// Why an operation was not built: a report, or `None` when the cause is reported already.
 type Stop = Option<Box<Diagnostic>>;
@@ -24,26 +25,34 @@ impl<'a> Builder<'_, 'a> {
         top: bool,
     ) -> Result<OpId, Stop> {
         let name = op_name(head.name, top);
-        // Types and attributes of foreign operations need not be readable to name them.
-        let parts = match mlir::is_known(&name) || head.name.dialect == "vhlo" {
-            true => self.parts(head).map_err(|failure| self.explain(head, &failure)),
-            false => Ok((Vec::new(), Dict::default())),
+        let known = mlir::is_known(&name);
+        let foreign = !known && !mlir::own_dialect(&name);
+        // Types and attributes of operations that the table lacks need not be readable.
+        let parts = match known || foreign || head.name.dialect == "vhlo" {
+            true => self.parts(head, foreign).map_err(|failure| self.explain(head, &failure)),
+            false => Ok((Vec::new(), Dict::default(), Dict::default())),
         };
-        let (results, attrs) = parts.map_err(|report| Some(Box::new(report)))?;
+        let (results, properties, attrs) = parts.map_err(|report| Some(Box::new(report)))?;
         let mut operands = Vec::with_capacity(head.operands.len());
         for slot in &head.operands {
             match slot {
                 Slot::Value(value) => operands.push(*value),
-                Slot::Unknown | Slot::Undefined if mlir::is_known(&name) => return Err(None),
+                Slot::Unknown | Slot::Undefined if known || foreign => return Err(None),
                 Slot::Unknown | Slot::Undefined => {}
             }
         }
         let types = self.types(&operands);
-        let read = mlir::read_op(&name, Span::default(), attrs, &types, &results);
-        let (kind, attrs) = match read {
-            Ok(parts) => parts,
-            Err(None) => return Err(None),
-            Err(Some(report)) => return Err(Some(Box::new(self.placed(head, *report)))),
+        let (kind, attrs) = if foreign {
+            let place = Some(self.place_of(head).into());
+            (Foreign { name: (&*name).into(), properties, place }.into(), attrs)
+        } else {
+            let mut all = properties;
+            all.0.extend(attrs.0);
+            match mlir::read_op(&name, Span::default(), all, &types, &results) {
+                Ok(parts) => parts,
+                Err(None) => return Err(None),
+                Err(Some(report)) => return Err(Some(Box::new(self.placed(head, *report)))),
+            }
         };
         let id = self.body.make_op(kind, operands, results, regions, Span::default());
         self.body.ops[id].attrs = attrs;
@@ -55,32 +64,44 @@ impl<'a> Builder<'_, 'a> {
         operands.iter().map(|&v| self.body.ty(v).clone()).collect()
     }
 
-    /// Result types and attributes.
-    fn parts(&mut self, head: &Head<'a>) -> Res<(Vec<Type>, Dict)> {
-        let attrs = self.all_attrs(head)?;
+    /// Result types, inherent and discardable attributes. What cannot be decoded of the attributes
+    /// of another dialect's operation is left out.
+    fn parts(&mut self, head: &Head<'a>, foreign: bool) -> Res<(Vec<Type>, Dict, Dict)> {
+        let (properties, attrs) = match self.split_attrs(head) {
+            Err(_) if foreign => (Dict::default(), self.discardable(head).unwrap_or_default()),
+            other => other?,
+        };
         let mut results = Vec::with_capacity(head.results.len());
         for &ty in &head.results {
             results.push(self.entries.value_type(ty, head.at)?);
         }
-        Ok((results, attrs))
+        Ok((results, properties, attrs))
     }
 
     /// Inherent attributes in StableHLO's spelling, then discardable ones.
     pub(super) fn all_attrs(&mut self, head: &Head<'a>) -> Res<Dict> {
-        let mut discardable = match head.attrs {
-            None => Dict::default(),
-            Some(index) => match self.entries.attr(index)? {
-                Attr::Dict(dict) => dict,
-                _ => return fail(head.at, "an operation's attributes are no dictionary"),
-            },
-        };
-        let vhlo = head.name.dialect == "vhlo";
-        let mut inherent = match vhlo {
+        let (mut inherent, mut discardable) = self.split_attrs(head)?;
+        inherent.0.append(&mut discardable.0);
+        Ok(inherent)
+    }
+
+    fn split_attrs(&mut self, head: &Head<'a>) -> Res<(Dict, Dict)> {
+        let mut discardable = self.discardable(head)?;
+        let inherent = match head.name.dialect == "vhlo" {
             true => self.vhlo_attrs(head, &mut discardable)?,
             false => self.raw_attrs(head)?,
         };
-        inherent.0.append(&mut discardable.0);
-        Ok(inherent)
+        Ok((inherent, discardable))
+    }
+
+    fn discardable(&mut self, head: &Head<'a>) -> Res<Dict> {
+        match head.attrs {
+            None => Ok(Dict::default()),
+            Some(index) => match self.entries.attr(index)? {
+                Attr::Dict(dict) => Ok(dict),
+                _ => fail(head.at, "an operation's attributes are no dictionary"),
+            },
+        }
     }
 
     fn vhlo_attrs(&mut self, head: &Head<'a>, discardable: &mut Dict) -> Res<Dict> {

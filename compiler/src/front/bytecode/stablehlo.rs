@@ -150,8 +150,16 @@ pub(super) fn ty(d: &mut Decoder<'_, '_>) -> Res<Ty> {
 /// those that are optional or have a default, which are stored as optional; `+` such ones that
 /// older writers do not know.
 const PROPERTIES: &[(&str, &str)] = &[
+    ("arith.addi", "overflowFlags?"),
+    ("arith.cmpi", "predicate"),
     ("arith.constant", "value"),
+    ("arith.index_cast", ""),
+    ("arith.muli", "overflowFlags?"),
+    ("arith.subi", "overflowFlags?"),
+    ("arith.trunci", "overflowFlags?"),
     ("builtin.module", "sym_name? sym_visibility?"),
+    ("shape.const_shape", "shape"),
+    ("shape.const_witness", "passing"),
     ("func.call", "arg_attrs+ callee no_inline+ res_attrs+"),
     ("func.func", "arg_attrs? function_type no_inline+ res_attrs? sym_name sym_visibility?"),
     (

@@ -96,6 +96,24 @@ pub(super) fn enumeration(d: &mut Decoder<'_, '_>, kind: &str, first: u64) -> Re
     }
 }
 
+/// `tensor<...>` of sizes and an element type, which may be of another dialect.
+pub(super) fn ranked_or_other(d: &mut Decoder<'_, '_>) -> Res<Ty> {
+    let start = d.r.clone();
+    let sizes = d.svarints()?;
+    let Ty::Other(elem) = d.ty()? else {
+        d.r = start;
+        return ranked(d, None).map(tensor_type);
+    };
+    let mut text = String::from("tensor<");
+    for size in sizes {
+        match size {
+            i64::MIN => text.push_str("?x"),
+            n => text.push_str(&format!("{n}x")),
+        }
+    }
+    Ok(Ty::Other(format!("{text}{elem}>").into()))
+}
+
 /// `tensor<...>` of sizes and an element type.
 pub(super) fn ranked(d: &mut Decoder<'_, '_>, encoding: Option<Attr>) -> Res<TensorType> {
     let at = d.r.at();

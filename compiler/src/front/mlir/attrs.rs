@@ -340,11 +340,7 @@ impl Parser<'_> {
         let (dialect, kind) = name.split_once('.').unwrap_or((name, ""));
         match dialect {
             "stablehlo" | "mhlo" | "chlo" => return self.stablehlo_attr(kind, start),
-            "vhlo" => {
-                let stop =
-                    error(self.c.span_since(start), format!("`#{name}` is a VHLO attribute"));
-                return Err(advise(stop, super::VHLO_HELP));
-            }
+            "vhlo" => return self.vhlo_attr(kind, start),
             _ => {}
         }
         if kind.is_empty() && self.c.rest().first() != Some(&b'<') {
@@ -444,7 +440,7 @@ impl Parser<'_> {
     }
 
     /// `5, ?, 3` up to `end`, which stays.
-    fn bound_list(&mut self, end: &str) -> PResult<Vec<i64>> {
+    pub(crate) fn bound_list(&mut self, end: &str) -> PResult<Vec<i64>> {
         let mut bounds = Vec::new();
         while !self.c.at(end) {
             bounds.push(if self.c.eat("?") { NO_BOUND } else { self.c.int64()? });
@@ -508,7 +504,7 @@ impl Parser<'_> {
     }
 
     /// Skips a balanced `<...>`, if one comes next.
-    fn skip_angle(&mut self) -> PResult<()> {
+    pub(crate) fn skip_angle(&mut self) -> PResult<()> {
         if self.c.rest().first() != Some(&b'<') {
             return Ok(());
         }
@@ -541,7 +537,7 @@ impl Parser<'_> {
     }
 }
 
-fn float_value(text: &str, dtype: Option<DType>, hex: bool) -> Option<f64> {
+pub(super) fn float_value(text: &str, dtype: Option<DType>, hex: bool) -> Option<f64> {
     if !hex {
         return match dtype {
             Some(DType::F32) => text.parse::<f32>().ok().map(f64::from),
@@ -556,7 +552,7 @@ fn float_value(text: &str, dtype: Option<DType>, hex: bool) -> Option<f64> {
     }
 }
 
-fn bounds_attr(bounds: Vec<i64>) -> Attr {
+pub(super) fn bounds_attr(bounds: Vec<i64>) -> Attr {
     let mut fields = Dict::default();
     fields.push("bounds", Attr::DenseInts(bounds));
     Attr::Struct("stablehlo.bounds".into(), fields)

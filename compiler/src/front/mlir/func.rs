@@ -11,14 +11,14 @@ use crate::ir::{Attr, Body, Dict, Func, Type};
 
 /// The parts of a function before its body.
 #[derive(Default)]
-struct Header<'a> {
-    name: Arc<str>,
-    public: bool,
-    args: Vec<Argument<'a>>,
-    results: Vec<Type>,
-    result_attrs: Vec<Dict>,
-    attrs: Dict,
-    span: Span,
+pub(crate) struct Header<'a> {
+    pub(crate) name: Arc<str>,
+    pub(crate) public: bool,
+    pub(crate) args: Vec<Argument<'a>>,
+    pub(crate) results: Vec<Type>,
+    pub(crate) result_attrs: Vec<Dict>,
+    pub(crate) attrs: Dict,
+    pub(crate) span: Span,
 }
 
 /// An argument of a function or block.
@@ -67,7 +67,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn check_new_function(&mut self, header: &Header<'_>) -> PResult<()> {
+    pub(crate) fn check_new_function(&mut self, header: &Header<'_>) -> PResult<()> {
         if self.func_names.insert(header.name.clone()) {
             return Ok(());
         }
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `T`, `()` or `(T {..}, U)`.
-    fn function_results(&mut self, header: &mut Header<'a>) -> PResult<()> {
+    pub(crate) fn function_results(&mut self, header: &mut Header<'a>) -> PResult<()> {
         if !self.c.eat("(") {
             header.results.push(self.parse_type()?);
             header.result_attrs.push(Dict::default());
@@ -128,27 +128,39 @@ impl<'a> Parser<'a> {
     /// The braces of a short-form function; a declaration has no operations.
     fn function_body(&mut self, header: Header<'a>, has_body: bool) -> PResult<()> {
         let mut header = header;
-        self.scope = Scope::default();
-        let entry = self.scope.body.entry;
-        for arg in &mut header.args {
-            let value = self.scope.body.add_arg(entry, arg.ty.clone());
-            if let Some((name, span)) = arg.name {
-                self.define(name, span, value, 1)?;
-            }
-        }
-        if has_body {
-            self.c.expect("{")?;
-            if self.c.at("^") && header.args.is_empty() {
-                self.block_label(entry)?;
-            }
-            self.block_ops(entry)?;
-            self.c.expect("}")?;
+        match has_body {
+            true => self.braced_body(&mut header)?,
+            false => self.declare_arguments(&header)?,
         }
         self.finish_func(header);
         Ok(())
     }
 
-    fn finish_func(&mut self, header: Header<'a>) {
+    fn declare_arguments(&mut self, header: &Header<'a>) -> PResult<()> {
+        self.scope = Scope::default();
+        let entry = self.scope.body.entry;
+        for arg in &header.args {
+            let value = self.scope.body.add_arg(entry, arg.ty.clone());
+            if let Some((name, span)) = arg.name {
+                self.define(name, span, value, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `{ ... }` of a function whose arguments are known.
+    pub(crate) fn braced_body(&mut self, header: &mut Header<'a>) -> PResult<()> {
+        self.declare_arguments(header)?;
+        let entry = self.scope.body.entry;
+        self.c.expect("{")?;
+        if self.c.at("^") && header.args.is_empty() {
+            self.block_label(entry)?;
+        }
+        self.block_ops(entry)?;
+        self.c.expect("}")
+    }
+
+    pub(crate) fn finish_func(&mut self, header: Header<'a>) {
         let body: Body = std::mem::take(&mut self.scope).body;
         let mut arg_attrs = Vec::with_capacity(header.args.len());
         let mut locations = Vec::with_capacity(header.args.len());
@@ -203,13 +215,29 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn header_from_attrs(&mut self, header: &mut Header<'a>, attrs: Dict) -> PResult<()> {
+    /// Takes what a dictionary says about a function whose signature is written otherwise.
+    pub(crate) fn described_by(&mut self, header: &mut Header<'a>, attrs: Dict) {
+        let (_, arg_attrs) = self.described_by_generic(header, attrs);
+        for (arg, attrs) in header.args.iter_mut().zip(arg_attrs) {
+            arg.attrs = attrs;
+        }
+        header.result_attrs.resize_with(header.results.len(), Dict::default);
+    }
+
+    /// Takes what a dictionary says; types of the arguments and their attributes are returned.
+    fn described_by_generic(
+        &mut self,
+        header: &mut Header<'a>,
+        attrs: Dict,
+    ) -> (Option<Vec<Type>>, Vec<Dict>) {
         let mut inputs = None;
         let mut arg_attrs = Vec::new();
         for (key, value) in attrs.0 {
             match (&*key, value) {
                 ("sym_name", Attr::String(name)) => header.name = name,
-                ("sym_visibility", Attr::String(v)) => header.public = &*v == "public",
+                ("sym_visibility", Attr::String(v)) => {
+                    header.public = !matches!(&*v, "private" | "nested");
+                }
                 ("arg_attrs", value) => arg_attrs = dicts(&value),
                 ("res_attrs", value) => header.result_attrs = dicts(&value),
                 ("function_type", value) => {
@@ -220,6 +248,11 @@ impl<'a> Parser<'a> {
                 (_, value) => header.attrs.0.push((key, value)),
             }
         }
+        (inputs, arg_attrs)
+    }
+
+    fn header_from_attrs(&mut self, header: &mut Header<'a>, attrs: Dict) -> PResult<()> {
+        let (inputs, arg_attrs) = self.described_by_generic(header, attrs);
         let Some(inputs) = inputs.filter(|_| !header.name.is_empty()) else {
             return Err(error(header.span, "a function needs `sym_name` and `function_type`"));
         };

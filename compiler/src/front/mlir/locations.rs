@@ -27,10 +27,70 @@ impl LocName<'_> {
 impl<'a> Parser<'a> {
     /// A trailing `loc(...)`, if there is one.
     pub(crate) fn optional_location(&mut self) -> PResult<LocName<'a>> {
+        if self.pretty_locations {
+            return self.pretty_location();
+        }
         if !self.c.eat_word("loc") {
             return Ok(LocName::None);
         }
         self.location_in_parentheses()
+    }
+
+    /// The right side of `#loc1 = ...` where locations are printed for people, without `loc(...)`:
+    /// a line, and following ones that begin with `at`.
+    pub(crate) fn pretty_location_alias(&mut self) -> PResult<LocName<'a>> {
+        let name = match self.c.at("\"") {
+            true => LocName::Name(self.c.string()?.into()),
+            false => LocName::None,
+        };
+        loop {
+            let rest = self.c.rest();
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |i| i + 1);
+            self.c.seek(self.c.pos() + end);
+            if self.c.peek_word() != "at" {
+                return Ok(name);
+            }
+        }
+    }
+
+    /// A location printed for people, at the end of a line or before `,` or `)`: `[unknown]`,
+    /// `"name"(#loc1)`, `#loc1`, `file.py:1:2 to :3`.
+    fn pretty_location(&mut self) -> PResult<LocName<'a>> {
+        let rest = self.c.rest();
+        let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let here = &rest[blanks..];
+        let taken = |this: &mut Self, len: usize| this.c.seek(this.c.pos() + blanks + len);
+        if here.starts_with(b"[unknown]") {
+            taken(self, b"[unknown]".len());
+            return Ok(LocName::None);
+        }
+        if here.starts_with(b"#loc") {
+            self.c.expect("#")?;
+            return self.c.name("a location alias after `#`").map(LocName::Alias);
+        }
+        if here.starts_with(b"\"") {
+            let name = self.c.string()?;
+            if self.c.rest().starts_with(b"(") {
+                let rest = self.c.rest();
+                let end = memchr::memchr(b')', rest).map_or(rest.len(), |i| i + 1);
+                self.c.seek(self.c.pos() + end);
+            }
+            return Ok(LocName::Name(name.into()));
+        }
+        // A path with a line and a column.
+        let end = here.iter().position(|b| matches!(b, b' ' | b'\n' | b',' | b')' | b'{' | b'}'));
+        let path = &here[..end.unwrap_or(here.len())];
+        if memchr::memchr_iter(b':', path).count() >= 2 && path[0] != b'%' && path[0] != b':' {
+            taken(self, path.len());
+            if self.c.rest().starts_with(b" to ") {
+                self.c.expect_word("to")?;
+                let rest = self.c.rest();
+                let stop = |b: &u8| !(b.is_ascii_digit() || matches!(b, b':' | b' '));
+                let end = rest.iter().position(stop).unwrap_or(rest.len());
+                self.c.seek(self.c.pos() + end);
+            }
+        }
+        Ok(LocName::None)
     }
 
     /// `(...)` after `loc`.

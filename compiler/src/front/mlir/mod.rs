@@ -18,19 +18,18 @@ mod resources;
 #[cfg(test)]
 mod tests;
 mod types;
+mod vhlo;
 
-use crate::diag::{Diagnostics, Source};
+use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::front::foreign;
 use crate::ir::{Attr, Module};
+use crate::passes::legalize_foreign::legalize_foreign;
 
 pub(crate) use attrs::{enum_values, function_attr, raw_conv_dims as conv_dims};
 pub(crate) use literals::constant_from_bytes;
-pub(crate) use op::{canonical, is_known, read_op};
+pub(crate) use op::{canonical, is_known, own_dialect, read_op};
 pub(crate) use parser::signature;
 pub(crate) use types::{AliasType, NO_BOUND, quant_violation, tensor_violation};
-
-/// Advice for VHLO text.
-const VHLO_HELP: &str = "VHLO is StableHLO's serialised form; convert it with \
-    `stablehlo-opt --vhlo-legalize-to-stablehlo`, or export StableHLO text";
 
 /// Parses a module.
 ///
@@ -38,9 +37,30 @@ const VHLO_HELP: &str = "VHLO is StableHLO's serialised form; convert it with \
 /// verifier's.
 ///
 /// # Errors
-/// One diagnostic per operation that does not parse, up to a limit.
+/// One diagnostic per operation that does not parse, up to a limit; one that lists the operations
+/// of other dialects, if there are any that cannot be rewritten to StableHLO.
 pub fn parse_module(source: &Source) -> Result<Module, Diagnostics> {
-    parser::Parser::new(source.text()).module().map_err(|items| Diagnostics::new(source, items))
+    let (module, types) = parse_any(source)?;
+    match foreign::report(&module, |op| foreign::line_column(source, op)) {
+        Some(report) => Err(Diagnostics::one(source, report)),
+        None if foreign::has_opaque_types(&module) => Err(Diagnostics::new(source, types)),
+        None => Ok(module),
+    }
+}
+
+/// Parses a module that may hold operations and types of other dialects, which are kept.
+///
+/// # Errors
+/// One diagnostic per operation that does not parse, up to a limit.
+pub fn parse_mixed(source: &Source) -> Result<Module, Diagnostics> {
+    parse_any(source).map(|(module, _)| module)
+}
+
+fn parse_any(source: &Source) -> Result<(Module, Vec<Diagnostic>), Diagnostics> {
+    let parsed = parser::Parser::new(source.text()).module();
+    let (mut module, types) = parsed.map_err(|items| Diagnostics::new(source, items))?;
+    legalize_foreign(&mut module);
+    Ok((module, types))
 }
 
 /// An attribute from its text, without aliases.

@@ -8,7 +8,9 @@ use super::cursor::{PResult, Stop, advise, error, mark_unsupported};
 use super::func::Argument;
 use super::parser::Parser;
 use crate::diag::{Diagnostic, Span};
-use crate::ir::{BlockId, Body, Dict, EntityId, Type, ValueId};
+use crate::front::renames;
+use crate::ir::{Attr, BlockId, Body, Dict, EntityId, OpId, Type, ValueId};
+use crate::ops::foreign::Foreign;
 use crate::ops::{AttrReader, OpError, OpKind};
 use crate::verify::VerifyError;
 
@@ -43,9 +45,25 @@ pub(crate) struct RawOp<'a> {
     pub(crate) operands: Vec<Operand>,
     pub(crate) results: Vec<Type>,
     pub(crate) attrs: Dict,
+    /// How many of the attributes, the first ones, are written as properties in `<{...}>`.
+    pub(crate) properties: usize,
     pub(crate) regions: Vec<BlockId>,
     /// The operation's name.
     pub(crate) span: Span,
+}
+
+impl<'a> RawOp<'a> {
+    fn new(name: Cow<'a, str>, span: Span) -> RawOp<'a> {
+        RawOp {
+            name,
+            operands: Vec::new(),
+            results: Vec::new(),
+            attrs: Dict::default(),
+            properties: 0,
+            regions: Vec::new(),
+            span,
+        }
+    }
 }
 
 /// Names on the left of `=`.
@@ -60,25 +78,12 @@ static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| OpKind::known()
 /// Most results of one `%name:N`.
 const MAX_RESULTS: i64 = 1 << 16;
 
-/// Other spellings of operations in the table.
-const ALIASES: &[(&str, &str)] =
-    &[("return", "func.return"), ("call", "func.call"), ("arith.constant", "stablehlo.constant")];
-
-/// Dialects whose operations are spelled and mean as in StableHLO where both have them.
-const ALIAS_DIALECTS: &[&str] = &["mhlo."];
+/// Spellings that only stand inside of functions, without a dialect.
+const SHORT: &[&str] = &["return", "call"];
 
 /// The operation's name in the table.
 pub(crate) fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
-    if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
-        return Cow::Borrowed(known);
-    }
-    for rest in ALIAS_DIALECTS.iter().filter_map(|d| name.strip_prefix(d)) {
-        let spelled = format!("stablehlo.{rest}");
-        if KNOWN.contains(&*spelled) {
-            return Cow::Owned(spelled);
-        }
-    }
-    name
+    renames::renamed(name, |known| KNOWN.contains(known))
 }
 
 /// Whether the operation table has an operation of this name.
@@ -103,8 +108,9 @@ impl<'a> Parser<'a> {
                 0 if self.c.rest().is_empty() => return Err(self.c.expected("`}`")),
                 _ => {}
             }
-            let (start, depth) = (self.c.pos(), self.c.depth());
+            let (start, depth, regions) = (self.c.pos(), self.c.depth(), self.regions);
             let Err(stop) = self.op(block) else { continue };
+            self.regions = regions;
             if let Some(report) = stop
                 && !self.report(*report)
             {
@@ -160,7 +166,7 @@ impl<'a> Parser<'a> {
             before.ends_with(b"->") || matches!(before.last(), Some(b',' | b'=' | b'<' | b':'));
         let begins = matches!(first, b'%' | b'"' | b'}' | b'^')
             || word.contains('.')
-            || ALIASES.iter().any(|(alias, _)| *alias == word);
+            || SHORT.contains(&word);
         begins && !open
     }
 
@@ -178,7 +184,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.c.leave();
-        parsed
+        parsed.map(|_| ())
     }
 
     /// `%a, %b:2 =`; empty for operations without results.
@@ -211,8 +217,8 @@ impl<'a> Parser<'a> {
         Ok(names)
     }
 
-    /// An operation without its result names. With `known_only`, names missing from the operation
-    /// table are refused before their syntax is looked at.
+    /// An operation without its result names. With `known_only`, names of StableHLO that are missing
+    /// from the operation table are refused before their syntax is looked at.
     pub(crate) fn raw_op(&mut self, known_only: bool) -> PResult<RawOp<'a>> {
         self.c.skip();
         let start = self.c.pos();
@@ -227,16 +233,33 @@ impl<'a> Parser<'a> {
                 self.c.expected("an operation such as `stablehlo.add` or `\"stablehlo.add\"`");
             return Err(stop);
         }
+        if name.starts_with("vhlo.") && generic {
+            let top = self.regions == 0;
+            let mut raw = self.vhlo_op(RawOp::new(name, span), top)?;
+            if known_only && !KNOWN.contains(&*raw.name) {
+                return Err(unknown_op(&raw.name, span));
+            }
+            raw.properties = 0;
+            self.optional_location()?;
+            return Ok(raw);
+        }
         let name = canonical(name);
-        if known_only && !KNOWN.contains(&*name) {
+        let own = KNOWN.contains(&*name) || own_dialect(&name);
+        if own && known_only && !KNOWN.contains(&*name) {
             return Err(unknown_op(&name, span));
         }
-        let (operands, results, regions) = (Vec::new(), Vec::new(), Vec::new());
-        let mut raw = RawOp { name, operands, results, attrs: Dict::default(), regions, span };
-        if generic {
-            self.generic_op(&mut raw)?
-        } else {
-            self.pretty_op(&mut raw)?
+        let mut raw = RawOp::new(name, span);
+        match (generic, own) {
+            (true, _) => self.generic_op(&mut raw)?,
+            (false, true) => self.pretty_op(&mut raw)?,
+            (false, false) => {
+                if !self.pretty_foreign(&mut raw)? {
+                    return Err(unknown_op(&raw.name, span));
+                }
+            }
+        }
+        if raw.name == "chlo.top_k" {
+            largest_only(&mut raw)?;
         }
         self.optional_location()?;
         Ok(raw)
@@ -251,6 +274,7 @@ impl<'a> Parser<'a> {
         }
         if self.c.eat("<") {
             raw.attrs.0.extend(self.attr_dict()?.0);
+            raw.properties = raw.attrs.0.len();
             self.c.expect(">")?;
         }
         if self.c.eat("(") {
@@ -348,6 +372,7 @@ impl<'a> Parser<'a> {
         self.c.enter(self.c.pos())?;
         self.c.expect("{")?;
         let mark = self.scope.defined.len();
+        self.regions += 1;
         let block = self.scope.body.add_block();
         for (name, span, ty) in args {
             let value = self.scope.body.add_arg(block, ty.clone());
@@ -359,6 +384,7 @@ impl<'a> Parser<'a> {
         self.block_ops(block)?;
         self.c.expect("}")?;
         self.forget(mark);
+        self.regions -= 1;
         self.c.leave();
         Ok(block)
     }
@@ -408,7 +434,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads the attributes and appends the operation.
-    fn build(&mut self, block: BlockId, raw: RawOp<'a>, names: &[ResultName<'a>]) -> PResult<()> {
+    fn build(&mut self, block: BlockId, raw: RawOp<'a>, names: &[ResultName<'a>]) -> PResult<OpId> {
         let have = raw.results.len();
         let named: usize = names.iter().map(|n| n.count as usize).sum();
         if named != have && !names.is_empty() {
@@ -417,8 +443,14 @@ impl<'a> Parser<'a> {
             return Err(error(span, message));
         }
         let operands: Vec<ValueId> = raw.operands.iter().map(|o| o.value).collect();
-        let types: Vec<Type> = operands.iter().map(|&v| self.scope.body.ty(v).clone()).collect();
-        let (kind, attrs) = read_op(&raw.name, raw.span, raw.attrs, &types, &raw.results)?;
+        let (kind, attrs) = match KNOWN.contains(&*raw.name) {
+            true => {
+                let ty = |&v: &ValueId| self.scope.body.ty(v).clone();
+                let types: Vec<Type> = operands.iter().map(ty).collect();
+                read_op(&raw.name, raw.span, raw.attrs, &types, &raw.results)?
+            }
+            false => foreign(&raw.name, raw.attrs, raw.properties),
+        };
         let body = &mut self.scope.body;
         let id = body.make_op(kind, operands, raw.results, raw.regions, raw.span);
         body.ops[id].attrs = attrs;
@@ -429,8 +461,40 @@ impl<'a> Parser<'a> {
             at += result.count as usize;
             self.define(result.name, result.span, first, result.count)?;
         }
-        Ok(())
+        Ok(id)
     }
+
+    /// An operation without result names, appended to `block`.
+    pub(crate) fn unnamed_op(&mut self, block: BlockId) -> PResult<OpId> {
+        let raw = self.raw_op(true)?;
+        self.build(block, raw, &[])
+    }
+}
+
+/// An operation of another dialect, of whose attributes the first `properties` are inherent.
+fn foreign(name: &str, mut attrs: Dict, properties: usize) -> (OpKind, Dict) {
+    let discardable = Dict(attrs.0.split_off(properties.min(attrs.0.len())));
+    let name = name.into();
+    (Foreign { name, properties: attrs, place: None }.into(), discardable)
+}
+
+/// MHLO's `topk` says whether it takes the largest values, which `top_k` always does.
+fn largest_only(raw: &mut RawOp<'_>) -> PResult<()> {
+    let found = raw.attrs.0.iter().position(|(name, _)| &**name == "largest");
+    match found.map(|at| raw.attrs.0.remove(at).1) {
+        Some(Attr::Bool(false)) => {
+            let stop = error(raw.span, "`topk` of the smallest values is not supported");
+            Err(advise(stop, "negate the operand, and take the largest values"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the name belongs to a dialect whose operations are all known here: another one of them
+/// is an error at once. Names without a dialect are one, too.
+pub(crate) fn own_dialect(name: &str) -> bool {
+    let dialect = name.split_once('.').map_or("", |(dialect, _)| dialect);
+    matches!(dialect, "" | "stablehlo" | "chlo" | "vhlo")
 }
 
 /// What the operation table makes of an operation, and the attributes that it leaves.
@@ -460,13 +524,14 @@ fn unknown_op(name: &str, span: Span) -> Stop {
     let dialect = name.split_once('.').map_or("", |(d, _)| d);
     let report = Diagnostic::unsupported(format!("operation `{name}` is not supported")).at(span);
     let report = match dialect {
-        "vhlo" => report.help(super::VHLO_HELP),
+        "vhlo" => report.help("operations of VHLO are written in the generic form"),
         "stablehlo" => report.help(similar(name)),
-        "mhlo" | "chlo" | "shape" | "tensor" | "arith" | "tf" | "tfl" => report.help(format!(
-            "legalise the `{dialect}` dialect to StableHLO before compiling, or change the model"
-        )),
+        "chlo" => report.help("legalise it to StableHLO before compiling, or change the model"),
         "" => report.help("operations carry their dialect: `stablehlo.add`"),
-        _ => report.help("supported dialects are `stablehlo`, `func` and `check`"),
+        _ => report.help(
+            "its short form cannot be read; print the program in the generic form \
+             (`--mlir-print-op-generic`), or legalise it to StableHLO",
+        ),
     };
     Some(Box::new(report))
 }

@@ -32,6 +32,13 @@ pub(crate) struct Parser<'a> {
     pub(crate) scope: Scope<'a>,
     /// Argument locations, resolved when all aliases are known.
     pub(crate) arg_locations: Vec<(FuncId, usize, LocName<'a>)>,
+    /// Reports about types that only other dialects have; they matter if nothing of another
+    /// dialect explains them.
+    pub(crate) foreign_types: Vec<Diagnostic>,
+    /// Whether locations are printed for people, without `loc(...)`.
+    pub(crate) pretty_locations: bool,
+    /// Number of regions that are open.
+    pub(crate) regions: usize,
     reports: Vec<Diagnostic>,
     alias_budget: usize,
 }
@@ -48,19 +55,22 @@ impl<'a> Parser<'a> {
             func_names: HashSet::new(),
             scope: Scope::default(),
             arg_locations: Vec::new(),
+            foreign_types: Vec::new(),
+            pretty_locations: false,
+            regions: 0,
             reports: Vec::new(),
             alias_budget: ALIAS_BUDGET,
         }
     }
 
-    /// Parses the whole text.
-    pub(crate) fn module(mut self) -> Result<Module, Vec<Diagnostic>> {
+    /// Parses the whole text. Beside the module, reports about types of other dialects.
+    pub(crate) fn module(mut self) -> Result<(Module, Vec<Diagnostic>), Vec<Diagnostic>> {
         if let Err(Some(report)) = self.file() {
             self.reports.push(*report);
         }
         if self.reports.is_empty() {
             self.name_arguments();
-            Ok(self.module)
+            Ok((self.module, self.foreign_types))
         } else {
             Err(self.reports)
         }
@@ -125,13 +135,11 @@ impl<'a> Parser<'a> {
             self.loc_aliases.insert(name, location);
             return Ok(());
         }
-        if self.c.at("[unknown]") {
-            let stop = self.c.expected("`loc(...)` or an attribute");
-            return Err(advise(
-                stop,
-                "locations printed with `pretty debug info` cannot be read \
-                back, by MLIR either; print without it",
-            ));
+        if self.pretty_locations && name.starts_with("loc") || self.c.at("[unknown]") {
+            self.pretty_locations = true;
+            let location = self.pretty_location_alias()?;
+            self.loc_aliases.insert(name, location);
+            return Ok(());
         }
         let attr = self.parse_attr()?;
         if self.attr_aliases.insert(name, attr).is_some() {
@@ -208,7 +216,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// A function.
+    /// A function, or an operation of another dialect.
     fn top_level_op(&mut self) -> PResult<()> {
         if self.c.at("\"") {
             let start = self.c.pos();
@@ -217,17 +225,42 @@ impl<'a> Parser<'a> {
             if name == "func.func" {
                 return self.generic_func(start);
             }
-            return Err(not_a_function(span, &name));
+            let dialect = name.split_once('.').map_or("", |(dialect, _)| dialect);
+            if matches!(dialect, "" | "builtin" | "func" | "stablehlo" | "chlo" | "vhlo") {
+                return Err(not_a_function(span, &name));
+            }
+            self.c.seek(start);
+            return self.global();
         }
         let start = self.c.pos();
         match self.c.peek_word() {
             "func.func" | "func" => self.pretty_func(),
+            "vhlo.func_v1" => self.vhlo_func(),
             "" => Err(self.c.expected("a function `func.func @name(...)`")),
+            // A mesh of devices, for programs partitioned over several; here is one device.
+            "sdy.mesh" => {
+                self.c.word();
+                self.c.symbol()?;
+                self.c.expect("=")?;
+                self.c.skip();
+                self.skip_angle()?;
+                self.optional_location().map(|_| ())
+            }
             word => {
                 self.c.word();
                 Err(not_a_function(self.c.span_since(start), word))
             }
         }
+    }
+
+    /// An operation of another dialect beside the functions: a variable, an initialiser.
+    fn global(&mut self) -> PResult<()> {
+        self.scope = Scope::default();
+        self.scope.body = std::mem::take(&mut self.module.globals);
+        let entry = self.scope.body.entry;
+        let read = self.unnamed_op(entry);
+        self.module.globals = std::mem::take(&mut self.scope).body;
+        read.map(|_| ())
     }
 
     fn name_arguments(&mut self) {
@@ -252,9 +285,6 @@ impl<'a> Parser<'a> {
 
 fn not_a_function(span: crate::diag::Span, name: &str) -> super::cursor::Stop {
     let stop = unsupported(span, format!("expected a function `func.func`, found `{name}`"));
-    if name.starts_with("vhlo.") {
-        return advise(stop, super::VHLO_HELP);
-    }
     let help = "operations belong into a function; nested modules and other top-level operations \
                 are not supported";
     advise(stop, help)

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use super::cursor::{PResult, advise, error, unsupported};
+use super::cursor::{PResult, advise, error, is_word, unsupported};
 use super::parser::Parser;
+use crate::diag::Diagnostic;
 use crate::ir::types::full_range;
 use crate::ir::{Attr, Dim, ElementType, QuantType, TensorType, Type};
 
@@ -30,20 +31,48 @@ pub(crate) type Signature = (Vec<Type>, Vec<Type>);
 
 fn type_size(ty: &Type) -> usize {
     match ty {
-        Type::Tensor(_) | Type::Token => 1,
+        Type::Tensor(_) | Type::Token | Type::Opaque(_) => 1,
         Type::Tuple(items) | Type::Future(items) => 1 + items.iter().map(type_size).sum::<usize>(),
     }
+}
+
+/// Reports about types of other dialects that are kept.
+const MAX_FOREIGN_REPORTS: usize = 20;
+
+const UNRANKED_HELP: &str = "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`";
+
+const SCALAR_HELP: &str = "values are tensors; a scalar is a tensor of rank 0: `tensor<f32>`";
+
+const TYPES_HELP: &str = "supported are tensors, `!quant.uniform<...>` elements, \
+    `!stablehlo.token`, `!stablehlo.future<...>`, tuples, and aliases defined above as \
+    `!name = ...`";
+
+/// Whether a type `!name` belongs to another dialect.
+fn foreign_type(name: &str) -> bool {
+    let dialect = name.split_once('.').map_or("", |(dialect, _)| dialect);
+    !matches!(dialect, "" | "stablehlo" | "mhlo" | "chlo" | "vhlo" | "quant")
+}
+
+/// Whether a word is the type of a scalar outside of tensors.
+fn is_scalar(word: &str) -> bool {
+    word == "index" || word == "none" || DType::from_name(word).is_some()
 }
 
 impl Parser<'_> {
     /// A type of a value.
     pub(crate) fn parse_type(&mut self) -> PResult<Type> {
         let start = self.c.pos();
+        if self.c.at("!vhlo.") {
+            return self.vhlo_value_type();
+        }
         if self.c.at("!") {
             return self.dialect_type();
         }
         match self.c.peek_word() {
+            "tensor" if self.foreign_tensor() => self.opaque_type(start, UNRANKED_HELP),
             "tensor" => self.tensor_type().map(Type::Tensor),
+            word if is_scalar(word) => self.opaque_type(start, SCALAR_HELP),
+            "memref" | "vector" => self.opaque_type(start, SCALAR_HELP),
             "tuple" => {
                 self.c.word();
                 Ok(Type::Tuple(self.type_arguments(start)?))
@@ -60,7 +89,7 @@ impl Parser<'_> {
     }
 
     /// `<T, U, ...>`.
-    fn type_arguments(&mut self, start: usize) -> PResult<Vec<Type>> {
+    pub(crate) fn type_arguments(&mut self, start: usize) -> PResult<Vec<Type>> {
         self.c.expect("<")?;
         self.c.enter(start)?;
         let mut items = Vec::new();
@@ -98,9 +127,50 @@ impl Parser<'_> {
                     let message = format!("`!{name}` is an element type, expected a tensor type");
                     Err(error(self.c.span_since(start), message))
                 }
+                None if foreign_type(name) => {
+                    self.c.seek(start);
+                    self.opaque_type(start, TYPES_HELP)
+                }
                 None => Err(self.unknown_type(name, start)),
             },
         }
+    }
+
+    /// Whether the tensor type that begins here has no rank or elements of another dialect.
+    fn foreign_tensor(&mut self) -> bool {
+        let Some(rest) = self.c.rest().strip_prefix(b"tensor<") else { return false };
+        let dims = rest.iter().position(|b| !(b.is_ascii_digit() || matches!(b, b'?' | b'x')));
+        match dims.and_then(|at| rest.get(at..)) {
+            Some([b'*', ..]) => true,
+            Some([b'!', name @ ..]) => {
+                let len = name.iter().position(|&b| !is_word(b)).unwrap_or(name.len());
+                std::str::from_utf8(&name[..len]).is_ok_and(foreign_type)
+            }
+            _ => false,
+        }
+    }
+
+    /// A type that only values of other dialects have, kept as text.
+    fn opaque_type(&mut self, start: usize, help: &str) -> PResult<Type> {
+        self.c.skip();
+        let start = start.max(self.c.pos());
+        if !self.c.eat("!") {
+            self.c.word();
+        } else {
+            self.c.name("a type name after `!`")?;
+        }
+        self.skip_angle()?;
+        let text = String::from_utf8_lossy(self.c.since(start));
+        if self.foreign_types.len() < MAX_FOREIGN_REPORTS {
+            let message = format!("values of type `{text}` are not supported");
+            // A scalar outside of a tensor is no StableHLO; other types are those of others.
+            let report = match help == SCALAR_HELP {
+                true => Diagnostic::error(message),
+                false => Diagnostic::unsupported(message),
+            };
+            self.foreign_types.push(report.at(self.c.span_since(start)).help(help));
+        }
+        Ok(Type::Opaque(text.into()))
     }
 
     fn type_alias(&mut self, name: &str, start: usize) -> PResult<Option<AliasType>> {
@@ -115,15 +185,11 @@ impl Parser<'_> {
 
     fn unknown_type(&self, name: &str, start: usize) -> super::cursor::Stop {
         let span = self.c.span_since(start);
-        if name.starts_with("vhlo.") {
-            return advise(error(span, format!("`!{name}` is a VHLO type")), super::VHLO_HELP);
-        }
-        let help = "supported are tensors, `!quant.uniform<...>` elements, `!stablehlo.token`, \
-                    `!stablehlo.future<...>`, tuples, and aliases defined above as `!name = ...`";
         // A type of StableHLO itself that is not known does not exist.
         let message = format!("unknown type `!{name}`");
         let foreign = !name.starts_with("stablehlo.") && name.contains('.');
-        advise(if foreign { unsupported(span, message) } else { error(span, message) }, help)
+        let stop = if foreign { unsupported(span, message) } else { error(span, message) };
+        advise(stop, TYPES_HELP)
     }
 
     /// `tensor<4x?xf32>` with optional bounds.
@@ -134,10 +200,7 @@ impl Parser<'_> {
         self.c.expect("<")?;
         if self.c.at("*") {
             let stop = unsupported(self.c.span_since(start), "unranked tensors are not supported");
-            return Err(advise(
-                stop,
-                "give the rank, with `?` for unknown sizes: `tensor<?x4xf32>`",
-            ));
+            return Err(advise(stop, UNRANKED_HELP));
         }
         let dims = self.dimensions(start)?;
         let elem = self.element_type(dims.len())?;
@@ -152,7 +215,7 @@ impl Parser<'_> {
         }
     }
 
-    fn dimensions(&mut self, start: usize) -> PResult<Vec<Dim>> {
+    pub(crate) fn dimensions(&mut self, start: usize) -> PResult<Vec<Dim>> {
         let mut dims = Vec::new();
         loop {
             let first = self.c.peek();
@@ -236,7 +299,7 @@ impl Parser<'_> {
         }
     }
 
-    fn bounds(&mut self, ty: &mut TensorType) -> PResult<()> {
+    pub(crate) fn bounds(&mut self, ty: &mut TensorType) -> PResult<()> {
         self.c.skip();
         let start = self.c.pos();
         let attr = self.parse_attr()?;
@@ -326,7 +389,11 @@ impl Parser<'_> {
         self.dtype("the storage type such as `i8`")
     }
 
-    fn quant_parameter(&mut self, scales: &mut Vec<f64>, zeros: &mut Vec<i64>) -> PResult<()> {
+    pub(crate) fn quant_parameter(
+        &mut self,
+        scales: &mut Vec<f64>,
+        zeros: &mut Vec<i64>,
+    ) -> PResult<()> {
         self.c.skip();
         let start = self.c.pos();
         let text = self.c.number_text();

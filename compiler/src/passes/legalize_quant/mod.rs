@@ -62,7 +62,7 @@ fn uses_quant(func: &Func) -> bool {
 fn is_quant(ty: &Type) -> bool {
     match ty {
         Type::Tensor(t) => t.elem.quant().is_some(),
-        Type::Token => false,
+        Type::Token | Type::Opaque(_) => false,
         Type::Tuple(types) | Type::Future(types) => types.iter().any(is_quant),
     }
 }
@@ -98,7 +98,7 @@ fn strip(ty: &mut Type) {
                 t.elem = ElementType::Plain(t.elem.storage());
             }
         }
-        Type::Token => {}
+        Type::Token | Type::Opaque(_) => {}
         Type::Tuple(types) | Type::Future(types) => types.iter_mut().for_each(strip),
     }
 }

@@ -122,7 +122,7 @@ fn list(attr: Attr) -> Attr {
 }
 
 /// The inherent attributes of the operation `op`, such as `gather`, as StableHLO has them.
-pub(in super::super) fn legalize(op: &str, mut attrs: Dict) -> Dict {
+pub(crate) fn legalize(op: &str, mut attrs: Dict) -> Dict {
     for structure in STRUCTURES.iter().filter(|s| s.ops.contains(&op)) {
         if let Some(attr) = structured(structure, &mut attrs) {
             attrs.push(structure.key, attr);

@@ -6,8 +6,9 @@ mod ops;
 
 use microhlo_format::DType;
 
-pub(super) use legalize::{is_default_accuracy, legalize};
-pub(super) use ops::{attributes, base};
+pub(super) use legalize::is_default_accuracy;
+pub(crate) use legalize::legalize;
+pub(crate) use ops::{attributes, base};
 
 use super::entries::{Decoder, Ty};
 use super::reader::Res;

@@ -220,13 +220,13 @@ const OPS: &[(&str, &str)] = &[
 ];
 
 /// The inherent attributes of an operation such as `add_v1`; `None` if VHLO has no such operation.
-pub(in super::super) fn attributes(name: &str) -> Option<impl Iterator<Item = &'static str>> {
+pub(crate) fn attributes(name: &str) -> Option<impl Iterator<Item = &'static str>> {
     let row = OPS.iter().find(|(op, _)| *op == name)?;
     Some(row.1.split_whitespace())
 }
 
 /// The StableHLO name of a VHLO operation: the version at its end is dropped.
-pub(in super::super) fn base(name: &str) -> &str {
+pub(crate) fn base(name: &str) -> &str {
     match name.rsplit_once("_v") {
         Some((base, version)) if version.bytes().all(|b| b.is_ascii_digit()) => base,
         _ => name,

@@ -122,6 +122,7 @@ impl Importer<'_> {
             "rng" => self.rng(at, &operands),
             "custom-call" => self.custom_call(at, operands),
             "copy-start" | "copy-done" => self.asynchronous_copy(at, &operands),
+            "async-start" | "async-update" | "async-done" => self.asynchronous(at, operands),
             "collective-permute" => self.collective_permute(at, operands),
             "partition-id" | "replica-id" => self.zeros(at),
             "dynamic-slice" => self.dynamic_slice(at, &operands),

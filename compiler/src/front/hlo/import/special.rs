@@ -211,6 +211,34 @@ impl Importer<'_> {
         }
     }
 
+    /// `async-start` gives its operands, what its computation gives, and contexts; `async-done`
+    /// takes the second. On one device nothing happens in between.
+    pub(super) fn asynchronous(&mut self, at: &Instruction, mut operands: Vec<Val>) -> Res<Val> {
+        match (&*at.opcode, &operands[..], &at.shape) {
+            ("async-update", [_], _) => Ok(operands.swap_remove(0)),
+            ("async-done", [Val::Tuple(parts)], _) if parts.len() > 1 => Ok(parts[1].clone()),
+            ("async-start", _, Shape::Tuple(shapes)) if shapes.len() > 1 => {
+                let index = self.called(at, 0)?;
+                let callee = self.callee(index);
+                let mut op = NewOp::new("func.call", flat(&operands));
+                op.attrs.attr("callee", Attr::Symbol(callee));
+                let results = self.emit(at, op, shapes[1].types())?;
+                let result = Val::build(&shapes[1], &mut results.into_iter());
+                let mut parts = vec![Val::tuple(operands), result];
+                for context in &shapes[2..] {
+                    parts.push(match context {
+                        Shape::Array(array) if array.ty.rank() == 0 => {
+                            Val::One(self.splat(at, zero(&array.ty))?)
+                        }
+                        _ => Val::tuple(Vec::new()),
+                    });
+                }
+                Ok(Val::tuple(parts))
+            }
+            _ => Err(fail(at, "its operand or result has an unexpected shape")),
+        }
+    }
+
     /// `dynamic-slice` with an index per dimension, or with one list of them as older modules have.
     pub(super) fn dynamic_slice(&mut self, at: &Instruction, operands: &[Val]) -> Res<Val> {
         let mut values = flat(operands);

@@ -169,6 +169,17 @@ fn erf_and_operations_of_places() {
 }
 
 #[test]
+fn asynchronous_calls_are_calls() {
+    let body = "  x = f32[3] constant({ 1, 2, 3 })\n  \
+        s = ((f32[3]), f32[3], u32[]) async-start(x), calls=neg\n  \
+        u = ((f32[3]), f32[3], u32[]) async-update(s), calls=neg\n  \
+        ROOT d = f32[3] async-done(u), calls=neg";
+    let neg = "HloModule m\nneg {\n  a = f32[3] parameter(0)\n  ROOT c = f32[3] negate(a)\n}\n";
+    let text = entry(body).replace("HloModule m\n", neg);
+    assert_eq!(f32s(&run(&parse(&text), &[])[0]), [-1.0, -2.0, -3.0]);
+}
+
+#[test]
 fn older_dynamic_slices_take_one_list_of_indices() {
     let body = "  x = f32[3,3] constant({ { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 } })\n  \
         i = s32[2] constant({ 1, 0 })\n  \

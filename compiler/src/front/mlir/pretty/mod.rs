@@ -4,6 +4,7 @@
 //! [`table`]. The others have a function each in [`special`] and [`regions`].
 
 mod clauses;
+mod foreign;
 mod regions;
 mod special;
 mod table;

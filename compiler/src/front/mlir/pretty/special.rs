@@ -223,6 +223,13 @@ impl<'a> Parser<'a> {
         self.c.expect("=")?;
         let k = self.c.integer()?;
         raw.attrs.push("k", Attr::Int(k, "i64".into()));
+        // MHLO can ask for the smallest values instead.
+        if self.c.eat(",") {
+            self.c.expect_word("largest")?;
+            self.c.expect("=")?;
+            let largest = self.boolean()?;
+            raw.attrs.push("largest", Attr::Bool(largest));
+        }
         self.c.expect(")")?;
         self.optional_dict(&mut raw.attrs)?;
         self.c.expect(":")?;

@@ -145,16 +145,22 @@ fn types_print_as_they_were_written() {
 #[test]
 fn bad_types_are_refused() {
     for (ty, message) in [
-        ("tensor<*xf32>", "unranked tensors are not supported"),
+        ("tensor<*xf32>", "values of type `tensor<*xf32>` are not supported"),
         ("tensor<2xf33>", "expected an element type such as `f32`"),
         ("tensor<2x2>", "expected `x`"),
-        ("f32", "expected a tensor, token or tuple type, found `f32`"),
+        ("f32", "values of type `f32` are not supported"),
+        ("memref<2xf32>", "values of type `memref<2xf32>` are not supported"),
+        ("f33", "expected a tensor, token or tuple type, found `f33`"),
+        ("tensor<2x!foo.bar<tensor<f32>>>", "values of type `tensor<2x!foo.bar<tensor<f32>>>`"),
         ("tensor<99999999999999999999xf32>", "does not fit in 63 bits"),
         ("tensor<2xf32, #stablehlo.bounds<5>>", "dimension of size 2 has a bound"),
         ("tensor<?xf32, #stablehlo.bounds<5, 6>>", "2 bounds for a tensor of rank 1"),
         ("tensor<?xf32, 5>", "unsupported tensor encoding"),
-        ("!foo.bar<2>", "unknown type `!foo.bar`"),
-        ("!vhlo.tensor_v1<2>", "is a VHLO type"),
+        ("!foo.bar<2>", "values of type `!foo.bar<2>` are not supported"),
+        ("!bar", "unknown type `!bar`"),
+        ("!vhlo.tensor_v1<2>", "expected `x`"),
+        ("!vhlo.zorp_v1", "the VHLO type `zorp` is not supported as text"),
+        ("!vhlo.f32_v1", "no type of a value"),
         ("tensor<2x!quant.uniform<f32:f32, 0.5>>", "storage type must be an integer"),
         ("tensor<2x!quant.uniform<i8:f32, -0.5>>", "scale must be positive and finite"),
         ("tensor<2x!quant.uniform<i8:f32, 0.5:300>>", "zero point 300 must lie within -128:127"),
@@ -200,4 +206,67 @@ fn a_module_without_functions_is_a_module() {
         parse("module attributes {stablehlo.scatter = #stablehlo.scatter<>} {}").funcs.is_empty()
     );
     assert!(parse("// nothing\n").funcs.is_empty());
+}
+
+#[test]
+fn vhlo_reads_as_stablehlo() {
+    let vhlo = parse(
+        "module {
+          vhlo.func_v1 @main(%arg0: !vhlo.tensor_v1<1x4x!vhlo.f32_v1>) -> \
+            (!vhlo.tensor_v1<1x2x!vhlo.f32_v1>) {
+            %0 = \"vhlo.constant_v1\"() <{value = #vhlo.tensor_v1<dense<1.0> : tensor<4x2xf32>>}> \
+              : () -> !vhlo.tensor_v1<4x2x!vhlo.f32_v1>
+            %1 = \"vhlo.dot_general_v2\"(%arg0, %0) <{\
+              accumulation_type = #vhlo.type_v1<!vhlo.none_v1>, \
+              allow_imprecise_accumulation = #vhlo.type_v1<!vhlo.none_v1>, \
+              lhs_batching_dimensions = #vhlo.tensor_v1<dense<> : tensor<0xi64>>, \
+              lhs_component_count = #vhlo.type_v1<!vhlo.none_v1>, \
+              lhs_contracting_dimensions = #vhlo.tensor_v1<dense<1> : tensor<1xi64>>, \
+              lhs_precision_type = #vhlo.type_v1<!vhlo.none_v1>, \
+              num_primitive_operations = #vhlo.type_v1<!vhlo.none_v1>, \
+              precision_config = #vhlo.array_v1<[#vhlo<precision_v1 HIGHEST>, \
+              #vhlo<precision_v1 DEFAULT>]>, \
+              rhs_batching_dimensions = #vhlo.tensor_v1<dense<> : tensor<0xi64>>, \
+              rhs_component_count = #vhlo.type_v1<!vhlo.none_v1>, \
+              rhs_contracting_dimensions = #vhlo.tensor_v1<dense<0> : tensor<1xi64>>, \
+              rhs_precision_type = #vhlo.type_v1<!vhlo.none_v1>}> : \
+              (!vhlo.tensor_v1<1x4x!vhlo.f32_v1>, !vhlo.tensor_v1<4x2x!vhlo.f32_v1>) -> \
+              !vhlo.tensor_v1<1x2x!vhlo.f32_v1>
+            %2 = \"vhlo.exponential_v2\"(%1) <{result_accuracy = \
+              #vhlo.result_accuracy_v1<atol = 0.0, rtol = 0.0, ulps = 0, \
+              mode = #vhlo<result_accuracy_mode_v1 DEFAULT>>}> : \
+              (!vhlo.tensor_v1<1x2x!vhlo.f32_v1>) -> !vhlo.tensor_v1<1x2x!vhlo.f32_v1>
+            \"vhlo.return_v1\"(%2) : (!vhlo.tensor_v1<1x2x!vhlo.f32_v1>) -> ()
+          } {arg_attrs = #vhlo.array_v1<[#vhlo.dict_v1<{}>]>, res_attrs = #vhlo.array_v1<\
+             [#vhlo.dict_v1<{#vhlo.string_v1<\"jax.result_info\"> = #vhlo.string_v1<\"y\">}>]>, \
+             sym_visibility = #vhlo.string_v1<\"private\">}
+        }",
+    );
+    let stablehlo = parse(
+        "module { func.func private @main(%arg0: tensor<1x4xf32>) -> \
+            (tensor<1x2xf32> {jax.result_info = \"y\"}) {
+            %0 = stablehlo.constant dense<1.0> : tensor<4x2xf32>
+            %1 = stablehlo.dot_general %arg0, %0, contracting_dims = [1] x [0], \
+              precision = [HIGHEST, DEFAULT] : (tensor<1x4xf32>, tensor<4x2xf32>) -> tensor<1x2xf32>
+            %2 = stablehlo.exponential %1 : tensor<1x2xf32>
+            return %2 : tensor<1x2xf32>
+        } }",
+    );
+    assert_eq!(vhlo.to_string(), stablehlo.to_string());
+}
+
+#[test]
+fn locations_printed_for_people_are_skipped() {
+    let module = parse(
+        "#loc = [unknown]\n#loc1 = \"x\"\nmodule @m {\n\
+         func.func @main(%arg0: tensor<2xf32> \"x\", %arg1: tensor<2xf32> [unknown]) -> tensor<2xf32> {\n\
+         %0 = stablehlo.add %arg0, %arg1 : tensor<2xf32> \"add\"(#loc3)\n\
+         %1 = stablehlo.add %0, %0 : tensor<2xf32> #loc1\n\
+         %2 = stablehlo.add %1, %0 : tensor<2xf32> a/b.py:3:4 to :9\n\
+         return %2 : tensor<2xf32> [unknown]\n} [unknown]\n} [unknown]\n\
+         #loc2 = a/b.py:23:10 to :89\n#loc3 = #loc1\n at #loc2\n",
+    );
+    let func = module.funcs.values().next().unwrap();
+    assert_eq!(func.arg_names[0].as_deref(), Some("x"));
+    assert_eq!(ops(&module).len(), 4);
 }

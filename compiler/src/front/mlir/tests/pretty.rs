@@ -167,7 +167,6 @@ fn creation() {
         &[
             "stablehlo.constant dense<[1, 2]> : tensor<2xi8>",
             "stablehlo.constant() <{value = dense<[1, 2]> : tensor<2xi8>}> : () -> tensor<2xi8>",
-            "arith.constant dense<[1, 2]> : tensor<2xi8>",
             "\"stablehlo.constant\"() {value = dense<\"0x0102\"> : tensor<2xi8>} : () -> tensor<2xi8>",
         ],
     );
