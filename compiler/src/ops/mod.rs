@@ -70,6 +70,7 @@ pub mod reduce_scatter;
 pub mod reduce_window;
 pub mod reshape;
 pub mod reverse;
+pub mod run_parallel;
 pub mod scatter;
 pub mod select_and_scatter;
 pub mod slice;
