@@ -277,6 +277,7 @@ impl<'m> Checker<'m> {
         if self.mixed && self.is_beyond(op) {
             return self.beyond(&view);
         }
+        crate::ops::quant::verify(&op.kind, &view)?;
         let declared: Vec<&Type> = op.results.iter().map(|&v| self.body.ty(v)).collect();
         if let Some(inferred) = op.kind.infer(&view)?
             && !accepts(&inferred, &declared)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ir::{Attr, Constant, Dict, Type};
 
 use super::{OpError, inputs};
+use crate::front::mlir::enum_values;
 
 /// The attributes of an operation being read. What is taken is inherent; the rest is discardable.
 pub struct AttrReader<'a> {
@@ -124,7 +125,11 @@ impl<'a> AttrReader<'a> {
             Some(Attr::Array(items)) => items
                 .iter()
                 .map(|item| match item {
-                    Attr::Enum(_, v) | Attr::String(v) => Ok(Arc::clone(v)),
+                    Attr::Enum(_, v) | Attr::String(v)
+                        if enum_values("precision").contains(&&**v) =>
+                    {
+                        Ok(Arc::clone(v))
+                    }
                     other => self.mismatch(name, "a list of precisions", other),
                 })
                 .collect(),

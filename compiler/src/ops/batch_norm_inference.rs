@@ -52,7 +52,7 @@ impl StructuralOp for BatchNormInference {
                 return Err(OpError::constraint(label, text));
             }
             constraint!(
-                t.elem == operand.elem,
+                super::quant::same_baseline(&t.elem, &operand.elem),
                 "C2",
                 "operands must have one element type, have {operand} and {t}"
             );

@@ -123,7 +123,11 @@ impl StructuralOp for Compare {
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let (a, b) = (op.tensor(0)?, op.tensor(1)?);
-        constraint!(a.elem == b.elem, "C1", "operands differ in element type: {a} and {b}");
+        constraint!(
+            super::quant::same_baseline(&a.elem, &b.elem),
+            "C1",
+            "operands differ in element type: {a} and {b}"
+        );
         constraint!(types::same_dims(&a.dims, &b.dims), "C2", "operands differ in shape: {a}, {b}");
         let dtype = match &a.elem {
             ElementType::Quant(_) => return Ok(()),

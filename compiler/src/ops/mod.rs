@@ -14,6 +14,7 @@ mod inputs;
 #[cfg(test)]
 mod label_tests;
 mod layouts;
+pub mod quant;
 pub mod region;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -232,10 +233,11 @@ macro_rules! structural_ops {
 
             /// See [`StructuralOp::infer`].
             pub fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-                match self {
+                let inferred = match self {
                     OpKind::Elementwise(e) => e.infer(op),
                     $(OpKind::$variant(s) => s.infer(op),)*
-                }
+                }?;
+                Ok(inferred.map(|types| quant::with_parameters(self, op, types)))
             }
 
             /// See [`StructuralOp::verify`].

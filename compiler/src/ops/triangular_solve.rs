@@ -51,7 +51,11 @@ impl StructuralOp for TriangularSolve {
         let (a, b) = (op.tensor(0)?, op.tensor(1)?);
         types::expect_floats_or_complex("I1", "the matrices", a)?;
         types::expect_floats_or_complex("I2", "the right-hand sides", b)?;
-        constraint!(a.elem == b.elem, "C1", "operands {a} and {b} differ in element type");
+        constraint!(
+            super::quant::same_baseline(&a.elem, &b.elem),
+            "C1",
+            "operands {a} and {b} differ in element type"
+        );
         let n = a.rank();
         constraint!(
             n >= 2 && n == b.rank(),

@@ -7,7 +7,7 @@ use microhlo_format::DType;
 use super::entries::{Decoder, Location, Ty};
 use super::reader::{Res, advise, fail, unsupported};
 use super::values;
-use crate::ir::{Attr, Dict, ElementType, Type};
+use crate::ir::{Attr, ElementType, Type};
 
 /// Name under which text spells weights that were left out.
 const ELIDED: &str = "__elided__";
@@ -20,7 +20,7 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
     let at = d.r.at();
     Ok(match d.r.varint()? {
         0 => Attr::Array(d.attrs()?),
-        1 => Attr::Dict(Dict(d.list(|d| Ok((d.string_attr()?, d.attr()?)))?)),
+        1 => Attr::Dict(d.dictionary()?),
         2 => Attr::String(d.string()?),
         3 => {
             let text = d.string()?;

@@ -341,6 +341,18 @@ impl<'a> Decoder<'_, 'a> {
         Ok(items)
     }
 
+    /// Names with attributes; a name stands only once.
+    pub(super) fn dictionary(&mut self) -> Res<Dict> {
+        let at = self.r.at();
+        let items = self.list(|d| Ok((d.string_attr()?, d.attr()?)))?;
+        let mut names: Vec<&Arc<str>> = items.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => fail(at, format!("attribute `{}` is given twice", pair[0])),
+            None => Ok(Dict(items)),
+        }
+    }
+
     pub(super) fn svarint(&mut self) -> Res<i64> {
         self.r.svarint()
     }

@@ -7,8 +7,8 @@ use microhlo_format::DType;
 use super::cursor::{PResult, advise, error, is_word, unsupported};
 use super::parser::Parser;
 use crate::diag::Diagnostic;
-use crate::ir::types::full_range;
-use crate::ir::{Attr, Dim, ElementType, QuantType, TensorType, Type};
+use crate::eval::Element;
+use crate::ir::{Attr, Dim, ElementType, QuantType, TensorType, Type, full_range};
 
 /// Highest accepted rank.
 const MAX_RANK: usize = 64;
@@ -458,17 +458,19 @@ pub(crate) fn tensor_violation(ty: &TensorType) -> Option<String> {
     let ElementType::Quant(q) = &ty.elem else { return None };
     let axis = q.axis?;
     match ty.dims.get(axis as usize) {
-        None => Some(format!("quantisation axis {axis} must be less than the rank {}", ty.rank())),
+        None => {
+            Some(format!("(C12) quantisation axis {axis} must be less than the rank {}", ty.rank()))
+        }
         Some(Dim::Static(n)) if *n != q.scales.len() as u64 => {
             let have = q.scales.len();
-            Some(format!("{have} scales for dimension {axis} of size {n}"))
+            Some(format!("(C13) {have} scales for dimension {axis} of size {n}"))
         }
         Some(_) => None,
     }
 }
 
-/// The first constraint that quantisation parameters violate (StableHLO specification, section
-/// "Quantized types").
+/// The first constraint that quantisation parameters violate, with its label (StableHLO
+/// specification, section "Quantized types").
 pub(crate) fn quant_violation(q: &QuantType) -> Option<String> {
     if !q.storage.is_integer() || q.storage.bits() > 32 {
         return Some(format!(
@@ -482,12 +484,33 @@ pub(crate) fn quant_violation(q: &QuantType) -> Option<String> {
     let (least, greatest) = full_range(q.storage);
     let (min, max) = q.storage_range;
     if min >= max || min < least || max > greatest {
-        return Some(format!("storage range {min}:{max} must lie within {least}:{greatest}"));
+        return Some(format!("(C4) storage range {min}:{max} must lie within {least}:{greatest}"));
     }
     let bad_scale = q.scales.iter().find(|s| !(s.is_finite() && **s > 0.0));
     if let Some(scale) = bad_scale {
-        return Some(format!("scale must be positive and finite, is {scale}"));
+        return Some(format!("(C6, C7) scale must be positive and finite, is {scale}"));
+    }
+    let bad_scale = q.scales.iter().find(|&&s| !is_representable(s, q.expressed));
+    if let Some(scale) = bad_scale {
+        return Some(format!("(C5) scale {scale} is beyond the range of {}", q.expressed));
     }
     let bad_zero = q.zero_points.iter().find(|z| !(min..=max).contains(z));
-    bad_zero.map(|z| format!("zero point {z} must lie within {min}:{max}"))
+    bad_zero.map(|z| format!("(C8) zero point {z} must lie within {min}:{max}"))
+}
+
+/// Whether a positive number is at least the least positive one of a float type, and rounds to a
+/// finite one.
+fn is_representable(scale: f64, expressed: DType) -> bool {
+    let number = |bytes: &[u8]| match Element::decode(expressed, bytes) {
+        Element::Float(v) => v,
+        _ => f64::NAN,
+    };
+    let mut bytes = [0u8; 16];
+    let bytes = &mut bytes[..expressed.size()];
+    Element::Float(scale).encode(expressed, bytes);
+    let rounded = number(bytes);
+    bytes.fill(0);
+    // The type of powers of two has no zero: its least number is all zeros.
+    bytes[0] = u8::from(expressed != DType::F8E8M0FNU);
+    rounded.is_finite() && scale >= number(bytes)
 }

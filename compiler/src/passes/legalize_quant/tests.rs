@@ -122,10 +122,7 @@ fn comparison_and_selection() {
 }}"
     );
     // 1.0, -50.0 and -114.0 of the first type.
-    let parsed = parse_module(&Source::new("t.mlir", text.as_str())).unwrap();
-    // Operands of two types are for the evaluator: the verifier wants one type.
-    let inputs = [i8s([102, 0, -128]), i8s([103, -1, -128]), i8s([104, 0, 127])];
-    let out = Evaluator::new(&parsed).run(parsed.entry().unwrap(), &inputs).unwrap();
+    let out = run(&text, &[i8s([102, 0, -128]), i8s([103, -1, -128]), i8s([104, 0, 127])]);
     assert_eq!(out[0].bytes(), [1, 0, 0]);
     assert_eq!(out[1].bytes(), [1, 0, 0]);
     assert_eq!(ints(&out[2]), [102, -1, -128]);

@@ -24,7 +24,7 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         3 => values::enumeration(d, "comparison_direction", 0)?,
         4 => values::enumeration(d, "comparison_type", 0)?,
         5 => Attr::Int(d.r.varint()?.into(), "i32".into()),
-        6 => Attr::Dict(Dict(d.list(|d| Ok((d.string_attr()?, d.attr()?)))?)),
+        6 => Attr::Dict(d.dictionary()?),
         7 => values::enumeration(d, "fft_type", 0)?,
         8 => values::float(d)?,
         9 => values::integer(d)?,
