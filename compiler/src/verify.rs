@@ -267,7 +267,9 @@ impl<'m> Checker<'m> {
             Some(want) if want != n => {
                 Err(OpError::new(format!("expects {want} regions, has {n}")))
             }
-            None if n == 0 => Err(OpError::new("expects at least one region")),
+            None if n == 0 && !matches!(op.kind, OpKind::Composite(_)) => {
+                Err(OpError::new("expects at least one region"))
+            }
             _ => Ok(()),
         }
     }

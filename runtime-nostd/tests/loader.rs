@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Aligned, Constants, f32_bytes, f32_values, one_step};
+use common::{Aligned, Constants, f32_bytes, f32_values, one_step, run};
 use microhlo::{
     Arena, ArtifactError, KernelId, Kernels, LoadError, Model, ParamError, RunError, StepError,
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32, Switch,
+    Branch, Cholesky, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -380,4 +380,55 @@ fn a_loop_returns_to_the_caller_after_every_step() {
     assert!(!run.is_finished());
     assert_eq!(run.output(0).unwrap_err(), RunError::NotFinished);
     assert_eq!(run.set_input(0, &[0; 64]), Err(RunError::AlreadyStarted));
+}
+
+fn cholesky(dtype: DType, n: u32) -> Cholesky<Place> {
+    let (input, output) = (Place::arena(0), Place::arena(0));
+    Cholesky { input, output, dtype, batch: 1, n, lower: true }
+}
+
+#[test]
+fn kernels_of_one_element_type_refuse_others() {
+    let wrong = StepError::Params(ParamError::BadCode);
+    assert_eq!(step_error(Kernel::cholesky_f64(cholesky(DType::F32, 2))), wrong);
+    assert_eq!(step_error(Kernel::cholesky_f32(cholesky(DType::I32, 2))), wrong);
+    let zero = StepError::Params(ParamError::Zero);
+    assert_eq!(step_error(Kernel::cholesky_f32(cholesky(DType::F32, 0))), zero);
+    let fits = one_step(Kernel::cholesky_f32(cholesky(DType::F32, 4)), 64, (0, 64), vec![]);
+    assert!(run(&fits, &[0; 64]).is_ok());
+}
+
+#[test]
+fn transforms_need_factors_that_make_up_their_length() {
+    let fft = |radices: &[u8], kind: u8, convolution: u32, table: u32| {
+        Kernel::fft_f32(Fft {
+            input: Place::arena(0),
+            output: Place::arena(0),
+            table: Place::constant(table),
+            scratch: Place::arena(32),
+            dtype: DType::F32,
+            kind,
+            n: 4,
+            convolution,
+            radices: radices.iter().copied().collect(),
+            input_stride: 8,
+            output_stride: 8,
+            sizes: Default::default(),
+            input_strides: Default::default(),
+            output_strides: Default::default(),
+        })
+    };
+    let mismatch = StepError::Params(ParamError::Mismatch);
+    assert_eq!(step_error(fft(&[2], 0, 0, 0)), mismatch);
+    assert_eq!(step_error(fft(&[4, 0], 0, 0, 0)), mismatch);
+    assert_eq!(step_error(fft(&[2, 2], 0, 4, 0)), mismatch, "a convolution is twice as long");
+    assert_eq!(step_error(fft(&[4], 4, 0, 0)), StepError::Params(ParamError::BadCode));
+    // The table of four roots does not fit behind this place.
+    assert_eq!(step_error(fft(&[4], 0, 0, 40)), StepError::OutOfBounds);
+    let roots = [[1f32, 0.], [0., -1.], [-1., 0.], [0., 1.]].concat();
+    let mut spec = one_step(fft(&[4], 0, 0, 0), 32, (0, 32), f32_bytes(&roots));
+    spec.arena_bytes = 96;
+    let x = f32_bytes(&[1., 0., 2., 0., 3., 0., 4., 0.]);
+    let spectrum = run(&spec, &x).unwrap();
+    assert_eq!(spectrum, f32_bytes(&[10., 0., -2., 2., -2., 0., -2., -2.]));
 }

@@ -1,7 +1,10 @@
 //! `f32` kernels over many shapes: the boards' microkernels give the same bits as the host's.
 
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::{Activation, ConvF32, DepthwiseF32, DotF32};
+use microhlo_format::algorithms::fft;
+use microhlo_format::kernels::{
+    Activation, Cholesky, ConvF32, DepthwiseF32, DotF32, Fft, TriangularSolve,
+};
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 use microhlo_tests::{options, outputs};
@@ -41,6 +44,8 @@ struct Layout {
     constants: Vec<u8>,
     input: u32,
     output: u32,
+    /// Bytes of scratch after the result.
+    scratch: u32,
 }
 
 impl Layout {
@@ -55,6 +60,10 @@ impl Layout {
         Place::arena((self.input * 4).next_multiple_of(16))
     }
 
+    fn scratch_place(&self) -> Place {
+        Place::arena((self.result().offset + self.output * 4).next_multiple_of(16))
+    }
+
     /// A job of one step on random input.
     fn job(self, random: &mut Random, step: Kernel<Place>) -> Job {
         let tensor = |name: &str, n, place| TensorSpec {
@@ -64,6 +73,7 @@ impl Layout {
             place,
         };
         let result = self.result();
+        let arena_bytes = self.scratch_place().offset + self.scratch;
         let spec = ArtifactSpec {
             name: "step".into(),
             compiler: "test".into(),
@@ -71,7 +81,7 @@ impl Layout {
             outputs: vec![tensor("y", self.output, result)],
             steps: vec![step],
             constants: self.constants,
-            arena_bytes: result.offset + self.output * 4,
+            arena_bytes,
             ..ArtifactSpec::default()
         };
         let artifact = encode(&spec).expect("the step is encodable");
@@ -112,6 +122,7 @@ fn conv(random: &mut Random) -> Job {
         constants: Vec::new(),
         input: batch * s.input[0] * s.input[1] * in_c,
         output: batch * s.output[0] * s.output[1] * out_c,
+        scratch: 0,
     };
     let packed = out_c.next_multiple_of(8);
     let weights = layout.constant(&random.floats(packed * s.kernel[0] * s.kernel[1] * in_c));
@@ -148,6 +159,7 @@ fn depthwise(random: &mut Random) -> Job {
         constants: Vec::new(),
         input: batch * s.input[0] * s.input[1] * channels,
         output: batch * s.output[0] * s.output[1] * channels,
+        scratch: 0,
     };
     let packed = channels.next_multiple_of(8);
     let weights = layout.constant(&random.floats(packed * s.kernel[0] * s.kernel[1]));
@@ -180,7 +192,8 @@ fn dot(random: &mut Random) -> Job {
     let (batch, m, n, k) =
         (random.range(1, 2), random.range(1, 6), random.range(1, 20), random.range(1, 13));
     let row = n + random.range(0, 2);
-    let mut layout = Layout { constants: Vec::new(), input: batch * m * k, output: batch * m * n };
+    let (input, output) = (batch * m * k, batch * m * n);
+    let mut layout = Layout { constants: Vec::new(), input, output, scratch: 0 };
     let rhs = layout.constant(&random.floats(batch * k * row));
     let bias = layout.constant(&random.floats(n));
     let step = Kernel::dot_f32(DotF32 {
@@ -201,11 +214,90 @@ fn dot(random: &mut Random) -> Job {
     layout.job(random, step)
 }
 
+/// A transform of any kind and length along rows.
+fn transform(random: &mut Random) -> Job {
+    let kind = fft::Kind::ALL[random.range(0, 3) as usize];
+    let n = if random.range(0, 9) == 0 { 67 } else { random.range(1, 48) };
+    let plan = fft::Plan::new(kind, n).expect("a short line");
+    let real_in = u32::from(kind != fft::Kind::RealForward) + 1;
+    let real_out = u32::from(kind != fft::Kind::RealInverse) + 1;
+    let (row_in, row_out) = (plan.inputs() * real_in, plan.outputs() * real_out);
+    let rows = random.range(1, 3);
+    let scratch = plan.stages_len() * 16;
+    let (input, output) = (rows * row_in, rows * row_out);
+    let mut layout = Layout { constants: Vec::new(), input, output, scratch };
+    let table: Vec<u8> =
+        fft::table(&plan).iter().flatten().flat_map(|&v| (v as f32).to_le_bytes()).collect();
+    let step = Kernel::fft_f32(Fft {
+        input: Place::arena(0),
+        output: layout.result(),
+        table: layout.constant(&table),
+        scratch: layout.scratch_place(),
+        dtype: DType::F32,
+        kind: kind as u8,
+        n,
+        convolution: plan.convolution,
+        radices: plan.radices.clone(),
+        input_stride: 4 * real_in as i32,
+        output_stride: 4 * real_out as i32,
+        sizes: [rows].into_iter().collect(),
+        input_strides: [4 * row_in as i32].into_iter().collect(),
+        output_strides: [4 * row_out as i32].into_iter().collect(),
+    });
+    layout.job(random, step)
+}
+
+/// Factors of `f32` or complex matrices, most of which are NaN: the others' bits must agree.
+fn factors(random: &mut Random) -> Job {
+    let (batch, n, complex) = (random.range(1, 2), random.range(1, 5), random.range(0, 1));
+    let count = batch * n * n * (complex + 1);
+    let layout = Layout { constants: Vec::new(), input: count, output: count, scratch: 0 };
+    let dtype = if complex == 1 { DType::C64 } else { DType::F32 };
+    let lower = random.range(0, 1) == 1;
+    let (input, output) = (Place::arena(0), layout.result());
+    let params = Cholesky { input, output, dtype, batch, n, lower };
+    let step =
+        if complex == 1 { Kernel::cholesky_c64(params) } else { Kernel::cholesky_f32(params) };
+    layout.job(random, step)
+}
+
+/// Systems with a constant matrix.
+fn systems(random: &mut Random) -> Job {
+    let (batch, n, count) = (random.range(1, 2), random.range(1, 5), random.range(1, 4));
+    let complex = random.range(0, 1);
+    let values = batch * n * count * (complex + 1);
+    let mut layout = Layout { constants: Vec::new(), input: values, output: values, scratch: 0 };
+    let matrix = layout.constant(&random.floats(batch * n * n * (complex + 1)));
+    let mut flag = || random.range(0, 1) == 1;
+    let params = TriangularSolve {
+        matrix,
+        rhs: Place::arena(0),
+        output: layout.result(),
+        dtype: if complex == 1 { DType::C64 } else { DType::F32 },
+        batch,
+        n,
+        count,
+        left_side: flag(),
+        lower: flag(),
+        unit_diagonal: flag(),
+        transpose: flag(),
+        conjugate: flag(),
+    };
+    let step = match complex {
+        1 => Kernel::triangular_solve_c64(params),
+        _ => Kernel::triangular_solve_f32(params),
+    };
+    layout.job(random, step)
+}
+
 fn same_bits_as_on_the_host(board: &str) {
     let mut random = Random(20);
     let mut jobs: Vec<Job> = (0..250).map(|_| conv(&mut random)).collect();
     jobs.extend((0..120).map(|_| depthwise(&mut random)));
     jobs.extend((0..80).map(|_| dot(&mut random)));
+    jobs.extend((0..60).map(|_| transform(&mut random)));
+    jobs.extend((0..40).map(|_| factors(&mut random)));
+    jobs.extend((0..40).map(|_| systems(&mut random)));
     let run = |name: &str| {
         let executor = Executor::find(name).expect("the board exists");
         executor.run(&jobs, &options()).expect("the board runs")

@@ -6,6 +6,7 @@
 //! one rounding per multiplication and one per addition.
 
 mod error;
+pub mod native;
 mod scope;
 mod tensor;
 

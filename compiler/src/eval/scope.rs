@@ -1,5 +1,6 @@
 //! Execution of functions, blocks and regions.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::diag::Span;
@@ -23,7 +24,33 @@ pub struct CheckFailure {
     pub message: String,
 }
 
+/// The values of a function's run.
+#[derive(Default)]
+struct Frame {
+    /// Tensors; `None` where not computed.
+    tensors: Vec<Option<Tensor>>,
+    /// Tuples as their tensors.
+    groups: HashMap<ValueId, Vec<Tensor>>,
+}
+
+impl Frame {
+    fn new(body: &Body) -> Frame {
+        Frame { tensors: vec![None; body.values.len()], groups: HashMap::new() }
+    }
+}
+
+/// The types of the tensors that a value consists of: a tuple is passed on and kept as its
+/// elements, one after another; any other value is one tensor.
+fn leaves(ty: &Type) -> Vec<&Type> {
+    match ty {
+        Type::Tuple(types) => types.iter().flat_map(leaves).collect(),
+        other => vec![other],
+    }
+}
+
 /// Runs functions of a module.
+///
+/// A tuple among arguments, operands and results is its tensors, one after another.
 ///
 /// Quantised types are legalised first ([`legalize_quant`]), so that what operations on them mean
 /// is said once: inside of a run, values have their storage types.
@@ -31,8 +58,8 @@ pub struct Evaluator<'m> {
     module: &'m Module,
     /// The module with plain types only, if it has others.
     plain: Option<Arc<Module>>,
-    /// Values of the function being executed; `None` where not computed.
-    frame: Vec<Option<Tensor>>,
+    /// Values of the function being executed; `None` where not computed, and for tuples.
+    frame: Frame,
     depth: usize,
     budget: u64,
     steps: u64,
@@ -52,7 +79,7 @@ impl<'m> Evaluator<'m> {
         Evaluator {
             module,
             plain: legalize_quant::legalized(module).map(Arc::new),
-            frame: Vec::new(),
+            frame: Frame::default(),
             depth: 0,
             budget,
             steps: 0,
@@ -125,8 +152,15 @@ impl<'m> Evaluator<'m> {
         if body.blocks[body.entry].ops.is_empty() {
             return Err(EvalError::UnknownFunction(func.name.to_string()));
         }
-        let frame = vec![None; body.values.len()];
-        let outer = std::mem::replace(&mut self.frame, frame);
+        let outer = std::mem::replace(&mut self.frame, Frame::new(body));
+        let result = self.block(body, body.entry, inputs);
+        self.frame = outer;
+        result
+    }
+
+    /// Runs a body that belongs to no function, on its entry block's arguments.
+    pub fn body(&mut self, body: &Body, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        let outer = std::mem::replace(&mut self.frame, Frame::new(body));
         let result = self.block(body, body.entry, inputs);
         self.frame = outer;
         result
@@ -146,8 +180,7 @@ impl<'m> Evaluator<'m> {
         op: OpId,
         inputs: &[Tensor],
     ) -> Result<Vec<Tensor>, EvalError> {
-        let frame = vec![None; body.values.len()];
-        let outer = std::mem::replace(&mut self.frame, frame);
+        let outer = std::mem::replace(&mut self.frame, Frame::new(body));
         let result = self.op(body, op, inputs);
         self.frame = outer;
         result
@@ -166,7 +199,19 @@ impl<'m> Evaluator<'m> {
     /// The value of an operand defined outside of the operation being evaluated.
     pub fn value(&self, value: ValueId) -> Result<&Tensor, EvalError> {
         let missing = || EvalError::from(OpError::new(format!("the value {value} is not known")));
-        self.frame.get(value.index()).and_then(Option::as_ref).ok_or_else(missing)
+        self.frame.tensors.get(value.index()).and_then(Option::as_ref).ok_or_else(missing)
+    }
+
+    /// The tensors of operands, one after another.
+    fn operands(&self, values: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+        let mut out = Vec::with_capacity(values.len());
+        for &v in values {
+            match self.frame.groups.get(&v) {
+                Some(group) => out.extend(group.iter().cloned()),
+                None => out.push(self.value(v)?.clone()),
+            }
+        }
+        Ok(out)
     }
 
     fn block(
@@ -191,52 +236,57 @@ impl<'m> Evaluator<'m> {
         args: &[Tensor],
     ) -> Result<Vec<Tensor>, EvalError> {
         let formal = &body.blocks[block].args;
-        if formal.len() != args.len() {
-            let text = format!("{} arguments expected, {} given", formal.len(), args.len());
+        let types: Vec<&Type> = formal.iter().flat_map(|&v| leaves(body.ty(v))).collect();
+        if types.len() != args.len() {
+            let text = format!("{} arguments expected, {} given", types.len(), args.len());
             return Err(EvalError::Inputs(text));
         }
-        for (i, (&value, arg)) in formal.iter().zip(args).enumerate() {
-            let ty = body.ty(value);
+        for (i, (ty, arg)) in types.iter().zip(args).enumerate() {
             if !holds(ty, arg) {
                 let text = format!("argument {i} is {}, expected {ty}", arg.ty());
                 return Err(EvalError::Inputs(text));
             }
-            self.set(value, arg.clone());
         }
+        self.set_all(body, formal, args);
         for &id in &body.blocks[block].ops {
             let op = &body.ops[id];
-            let operand = |&v: &ValueId| self.value(v).cloned();
-            let inputs = op.operands.iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+            let inputs = self.operands(&op.operands)?;
             if matches!(op.kind, OpKind::Return(_) | OpKind::FuncReturn(_)) {
                 return Ok(inputs);
             }
-            for (&value, tensor) in op.results.iter().zip(self.op(body, id, &inputs)?) {
-                self.set(value, tensor);
-            }
+            let results = self.op(body, id, &inputs)?;
+            self.set_all(body, &op.results, &results);
         }
         Err(OpError::new("a block ends without `return`").into())
     }
 
-    fn set(&mut self, value: ValueId, tensor: Tensor) {
-        if let Some(slot) = self.frame.get_mut(value.index()) {
-            *slot = Some(tensor);
+    /// Gives values their tensors, of which there are as many as the types say.
+    fn set_all(&mut self, body: &Body, values: &[ValueId], mut tensors: &[Tensor]) {
+        for &value in values {
+            let n = leaves(body.ty(value)).len();
+            let (own, rest) = tensors.split_at(n.min(tensors.len()));
+            tensors = rest;
+            if matches!(body.ty(value), Type::Tuple(_)) {
+                self.frame.groups.insert(value, own.to_vec());
+            } else if let (Some(slot), [one]) = (self.frame.tensors.get_mut(value.index()), own) {
+                *slot = Some(one.clone());
+            }
         }
     }
 
     fn op(&mut self, body: &Body, id: OpId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let op = &body.ops[id];
         let view = OpView { body, op };
-        let tensor = |t: &Type| t.tensor().and_then(|t| t.elements());
-        let cost: u64 = op.results.iter().filter_map(|&v| tensor(body.ty(v))).sum();
+        let types: Vec<&Type> = op.results.iter().flat_map(|&v| leaves(body.ty(v))).collect();
+        let cost: u64 = types.iter().filter_map(|t| t.tensor()?.elements()).sum();
         self.charge(cost.saturating_add(1))?;
         let named = |e: EvalError| e.named(op.kind.name());
         let results = op.kind.eval(&view, inputs, self).map_err(named)?;
-        if results.len() != op.results.len() {
-            let (n, m) = (results.len(), op.results.len());
+        if results.len() != types.len() {
+            let (n, m) = (results.len(), types.len());
             return Err(named(OpError::new(format!("has {m} results, gives {n} values")).into()));
         }
-        for (&value, tensor) in op.results.iter().zip(&results) {
-            let ty = body.ty(value);
+        for (ty, tensor) in types.iter().zip(&results) {
             if !holds(ty, tensor) {
                 let text = format!("gives {}, its result type is {ty}", tensor.ty());
                 return Err(named(OpError::new(text).into()));

@@ -238,6 +238,14 @@ impl Type {
         }
     }
 
+    /// How many values other than tuples a value of the type consists of.
+    pub fn leaves(&self) -> usize {
+        match self {
+            Type::Tuple(types) => types.iter().map(Type::leaves).sum(),
+            Type::Tensor(_) | Type::Token | Type::Future(_) => 1,
+        }
+    }
+
     /// Whether the types are equal, `?` matching any size.
     pub fn accepts(&self, actual: &Type) -> bool {
         match (self, actual) {

@@ -8,6 +8,7 @@ mod contraction;
 mod data;
 mod epilogue;
 mod facts;
+mod linear;
 mod map;
 pub mod program;
 mod reduce;
@@ -30,6 +31,7 @@ use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::{Attr, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
+use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
 use facts::Facts;
 use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
@@ -149,6 +151,13 @@ impl<'a> Lowerer<'a> {
         match &self.body.ops[op].kind {
             OpKind::Concatenate(c) => self.concatenate(op, c),
             OpKind::Pad(p) => self.pad(op, p),
+            OpKind::Fft(fft) => self.fft(op, fft),
+            OpKind::Cholesky(c) => self.cholesky(op, c.lower),
+            OpKind::TriangularSolve(solve) => self.triangular_solve(op, solve),
+            OpKind::CustomCall(call) => {
+                let message = custom::refusal(self.body, &self.body.ops[op], call);
+                Err(CompileError::unsupported(self.span(op), message))
+            }
             OpKind::DynamicSlice(s) => self.dynamic_slice(op, &s.sizes),
             OpKind::DynamicUpdateSlice(_) => self.dynamic_update_slice(op),
             OpKind::Gather(g) => self.gather(op, &g.dims, &g.slice_sizes),

@@ -2,12 +2,14 @@
 //!
 //! StableHLO specification, section `cholesky`.
 use microhlo_format::DType;
+use microhlo_format::algorithms::Number;
 
-use super::triangular_solve::conjugate;
-use super::{AttrReader, AttrWriter, ElementwiseOp, OpError, OpView, StructuralOp, types};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
-use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::eval::native::{self, Native};
+use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
+use crate::passes::decompose;
 
 /// Factors positive definite matrices into a triangle and its adjoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +47,7 @@ impl StructuralOp for Cholesky {
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
+        op: &OpView<'_>,
         inputs: &[Tensor],
         evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
@@ -57,46 +59,30 @@ impl StructuralOp for Cholesky {
             return Err(OpError::constraint("C3", "matrices must be square").into());
         }
         evaluator.charge((a.len() * n) as u64)?;
-        let dtype = a.dtype();
-        let mut out = vec![Element::zero(dtype); a.len()];
-        for base in (0..a.len()).step_by((n * n).max(1)) {
-            self.factor(n, dtype, &|i, j| a.at(base + i * n + j), &mut out[base..base + n * n])?;
-        }
-        Ok(vec![Tensor::from_elements(a.ty(), out)?])
+        let batch = a.len() / (n * n).max(1);
+        let out = match a.dtype() {
+            DType::F32 => self.factors::<f32>(a, batch, n),
+            DType::F64 => self.factors::<f64>(a, batch, n),
+            DType::C64 => self.factors::<[f32; 2]>(a, batch, n),
+            DType::C128 => self.factors::<[f64; 2]>(a, batch, n),
+            _ => return decompose::evaluate(op, inputs, evaluator),
+        };
+        Ok(vec![Tensor::from_bytes(a.ty(), out)?])
     }
 }
 
 impl Cholesky {
-    /// Factors one matrix row by row; the other triangle of the result stays zero.
-    fn factor(
-        &self,
-        n: usize,
-        dtype: DType,
-        a: &dyn Fn(usize, usize) -> Element,
-        out: &mut [Element],
-    ) -> Result<(), EvalError> {
-        let undefined = || EvalError::unsupported(Self::NAME, format!("elements of {dtype}"));
-        let binary = |op: ElementwiseOp, a, b| op.apply2(dtype, a, b).ok_or_else(undefined);
-        let at = |i: usize, j: usize| if self.lower { i * n + j } else { j * n + i };
-        // Entries of the lower factor; the upper one is its adjoint.
-        let adjoint = |e| if self.lower { e } else { conjugate(e) };
-        for i in 0..n {
-            for j in 0..=i {
-                let mut sum = if self.lower { a(i, j) } else { conjugate(a(j, i)) };
-                for k in 0..j {
-                    let (x, y) = (adjoint(out[at(i, k)]), conjugate(adjoint(out[at(j, k)])));
-                    let product = binary(ElementwiseOp::Multiply, x, y)?;
-                    sum = binary(ElementwiseOp::Subtract, sum, product)?;
-                }
-                let entry = if i == j {
-                    ElementwiseOp::Sqrt.apply1(dtype, sum).ok_or_else(undefined)?
-                } else {
-                    binary(ElementwiseOp::Divide, sum, adjoint(out[at(j, j)]))?
-                };
-                out[at(i, j)] = adjoint(entry);
-            }
+    /// Factors of `batch` matrices of `n` rows.
+    fn factors<T: Native + Number>(&self, a: &Tensor, batch: usize, n: usize) -> Vec<u8> {
+        let all: Vec<T> = native::vector(a);
+        let mut out = Vec::with_capacity(all.len());
+        for matrix in 0..batch {
+            let mut factor = vec![T::ZERO; n * n];
+            let input = |at: usize| all[matrix * n * n + at];
+            microhlo_format::algorithms::cholesky::factor(n, self.lower, input, &mut factor);
+            out.extend(factor);
         }
-        Ok(())
+        native::bytes(&out)
     }
 }
 

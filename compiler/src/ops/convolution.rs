@@ -130,13 +130,21 @@ impl StructuralOp for Convolution {
         };
         let n = dims.input_spatial.len();
         let ones = || vec![1; n];
+        // An empty list stands for the default, as one that is left out does.
+        let some = |list: Option<Vec<i64>>| list.filter(|list| !list.is_empty());
         Ok(Convolution {
             dims,
-            strides: attrs.opt_ints("window_strides")?.unwrap_or_else(ones),
-            padding: attrs.opt_pairs("padding")?.unwrap_or_else(|| vec![(0, 0); n]),
-            lhs_dilation: attrs.opt_ints("lhs_dilation")?.unwrap_or_else(ones),
-            rhs_dilation: attrs.opt_ints("rhs_dilation")?.unwrap_or_else(ones),
-            reversal: attrs.opt_bools("window_reversal")?.unwrap_or_else(|| vec![false; n]),
+            strides: some(attrs.opt_ints("window_strides")?).unwrap_or_else(ones),
+            padding: attrs
+                .opt_pairs("padding")?
+                .filter(|list| !list.is_empty())
+                .unwrap_or_else(|| vec![(0, 0); n]),
+            lhs_dilation: some(attrs.opt_ints("lhs_dilation")?).unwrap_or_else(ones),
+            rhs_dilation: some(attrs.opt_ints("rhs_dilation")?).unwrap_or_else(ones),
+            reversal: attrs
+                .opt_bools("window_reversal")?
+                .filter(|list| !list.is_empty())
+                .unwrap_or_else(|| vec![false; n]),
             feature_group_count: attrs.opt_int("feature_group_count")?.unwrap_or(1),
             batch_group_count: attrs.opt_int("batch_group_count")?.unwrap_or(1),
             precision: attrs.precision()?,
@@ -168,26 +176,7 @@ impl StructuralOp for Convolution {
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
         let (lhs, rhs, result) = (op.tensor(0)?, op.tensor(1)?, op.result_tensor(0)?);
-        self.check_lists(lhs.rank(), rhs.rank())?;
-        self.check_groups(lhs, rhs)?;
-        let mut dims = vec![Dim::Dynamic { bound: None }; lhs.rank()];
-        let batch = lhs.dims[self.dims.input_batch as usize];
-        let groups = self.batch_group_count.unsigned_abs();
-        dims[self.dims.output_batch as usize] = batch.map(|n| n.checked_div(groups));
-        let features = rhs.dims[self.dims.kernel_output_feature as usize];
-        dims[self.dims.output_feature as usize] = features;
-        for (s, &d) in self.dims.output_spatial.iter().enumerate() {
-            let input = lhs.dims[self.dims.input_spatial[s] as usize];
-            let kernel = rhs.dims[self.dims.kernel_spatial[s] as usize];
-            if let Some(k) = kernel.size() {
-                let windows = |n: u64| self.axis(s).output(n.into(), k.into());
-                dims[d as usize] = match input.size() {
-                    Some(n) => types::sized("an output dimension", windows(n))?,
-                    None => input.map(|n| u64::try_from(windows(n)).ok()),
-                };
-            }
-        }
-        Ok(Some(vec![types::with_dims(result, dims).into()]))
+        Ok(Some(vec![types::with_dims(result, self.result_dims(lhs, rhs)?).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
@@ -224,6 +213,34 @@ impl Convolution {
             base_dilation: self.lhs_dilation[s].into(),
             window_dilation: self.rhs_dilation[s].into(),
         }
+    }
+
+    /// Checks lists and groups and gives the shape of the result.
+    pub(super) fn result_dims(
+        &self,
+        lhs: &TensorType,
+        rhs: &TensorType,
+    ) -> Result<Vec<Dim>, OpError> {
+        self.check_lists(lhs.rank(), rhs.rank())?;
+        self.check_groups(lhs, rhs)?;
+        let mut dims = vec![Dim::Dynamic { bound: None }; lhs.rank()];
+        let batch = lhs.dims[self.dims.input_batch as usize];
+        let groups = self.batch_group_count.unsigned_abs();
+        dims[self.dims.output_batch as usize] = batch.map(|n| n.checked_div(groups));
+        let features = rhs.dims[self.dims.kernel_output_feature as usize];
+        dims[self.dims.output_feature as usize] = features;
+        for (s, &d) in self.dims.output_spatial.iter().enumerate() {
+            let input = lhs.dims[self.dims.input_spatial[s] as usize];
+            let kernel = rhs.dims[self.dims.kernel_spatial[s] as usize];
+            if let Some(k) = kernel.size() {
+                let windows = |n: u64| self.axis(s).output(n.into(), k.into());
+                dims[d as usize] = match input.size() {
+                    Some(n) => types::sized("an output dimension", windows(n))?,
+                    None => input.map(|n| u64::try_from(windows(n)).ok()),
+                };
+            }
+        }
+        Ok(dims)
     }
 
     fn check_lists(&self, lhs: usize, rhs: usize) -> Result<(), OpError> {

@@ -10,6 +10,7 @@ use super::chlo::names::meaning;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, layouts};
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
 use crate::ir::{Attr, Dict, Type};
+use crate::passes::decompose::{self, custom};
 
 /// An operation known by its target's name only.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +83,12 @@ impl StructuralOp for CustomCall {
             return kind.eval(op, inputs, evaluator);
         }
         let Some(rule) = Rule::of_custom_call(&self.target) else {
+            if &*self.target == "shape_assertion" {
+                return self.assert(op, inputs);
+            }
+            if custom::is_known_target(&self.target) {
+                return decompose::evaluate(op, inputs, evaluator);
+            }
             let why = format!("the target `{}` is not known", self.target);
             return Err(EvalError::unsupported(Self::NAME, why));
         };
@@ -95,5 +102,18 @@ impl StructuralOp for CustomCall {
             0 => Ok(vec![]),
             _ => Ok(vec![Tensor::scalar(DType::I1, Element::Bool(holds))]),
         }
+    }
+}
+
+impl CustomCall {
+    /// A `shape_assertion`: its first operand must be true.
+    fn assert(&self, op: &OpView<'_>, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+        let number = |t: &Tensor| t.ints().and_then(|v| v.first().copied());
+        let holds = inputs.first().and_then(number);
+        if holds == Some(1) && op.op.results.is_empty() {
+            return Ok(vec![]);
+        }
+        let numbers: Vec<Option<i64>> = inputs.iter().skip(1).map(number).collect();
+        Err(OpError::new(custom::assertion_message(op.op, &numbers)).into())
     }
 }

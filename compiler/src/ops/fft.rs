@@ -2,11 +2,13 @@
 //!
 //! StableHLO specification, section `fft`.
 use microhlo_format::DType;
-use num_complex::Complex64;
+use microhlo_format::algorithms::Real;
+use microhlo_format::algorithms::fft::{self as algorithm, Plan};
 
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::constraint;
-use crate::eval::{Element, EvalError, Evaluator, Tensor, strides};
+use crate::eval::native::{self, Native};
+use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::{Dim, TensorType, Type};
 
 /// Discrete Fourier transforms along the last dimensions.
@@ -49,34 +51,15 @@ impl StructuralOp for Fft {
     ) -> Result<Vec<Tensor>, EvalError> {
         let input = &inputs[0];
         let result = self.result(input.ty())?;
-        let rank = input.dims().len();
-        let (mut dims, mut values) = (input.dims().to_vec(), load(input));
-        let first = rank - self.length.len();
-        // Real transforms work on the last dimension: first going out, last coming back.
-        let mut order: Vec<usize> = (first..rank).rev().collect();
-        if self.kind == Kind::Irfft {
-            order.reverse();
+        for (_, _, n) in self.stages(input.dims().len()) {
+            // About as many operations per element as a length has bits, and some more.
+            evaluator.charge(input.len() as u64 * 16 * u64::from(n.ilog2() + 1))?;
         }
-        for d in order {
-            let n = self.length[d - first] as usize;
-            evaluator.charge((values.len() * n) as u64)?;
-            if self.kind == Kind::Irfft && d + 1 == rank {
-                values = mirror(&values, dims[d], n);
-                dims[d] = n;
-            }
-            values = transform(&values, &dims, d, self.kind.inverse());
-            if self.kind == Kind::Rfft && d + 1 == rank {
-                let half = n / 2 + 1;
-                values = values.chunks(n.max(1)).flat_map(|line| line[..half].to_vec()).collect();
-                dims[d] = half;
-            }
-        }
-        let real = result.elem.storage().is_float();
-        let store = |z: Complex64| match real {
-            true => Element::Float(z.re),
-            false => Element::Complex(z.re, z.im),
+        let out = match input.dtype() {
+            DType::F32 | DType::C64 => self.transformed::<f32>(input)?,
+            _ => self.transformed::<f64>(input)?,
         };
-        Ok(vec![Tensor::from_elements(&result, values.into_iter().map(store))?])
+        Ok(vec![Tensor::from_bytes(&result, out)?])
     }
 }
 
@@ -101,10 +84,6 @@ impl Kind {
             Kind::Rfft => "RFFT",
             Kind::Irfft => "IRFFT",
         }
-    }
-
-    fn inverse(self) -> bool {
-        matches!(self, Kind::Ifft | Kind::Irfft)
     }
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Kind, OpError> {
@@ -153,37 +132,66 @@ impl Fft {
     }
 }
 
-fn load(t: &Tensor) -> Vec<Complex64> {
-    let value = |e| match e {
-        Element::Complex(re, im) => Complex64::new(re, im),
-        Element::Float(v) => Complex64::new(v, 0.0),
-        Element::Bool(_) | Element::Int(_) => Complex64::new(0.0, 0.0),
-    };
-    t.elements().map(value).collect()
+impl Fft {
+    /// Dimensions in the order of their transforms, each with its kind and length.
+    ///
+    /// Transforms of real numbers are of the last dimension: first going out, last coming back.
+    pub fn stages(&self, rank: usize) -> Vec<(usize, algorithm::Kind, u32)> {
+        let first = rank.saturating_sub(self.length.len());
+        let mut dims: Vec<usize> = (first..rank).rev().collect();
+        if self.kind == Kind::Irfft {
+            dims.reverse();
+        }
+        let stage = |d: usize| {
+            let kind = match self.kind {
+                Kind::Rfft if d + 1 == rank => algorithm::Kind::RealForward,
+                Kind::Irfft if d + 1 == rank => algorithm::Kind::RealInverse,
+                Kind::Fft | Kind::Rfft => algorithm::Kind::Forward,
+                Kind::Ifft | Kind::Irfft => algorithm::Kind::Inverse,
+            };
+            (d, kind, u32::try_from(self.length[d - first]).unwrap_or(u32::MAX))
+        };
+        dims.into_iter().map(stage).collect()
+    }
+
+    /// The bytes of the transform, computed with real numbers of type `T`.
+    fn transformed<T: Real + Native>(&self, input: &Tensor) -> Result<Vec<u8>, EvalError>
+    where
+        [T; 2]: Native,
+    {
+        let mut dims = input.dims().to_vec();
+        let mut values: Vec<[T; 2]> = match input.dtype().is_complex() {
+            true => native::vector(input),
+            false => native::vector(input).into_iter().map(|re| [re, T::ZERO]).collect(),
+        };
+        for (dim, kind, n) in self.stages(dims.len()) {
+            let too_long = || EvalError::unsupported(Self::NAME, format!("{n} elements"));
+            let plan = Plan::new(kind, n).ok_or_else(too_long)?;
+            values = lines(&plan, &values, &mut dims, dim);
+        }
+        Ok(match self.kind {
+            Kind::Irfft => native::bytes(&values.iter().map(|z| z[0]).collect::<Vec<T>>()),
+            _ => native::bytes(&values),
+        })
+    }
 }
 
-/// Extends lines of `half` values to `n` by conjugate symmetry.
-fn mirror(values: &[Complex64], half: usize, n: usize) -> Vec<Complex64> {
-    let lines = values.chunks(half.max(1));
-    let at = |line: &[Complex64], i: usize| if i < half { line[i] } else { line[n - i].conj() };
-    lines.flat_map(|line| (0..n).map(move |i| at(line, i)).collect::<Vec<_>>()).collect()
-}
-
-/// Transforms one dimension by the definition, in double precision; the inverse divides by the
-/// size.
-fn transform(values: &[Complex64], dims: &[usize], dim: usize, inverse: bool) -> Vec<Complex64> {
-    let (n, step) = (dims[dim], strides(dims)[dim]);
-    let turn = if inverse { 2.0 } else { -2.0 } * std::f64::consts::PI / n as f64;
-    let roots: Vec<Complex64> = (0..n)
-        .map(|k| Complex64::new(libm::cos(turn * k as f64), libm::sin(turn * k as f64)))
-        .collect();
-    let scale = if inverse { 1.0 / n as f64 } else { 1.0 };
-    let mut out = vec![Complex64::new(0.0, 0.0); values.len()];
-    for (at, slot) in out.iter_mut().enumerate() {
-        let k = at / step % n;
-        let base = at - k * step;
-        let terms = (0..n).map(|j| values[base + j * step] * roots[j * k % n]);
-        *slot = terms.fold(Complex64::new(0.0, 0.0), |a, b| a + b) * scale;
+/// Transforms all lines along a dimension, whose size becomes that of the result.
+fn lines<T: Real>(plan: &Plan, values: &[[T; 2]], dims: &mut [usize], dim: usize) -> Vec<[T; 2]> {
+    let table = algorithm::table(plan);
+    let table: Vec<[T; 2]> = table.into_iter().map(|z| z.map(T::from_f64)).collect();
+    let work = vec![[T::ZERO; 2]; plan.stages_len() as usize];
+    let inner: usize = dims[dim + 1..].iter().product();
+    let outer: usize = dims[..dim].iter().product();
+    let (from, to) = (dims[dim], plan.outputs() as usize);
+    dims[dim] = to;
+    let mut out = vec![[T::ZERO; 2]; outer * to * inner];
+    for o in 0..outer {
+        for i in 0..inner {
+            let input = |k: usize| values[(o * from + k) * inner + i];
+            let output = |k: usize, z| out[(o * to + k) * inner + i] = z;
+            algorithm::line(plan, &table, work.clone(), work.clone(), input, output);
+        }
     }
     out
 }
@@ -191,6 +199,7 @@ fn transform(values: &[Complex64], dims: &[usize], dim: usize, inverse: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Element;
     use crate::ops::testing::{eval_op, floats};
 
     fn complex(dims: &[u64], values: &[(f64, f64)]) -> Tensor {

@@ -25,7 +25,9 @@ pub mod all_gather;
 pub mod all_reduce;
 pub mod all_to_all;
 pub mod async_op;
+pub mod batch_norm_grad;
 pub mod batch_norm_inference;
+pub mod batch_norm_training;
 pub mod bitcast_convert;
 pub mod broadcast;
 pub mod broadcast_in_dim;
@@ -46,12 +48,14 @@ pub mod custom_call;
 pub mod dot;
 pub mod dot_general;
 pub mod dynamic_broadcast_in_dim;
+pub mod dynamic_conv;
 pub mod dynamic_gather;
 pub mod dynamic_iota;
 pub mod dynamic_pad;
 pub mod dynamic_reshape;
 pub mod dynamic_slice;
 pub mod dynamic_update_slice;
+pub mod einsum;
 pub mod feed;
 pub mod fft;
 pub mod foreign;
@@ -71,12 +75,16 @@ pub mod reduce_scatter;
 pub mod reduce_window;
 pub mod reshape;
 pub mod reverse;
+pub mod rng;
+pub mod rng_bit_generator;
 pub mod run_parallel;
 pub mod scatter;
 pub mod select_and_scatter;
+pub mod set_dimension_size;
 pub mod slice;
 pub mod sort;
 pub mod token;
+pub mod torch_index_select;
 pub mod transfer;
 pub mod transpose;
 pub mod triangular_solve;
@@ -296,12 +304,20 @@ structural_ops! {
     SelectAndScatter(select_and_scatter::SelectAndScatter);
     Sort(sort::Sort);
     BatchNormInference(batch_norm_inference::BatchNormInference);
+    BatchNormTraining(batch_norm_training::BatchNormTraining);
+    BatchNormGrad(batch_norm_grad::BatchNormGrad);
     Dot(dot::Dot);
     DotGeneral(dot_general::DotGeneral);
+    Einsum(einsum::Einsum);
+    UnaryEinsum(einsum::UnaryEinsum);
     Convolution(convolution::Convolution);
+    DynamicConv(dynamic_conv::DynamicConv);
     TriangularSolve(triangular_solve::TriangularSolve);
     Cholesky(cholesky::Cholesky);
     Fft(fft::Fft);
+    Rng(rng::Rng);
+    RngBitGenerator(rng_bit_generator::RngBitGenerator);
+    TorchIndexSelect(torch_index_select::TorchIndexSelect);
     While(while_loop::While);
     If(if_op::If);
     Case(case::Case);
@@ -313,6 +329,7 @@ structural_ops! {
     RealDynamicSlice(real_dynamic_slice::RealDynamicSlice);
     DynamicGather(dynamic_gather::DynamicGather);
     GetDimensionSize(get_dimension_size::GetDimensionSize);
+    SetDimensionSize(set_dimension_size::SetDimensionSize);
     AllGather(all_gather::AllGather);
     AllReduce(all_reduce::AllReduce);
     AllToAll(all_to_all::AllToAll);
@@ -360,11 +377,12 @@ impl OpKind {
         }
     }
 
-    /// Number of regions; `None` for an operation that has any number but 0.
+    /// Number of regions; `None` for an operation that has any number: a `case` of branches, at
+    /// least one, and a composite of regions that say something about it.
     pub fn regions(&self) -> Option<usize> {
         match self {
             OpKind::While(_) | OpKind::If(_) | OpKind::SelectAndScatter(_) => Some(2),
-            OpKind::Case(_) => None,
+            OpKind::Case(_) | OpKind::Composite(_) => None,
             OpKind::Map(_)
             | OpKind::Reduce(_)
             | OpKind::Scan(_)

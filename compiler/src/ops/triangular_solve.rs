@@ -2,11 +2,15 @@
 //!
 //! StableHLO specification, section `triangular_solve`.
 use microhlo_format::DType;
+use microhlo_format::algorithms::Number;
+use microhlo_format::algorithms::triangular_solve::{System, solve};
 
-use super::{AttrReader, AttrWriter, ElementwiseOp, OpError, OpView, StructuralOp, types};
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
-use crate::eval::{Element, EvalError, Evaluator, Tensor};
+use crate::eval::native::{self, Native};
+use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
+use crate::passes::decompose;
 
 /// Solves triangular systems of linear equations.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +79,7 @@ impl StructuralOp for TriangularSolve {
 
     fn eval(
         &self,
-        _op: &OpView<'_>,
+        op: &OpView<'_>,
         inputs: &[Tensor],
         evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
@@ -90,24 +94,42 @@ impl StructuralOp for TriangularSolve {
             return Err(OpError::constraint("C3", "matrices do not match").into());
         }
         evaluator.charge((b.len() * n) as u64)?;
-        let mut out: Vec<Element> = b.elements().collect();
-        for batch in 0..batches {
-            for line in 0..b.len() / (batches * n).max(1) {
-                let at = |i: usize| match self.left_side {
-                    true => batch * n * columns + i * columns + line,
-                    false => batch * rows * n + line * n + i,
-                };
-                self.solve(
-                    n,
-                    &|i, j| self.coefficient(a, batch, n, i, j),
-                    &mut out,
-                    &at,
-                    a.dtype(),
-                )?;
-            }
-        }
-        Ok(vec![Tensor::from_elements(b.ty(), out)?])
+        let system = System {
+            n,
+            count: if self.left_side { columns } else { rows },
+            left_side: self.left_side,
+            lower: self.lower,
+            unit_diagonal: self.unit_diagonal,
+            transpose: self.transpose != Transform::None,
+            conjugate: self.transpose == Transform::Adjoint,
+        };
+        let out = match a.dtype() {
+            DType::F32 => unknowns::<f32>(&system, a, b, batches),
+            DType::F64 => unknowns::<f64>(&system, a, b, batches),
+            DType::C64 => unknowns::<[f32; 2]>(&system, a, b, batches),
+            DType::C128 => unknowns::<[f64; 2]>(&system, a, b, batches),
+            _ => return decompose::evaluate(op, inputs, evaluator),
+        };
+        Ok(vec![Tensor::from_bytes(b.ty(), out)?])
     }
+}
+
+/// The unknowns of `batches` systems.
+fn unknowns<T: Native + Number>(
+    system: &System,
+    a: &Tensor,
+    b: &Tensor,
+    batches: usize,
+) -> Vec<u8> {
+    let (a, b): (Vec<T>, Vec<T>) = (native::vector(a), native::vector(b));
+    let (matrix, values) = (system.n * system.n, system.n * system.count);
+    let mut out = Vec::with_capacity(b.len());
+    for batch in 0..batches {
+        let mut lines = b[batch * values..][..values].to_vec();
+        solve(system, |at| a[batch * matrix + at], &mut lines);
+        out.extend(lines);
+    }
+    native::bytes(&out)
 }
 
 /// What is done to the matrix before solving.
@@ -139,56 +161,6 @@ impl Transform {
                 .find(|t| t.name() == &*text)
                 .ok_or_else(|| OpError::new(format!("unknown transposition `{text}`"))),
         }
-    }
-}
-
-/// The complex conjugate; real elements are their own.
-pub(super) fn conjugate(e: Element) -> Element {
-    match e {
-        Element::Complex(re, im) => Element::Complex(re, -im),
-        other => other,
-    }
-}
-
-impl TriangularSolve {
-    /// Whether substitution starts at the first unknown.
-    fn forward(&self) -> bool {
-        self.lower == ((self.transpose == Transform::None) == self.left_side)
-    }
-
-    /// Coefficient of unknown `j` in equation `i`.
-    fn coefficient(&self, a: &Tensor, batch: usize, n: usize, i: usize, j: usize) -> Element {
-        let swapped = (self.transpose != Transform::None) == self.left_side;
-        let (row, column) = if swapped { (j, i) } else { (i, j) };
-        let e = a.at((batch * n + row) * n + column);
-        if self.transpose == Transform::Adjoint { conjugate(e) } else { e }
-    }
-
-    /// Substitutes in place: the right-hand side at `at(i)` becomes unknown `i`.
-    fn solve(
-        &self,
-        n: usize,
-        coefficient: &dyn Fn(usize, usize) -> Element,
-        values: &mut [Element],
-        at: &dyn Fn(usize) -> usize,
-        dtype: DType,
-    ) -> Result<(), EvalError> {
-        let undefined = || EvalError::unsupported(Self::NAME, format!("elements of {dtype}"));
-        let binary = |op: ElementwiseOp, a, b| op.apply2(dtype, a, b).ok_or_else(undefined);
-        let order = |k: usize| if self.forward() { k } else { n - 1 - k };
-        for k in 0..n {
-            let i = order(k);
-            let mut value = values[at(i)];
-            for j in (0..k).map(order) {
-                let known = binary(ElementwiseOp::Multiply, coefficient(i, j), values[at(j)])?;
-                value = binary(ElementwiseOp::Subtract, value, known)?;
-            }
-            if !self.unit_diagonal {
-                value = binary(ElementwiseOp::Divide, value, coefficient(i, i))?;
-            }
-            values[at(i)] = value;
-        }
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Inlining: the entry function absorbs every call and composite.
+//! Inlining: the entry function absorbs every call and composite, and is left without tuples.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub fn inline(module: Verified<'_>, entry: &str) -> Result<Func, CompileError> {
     if let Some(body) = done.remove(entry) {
         func.body = body;
     }
+    super::tuples::flatten(&mut func);
     Ok(func)
 }
 

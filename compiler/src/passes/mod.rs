@@ -2,6 +2,7 @@
 
 pub mod batch_norm;
 pub mod bind_shapes;
+pub mod build;
 pub mod canonicalize;
 pub mod chlo;
 pub mod cse;
@@ -13,6 +14,8 @@ pub mod layout;
 pub mod legalize_foreign;
 pub mod legalize_quant;
 #[cfg(test)]
+mod linear_tests;
+#[cfg(test)]
 mod random_tests;
 pub mod refine_shapes;
 #[cfg(test)]
@@ -21,6 +24,7 @@ pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
+pub mod tuples;
 
 use crate::ir::Func;
 
@@ -56,6 +60,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     decompose::decompose(&mut func.body);
     observe("decompose", func);
     clean(func, observe);
+    // Folding makes operands constant that some operations need to be.
+    if decompose::decompose(&mut func.body) {
+        observe("decompose", func);
+        clean(func, observe);
+    }
     let folded = batch_norm::fold_batch_norm(&mut func.body);
     observe("batch-norm", func);
     if folded {

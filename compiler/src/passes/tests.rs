@@ -104,6 +104,11 @@ pub(super) fn same_bits(text: &str) -> Compiled {
     compiled
 }
 
+/// What the kernels compute from inputs as in [`same_bits`].
+pub(super) fn results(compiled: &Compiled) -> Vec<Vec<u8>> {
+    execute(compiled, &inputs(&compiled.optimized, 1))
+}
+
 fn kernels(compiled: &Compiled) -> Vec<&str> {
     compiled.report.kernels.iter().map(|k| k.op.as_str()).collect()
 }

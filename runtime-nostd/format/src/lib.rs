@@ -8,6 +8,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod algorithms;
 mod artifact;
 pub mod complex;
 mod dd;

@@ -14,6 +14,7 @@ use crate::micro::{Dst, Row, Src};
 use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
 
 mod f32_block;
+mod numbers;
 mod odometer;
 mod region;
 mod slices;
@@ -95,7 +96,7 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
 ///
 /// With `targets`, those of the parameters are proved to be steps of the program.
 macro_rules! entry {
-    ($kernel:ident, $params:ident $(, $targets:ident)?) => {
+    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use microhlo_format::kernels::{Decode, Params, decode_exact, $params};
@@ -110,6 +111,9 @@ macro_rules! entry {
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
+                $(if params.dtype != microhlo_format::DType::$dtype {
+                    return Err(StepError::Params(microhlo_format::ParamError::BadCode));
+                })?
                 $($crate::kernels::$targets(Params::<Place>::targets(&mut params), visitor)?;)?
                 Ok(())
             }
@@ -136,12 +140,35 @@ fn targets(targets: &[Target], visitor: &dyn Visitor) -> Result<(), StepError> {
     if proved { Ok(()) } else { Err(StepError::BadTarget) }
 }
 
+/// Makes modules `NAME` with an `ENTRY` for kernels of one parameter type that exist once per
+/// element type. They run `unsafe fn execute::<Type>`, as [`entry`] says.
+macro_rules! typed_entries {
+    ($params:ident; $($name:ident = $ty:ty, $dtype:ident;)*) => {$(
+        #[doc = concat!("`", stringify!($params), "` of elements of type `", stringify!($ty), "`.")]
+        pub mod $name {
+            entry!($name, $params; $dtype);
+
+            /// # Safety
+            /// The loader has accepted the parameters for this memory.
+            unsafe fn execute(
+                params: &microhlo_format::kernels::$params<microhlo_format::Place>,
+                memory: &$crate::kernels::Memory<'_>,
+            ) -> Result<(), $crate::registry::Undecodable> {
+                // SAFETY: the caller's promise; the loader has compared the element type.
+                unsafe { super::execute::<$ty>(params, memory) }
+            }
+        }
+    )*};
+}
+
 macro_rules! modules {
-    ($($name:ident,)*) => {
+    ($($name:ident,)* $(; $file:ident: $($typed:ident),*)*) => {
         $(pub mod $name;)*
+        $(mod $file;
+        pub use $file::{$($typed),*};)*
 
         /// All kernels.
-        pub static ALL: &[KernelEntry] = &[$($name::ENTRY,)*];
+        pub static ALL: &[KernelEntry] = &[$($name::ENTRY,)* $($($typed::ENTRY,)*)*];
     };
 }
 
@@ -165,4 +192,8 @@ modules! {
     sort,
     switch,
     window,
+    ; cholesky: cholesky_f32, cholesky_f64, cholesky_c64, cholesky_c128
+    ; fft: fft_f32, fft_f64
+    ; triangular_solve:
+        triangular_solve_f32, triangular_solve_f64, triangular_solve_c64, triangular_solve_c128
 }

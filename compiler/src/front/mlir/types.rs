@@ -120,7 +120,16 @@ impl Parser<'_> {
         let name = self.c.name("a type name after `!`")?;
         match name {
             "stablehlo.token" | "mhlo.token" => Ok(Type::Token),
-            "stablehlo.future" => Ok(Type::Future(self.type_arguments(start)?)),
+            "stablehlo.future" => {
+                let items = self.type_arguments(start)?;
+                match items.iter().find(|ty| matches!(ty, Type::Opaque(_))) {
+                    None => Ok(Type::Future(items)),
+                    Some(other) => {
+                        let message = format!("a future is of tensors, not of {other}");
+                        Err(error(self.c.span_since(start), message))
+                    }
+                }
+            }
             _ => match self.type_alias(name, start)? {
                 Some(AliasType::Value(ty)) => Ok(ty),
                 Some(AliasType::Element(_)) => {

@@ -8,10 +8,10 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, Branch, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fill, Gather, Map,
-    MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
-    Start, Switch, Window, WindowDim,
+    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fft,
+    Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand,
+    RegionCode, RegionScalar, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
+    SoftmaxF32, Sort, SortOperand, Start, Switch, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -181,5 +181,14 @@ structs! {
     Sort<Place> { operands, outer, n, inner, less, result }
     SelectAndScatter<Place> {
         operand, source, init, output, element, accumulator, dims, select, selected, scatter,
+    }
+    Fft<Place> {
+        input, output, table, scratch, dtype, kind, n, convolution, radices, input_stride,
+        output_stride, sizes, input_strides, output_strides,
+    }
+    Cholesky<Place> { input, output, dtype, batch, n, lower }
+    TriangularSolve<Place> {
+        matrix, rhs, output, dtype, batch, n, count, left_side, lower, unit_diagonal, transpose,
+        conjugate,
     }
 }

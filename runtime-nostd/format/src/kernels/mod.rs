@@ -9,6 +9,7 @@ mod control;
 mod conv;
 mod data;
 mod decode;
+mod linear;
 mod map;
 mod reduce;
 mod region;
@@ -18,6 +19,7 @@ pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
+pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -117,6 +119,26 @@ macro_rules! for_each_kernel {
             18, sort, Sort;
             /// Scatters to the selected element of each window.
             19, select_and_scatter, SelectAndScatter;
+            /// `f32` Fourier transforms.
+            40, fft_f32, Fft;
+            /// `f64` Fourier transforms.
+            41, fft_f64, Fft;
+            /// Cholesky factors of `f32` matrices.
+            42, cholesky_f32, Cholesky;
+            /// Cholesky factors of `f64` matrices.
+            43, cholesky_f64, Cholesky;
+            /// Cholesky factors of `complex<f32>` matrices.
+            44, cholesky_c64, Cholesky;
+            /// Cholesky factors of `complex<f64>` matrices.
+            45, cholesky_c128, Cholesky;
+            /// Triangular systems of `f32` matrices.
+            46, triangular_solve_f32, TriangularSolve;
+            /// Triangular systems of `f64` matrices.
+            47, triangular_solve_f64, TriangularSolve;
+            /// Triangular systems of `complex<f32>` matrices.
+            48, triangular_solve_c64, TriangularSolve;
+            /// Triangular systems of `complex<f64>` matrices.
+            49, triangular_solve_c128, TriangularSolve;
         }
     };
 }

@@ -42,7 +42,7 @@ impl Importer<'_> {
         let callee = self.callee(index);
         let mut op = NewOp::new("func.call", flat(operands));
         op.attrs.attr("callee", Attr::Symbol(callee));
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     /// A region with the computation's parameters as arguments.
@@ -111,7 +111,7 @@ impl Importer<'_> {
         let body = self.region(at, 0, depth)?;
         let mut op = NewOp::new("stablehlo.while", flat(operands));
         op.regions = vec![condition, body];
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     /// `conditional` on a boolean or an index, with one operand per branch.
@@ -139,7 +139,7 @@ impl Importer<'_> {
         };
         let mut op = NewOp::new(name, vec![*selector]);
         op.regions = regions;
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 }
 

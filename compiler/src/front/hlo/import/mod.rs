@@ -198,7 +198,7 @@ impl Importer<'_> {
     }
 
     /// Appends an operation with the instruction's own results.
-    fn emit_all(&mut self, at: &Instruction, op: NewOp<'_>) -> Res<Val> {
+    fn emit_op(&mut self, at: &Instruction, op: NewOp<'_>) -> Res<Val> {
         let results = self.emit(at, op, at.shape.types())?;
         Ok(Val::build(&at.shape, &mut results.into_iter()))
     }

@@ -96,11 +96,11 @@ impl Importer<'_> {
         let opcode = at.opcode.as_str();
         if PLAIN.binary_search(&opcode).is_ok() {
             let name = format!("stablehlo.{}", opcode.replace('-', "_"));
-            return self.emit_all(at, NewOp::new(&name, flat(&operands)));
+            return self.emit_op(at, NewOp::new(&name, flat(&operands)));
         }
         if CHLO.contains(&opcode) {
             let name = format!("chlo.{opcode}");
-            return self.emit_all(at, NewOp::new(&name, flat(&operands)));
+            return self.emit_op(at, NewOp::new(&name, flat(&operands)));
         }
         if IDENTITY.contains(&opcode) {
             return identity(at, operands);
@@ -174,7 +174,7 @@ impl Importer<'_> {
             }
             _ => {}
         }
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     /// Opcodes with computations as regions.
@@ -207,7 +207,7 @@ impl Importer<'_> {
         if at.opcode == "select-and-scatter" {
             op.regions.push(self.region(at, 1, depth)?);
         }
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     fn constant(&mut self, at: &Instruction) -> Res<Val> {
@@ -253,7 +253,7 @@ impl Importer<'_> {
             _ => {
                 let mut op = NewOp::new("stablehlo.custom_call", flat(&operands));
                 op.custom_call(&at.attrs);
-                self.emit_all(at, op)
+                self.emit_op(at, op)
             }
         }
     }

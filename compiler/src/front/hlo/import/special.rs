@@ -54,7 +54,7 @@ impl Importer<'_> {
         };
         let float = |d: DType| matches!(d, DType::F32 | DType::F16 | DType::BF16);
         if OpKind::known().any(|name| name == "chlo.erf") || !shape.ty.dtype().is_some_and(float) {
-            return self.emit_all(at, NewOp::new("chlo.erf", vec![*x]));
+            return self.emit_op(at, NewOp::new("chlo.erf", vec![*x]));
         }
         let ty = shape.ty.with_dtype(DType::F32);
         let x = self.unary(at, "stablehlo.convert", *x, ty.clone())?;
@@ -259,7 +259,7 @@ impl Importer<'_> {
         }
         let mut op = NewOp::new("stablehlo.dynamic_slice", values);
         op.attrs.ints("slice_sizes", &at.attrs.slice_sizes);
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     /// `rng`, whose shape is an operand in StableHLO.
@@ -274,7 +274,7 @@ impl Importer<'_> {
         let mut op = NewOp::new("stablehlo.rng", values);
         let distribution = at.attrs.distribution.trim_start_matches("rng_").to_ascii_uppercase();
         op.attrs.enumeration("rng_distribution", "rng_distribution", &distribution);
-        self.emit_all(at, op)
+        self.emit_op(at, op)
     }
 
     /// `topk` along the last dimension: a stable sort of values with their indices, and the first
