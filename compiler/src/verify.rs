@@ -108,6 +108,30 @@ fn foreign(module: &Module) -> Vec<VerifyError> {
     module.foreign_ops().into_iter().take(MAX_ERRORS).map(error).collect()
 }
 
+/// Violations by the operations that the table knows, of a module that holds others, too. What
+/// touches values of other dialects is not judged.
+pub(crate) fn violations_beside_foreign(module: &Module) -> Vec<VerifyError> {
+    let mut errors = Vec::new();
+    for func in module.funcs.values() {
+        let body = &func.body;
+        let mut checker = Checker::new(module, func);
+        for op in body.walk(body.entry) {
+            let op = &body.ops[op];
+            let opaque = |&v: &ValueId| matches!(body.ty(v), Type::Opaque(_));
+            let foreign = matches!(op.kind, OpKind::Foreign(_));
+            let regions = op.kind.regions().is_none_or(|n| n == op.regions.len());
+            if foreign || !regions || op.operands.iter().chain(&op.results).any(opaque) {
+                continue;
+            }
+            if let Err(e) = checker.semantics(op) {
+                checker.fail_op(op, e);
+            }
+        }
+        errors.append(&mut checker.errors);
+    }
+    errors
+}
+
 /// Checks one function.
 struct Checker<'m> {
     module: &'m Module,

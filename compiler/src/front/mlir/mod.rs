@@ -24,6 +24,7 @@ use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::front::foreign;
 use crate::ir::{Attr, Module};
 use crate::passes::legalize_foreign::legalize_foreign;
+use crate::verify::violations_beside_foreign;
 
 pub(crate) use attrs::{enum_values, function_attr, raw_conv_dims as conv_dims};
 pub(crate) use literals::constant_from_bytes;
@@ -42,7 +43,11 @@ pub(crate) use types::{AliasType, NO_BOUND, quant_violation, tensor_violation};
 pub fn parse_module(source: &Source) -> Result<Module, Diagnostics> {
     let (module, types) = parse_any(source)?;
     match foreign::report(&module, |op| foreign::line_column(source, op)) {
-        Some(report) => Err(Diagnostics::one(source, report)),
+        Some(report) => {
+            let violations = violations_beside_foreign(&module);
+            let others = violations.iter().map(Diagnostic::from);
+            Err(Diagnostics::new(source, std::iter::once(report).chain(others).collect()))
+        }
         None if foreign::has_opaque_types(&module) => Err(Diagnostics::new(source, types)),
         None => Ok(module),
     }

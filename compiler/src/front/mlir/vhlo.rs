@@ -180,6 +180,10 @@ impl<'a> Parser<'a> {
             }
             other => {
                 let mut fields = self.struct_fields()?;
+                if memchr::memmem::find(self.c.since(start), b"#stablehlo").is_some() {
+                    let message = format!("`#vhlo.{kind}` holds attributes of another dialect");
+                    return Err(error(self.c.span_since(start), message));
+                }
                 // As in StableHLO, tolerances that are zero are not spelled.
                 fields.0.retain(|(_, v)| !matches!(v, Attr::Float(0.0, _) | Attr::Int(0, _)));
                 Attr::Struct(format!("stablehlo.{other}").into(), fields)
@@ -213,6 +217,9 @@ impl<'a> Parser<'a> {
         self.c.expect("{")?;
         let mut dict = Dict::default();
         while !self.c.eat("}") {
+            if !self.c.at("#vhlo.string_v1") {
+                return Err(self.c.expected("a key `#vhlo.string_v1<...>`"));
+            }
             let Attr::String(key) = self.parse_attr()? else {
                 return Err(self.c.expected("a key"));
             };
