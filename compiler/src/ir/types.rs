@@ -242,7 +242,7 @@ impl Type {
     pub fn leaves(&self) -> usize {
         match self {
             Type::Tuple(types) => types.iter().map(Type::leaves).sum(),
-            Type::Tensor(_) | Type::Token | Type::Future(_) => 1,
+            Type::Tensor(_) | Type::Token | Type::Future(_) | Type::Opaque(_) => 1,
         }
     }
 
