@@ -3,15 +3,13 @@
 
 mod common;
 
-use common::{Aligned, Constants, regions};
+use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Switch, Window,
     WindowDim,
 };
-use microhlo_format::{
-    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
-};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 use proptest::prelude::*;
 
 /// Convolution, pooling, a map with a temporary, a transpose and softmax on a 5x5 image; then a
@@ -82,17 +80,11 @@ fn sample() -> Vec<u8> {
         }),
         copy(one, counter),
     ];
-    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
-        name: name.into(),
-        dtype: DType::F32,
-        dims: dims.to_vec(),
-        place,
-    };
     let spec = ArtifactSpec {
         name: "sample".into(),
         compiler: "test".into(),
-        inputs: vec![tensor("image", &[5, 5], x)],
-        outputs: vec![tensor("scores", &[3, 4], moved)],
+        inputs: vec![f32_tensor("image", &[5, 5], x)],
+        outputs: vec![f32_tensor("scores", &[3, 4], moved)],
         steps,
         constants: constants.0,
         arena_bytes: temporary + 20,

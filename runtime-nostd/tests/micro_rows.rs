@@ -283,6 +283,11 @@ fn float_comparisons_and_predicates() {
     let index = |a: f32, b: f32| a.to_bits() == 0x8000_0000 && b.to_bits() == 0;
     let zeros = a.iter().zip(&b).position(|(&a, &b)| index(a, b)).unwrap();
     assert_eq!(total[zeros], 1, "-0 is less than +0 in the total order");
+    // The total order of keys with one zero and one NaN.
+    fn key(x: f32) -> f32 {
+        if x.is_nan() { f32::from_bits(0x7fc0_0000) } else { x + 0.0 }
+    }
+    assert_eq!(compare(MicroOp::sort_lt), each(|&a, &b| key(a).total_cmp(&key(b)).is_lt()));
     let finite = apply::<f32, u8>(MicroOp::is_finite, &[&SPECIAL]);
     assert_eq!(finite, SPECIAL.map(|x| x.is_finite() as u8));
 }

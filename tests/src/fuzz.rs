@@ -142,7 +142,11 @@ pub fn agree(text: &str, seed: u64) -> Result<Outcome, String> {
     Ok(Outcome::Agrees)
 }
 
-fn types(func: &Func) -> Result<Vec<TensorType>, String> {
+/// The types of a function's arguments.
+///
+/// # Errors
+/// One is not a tensor.
+pub fn types(func: &Func) -> Result<Vec<TensorType>, String> {
     let args = func.body.blocks[func.body.entry].args.iter();
     args.map(|&v| func.body.ty(v).tensor().cloned().ok_or_else(|| "no tensor".to_owned())).collect()
 }
@@ -169,7 +173,10 @@ fn same(want: &[Tensor], have: &[Tensor]) -> Result<(), String> {
 }
 
 /// The same bits, but any NaN for a NaN.
-fn same_tensor(want: &Tensor, have: &Tensor) -> Result<(), String> {
+///
+/// # Errors
+/// The first element that differs.
+pub fn same_tensor(want: &Tensor, have: &Tensor) -> Result<(), String> {
     let dtype = want.dtype();
     let part = match dtype {
         DType::C64 => DType::F32,

@@ -1,6 +1,6 @@
 //! Region bodies as scalar code that kernels run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use microhlo_format::kernels::{MapInstr, RegionCode, RegionScalar};
 use microhlo_format::{DType, MicroId, MicroOp};
@@ -10,8 +10,8 @@ use super::{Lowered, Lowerer};
 use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::{BlockId, OpId, ValueId};
-use crate::ops::OpKind;
 use crate::ops::compare::{Compare, CompareType, Direction};
+use crate::ops::{ElementwiseOp, OpKind};
 
 /// Most elements that the code of a region computes together.
 pub(super) const LANES: u32 = 64;
@@ -58,6 +58,26 @@ impl Draft {
         self.temps += 1;
         self.code.push(Instr { op, dst, args });
         dst
+    }
+
+    /// Removes what nothing needs.
+    fn prune(&mut self, result: Option<Reg>) {
+        let mut live: HashSet<Reg> = result.into_iter().collect();
+        let mut kept = Vec::new();
+        for instr in self.code.drain(..).rev() {
+            if !matches!(instr.dst, Reg::Temp(_)) || live.contains(&instr.dst) {
+                live.extend(&instr.args);
+                kept.push(instr);
+            }
+        }
+        kept.reverse();
+        self.code = kept;
+    }
+
+    /// Numbers of the scalars that are read.
+    fn used_scalars(&self, result: Option<Reg>) -> Vec<usize> {
+        let used = |i: &usize| result == Some(Reg::Scalar(*i)) || self.reads(0, Reg::Scalar(*i));
+        (0..self.scalars.len()).filter(used).collect()
     }
 
     fn reads(&self, from: usize, reg: Reg) -> bool {
@@ -138,7 +158,7 @@ impl Lowerer<'_> {
     ) -> Lowered<RegionCode<Ref>> {
         let (mut draft, results) = self.region_draft(block, arguments, span)?;
         draft.assign(&results);
-        self.finish_region(&draft, None, arguments.lanes).map(|(code, _)| code)
+        self.finish_region(&mut draft, None, arguments.lanes).map(|(code, _)| code)
     }
 
     /// Code of a region that returns a boolean, and the register that holds it.
@@ -148,9 +168,9 @@ impl Lowerer<'_> {
         arguments: &Arguments<'_>,
         span: Span,
     ) -> Lowered<(RegionCode<Ref>, u8)> {
-        let (draft, results) = self.region_draft(block, arguments, span)?;
+        let (mut draft, results) = self.region_draft(block, arguments, span)?;
         let result = results.first().map(|r| r.0);
-        self.finish_region(&draft, result, arguments.lanes)
+        self.finish_region(&mut draft, result, arguments.lanes)
     }
 
     /// All operations of the region, and where its results are.
@@ -232,7 +252,7 @@ impl Lowerer<'_> {
 
     /// Comparisons, those in total order by `total_lt` or by the bits.
     fn region_compare(
-        &self,
+        &mut self,
         op: OpId,
         c: &Compare,
         mut args: Vec<Reg>,
@@ -241,6 +261,9 @@ impl Lowerer<'_> {
         let (dtype, _) = self.static_tensor(self.body.ops[op].operands[0], self.span(op))?;
         if c.compare_type != Some(CompareType::TotalOrder) || !dtype.is_float() {
             return Ok(draft.temp(self.micro_of(op)?, args));
+        }
+        if let Some(reg) = self.sort_compare(op, c, dtype, draft)? {
+            return Ok(reg);
         }
         let bits = match dtype.size() {
             1 => DType::U8,
@@ -262,6 +285,66 @@ impl Lowerer<'_> {
         let reg = draft.temp(micro, args);
         let not = MicroId::op(MicroOp::not, DType::I1);
         Ok(if negated { draft.temp(not, vec![reg]) } else { reg })
+    }
+
+    /// A comparison as exporters sort with it: in total order, after both sides have been brought
+    /// into a form that has one zero and one NaN.
+    fn sort_compare(
+        &mut self,
+        op: OpId,
+        c: &Compare,
+        dtype: DType,
+        draft: &mut Draft,
+    ) -> Lowered<Option<Reg>> {
+        let operands = &self.body.ops[op].operands;
+        let wide = matches!(dtype, DType::F32 | DType::F64);
+        let (true, Some(a), Some(b)) =
+            (wide, self.sort_key(operands[0]), self.sort_key(operands[1]))
+        else {
+            return Ok(None);
+        };
+        let mut args = vec![self.region_value(a, draft)?, self.region_value(b, draft)?];
+        match c.direction {
+            Direction::Lt => {}
+            Direction::Gt => args.reverse(),
+            _ => return Ok(None),
+        }
+        Ok(Some(draft.temp(MicroId::op(MicroOp::sort_lt, dtype), args)))
+    }
+
+    /// The value `x` behind `select(x != x, NaN, select(x == 0, 0, x))`.
+    fn sort_key(&self, value: ValueId) -> Option<ValueId> {
+        let (nan_test, nan, rest) = self.selection(value)?;
+        let (zero_test, zero, x) = self.selection(rest)?;
+        let bytes = |v: ValueId| self.body.constant(v)?.splat_bytes();
+        let is_zero = |v: ValueId| bytes(v).is_some_and(|b| b.iter().all(|&b| b == 0));
+        let positive_nan = match *bytes(nan)? {
+            [a, b, c, d] => i32::from_le_bytes([a, b, c, d]) > 0x7f80_0000,
+            [a, b, c, d, e, f, g, h] => {
+                i64::from_le_bytes([a, b, c, d, e, f, g, h]) > 0x7ff0_0000_0000_0000
+            }
+            _ => false,
+        };
+        let compared = |test: ValueId, direction: Direction| match self.facts.def(test)? {
+            (op, OpKind::Compare(c)) if c.direction == direction => {
+                let total = c.compare_type == Some(CompareType::TotalOrder);
+                <[ValueId; 2]>::try_from(&self.body.ops[op].operands[..]).ok().filter(|_| !total)
+            }
+            _ => None,
+        };
+        let [a, b] = compared(zero_test, Direction::Eq)?;
+        let zeros = is_zero(zero) && ((a == x && is_zero(b)) || (b == x && is_zero(a)));
+        let nans = positive_nan && compared(nan_test, Direction::Ne)? == [x, x];
+        (zeros && nans).then_some(x)
+    }
+
+    /// Predicate and values of a `select`.
+    fn selection(&self, value: ValueId) -> Option<(ValueId, ValueId, ValueId)> {
+        let op = self.facts.elementwise(value, ElementwiseOp::Select)?;
+        match *self.body.ops[op].operands.as_slice() {
+            [test, on_true, on_false] => Some((test, on_true, on_false)),
+            _ => None,
+        }
     }
 
     /// The register of a value of the region, of a constant, or of a scalar from outside.
@@ -289,16 +372,17 @@ impl Lowerer<'_> {
 
     fn finish_region(
         &mut self,
-        draft: &Draft,
+        draft: &mut Draft,
         result: Option<Reg>,
         lanes: u32,
     ) -> Lowered<(RegionCode<Ref>, u8)> {
+        draft.prune(result);
         let (numbers, temps, temp_size) = draft.allocate(result);
-        let (operands, scalars) = (draft.operands.len(), draft.scalars.len());
+        let (operands, scalars) = (draft.operands.len(), draft.used_scalars(result));
         let number = |reg: Reg| match reg {
             Reg::Operand(i) => i as u8,
-            Reg::Scalar(i) => (operands + i) as u8,
-            Reg::Temp(i) => (operands + scalars + numbers[i]) as u8,
+            Reg::Scalar(i) => (operands + scalars.iter().position(|&s| s == i).unwrap_or(0)) as u8,
+            Reg::Temp(i) => (operands + scalars.len() + numbers[i]) as u8,
         };
         let full = || {
             let what = "a region that combines elements is too long for the device kernels";
@@ -325,7 +409,8 @@ impl Lowerer<'_> {
             self.program.buffers[s.buffer].align = 16;
         }
         let mut list = heapless::Vec::new();
-        for &(place, dtype) in &draft.scalars {
+        for &i in &scalars {
+            let (place, dtype) = draft.scalars[i];
             list.push(RegionScalar { place, dtype }).map_err(|_| full())?;
         }
         let (temps, temp_size) = (temps as u8, temp_size as u8);

@@ -3,27 +3,10 @@
 
 use std::fmt::Write as _;
 
+use super::random_tests::Random;
 use super::tests::same_bits;
 
-/// A small generator whose numbers repeat from run to run.
-struct Random(u64);
-
 impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-
     fn sizes(&mut self, rank: usize, most: usize) -> Vec<usize> {
         (0..rank).map(|_| 1 + self.below(most)).collect()
     }
@@ -411,6 +394,53 @@ const COMPARATORS: [&str; 4] = [
     "    %s = stablehlo.add %a, %b : tensor<f32>\n    %p = stablehlo.compare LT, %s, %outer : \
      (tensor<f32>, tensor<f32>) -> tensor<i1>\n",
 ];
+
+/// What JAX sorts floats by, ascending or descending.
+fn jax_comparator(direction: &str) -> String {
+    let key = |x: &str| {
+        format!(
+            "    %{x}q = stablehlo.compare EQ, %{x}, %z, FLOAT : (tensor<f32>, tensor<f32>) -> \
+             tensor<i1>\n    %{x}z = stablehlo.select %{x}q, %z, %{x} : tensor<i1>, tensor<f32>\n    \
+             %{x}n = stablehlo.compare NE, %{x}, %{x}, FLOAT : (tensor<f32>, tensor<f32>) -> \
+             tensor<i1>\n    %{x}k = stablehlo.select %{x}n, %nan, %{x}z : tensor<i1>, \
+             tensor<f32>\n"
+        )
+    };
+    format!(
+        "    %z = stablehlo.constant dense<0.0> : tensor<f32>\n    %nan = stablehlo.constant \
+         dense<0x7FC00000> : tensor<f32>\n{}{}    %p = stablehlo.compare {direction}, %ak, %bk, \
+         TOTALORDER : (tensor<f32>, tensor<f32>) -> tensor<i1>\n",
+        key("a"),
+        key("b")
+    )
+}
+
+#[test]
+fn sorting_by_keys_is_one_comparison() {
+    for direction in ["LT", "GT"] {
+        let text = format!(
+            "func.func @main(%xf: tensor<24xf32>) -> (tensor<24xf32>, tensor<24xi32>) {{\n  %half \
+             = stablehlo.constant dense<0.5> : tensor<24xf32>\n  %big = stablehlo.compare GT, %xf, \
+             %half : (tensor<24xf32>, tensor<24xf32>) -> tensor<24xi1>\n  %low = \
+             stablehlo.negate %half : tensor<24xf32>\n  %small = stablehlo.compare LT, %xf, %low : \
+             (tensor<24xf32>, tensor<24xf32>) -> tensor<24xi1>\n  %signed = stablehlo.subtract \
+             %xf, %xf : tensor<24xf32>\n  %zeros = stablehlo.multiply %signed, %xf : \
+             tensor<24xf32>\n  %nans = stablehlo.sqrt %low : tensor<24xf32>\n  %y = \
+             stablehlo.select %big, %nans, %xf : tensor<24xi1>, tensor<24xf32>\n  %w = \
+             stablehlo.select %small, %zeros, %y : tensor<24xi1>, tensor<24xf32>\n  %i = \
+             stablehlo.iota dim = 0 : tensor<24xi32>\n  %0:2 = \"stablehlo.sort\"(%w, %i) \
+             <{{dimension = 0 : i64, is_stable = true}}> ({{\n  ^bb0(%a: tensor<f32>, %b: \
+             tensor<f32>, %c: tensor<i32>, %d: tensor<i32>):\n{}    stablehlo.return %p : \
+             tensor<i1>\n  }}) : (tensor<24xf32>, tensor<24xi32>) -> (tensor<24xf32>, \
+             tensor<24xi32>)\n  return %0#0, %0#1 : tensor<24xf32>, tensor<24xi32>\n}}",
+            jax_comparator(direction)
+        );
+        let compiled = same_bits(&text);
+        let micro = &compiled.report.micro_ops;
+        assert!(micro.iter().any(|m| m == "sort_lt::F32"), "{micro:?}");
+        assert!(!micro.iter().any(|m| m == "total_lt::F32" || m == "ne::F32"), "{micro:?}");
+    }
+}
 
 #[test]
 fn sorts_by_any_comparator() {

@@ -120,6 +120,8 @@ macro_rules! for_each_micro_op {
             imag = 50, 1, part, "imag";
             /// Complex number of two parts; the type is that of the result.
             complex = 51, 2, same, "complex";
+            /// Less as sorting understands it: zeros are equal, and NaNs are equal and last.
+            sort_lt = 52, 2, i1, "compare LT of sort keys";
             /// Inverse cosine.
             acos = 64, 1, same, "acos";
             /// Inverse hyperbolic cosine.

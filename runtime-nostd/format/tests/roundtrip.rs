@@ -1,8 +1,9 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, Fill, Map, MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32,
-    Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce,
+    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -29,19 +30,147 @@ fn list<T: std::fmt::Debug + Clone, const N: usize>(
     prop::collection::vec(element, 0..=N).prop_map(|v| v.into_iter().collect())
 }
 
+fn instr() -> impl Strategy<Value = MapInstr> {
+    (micro(), any::<u8>(), any::<[u8; 3]>()).prop_map(|(op, dst, args)| MapInstr { op, dst, args })
+}
+
+fn dim() -> impl Strategy<Value = WindowDim> {
+    (any::<[u32; 6]>(), any::<i32>()).prop_map(|(n, pad)| WindowDim {
+        input: n[0],
+        output: n[1],
+        window: n[2],
+        stride: n[3],
+        pad,
+        base_dilation: n[4],
+        window_dilation: n[5],
+    })
+}
+
+fn dtype() -> impl Strategy<Value = DType> {
+    (0..DType::ALL.len()).prop_map(|i| DType::ALL[i])
+}
+
+fn slices() -> impl Strategy<Value = Slices<Place>> {
+    let start =
+        (places(), list(any::<i32>()), any::<u32>(), any::<i32>(), any::<Option<u8>>()).prop_map(
+            |(index, strides, last, stride, window)| Start { index, strides, last, stride, window },
+        );
+    let strides = || list(any::<i32>());
+    (
+        dtype(),
+        list(start),
+        [list(any::<u32>()), list(any::<u32>())],
+        [strides(), strides(), strides(), strides()],
+    )
+        .prop_map(|(index, starts, [batch, window], strides)| {
+            let [tensor_batch, slice_batch, tensor_window, slice_window] = strides;
+            Slices {
+                index,
+                starts,
+                batch,
+                tensor_batch,
+                slice_batch,
+                window,
+                tensor_window,
+                slice_window,
+            }
+        })
+}
+
+fn code() -> impl Strategy<Value = RegionCode<Place>> {
+    let scalar = (places(), dtype()).prop_map(|(place, dtype)| RegionScalar { place, dtype });
+    let scratch = prop::option::of(places());
+    (list(scalar), scratch, any::<[u8; 2]>(), any::<u32>(), list(instr())).prop_map(
+        |(scalars, scratch, [temps, temp_size], lanes, code)| RegionCode {
+            scalars,
+            scratch,
+            temps,
+            temp_size,
+            lanes,
+            code,
+        },
+    )
+}
+
+/// Kernels that read indices from memory.
+fn indexed() -> impl Strategy<Value = Kernel<Place>> {
+    let operand = ([places(), places(), places()], dtype()).prop_map(
+        |([operand, updates, output], dtype)| ScatterOperand { operand, updates, output, dtype },
+    );
+    let three = [places(), places(), places()];
+    (three, any::<u8>(), any::<u32>(), slices(), (0..3, list(operand), code())).prop_map(
+        |([operand, updates, output], element, count, slices, (kind, operands, body))| match kind {
+            0 => Kernel::gather(Gather { operand, output, element, slices }),
+            1 => Kernel::scatter(Scatter { operand, updates, output, element, count, slices }),
+            _ => Kernel::scatter_any(ScatterAny { operands, count, slices, body }),
+        },
+    )
+}
+
+/// Kernels that run the code of regions.
+fn combining() -> impl Strategy<Value = Kernel<Place>> {
+    let reduced =
+        ([places(), places(), places()], [dtype(), dtype()], list(any::<i32>()), any::<i32>())
+            .prop_map(|([input, init, output], [element, accumulator], strides, lane_stride)| {
+                ReduceOperand { input, init, output, element, accumulator, strides, lane_stride }
+            });
+    let reduce = (
+        (list(reduced), list(dim()), list(any::<i32>())),
+        (any::<u32>(), any::<i32>(), any::<bool>(), code()),
+    )
+        .prop_map(
+            |((operands, dims, output_strides), (lanes, stride, padding_counts, body))| {
+                let lane_output_stride = stride;
+                Kernel::reduce_any(ReduceAny {
+                    operands,
+                    dims,
+                    output_strides,
+                    lanes,
+                    lane_output_stride,
+                    padding_counts,
+                    body,
+                })
+            },
+        );
+    let sorted =
+        ([places(), places(), places()], dtype()).prop_map(|([input, output, scratch], dtype)| {
+            SortOperand { input, output, scratch, dtype }
+        });
+    let sort = (list(sorted), any::<[u32; 3]>(), code(), any::<u8>()).prop_map(
+        |(operands, [outer, n, inner], less, result)| {
+            Kernel::sort(Sort { operands, outer, n, inner, less, result })
+        },
+    );
+    let select = (
+        ([places(), places(), places(), places()], [dtype(), dtype()], list(dim())),
+        (code(), any::<u8>(), code()),
+    )
+        .prop_map(|((places, [element, accumulator], dims), (select, selected, scatter))| {
+            let [operand, source, init, output] = places;
+            Kernel::select_and_scatter(SelectAndScatter {
+                operand,
+                source,
+                init,
+                output,
+                element,
+                accumulator,
+                dims,
+                select,
+                selected,
+                scatter,
+            })
+        });
+    prop_oneof![reduce, sort, select]
+}
+
 fn kernels() -> impl Strategy<Value = Kernel<Place>> {
     let operand = || {
         (places(), list(any::<i32>())).prop_map(|(place, strides)| MapOperand { place, strides })
     };
-    let instr = (micro(), any::<u8>(), any::<[u8; 3]>()).prop_map(|(op, dst, args)| MapInstr {
-        op,
-        dst,
-        args,
-    });
     let post =
         || prop::option::of((micro(), places()).prop_map(|(op, operand)| Post { op, operand }));
     let map = (
-        (list(any::<u32>()), list(operand()), list(operand()), list(instr)),
+        (list(any::<u32>()), list(operand()), list(operand()), list(instr())),
         (prop::option::of(places()), any::<u8>(), any::<u8>(), any::<u32>()),
     )
         .prop_map(|((sizes, inputs, outputs, code), (scratch, temps, temp_size, tile))| {
@@ -67,29 +196,13 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
                 })
             },
         );
-    let dim = (any::<[u32; 6]>(), any::<i32>()).prop_map(|(n, pad)| WindowDim {
-        input: n[0],
-        output: n[1],
-        window: n[2],
-        stride: n[3],
-        pad,
-        base_dilation: n[4],
-        window_dilation: n[5],
-    });
-    let window =
-        ((micro(), places(), places(), places(), post()), (list(dim), any::<u32>(), any::<bool>()))
-            .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
-                Kernel::window(Window {
-                    op,
-                    input,
-                    init,
-                    output,
-                    post,
-                    dims,
-                    inner,
-                    padding_counts,
-                })
-            });
+    let window = (
+        (micro(), places(), places(), places(), post()),
+        (list(dim()), any::<u32>(), any::<bool>()),
+    )
+        .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
+            Kernel::window(Window { op, input, init, output, post, dims, inner, padding_counts })
+        });
     let moves = (places(), places(), any::<u8>(), list(any::<u32>()), list(any::<i32>())).prop_map(
         |(input, output, element, sizes, strides)| {
             let (input_strides, output_strides) = (strides.clone(), strides);
@@ -136,7 +249,8 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch]
+    let regions = prop_oneof![indexed(), combining()];
+    prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch, regions]
 }
 
 /// Makes targets steps of the program or its end.

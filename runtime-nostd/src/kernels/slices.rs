@@ -3,8 +3,9 @@
 use microhlo_format::kernels::{MAX_RANK, Sizes, Slices, Start};
 use microhlo_format::{DType, Place};
 
-use super::Memory;
+use super::move_::copy_run;
 use super::odometer::{Odometer, split_last};
+use super::{Memory, dst, src};
 
 /// Calls `visit` for every run of the innermost window dimension, in the order that [`Slices`]
 /// says, with the offsets of its first element in the tensor and in the slices, in elements, and
@@ -33,6 +34,37 @@ pub(super) unsafe fn each_run(
             return;
         }
     }
+}
+
+/// Copies elements of `element` bytes from the tensor to the slices, or the other way when
+/// `replace` is set.
+///
+/// # Safety
+/// As for [`each_run`]; tensor and slices hold elements of this size and do not overlap, and the
+/// side that is copied to is writable.
+pub(super) unsafe fn copy_slices(
+    p: &Slices<Place>,
+    memory: &Memory<'_>,
+    element: u8,
+    [tensor, slices]: [*mut u8; 2],
+    replace: bool,
+) {
+    let bytes = |elements: i32| elements.wrapping_mul(i32::from(element));
+    let tensor_stride = bytes(split_last(&p.tensor_window, 0).1);
+    let slice_stride = bytes(split_last(&p.slice_window, 0).1);
+    let mut copy = |at_tensor: i32, at_slice: i32, n: usize| {
+        let tensor = tensor.wrapping_offset(bytes(at_tensor) as isize);
+        let slice = slices.wrapping_offset(bytes(at_slice) as isize);
+        // SAFETY: the run lies inside the checked extents.
+        unsafe {
+            match replace {
+                true => copy_run(element, dst(tensor, tensor_stride), src(slice, slice_stride), n),
+                false => copy_run(element, dst(slice, slice_stride), src(tensor, tensor_stride), n),
+            }
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { each_run(p, memory, &mut copy) };
 }
 
 /// One window, cut to what lies inside of the tensor.

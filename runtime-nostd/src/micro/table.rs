@@ -414,6 +414,10 @@ ops! {
         F32: f32 => u8 = |a, b| bit(a.total_cmp(&b).is_lt());
         F64: f64 => u8 = |a, b| bit(a.total_cmp(&b).is_lt());
     }
+    sort_lt binary {
+        F32: f32 => u8 = |a, b| bit(a < b || (b.is_nan() && !a.is_nan()));
+        F64: f64 => u8 = |a, b| bit(a < b || (b.is_nan() && !a.is_nan()));
+    }
     acos unary {
         F32: f32 => f32 = special::acos_f32;
         F64: f64 => f64 = special::acos_f64;

@@ -63,6 +63,11 @@ pub fn f32_values(bytes: &[u8]) -> Vec<f32> {
     bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect()
 }
 
+/// An input or output of `f32` values.
+pub fn f32_tensor(name: &str, dims: &[u32], place: Place) -> TensorSpec {
+    TensorSpec { name: name.into(), dtype: DType::F32, dims: dims.to_vec(), place }
+}
+
 /// A model of one step whose only input lies at arena offset 0 and whose output at `output`.
 pub fn one_step(
     step: Kernel<Place>,

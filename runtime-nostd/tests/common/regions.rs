@@ -4,9 +4,9 @@ use microhlo_format::kernels::{
     Gather, MapInstr, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, Sort, SortOperand, Start, WindowDim,
 };
-use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, TensorSpec, encode};
+use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, encode};
 
-use super::Constants;
+use super::{Constants, f32_tensor};
 
 fn list<T: Clone, const N: usize>(values: &[T]) -> heapless::Vec<T, N> {
     values.iter().cloned().collect()
@@ -156,17 +156,11 @@ pub fn steps(constants: &mut Constants) -> Vec<Kernel<Place>> {
 pub fn sample() -> Vec<u8> {
     let mut constants = Constants::default();
     let steps = steps(&mut constants);
-    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
-        name: name.into(),
-        dtype: DType::F32,
-        dims: dims.to_vec(),
-        place,
-    };
     let spec = ArtifactSpec {
         name: "regions".into(),
         compiler: "test".into(),
-        inputs: vec![tensor("image", &[5, 5], Place::arena(0))],
-        outputs: vec![tensor("rows", &[4, 5], Place::arena(112))],
+        inputs: vec![f32_tensor("image", &[5, 5], Place::arena(0))],
+        outputs: vec![f32_tensor("rows", &[4, 5], Place::arena(112))],
         steps,
         constants: constants.0,
         arena_bytes: 416,

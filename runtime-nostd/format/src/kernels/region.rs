@@ -276,10 +276,14 @@ impl<P: Copy> RegionCode<P> {
     }
 }
 
+/// Alignment of elements that are copied whole, also those of two parts.
+fn copy_align(dtype: DType) -> usize {
+    dtype.size().min(8)
+}
+
 /// A read of one element.
 fn element<P>(dtype: DType, place: P) -> Result<Access<P>, ParamError> {
-    let extent = dense(&[dtype.size() as u32])?;
-    Ok(extent.access(AccessKind::Read, place, dtype.align()))
+    elements(1, dtype, AccessKind::Read, place)
 }
 
 /// An access of `count` adjacent elements.
@@ -289,7 +293,7 @@ fn elements<P>(
     kind: AccessKind,
     place: P,
 ) -> Result<Access<P>, ParamError> {
-    Ok(dense(&[count, dtype.size() as u32])?.access(kind, place, dtype.align()))
+    Ok(dense(&[count, dtype.size() as u32])?.access(kind, place, copy_align(dtype)))
 }
 
 /// Element types of the registers `a` and then `b` of up to [`MAX_REGION_OPERANDS`] tensors.
@@ -360,7 +364,7 @@ impl<P: Copy> Params<P> for ReduceAny<P> {
             let align = operand.element.align();
             visit(self.input(operand)?.access(AccessKind::Read, operand.input, align));
             visit(element(operand.accumulator, operand.init)?);
-            let align = operand.accumulator.align();
+            let align = copy_align(operand.accumulator);
             visit(self.output(operand)?.access(AccessKind::Write, operand.output, align));
         }
         let accumulators = self.operands.iter().map(|o| o.accumulator);
