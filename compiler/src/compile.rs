@@ -284,8 +284,8 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         dtype: io.dtype.to_string(),
         dims: io.dims.clone(),
     };
-    let kernel = |step: &crate::lower::program::Step| KernelReport {
-        name: step.name.clone(),
+    let kernel = |(i, step): (usize, &crate::lower::program::Step)| KernelReport {
+        name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
     };
@@ -297,7 +297,7 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),
-        kernels: program.steps.iter().map(kernel).collect(),
+        kernels: program.executed().enumerate().map(kernel).collect(),
         micro_ops: micro_ids(program).into_iter().map(micro_name).collect(),
         inputs: program.inputs.iter().map(tensor).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
@@ -307,7 +307,7 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
 /// Micro-operations that a program's kernels call, in id order.
 fn micro_ids(program: &Program) -> BTreeSet<MicroId> {
     let mut ids = BTreeSet::new();
-    for step in &program.steps {
+    for step in program.executed() {
         step.kernel.micro_ops(&mut |id| {
             ids.insert(id);
         });

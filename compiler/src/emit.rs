@@ -7,6 +7,8 @@ use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode}
 use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::EntityId;
+use crate::lower::flow_check;
+use crate::lower::liveness::{Flow, lives};
 use crate::lower::program::{BufferId, Io, Program, Ref, Storage};
 use crate::plan::{self, Plan, Problem};
 
@@ -30,13 +32,17 @@ pub fn emit(program: &Program, name: &str) -> Result<Emitted, CompileError> {
     if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
         return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
     }
+    let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
+    if let Err(misread) = flow_check::check(program, &offset) {
+        return Err(fail(format!("internal error: {misread}")));
+    }
     let (constants, const_offsets) = constant_section(program);
     let place = |r: Ref| match groups.get(&r.buffer) {
         Some(&group) => Place::arena(plan.offsets[group] + r.offset),
         None => Place::constant(const_offsets[&r.buffer] + r.offset),
     };
     let steps: Vec<Kernel<Place>> =
-        program.steps.iter().map(|s| s.kernel.map_places(&mut |r| place(r))).collect();
+        program.kernels().iter().map(|k| k.map_places(&mut |r| place(r))).collect();
     let tensor = |io: &Io| TensorSpec {
         name: io.name.clone(),
         dtype: io.dtype,
@@ -61,29 +67,24 @@ pub fn emit(program: &Program, name: &str) -> Result<Emitted, CompileError> {
 /// The arena's buffers with their lifetimes; buffers that share memory are one. Also returns the
 /// position in the problem of every buffer in the arena.
 pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) {
-    let lifetimes = lifetimes(program);
     let shared: HashMap<BufferId, BufferId> = program.shared.iter().copied().collect();
     let mut groups: HashMap<BufferId, usize> = HashMap::new();
     let mut buffers: Vec<plan::Buffer> = Vec::new();
-    for (id, buffer) in program.buffers.iter() {
-        let Some(&(lower, upper)) = lifetimes.get(&id) else { continue };
-        let mut owner = id;
-        while let Some(&next) = shared.get(&owner) {
-            owner = next;
-        }
-        match groups.get(&owner).copied() {
-            Some(group) => {
-                groups.insert(id, group);
-                let b = &mut buffers[group];
+    for (id, life) in lives(program, &Flow::new(program)) {
+        let Some((lower, upper)) = life.hull() else { continue };
+        let buffer = &program.buffers[id];
+        let owner = shared.get(&id).copied().unwrap_or(id);
+        // The owner may come later in the list than what lies on it.
+        let group = *groups.entry(owner).or_insert(buffers.len());
+        groups.insert(id, group);
+        match buffers.get_mut(group) {
+            Some(b) => {
                 b.lower = b.lower.min(lower);
                 b.upper = b.upper.max(upper);
                 b.size = b.size.max(buffer.bytes);
                 b.align = b.align.max(buffer.align);
             }
             None => {
-                // The owner may come later in the list than what lies on it.
-                groups.insert(owner, buffers.len());
-                groups.insert(id, buffers.len());
                 let (size, align) = (buffer.bytes, buffer.align);
                 buffers.push(plan::Buffer { size, align, lower, upper });
             }
@@ -92,35 +93,10 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
     (Problem { buffers }, groups)
 }
 
-/// First step and one past the last step of every buffer in the arena.
-fn lifetimes(program: &Program) -> HashMap<BufferId, (u32, u32)> {
-    let mut alive: HashMap<BufferId, (u32, u32)> = HashMap::new();
-    let mut touch = |buffer: BufferId, from: u32, to: u32| {
-        if matches!(program.buffers[buffer].storage, Storage::Const(_)) {
-            return;
-        }
-        let life = alive.entry(buffer).or_insert((from, to));
-        *life = (life.0.min(from), life.1.max(to));
-    };
-    for input in &program.inputs {
-        touch(input.place.buffer, 0, 1);
-    }
-    for (i, step) in program.steps.iter().enumerate() {
-        for (_, buffer) in Program::touched(step) {
-            touch(buffer, i as u32, i as u32 + 1);
-        }
-    }
-    let end = (program.steps.len() as u32).max(1);
-    for output in &program.outputs {
-        touch(output.place.buffer, end - 1, end);
-    }
-    alive
-}
-
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.
 fn constant_section(program: &Program) -> (Vec<u8>, HashMap<BufferId, u32>) {
     let mut used = vec![false; program.buffers.len()];
-    for step in &program.steps {
+    for step in program.executed() {
         for (_, buffer) in Program::touched(step) {
             used[buffer.index()] = true;
         }

@@ -38,7 +38,7 @@ fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>)
         operands: Vec::new(),
         targets: Vec::new(),
     };
-    if let Ok(mut kernel) = Kernel::<Place>::decode(step.kernel, step.body) {
+    if let Ok(kernel) = Kernel::<Place>::decode(step.kernel, step.body) {
         let operands = &mut listing.operands;
         let visited = kernel.accesses(&mut |access| {
             let start = i64::from(access.place.offset) + access.start;

@@ -172,15 +172,21 @@ impl<'m> Evaluator<'m> {
         self.run(func.ok_or_else(|| EvalError::UnknownFunction(name.to_string()))?, inputs)
     }
 
-    /// Evaluates one operation outside of a function's run, as constant folding does. Regions
-    /// that use values of enclosing blocks cannot be evaluated.
+    /// Evaluates one operation outside of a function's run, as constant folding does. Of the
+    /// enclosing blocks, its regions can use the values given in `outside`.
     pub fn fold(
         &mut self,
         body: &Body,
         op: OpId,
         inputs: &[Tensor],
+        outside: Vec<(ValueId, Tensor)>,
     ) -> Result<Vec<Tensor>, EvalError> {
         let outer = std::mem::replace(&mut self.frame, Frame::new(body));
+        for (value, tensor) in outside {
+            if let Some(slot) = self.frame.tensors.get_mut(value.index()) {
+                *slot = Some(tensor);
+            }
+        }
         let result = self.op(body, op, inputs);
         self.frame = outer;
         result

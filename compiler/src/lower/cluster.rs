@@ -1,6 +1,6 @@
 //! Fusion: which operations one kernel executes together.
 //!
-//! Every operation of the entry block that is neither a constant nor a view belongs to exactly
+//! Every operation of a block that is neither a constant nor a view belongs to exactly
 //! one cluster. Clusters form an acyclic graph and are emitted in a topological order that stays
 //! as close to the program's as it can.
 
@@ -12,7 +12,7 @@ use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP
 use super::epilogue::{self, Epilogue};
 use super::facts::Facts;
 use super::softmax::{self, Softmax};
-use crate::ir::{Body, OpId, ValueId};
+use crate::ir::{BlockId, Body, OpId, ValueId};
 use crate::ops::OpKind;
 
 /// Operations executed by one kernel.
@@ -59,11 +59,12 @@ fn is_elementwise(kind: &OpKind) -> bool {
     matches!(kind, OpKind::Elementwise(_) | OpKind::Compare(_))
 }
 
-/// Partitions the entry block into clusters, in emission order.
-pub fn clusters(facts: &Facts<'_>) -> Vec<Cluster> {
-    let ops = &facts.body.blocks[facts.body.entry].ops;
+/// Partitions a block into clusters, in emission order. Operations of blocks nested in it belong to
+/// the operation whose region they are.
+pub fn clusters(facts: &Facts<'_>, block: BlockId) -> Vec<Cluster> {
+    let ops = &facts.body.blocks[block].ops;
     let position = ops.iter().enumerate().map(|(i, &op)| (op, i)).collect();
-    let producers = producers(facts.body);
+    let producers = producers(facts.body, block);
     let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new(), position, producers };
     for &op in ops {
         fuser.roots(op);
@@ -86,16 +87,17 @@ struct Fuser<'a> {
     facts: &'a Facts<'a>,
     clusters: Vec<Option<Cluster>>,
     of: HashMap<OpId, usize>,
-    /// Position of each operation in the entry block.
+    /// Position of each operation in the block.
     position: HashMap<OpId, usize>,
     /// Operations whose results each operation reads, through views.
     producers: HashMap<OpId, Vec<OpId>>,
 }
 
-/// For every operation of the entry block, the operations whose results it reads, through views.
-fn producers(body: &Body) -> HashMap<OpId, Vec<OpId>> {
+/// For every operation of a block, the operations of the block whose results it reads, through
+/// views.
+fn producers(body: &Body, block: BlockId) -> HashMap<OpId, Vec<OpId>> {
     let mut producers: HashMap<OpId, Vec<OpId>> = HashMap::new();
-    for &op in &body.blocks[body.entry].ops {
+    for &op in &body.blocks[block].ops {
         let mut found = Vec::new();
         for def in captured(body, op).into_iter().filter_map(|v| body.def_op(v)) {
             if is_transparent(&body.ops[def].kind) {
@@ -127,6 +129,11 @@ impl Fuser<'_> {
         self.facts.body
     }
 
+    /// Whether an operation is in the block itself, not in one nested in it or around it.
+    fn is_here(&self, op: OpId) -> bool {
+        self.position.contains_key(&op)
+    }
+
     fn add(&mut self, kind: ClusterKind, ops: Vec<OpId>) {
         let index = self.clusters.len();
         for &op in &ops {
@@ -148,7 +155,7 @@ impl Fuser<'_> {
             }
             OpKind::Reduce(_) => {
                 if let Some((softmax, ops)) = softmax::find(self.facts, op)
-                    && ops.iter().all(|o| !self.of.contains_key(o))
+                    && ops.iter().all(|&o| !self.of.contains_key(&o) && self.is_here(o))
                 {
                     return self.add(ClusterKind::Softmax(softmax), ops);
                 }

@@ -2,27 +2,39 @@
 
 use microhlo_format::{DType, MicroOp};
 
-use crate::ir::{BlockId, Body, Constant, EntityId, OpId, ValueId};
+use crate::ir::{BlockId, Body, Constant, Def, EntityId, OpId, ValueId};
 use crate::ops::region::simple_op;
 use crate::ops::{ElementwiseOp, OpKind};
 
-/// Uses of values, and positions of operations in the entry block.
+/// Uses of values, and the blocks of operations.
 pub struct Facts<'a> {
     /// The body.
     pub body: &'a Body,
     uses: Vec<Vec<OpId>>,
+    blocks: Vec<BlockId>,
 }
 
 impl<'a> Facts<'a> {
     /// Collects the facts.
     pub fn new(body: &'a Body) -> Self {
         let mut uses = vec![Vec::new(); body.values.len()];
+        let mut blocks = vec![body.entry; body.ops.len()];
         for op in body.walk(body.entry) {
             for &v in &body.ops[op].operands {
                 uses[v.index()].push(op);
             }
+            for &region in &body.ops[op].regions {
+                for inner in &body.blocks[region].ops {
+                    blocks[inner.index()] = region;
+                }
+            }
         }
-        Facts { body, uses }
+        Facts { body, uses, blocks }
+    }
+
+    /// The block that an operation is in.
+    pub fn block(&self, op: OpId) -> BlockId {
+        self.blocks[op.index()]
     }
 
     /// Operations that use a value, one entry per use.
@@ -30,10 +42,15 @@ impl<'a> Facts<'a> {
         &self.uses[value.index()]
     }
 
-    /// The only user of a value.
+    /// The only user of a value, if it is in the same block: a kernel does not compute ahead what
+    /// a branch may not need, nor repeat what is outside of a loop.
     pub fn only_user(&self, value: ValueId) -> Option<OpId> {
+        let home = match self.body.values[value].def {
+            Def::Result(op, _) => self.block(op),
+            Def::Arg(block, _) => block,
+        };
         match self.users(value) {
-            [one] => Some(*one),
+            [one] if self.block(*one) == home => Some(*one),
             _ => None,
         }
     }

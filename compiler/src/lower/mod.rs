@@ -5,16 +5,20 @@
 
 pub mod cluster;
 mod contraction;
+mod control;
 mod data;
 mod epilogue;
 mod facts;
+pub mod flow_check;
 mod linear;
+pub mod liveness;
 mod map;
 pub mod program;
 mod reduce;
 mod reduce_any;
 mod region;
 mod scatter;
+mod scope;
 pub mod share;
 mod slices;
 mod softmax;
@@ -25,16 +29,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
-use microhlo_format::{AccessKind, DType, Kernel, Micro};
+use microhlo_format::{DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{Attr, Body, Func, OpId, TensorType, ValueId};
+use crate::ir::{Attr, BlockId, Body, Func, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
 use facts::Facts;
 use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
+use scope::Scope;
 use view::{Nest, View};
 
 /// Lowers a function without calls. Its shapes must be static.
@@ -44,15 +49,14 @@ pub fn lower(func: &Func) -> Result<Program, CompileError> {
         body: &func.body,
         facts: &facts,
         program: Program::default(),
-        views: HashMap::new(),
-        dense: HashMap::new(),
+        views: Scope::default(),
+        dense: Scope::default(),
         constants: HashMap::new(),
     };
     lowerer.inputs(func)?;
-    for cluster in cluster::clusters(&facts) {
-        lowerer.cluster(&cluster)?;
-    }
+    lowerer.block(func.body.entry)?;
     lowerer.outputs(func)?;
+    lowerer.program.elide_idle_steps();
     Ok(lowerer.program)
 }
 
@@ -61,9 +65,9 @@ struct Lowerer<'a> {
     facts: &'a Facts<'a>,
     program: Program,
     /// Where each value lies.
-    views: HashMap<ValueId, View>,
+    views: Scope<View>,
     /// Values of strided views that were copied to be dense.
-    dense: HashMap<ValueId, Ref>,
+    dense: Scope<Ref>,
     /// Constant buffers by content.
     constants: HashMap<Arc<[u8]>, BufferId>,
 }
@@ -100,20 +104,18 @@ impl<'a> Lowerer<'a> {
         Ok(())
     }
 
+    /// Lowers the operations of a block; what it returns stays where it is computed.
+    fn block(&mut self, block: BlockId) -> Lowered<()> {
+        for cluster in cluster::clusters(self.facts, block) {
+            self.cluster(&cluster)?;
+        }
+        Ok(())
+    }
+
     fn cluster(&mut self, cluster: &Cluster) -> Lowered<()> {
         let first = self.program.steps.len();
         self.cluster_steps(cluster)?;
-        self.check_steps(first, self.span(cluster.ops[0]))?;
-        // A step that writes nothing has nothing to do.
-        let buffers = &self.program.buffers;
-        let writes = |step: &Step| {
-            let mut touched = Program::touched(step).into_iter();
-            touched.any(|(kind, b)| kind == AccessKind::Write && buffers[b].bytes > 0)
-        };
-        let keep: Vec<Step> =
-            self.program.steps.drain(first..).filter(|step| writes(step)).collect();
-        self.program.steps.extend(keep);
-        Ok(())
+        self.check_steps(first, self.span(cluster.ops[0]))
     }
 
     /// Refuses kernels that this runtime does not have for the element type.
@@ -151,6 +153,9 @@ impl<'a> Lowerer<'a> {
         match &self.body.ops[op].kind {
             OpKind::Concatenate(c) => self.concatenate(op, c),
             OpKind::Pad(p) => self.pad(op, p),
+            OpKind::While(_) => self.while_loop(op),
+            OpKind::If(_) => self.if_else(op),
+            OpKind::Case(_) => self.case(op),
             OpKind::Fft(fft) => self.fft(op, fft),
             OpKind::Cholesky(c) => self.cholesky(op, c.lower),
             OpKind::TriangularSolve(solve) => self.triangular_solve(op, solve),
@@ -196,7 +201,8 @@ impl<'a> Lowerer<'a> {
         })?;
         let align = alignment(dtype, bytes);
         let name = name.to_string();
-        let buffer = self.program.buffers.push(Buffer { name, bytes, align, storage });
+        let born = self.program.steps.len();
+        let buffer = self.program.buffers.push(Buffer { name, bytes, align, storage, born });
         Ok(Ref { buffer, offset: 0 })
     }
 
@@ -213,8 +219,7 @@ impl<'a> Lowerer<'a> {
     fn step(&mut self, kernel: Kernel<Ref>, op: OpId) {
         let short = self.body.ops[op].kind.name();
         let short = short.strip_prefix("stablehlo.").unwrap_or(short);
-        let name = format!("{}:{short}", self.program.steps.len());
-        self.program.steps.push(Step { kernel, name });
+        self.program.steps.push(Step::new(kernel, short));
     }
 
     /// A constant buffer with these bytes; equal ones are stored once.
@@ -223,7 +228,7 @@ impl<'a> Lowerer<'a> {
         let buffer = *self.constants.entry(Arc::clone(&bytes)).or_insert_with(|| {
             let size = bytes.len() as u32;
             let storage = Storage::Const(bytes);
-            buffers.push(Buffer { name: "const".into(), bytes: size, align, storage })
+            buffers.push(Buffer { name: "const".into(), bytes: size, align, storage, born: 0 })
         });
         let align = self.program.buffers[buffer].align.max(align);
         self.program.buffers[buffer].align = align;
@@ -362,16 +367,21 @@ impl<'a> Lowerer<'a> {
     /// Copies a view to a new dense buffer.
     fn copied(&mut self, view: &View, name: &str, span: Span) -> Lowered<Ref> {
         let output = self.buffer(name, view.dtype, &view.sizes, Storage::Temp, span)?;
+        self.copy(view, output, "copy", span)?;
+        Ok(output)
+    }
+
+    /// Copies a view to dense memory.
+    fn copy(&mut self, view: &View, output: Ref, name: &str, span: Span) -> Lowered<()> {
         let element = view.dtype.size() as u8;
-        let kernel = if view.is_splat() {
+        let kernel = if view.is_splat() && !view.is_dense() {
             let count = view.elements() as u32;
             Kernel::fill(Fill { value: view.base, output, element, count })
         } else {
             self.move_kernel(view, &View::dense(output, view.dtype, &view.sizes), span)?
         };
-        let name = format!("{}:copy", self.program.steps.len());
-        self.program.steps.push(Step { kernel, name });
-        Ok(output)
+        self.program.steps.push(Step::new(kernel, name));
+        Ok(())
     }
 
     /// The kernel that copies `from` to `to`, of equal sizes.
@@ -395,7 +405,7 @@ impl<'a> Lowerer<'a> {
         let rows = dims.iter().rev().skip(1).product();
         self.step(Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n }), op);
         if let Some(step) = self.program.steps.last_mut() {
-            step.name = step.name.replace(":reduce", ":softmax");
+            step.name = "softmax".to_string();
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use microhlo_format::{AccessKind, DType, Kernel};
+use microhlo_format::{AccessKind, DType, Kernel, Target};
 
 use crate::entity;
 use crate::ir::Arena;
@@ -44,15 +44,38 @@ pub struct Buffer {
     pub align: u32,
     /// Origin of the contents.
     pub storage: Storage,
+    /// The step before which a temporary holds nothing: whenever control reaches it, in a loop
+    /// again and again, the contents are of no more use.
+    pub born: usize,
 }
 
 /// One kernel execution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// The kernel with its operands.
+    /// The kernel with its operands. Targets of control flow are positions in `Program::steps`.
     pub kernel: Kernel<Ref>,
     /// What it computes, for listings.
     pub name: String,
+    /// Whether it has nothing to do, so that the artifact does not have it: it writes nothing, or
+    /// copies a buffer to the same memory.
+    pub elided: bool,
+}
+
+impl Step {
+    /// A step that runs.
+    pub fn new(kernel: Kernel<Ref>, name: impl Into<String>) -> Step {
+        Step { kernel, name: name.into(), elided: false }
+    }
+
+    /// Whether the next step can follow.
+    pub fn falls_through(&self) -> bool {
+        !matches!(&self.kernel, Kernel::branch(branch) if branch.predicate.is_none())
+    }
+
+    /// Whether it only says how the program goes on.
+    pub fn is_control(&self) -> bool {
+        matches!(self.kernel, Kernel::branch(_) | Kernel::switch(_))
+    }
 }
 
 /// An input or output of the program.
@@ -68,7 +91,7 @@ pub struct Io {
     pub place: Ref,
 }
 
-/// A straight-line program of kernels.
+/// A program of kernels.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// Memory.
@@ -79,7 +102,8 @@ pub struct Program {
     pub inputs: Vec<Io>,
     /// Outputs.
     pub outputs: Vec<Io>,
-    /// Pairs (output buffer, input buffer) of one step that share their memory.
+    /// Pairs of buffers that share their memory: one, and the one that it lies on, which lies on no
+    /// other.
     pub shared: Vec<(BufferId, BufferId)>,
 }
 
@@ -92,9 +116,46 @@ impl Program {
         out
     }
 
-    /// Multiply-accumulates of one run.
+    /// Multiply-accumulates of all steps, each counted once.
     pub fn macs(&self) -> u64 {
-        self.steps.iter().map(|s| s.kernel.macs()).sum()
+        self.executed().map(|s| s.kernel.macs()).sum()
+    }
+
+    /// The steps that the artifact has.
+    pub fn executed(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| !step.elided)
+    }
+
+    /// The kernels of the artifact, with targets counted as there.
+    pub fn kernels(&self) -> Vec<Kernel<Ref>> {
+        let mut positions = Vec::with_capacity(self.steps.len() + 1);
+        let mut next = 0;
+        for step in &self.steps {
+            positions.push(next);
+            next += u32::from(!step.elided);
+        }
+        positions.push(next);
+        let renumbered = |step: &Step| {
+            let mut kernel = step.kernel.clone();
+            for target in kernel.targets_mut() {
+                // A target that is not in the table stays wrong, and the encoder says so.
+                let position = positions.get(target.step as usize).copied();
+                *target = Target::step(position.unwrap_or(u32::MAX));
+            }
+            kernel
+        };
+        self.executed().map(renumbered).collect()
+    }
+
+    /// Marks steps that write nothing as elided.
+    pub fn elide_idle_steps(&mut self) {
+        for step in &mut self.steps {
+            let buffers = &self.buffers;
+            let writes = |(kind, b): (AccessKind, BufferId)| {
+                kind == AccessKind::Write && buffers[b].bytes > 0
+            };
+            step.elided |= !step.is_control() && !Program::touched(step).into_iter().any(writes);
+        }
     }
 }
 
@@ -116,7 +177,8 @@ impl fmt::Display for Program {
             writeln!(f, "{id}: {kind} {} bytes align {} ({})", b.bytes, b.align, b.name)?;
         }
         for (i, step) in self.steps.iter().enumerate() {
-            writeln!(f, "step {i} {}: {:?}", step.name, step.kernel)?;
+            let elided = if step.elided { " (elided)" } else { "" };
+            writeln!(f, "step {i} {}{elided}: {:?}", step.name, step.kernel)?;
         }
         for (out, input) in &self.shared {
             writeln!(f, "{out} lies on {input}")?;

@@ -4,37 +4,88 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use super::rewrite::{Visit, rewrite};
-use crate::ir::{Body, ConstData, OpId, ValueId};
+use crate::ir::{BlockId, Body, ConstData, OpId, ValueId};
 use crate::ops::OpKind;
 
 /// Gives operations that compute the same value one common result.
 ///
-/// Only operations of the entry block are merged, so that the kept one dominates all uses.
+/// The kept operation comes earlier in the same block or in one around it, so that it dominates all
+/// uses. Regions that combine elements keep their constants to themselves: they are merged within
+/// the region only.
 pub fn cse(body: &mut Body) -> bool {
-    let entry: std::collections::HashSet<OpId> =
-        body.blocks[body.entry].ops.iter().copied().collect();
-    let mut seen: HashMap<u64, Vec<OpId>> = HashMap::new();
-    rewrite(body, |editor, op| {
-        let o = &editor.body.ops[op];
-        if !entry.contains(&op) || !o.regions.is_empty() || has_effects(&o.kind) {
-            return Visit::Keep;
+    let mut merger = Merger::default();
+    merger.block(body, body.entry);
+    body.replace_uses(&merger.replaced);
+    merger.changed
+}
+
+#[derive(Default)]
+struct Merger {
+    /// Operations that can stand for others, by a hash of what they compute.
+    seen: HashMap<u64, Vec<OpId>>,
+    replaced: HashMap<ValueId, ValueId>,
+    changed: bool,
+}
+
+impl Merger {
+    /// Merges what is in a block and in blocks nested in it, and forgets what is in it.
+    fn block(&mut self, body: &mut Body, block: BlockId) {
+        let mut added = Vec::new();
+        let mut kept = Vec::new();
+        for op in std::mem::take(&mut body.blocks[block].ops) {
+            self.resolve(body, op);
+            if let Some(twin) = self.twin(body, op, &mut added) {
+                let (old, new) = (&body.ops[op].results, &body.ops[twin].results);
+                self.replaced.extend(old.iter().copied().zip(new.iter().copied()));
+                self.changed = true;
+            } else {
+                self.regions(body, op);
+                kept.push(op);
+            }
         }
-        let bucket = seen.entry(key(&o.kind, &o.operands)).or_default();
-        let twin = bucket.iter().copied().find(|&t| same(editor.body, t, op));
-        let Some(twin) = twin else {
+        body.blocks[block].ops = kept;
+        for key in added {
+            self.seen.entry(key).and_modify(|bucket| {
+                bucket.pop();
+            });
+        }
+    }
+
+    fn regions(&mut self, body: &mut Body, op: OpId) {
+        let control =
+            matches!(body.ops[op].kind, OpKind::While(_) | OpKind::If(_) | OpKind::Case(_));
+        for region in body.ops[op].regions.clone() {
+            let outside = (!control).then(|| std::mem::take(&mut self.seen));
+            self.block(body, region);
+            if let Some(outside) = outside {
+                self.seen = outside;
+            }
+        }
+    }
+
+    fn resolve(&self, body: &mut Body, op: OpId) {
+        for operand in &mut body.ops[op].operands {
+            while let Some(&new) = self.replaced.get(operand) {
+                *operand = new;
+            }
+        }
+    }
+
+    /// An operation that computes the same. If there is none, this one is for others to find.
+    fn twin(&mut self, body: &Body, op: OpId, added: &mut Vec<u64>) -> Option<OpId> {
+        let o = &body.ops[op];
+        if !o.regions.is_empty() || has_effects(&o.kind) {
+            return None;
+        }
+        let key = key(&o.kind, &o.operands);
+        let bucket = self.seen.entry(key).or_default();
+        let twin = bucket.iter().copied().find(|&t| same(body, t, op));
+        if twin.is_none() {
             bucket.push(op);
-            return Visit::Keep;
-        };
-        let pairs: Vec<(ValueId, ValueId)> = {
-            let (old, new) = (&editor.body.ops[op].results, &editor.body.ops[twin].results);
-            old.iter().copied().zip(new.iter().copied()).collect()
-        };
-        for (old, new) in pairs {
-            editor.replace(old, new);
+            added.push(key);
         }
-        Visit::Drop
-    })
+        twin
+    }
 }
 
 fn has_effects(kind: &OpKind) -> bool {

@@ -33,7 +33,8 @@ fn mark(body: &Body, live: &mut [bool]) {
     }
 }
 
-fn is_root(kind: &OpKind) -> bool {
+/// Whether an operation is needed although no one may use its results.
+pub fn is_root(kind: &OpKind) -> bool {
     match kind {
         OpKind::FuncReturn(_) | OpKind::Return(_) => true,
         OpKind::CustomCall(call) => call.has_side_effect,

@@ -1,8 +1,10 @@
 //! Constant folding by the evaluator.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::rewrite::{Visit, rewrite};
 use crate::eval::{Evaluator, Tensor};
-use crate::ir::{Body, Constant, Module, OpId, TensorType};
+use crate::ir::{Body, Constant, Module, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 
 /// Largest result that is folded although it is larger than what it is computed from, in bytes.
@@ -13,6 +15,9 @@ const MAX_TABLE_BYTES: u64 = 64 << 10;
 
 /// Evaluation steps after which an operation is left to the device, so that compilation ends.
 const MAX_STEPS: u64 = 100_000_000;
+
+/// The same for a loop, which may never end and is tried in every round of the passes.
+const MAX_LOOP_STEPS: u64 = 2_000_000;
 
 /// Evaluates operations whose operands are all constants.
 ///
@@ -40,9 +45,10 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
         o.kind,
         OpKind::Constant(_) | OpKind::CustomCall(_) | OpKind::Return(_) | OpKind::FuncReturn(_)
     ) && !o.kind.name().starts_with("check.");
-    if !foldable || o.results.is_empty() || captures(body, op) {
+    if !foldable || o.results.is_empty() {
         return None;
     }
+    let outside = captured(body, op)?;
     let inputs: Vec<&Constant> =
         o.operands.iter().map(|&v| body.constant(v).map(|c| &**c)).collect::<Option<_>>()?;
     if let Some(value) = fold_splat(body, module, op, &inputs) {
@@ -59,14 +65,16 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     }
     let tensors: Vec<Tensor> =
         inputs.iter().map(|c| Tensor::from_constant(c)).collect::<Result<_, _>>().ok()?;
-    let out = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &tensors).ok()?;
+    let control = matches!(o.kind, OpKind::While(_) | OpKind::If(_) | OpKind::Case(_));
+    let budget = if control { MAX_LOOP_STEPS } else { MAX_STEPS };
+    let out = Evaluator::with_budget(module, budget).fold(body, op, &tensors, outside).ok()?;
     Some(out.iter().map(Tensor::to_constant).collect())
 }
 
-/// Whether a region of the operation uses a value from outside it.
-fn captures(body: &Body, op: OpId) -> bool {
-    let mut inside: std::collections::HashSet<crate::ir::ValueId> = Default::default();
-    let mut used = Vec::new();
+/// What the regions of an operation use from outside it, if all of that is constant.
+fn captured(body: &Body, op: OpId) -> Option<Vec<(ValueId, Tensor)>> {
+    let mut inside: HashSet<ValueId> = HashSet::new();
+    let mut used: BTreeSet<ValueId> = BTreeSet::new();
     for &region in &body.ops[op].regions {
         inside.extend(&body.blocks[region].args);
         for inner in body.walk(region) {
@@ -77,7 +85,8 @@ fn captures(body: &Body, op: OpId) -> bool {
             }
         }
     }
-    used.iter().any(|v| !inside.contains(v))
+    let outside = used.into_iter().filter(|v| !inside.contains(v));
+    outside.map(|v| Some((v, Tensor::from_constant(body.constant(v)?).ok()?))).collect()
 }
 
 /// Folds an elementwise operation on splats, or a broadcast of one, to a splat.
@@ -107,7 +116,7 @@ fn fold_splat(body: &Body, module: &Module, op: OpId, inputs: &[&Constant]) -> O
             }
             let ty = scalar(result).into();
             let one = tiny.make_op(o.kind.clone(), operands, vec![ty], Vec::new(), o.span);
-            let out = Evaluator::new(module).fold(&tiny, one, &tensors).ok()?;
+            let out = Evaluator::new(module).fold(&tiny, one, &tensors, Vec::new()).ok()?;
             Some(Constant::splat(result.clone(), out.first()?.bytes()))
         }
         _ => None,

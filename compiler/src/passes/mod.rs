@@ -5,6 +5,9 @@ pub mod bind_shapes;
 pub mod build;
 pub mod canonicalize;
 pub mod chlo;
+pub mod control_flow;
+#[cfg(test)]
+mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
@@ -35,7 +38,7 @@ const MAX_ROUNDS: usize = 16;
 pub type Observe<'a> = &'a mut dyn FnMut(&'static str, &Func);
 
 /// Names of all passes, in the order in which they run first.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: &[&str] = &[
     "inline",
     "chlo",
     "single-device",
@@ -43,6 +46,7 @@ pub const NAMES: [&str; 11] = [
     "decompose",
     "canonicalize",
     "fold-constants",
+    "control-flow",
     "cse",
     "dce",
     "batch-norm",
@@ -88,6 +92,8 @@ fn clean(func: &mut Func, observe: Observe<'_>) {
         observe("canonicalize", func);
         changed |= fold::fold_constants(&mut func.body);
         observe("fold-constants", func);
+        changed |= control_flow::simplify_control_flow(&mut func.body);
+        observe("control-flow", func);
         changed |= cse::cse(&mut func.body);
         observe("cse", func);
         changed |= dce::dce(&mut func.body);

@@ -59,7 +59,21 @@ impl Editor<'_> {
         self.changed = true;
     }
 
-    fn resolve(&self, mut value: ValueId) -> ValueId {
+    /// Notes that the rule changed an operation in place.
+    pub fn changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// Moves the operations of a block to before the visited one, but for its terminator.
+    pub fn splice(&mut self, block: BlockId) {
+        let mut ops = std::mem::take(&mut self.body.blocks[block].ops);
+        ops.pop();
+        self.out.append(&mut ops);
+        self.changed = true;
+    }
+
+    /// The value that stands for `value` by now.
+    pub fn resolve(&self, mut value: ValueId) -> ValueId {
         while let Some(&new) = self.replaced.get(&value) {
             value = new;
         }

@@ -109,11 +109,11 @@ pub(super) fn results(compiled: &Compiled) -> Vec<Vec<u8>> {
     execute(compiled, &inputs(&compiled.optimized, 1))
 }
 
-fn kernels(compiled: &Compiled) -> Vec<&str> {
+pub(super) fn kernels(compiled: &Compiled) -> Vec<&str> {
     compiled.report.kernels.iter().map(|k| k.op.as_str()).collect()
 }
 
-fn ops(compiled: &Compiled) -> Vec<&'static str> {
+pub(super) fn ops(compiled: &Compiled) -> Vec<&'static str> {
     let body = &compiled.optimized.body;
     body.walk(body.entry).into_iter().map(|op| body.ops[op].kind.name()).collect()
 }

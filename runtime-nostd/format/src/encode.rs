@@ -141,7 +141,7 @@ fn encode_program(steps: &[Kernel<Place>]) -> Result<Vec<u8>, EncodeError> {
     let mut bytes = Vec::new();
     for step in steps {
         let mut step = step.clone();
-        for target in step.targets() {
+        for target in step.targets_mut() {
             let offset = offsets.get(target.step as usize).copied();
             target.offset = offset.ok_or(EncodeError::Target { step: target.step })?;
         }
@@ -214,7 +214,7 @@ pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
     for (i, step) in artifact.program().iter().enumerate() {
         let bad = ArtifactError::BadStep { step: i as u32, offset: base + step.offset };
         let mut kernel = Kernel::decode(step.kernel, step.body).map_err(|_| bad)?;
-        for target in kernel.targets() {
+        for target in kernel.targets_mut() {
             *target = Target::step(target.step);
         }
         steps.push(kernel);

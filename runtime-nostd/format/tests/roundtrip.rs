@@ -257,7 +257,7 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
 fn retarget(mut steps: Vec<Kernel<Place>>) -> Vec<Kernel<Place>> {
     let n = steps.len() as u32;
     for (i, step) in steps.iter_mut().enumerate() {
-        for (k, target) in step.targets().iter_mut().enumerate() {
+        for (k, target) in step.targets_mut().iter_mut().enumerate() {
             *target = Target::step((3 * i + k) as u32 % (n + 1));
         }
     }

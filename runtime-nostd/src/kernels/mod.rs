@@ -114,7 +114,7 @@ macro_rules! entry {
                 $(if params.dtype != microhlo_format::DType::$dtype {
                     return Err(StepError::Params(microhlo_format::ParamError::BadCode));
                 })?
-                $($crate::kernels::$targets(Params::<Place>::targets(&mut params), visitor)?;)?
+                $($crate::kernels::$targets(Params::<Place>::targets(&params), visitor)?;)?
                 Ok(())
             }
 

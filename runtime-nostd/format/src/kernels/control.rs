@@ -51,7 +51,11 @@ impl<P: Copy> Params<P> for Branch<P> {
         Ok(())
     }
 
-    fn targets(&mut self) -> &mut [Target] {
+    fn targets(&self) -> &[Target] {
+        core::slice::from_ref(&self.target)
+    }
+
+    fn targets_mut(&mut self) -> &mut [Target] {
         core::slice::from_mut(&mut self.target)
     }
 }
@@ -68,7 +72,11 @@ impl<P: Copy> Params<P> for Switch<P> {
         Ok(())
     }
 
-    fn targets(&mut self) -> &mut [Target] {
+    fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    fn targets_mut(&mut self) -> &mut [Target] {
         &mut self.targets
     }
 }

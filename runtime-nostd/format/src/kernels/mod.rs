@@ -70,7 +70,12 @@ pub trait Params<P: Copy>: Sized {
     }
 
     /// The steps that the program may go on with in place of the next one.
-    fn targets(&mut self) -> &mut [Target] {
+    fn targets(&self) -> &[Target] {
+        &[]
+    }
+
+    /// The same, to be changed.
+    fn targets_mut(&mut self) -> &mut [Target] {
         &mut []
     }
 }
@@ -199,8 +204,13 @@ macro_rules! kernel_table {
             }
 
             /// See [`Params::targets`].
-            pub fn targets(&mut self) -> &mut [Target] {
+            pub fn targets(&self) -> &[Target] {
                 match self { $(Kernel::$name(p) => Params::<P>::targets(p),)* }
+            }
+
+            /// See [`Params::targets_mut`].
+            pub fn targets_mut(&mut self) -> &mut [Target] {
+                match self { $(Kernel::$name(p) => Params::<P>::targets_mut(p),)* }
             }
         }
 

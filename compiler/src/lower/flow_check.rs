@@ -1,0 +1,352 @@
+//! A proof, independent of how memory was planned and shared, that every step reads what was
+//! written for it.
+//!
+//! The arena's contents are followed through the whole program, over every way that its jumps
+//! allow: each byte holds what was last written there, for one buffer or, after an elided copy, for
+//! several. A byte that may hold different things holds what is common to them. Between the first
+//! and the last byte of a strided write, gaps count as written.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use microhlo_format::{Access, AccessKind};
+
+use super::program::{BufferId, Program, Ref, Step};
+
+/// A step that may read something else than was written for it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} reads bytes {bytes:?} of buffer {buffer} ({name}), which may hold something else")]
+pub struct Misread {
+    /// The reader.
+    pub what: String,
+    /// What it wants to read.
+    pub buffer: BufferId,
+    /// Name of the buffer.
+    pub name: String,
+    /// Bytes of the arena.
+    pub bytes: std::ops::Range<u32>,
+}
+
+/// Proves a program with its buffers at offsets of the arena; buffers without one are constants.
+pub fn check(
+    program: &Program,
+    offset: &dyn Fn(BufferId) -> Option<u32>,
+) -> Result<(), Box<Misread>> {
+    let checker = Checker::new(program, offset);
+    for (&leader, contents) in &checker.settle() {
+        let mut contents = contents.clone();
+        let mut at = leader;
+        loop {
+            checker.reads(at, &contents)?;
+            if at == program.steps.len() {
+                break;
+            }
+            checker.execute(at, &mut contents);
+            match checker.continues(at) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What every cell of the arena holds: the buffers whose contents are there, or nothing known.
+type Contents = Vec<Set>;
+/// A set of buffers, ascending. Nearly all have one member.
+type Set = std::rc::Rc<[BufferId]>;
+
+struct Checker<'a> {
+    program: &'a Program,
+    offset: &'a dyn Fn(BufferId) -> Option<u32>,
+    /// Where cells start; a cell is touched as a whole or not at all.
+    starts: Vec<u32>,
+    /// Steps that follow another one than the one before, or not only that.
+    leaders: BTreeSet<usize>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(program: &'a Program, offset: &'a dyn Fn(BufferId) -> Option<u32>) -> Self {
+        let mut leaders = BTreeSet::from([0, program.steps.len()]);
+        let mut starts = BTreeSet::from([0]);
+        let mut checker = Checker { program, offset, starts: Vec::new(), leaders: BTreeSet::new() };
+        for (i, step) in program.steps.iter().enumerate() {
+            leaders.extend(step.kernel.targets().iter().map(|t| t.step as usize));
+            if step.is_control() {
+                leaders.insert(i + 1);
+            }
+            for (_, bytes) in checker.accesses(step) {
+                starts.extend([bytes.start, bytes.end]);
+            }
+        }
+        for io in program.inputs.iter().chain(&program.outputs) {
+            let bytes = checker.whole(io.place.buffer);
+            starts.extend([bytes.start, bytes.end]);
+        }
+        checker.starts = starts.into_iter().collect();
+        checker.leaders = leaders;
+        checker
+    }
+
+    /// The accesses of a step to the arena, with the bytes of the arena.
+    fn accesses(&self, step: &Step) -> Vec<(Access<Ref>, std::ops::Range<u32>)> {
+        let mut all = Vec::new();
+        let _ = step.kernel.accesses(&mut |access| {
+            if let Some(offset) = (self.offset)(access.place.buffer) {
+                let base = i64::from(offset) + i64::from(access.place.offset);
+                let bytes = (base + access.start) as u32..(base + access.end) as u32;
+                if access.start < access.end {
+                    all.push((access, bytes));
+                }
+            }
+        });
+        all
+    }
+
+    fn whole(&self, buffer: BufferId) -> std::ops::Range<u32> {
+        let offset = (self.offset)(buffer);
+        offset.map_or(0..0, |offset| offset..offset + self.program.buffers[buffer].bytes)
+    }
+
+    fn cells(&self, bytes: &std::ops::Range<u32>) -> std::ops::Range<usize> {
+        let cell = |byte: &u32| self.starts.partition_point(|start| start < byte);
+        cell(&bytes.start)..cell(&bytes.end)
+    }
+
+    /// What the arena holds whenever control reaches a leader.
+    fn settle(&self) -> BTreeMap<usize, Contents> {
+        let mut contents: Contents = vec![Set::from([]); self.starts.len()];
+        for input in &self.program.inputs {
+            let buffer = input.place.buffer;
+            contents[self.cells(&self.whole(buffer))].fill(Set::from([buffer]));
+        }
+        let mut known = BTreeMap::from([(0, contents)]);
+        let mut work = BTreeSet::from([0]);
+        while let Some(leader) = work.pop_first() {
+            let mut contents = known[&leader].clone();
+            let mut at = leader;
+            while at < self.program.steps.len() {
+                self.execute(at, &mut contents);
+                let next = self.continues(at);
+                let Some(next) = next else {
+                    for successor in self.successors(at) {
+                        if meet(&mut known, successor, &contents) {
+                            work.insert(successor);
+                        }
+                    }
+                    break;
+                };
+                at = next;
+            }
+        }
+        known
+    }
+
+    /// The next step, if it is the only one and follows only this one.
+    fn continues(&self, at: usize) -> Option<usize> {
+        let only = !self.program.steps[at].is_control() && !self.leaders.contains(&(at + 1));
+        only.then_some(at + 1)
+    }
+
+    fn successors(&self, at: usize) -> Vec<usize> {
+        let step = &self.program.steps[at];
+        let targets = step.kernel.targets().iter().map(|t| t.step as usize);
+        targets.chain(step.falls_through().then_some(at + 1)).collect()
+    }
+
+    fn execute(&self, at: usize, contents: &mut Contents) {
+        let step = &self.program.steps[at];
+        let accesses = self.accesses(step);
+        if step.elided {
+            // A copy within the same memory: it holds the copy as well.
+            let read = accesses.iter().find(|(a, _)| a.kind == AccessKind::Read);
+            let written = accesses.iter().find(|(a, _)| a.kind == AccessKind::Write);
+            if let (Some((_, from)), Some((to, bytes))) = (read, written)
+                && from == bytes
+            {
+                for cell in &mut contents[self.cells(bytes)] {
+                    let members = cell.iter().copied().chain([to.place.buffer]);
+                    *cell = members.collect::<BTreeSet<_>>().into_iter().collect();
+                }
+            }
+            return;
+        }
+        for (access, bytes) in accesses.iter().filter(|(a, _)| a.kind != AccessKind::Read) {
+            contents[self.cells(bytes)].fill(Set::from([access.place.buffer]));
+        }
+    }
+
+    /// Fails if a step, or the caller after the last, may not find what it reads.
+    fn reads(&self, at: usize, contents: &Contents) -> Result<(), Box<Misread>> {
+        let Some(step) = self.program.steps.get(at) else {
+            return self.program.outputs.iter().try_for_each(|io| {
+                let (buffer, bytes) = (io.place.buffer, self.whole(io.place.buffer));
+                self.holds(contents, buffer, bytes, || format!("output `{}`", io.name))
+            });
+        };
+        // An elided step that is no copy does nothing.
+        let idle =
+            step.elided && !self.accesses(step).iter().any(|(a, _)| a.kind == AccessKind::Write);
+        for (access, bytes) in self.accesses(step) {
+            if access.kind == AccessKind::Read && !idle {
+                let what = || format!("step {at} ({})", step.name);
+                self.holds(contents, access.place.buffer, bytes, what)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(
+        &self,
+        contents: &Contents,
+        buffer: BufferId,
+        bytes: std::ops::Range<u32>,
+        what: impl Fn() -> String,
+    ) -> Result<(), Box<Misread>> {
+        if contents[self.cells(&bytes)].iter().all(|cell| cell.contains(&buffer)) {
+            return Ok(());
+        }
+        let name = self.program.buffers[buffer].name.clone();
+        Err(Box::new(Misread { what: what(), buffer, name, bytes }))
+    }
+}
+
+/// Reduces what is known at a step to what another way to it agrees with; whether that changed
+/// anything.
+fn meet(known: &mut BTreeMap<usize, Contents>, at: usize, contents: &Contents) -> bool {
+    let Some(old) = known.get_mut(&at) else {
+        known.insert(at, contents.clone());
+        return true;
+    };
+    let mut changed = false;
+    let mut common: HashMap<(Set, Set), Set> = HashMap::new();
+    for (a, b) in old.iter_mut().zip(contents).filter(|(a, b)| a != b) {
+        let key = (a.clone(), b.clone());
+        let both = common.entry(key).or_insert_with_key(|(a, b)| {
+            a.iter().filter(|member| b.contains(member)).copied().collect()
+        });
+        changed |= *a != *both;
+        *a = both.clone();
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::EntityId;
+    use crate::lower::program::{Buffer, Io, Storage};
+    use microhlo_format::kernels::{Branch, Fill, Move};
+    use microhlo_format::{DType, Kernel, Target};
+
+    fn place(buffer: usize) -> Ref {
+        Ref { buffer: BufferId::new(buffer), offset: 0 }
+    }
+
+    fn copy(from: usize, to: usize) -> Step {
+        let list = || [4].into_iter().collect();
+        let kernel = Kernel::move_(Move {
+            input: place(from),
+            output: place(to),
+            element: 4,
+            sizes: list(),
+            input_strides: [4].into_iter().collect(),
+            output_strides: [4].into_iter().collect(),
+        });
+        Step::new(kernel, "copy")
+    }
+
+    fn fill(to: usize) -> Step {
+        let fill = Fill { value: place(0), output: place(to), element: 4, count: 4 };
+        Step::new(Kernel::fill(fill), "fill")
+    }
+
+    fn jump(predicate: Option<usize>, step: u32) -> Step {
+        let predicate = predicate.map(place);
+        let branch = Branch { predicate, when: true, target: Target::step(step) };
+        Step::new(Kernel::branch(branch), "branch")
+    }
+
+    /// Buffer 0 is constant, 1 the input, and the last step's result the output.
+    fn program(steps: Vec<Step>, output: usize) -> Program {
+        let mut program = Program { steps, ..Program::default() };
+        let io = |buffer| Io {
+            name: "io".into(),
+            dtype: DType::I32,
+            dims: vec![4],
+            place: place(buffer),
+        };
+        for i in 0..6 {
+            let storage = match i {
+                0 => Storage::Const([0; 16].into()),
+                1 => Storage::Input,
+                _ => Storage::Temp,
+            };
+            let name = format!("buffer {i}");
+            program.buffers.push(Buffer { name, bytes: 16, align: 4, storage, born: 0 });
+        }
+        program.inputs = vec![io(1)];
+        program.outputs = vec![io(output)];
+        program
+    }
+
+    /// Checks with buffer `i` at `offsets[i]`; 0 has none.
+    fn misread(program: &Program, offsets: [u32; 6]) -> Option<BufferId> {
+        let offset = |b: BufferId| (b.index() > 0).then(|| offsets[b.index()]);
+        check(program, &offset).err().map(|e| e.buffer)
+    }
+
+    #[test]
+    fn what_lies_apart_is_read_as_written() {
+        let program = program(vec![copy(1, 2), copy(2, 3)], 3);
+        assert_eq!(misread(&program, [0, 0, 16, 32, 0, 0]), None);
+        assert_eq!(misread(&program, [0, 0, 16, 0, 0, 0]), None, "the input is read before");
+        assert_eq!(misread(&program, [0, 0, 16, 20, 0, 0]), None);
+    }
+
+    #[test]
+    fn what_is_overwritten_or_never_written_is_noticed() {
+        let overwritten = program(vec![copy(1, 2), fill(3), copy(2, 4)], 4);
+        assert_eq!(misread(&overwritten, [0, 0, 16, 32, 48, 0]), None);
+        assert_eq!(misread(&overwritten, [0, 0, 16, 28, 48, 0]), Some(BufferId::new(2)));
+        let missing = program(vec![copy(2, 3)], 3);
+        assert_eq!(misread(&missing, [0, 0, 16, 32, 0, 0]), Some(BufferId::new(2)));
+        let output = program(vec![fill(2), fill(3)], 2);
+        assert_eq!(misread(&output, [0, 0, 16, 20, 0, 0]), Some(BufferId::new(2)));
+    }
+
+    #[test]
+    fn what_a_loop_needs_again_must_last() {
+        // The loop reads 2 in every iteration, and then writes 3.
+        let steps = vec![fill(2), copy(2, 4), fill(3), jump(Some(0), 1), copy(3, 5)];
+        let program = program(steps, 5);
+        assert_eq!(misread(&program, [0, 0, 16, 32, 48, 64]), None);
+        assert_eq!(misread(&program, [0, 0, 16, 16, 48, 64]), Some(BufferId::new(2)));
+    }
+
+    #[test]
+    fn every_way_to_a_step_counts() {
+        // Only one of the ways writes 2.
+        let steps = vec![jump(Some(0), 2), fill(2), copy(2, 3)];
+        assert_eq!(misread(&program(steps, 3), [0, 0, 16, 32, 0, 0]), Some(BufferId::new(2)));
+        let steps = vec![jump(Some(0), 3), fill(2), jump(None, 4), fill(2), copy(2, 3)];
+        assert_eq!(misread(&program(steps, 3), [0, 0, 16, 32, 0, 0]), None);
+    }
+
+    #[test]
+    fn an_elided_copy_is_good_for_both_until_one_is_written() {
+        let elided = |steps| {
+            let mut program = program(steps, 4);
+            program.steps[0].elided = true;
+            program
+        };
+        let reads = elided(vec![copy(1, 2), copy(2, 3), copy(1, 4)]);
+        assert_eq!(misread(&reads, [0, 0, 0, 16, 32, 0]), None);
+        assert_eq!(
+            misread(&reads, [0, 0, 64, 16, 32, 0]),
+            Some(BufferId::new(2)),
+            "it was no copy"
+        );
+        let writes = elided(vec![copy(1, 2), fill(2), copy(1, 4)]);
+        assert_eq!(misread(&writes, [0, 0, 0, 16, 32, 0]), Some(BufferId::new(1)));
+    }
+}
