@@ -46,7 +46,7 @@ impl StructuralOp for BatchNormGrad {
         for i in 1..5 {
             let t = op.tensor(i)?;
             constraint!(
-                t.elem == operand.elem,
+                super::quant::same_baseline(&t.elem, &operand.elem),
                 "C2",
                 "operands must have one element type, have {operand} and {t}"
             );

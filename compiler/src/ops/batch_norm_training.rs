@@ -46,7 +46,7 @@ impl StructuralOp for BatchNormTraining {
         for (i, label) in [(1, "C3"), (2, "C4")] {
             let t = op.tensor(i)?;
             constraint!(
-                t.elem == operand.elem,
+                super::quant::same_baseline(&t.elem, &operand.elem),
                 "C2",
                 "operands must have one element type, have {operand} and {t}"
             );

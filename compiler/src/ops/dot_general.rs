@@ -73,8 +73,11 @@ impl StructuralOp for DotGeneral {
         types::expect_precision("C11", self.precision.len())?;
         let (lhs, rhs) = (op.tensor(0)?, op.tensor(1)?);
         let plain = lhs.elem.plain().is_some() && rhs.elem.plain().is_some();
+        // Integers of two types are not in the specification, but exporters write them and the
+        // dialect takes them: each is converted to the result's type.
+        let integers = lhs.elem.storage().is_integer() && rhs.elem.storage().is_integer();
         constraint!(
-            !plain || lhs.elem == rhs.elem,
+            !plain || integers || lhs.elem == rhs.elem,
             "C13",
             "operands {lhs} and {rhs} differ in element type"
         );

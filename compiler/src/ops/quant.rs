@@ -80,6 +80,7 @@ pub fn verify(kind: &OpKind, op: &OpView<'_>) -> Result<(), OpError> {
         OpKind::Elementwise(ElementwiseOp::Add) => add(op),
         OpKind::DotGeneral(d) => dot_general(d, op),
         OpKind::Convolution(c) => convolution(c, op),
+        OpKind::DynamicConv(d) => convolution(&d.conv, op),
         OpKind::BroadcastInDim(b) => broadcast(&b.dims, op),
         OpKind::DynamicBroadcastInDim(b) => broadcast(&b.dims, op),
         OpKind::Reshape(_) | OpKind::DynamicReshape(_) => reshape(op),

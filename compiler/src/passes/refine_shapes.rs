@@ -429,7 +429,7 @@ impl Refiner<'_> {
         let inputs = o.operands.iter().map(|v| self.known.get(v).cloned());
         let Some(inputs) = inputs.collect::<Option<Vec<Tensor>>>() else { return };
         let module: &Module = self.module.module();
-        let outputs = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &inputs);
+        let outputs = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &inputs, Vec::new());
         if let Ok(outputs) = outputs {
             self.known.extend(o.results.iter().copied().zip(outputs));
         }
