@@ -7,19 +7,10 @@ use microhlo_tests::shared;
 
 /// What does not give its outputs yet, by the beginning of its label, and why.
 const EXCLUDED: &[(&str, &str)] = &[
-    ("chol_solve6", "cholesky has no kernel yet"),
     ("cond_case", "case is not lowered yet"),
     ("crc32_loop", "while is not lowered yet"),
-    ("fft_ifft_64", "fft has no kernel yet"),
     ("gru_scan", "while is not lowered yet"),
-    ("kalman", "cholesky has no kernel yet"),
-    ("kws_mfcc_clip", "gather has no kernel yet"),
-    ("logmel_frame", "fft has no kernel yet"),
-    ("reduce_zoo", "reductions of several operands have no kernel yet"),
-    ("sort_pairs", "sort has no kernel yet"),
     ("threefry_uniform", "while is not lowered yet"),
-    ("topk5", "sort has no kernel yet"),
-    ("train_mlp_momentum", "gather has no kernel yet"),
     ("train_mlp_sgd_scan10", "while is not lowered yet"),
     ("while_newton", "while is not lowered yet"),
 ];

@@ -117,8 +117,10 @@ pub fn read_cases(
 /// An array is missing or of another type or shape than its port; case axes differ.
 pub fn read(path: &Path, prefix: &str, ports: &[Port]) -> Result<Vec<Values>, CmdError> {
     let present = npz::names(path)?;
+    let order = if prefix == "out" { numbered_names(ports) } else { None };
     let key = |(i, port): (usize, &Port)| {
-        let numbered = format!("{prefix}{i}");
+        let number = order.as_ref().map_or(i, |order| order[i]);
+        let numbered = format!("{prefix}{number}");
         let named = !present.contains(&numbered) && present.contains(&port.name);
         if named { port.name.clone() } else { numbered }
     };
@@ -139,6 +141,19 @@ pub fn read(path: &Path, prefix: &str, ports: &[Port]) -> Result<Vec<Values>, Cm
         )));
     }
     Ok(all)
+}
+
+/// The numbers at the ends of the ports' names, if they number all of them: TensorFlow returns
+/// `o1` before `o0` if it likes.
+fn numbered_names(ports: &[Port]) -> Option<Vec<usize>> {
+    let number = |port: &Port| {
+        let base = port.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        port.name[base.len()..].parse::<usize>().ok()
+    };
+    let numbers = ports.iter().map(number).collect::<Option<Vec<usize>>>()?;
+    let mut sorted = numbers.clone();
+    sorted.sort_unstable();
+    sorted.iter().copied().eq(0..ports.len()).then_some(numbers)
 }
 
 fn missing(path: &Path, key: &str, port: &Port) -> CmdError {

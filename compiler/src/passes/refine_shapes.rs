@@ -230,6 +230,20 @@ impl Refiner<'_> {
     }
 
     fn dimension_size(&mut self, body: &mut Body, op: OpId, dim: i64) {
+        let source = body.ops[op].operands.first().and_then(|&v| body.def_op(v));
+        if let Some(source) = source
+            && let OpKind::SetDimensionSize(set) = &body.ops[source].kind
+            && set.dim == dim
+            && let Some(&size) = body.ops[source].operands.get(1)
+        {
+            // What was set at run time, though the tensor itself takes the room of its bound.
+            let scalar = TensorType::scalar(microhlo_format::DType::I32);
+            if *body.ty(size) == Type::Tensor(scalar) {
+                body.ops[op].kind = ops::reshape::Reshape.into();
+                body.ops[op].operands = vec![size];
+                return;
+            }
+        }
         let operand = body.ops[op].operands.first().and_then(|&v| body.ty(v).tensor());
         let dim = operand.and_then(|t| t.dims.get(usize::try_from(dim).ok()?));
         let Some(size) = dim.and_then(|d| i32::try_from(d.size()?).ok()) else { return };

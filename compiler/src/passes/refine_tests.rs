@@ -145,6 +145,28 @@ fn bounded_dimensions_are_their_bounds_unless_given() {
 }
 
 #[test]
+fn a_size_set_at_run_time_is_what_is_measured() {
+    let text = "func.func @main(%x: tensor<4xf32>) -> tensor<i32> {
+        %z = stablehlo.constant dense<0.0> : tensor<f32>
+        %s = stablehlo.reduce(%x init: %z) applies stablehlo.add across dimensions = [0] : \
+          (tensor<4xf32>, tensor<f32>) -> tensor<f32>
+        %n = stablehlo.convert %s : (tensor<f32>) -> tensor<i32>
+        %d = stablehlo.set_dimension_size %x, %n, dim = 0 : (tensor<4xf32>, tensor<i32>) -> \
+          tensor<?xf32, #stablehlo.bounds<4>>
+        %m = stablehlo.get_dimension_size %d, dim = 0 : \
+          (tensor<?xf32, #stablehlo.bounds<4>>) -> tensor<i32>
+        return %m : tensor<i32>
+    }";
+    let func = refine(text, &[]).expect("it is refined");
+    let mut module = Module::default();
+    module.funcs.push(func);
+    verify(&module).expect("it is valid");
+    let x = Tensor::f32s(&[4], &[1.0, 0.0, 2.0, 0.0]).expect("a tensor");
+    let out = Evaluator::new(&module).call("main", &[x]).expect("it runs");
+    assert_eq!(out[0].ints(), Some(vec![3]));
+}
+
+#[test]
 fn dynamic_operations_become_static_ones() {
     let text = "func.func @main(%x: tensor<?x4xf32>) -> (tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xi32>) {
         %n = stablehlo.get_dimension_size %x, dim = 0 : (tensor<?x4xf32>) -> tensor<i32>
