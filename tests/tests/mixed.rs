@@ -34,11 +34,7 @@ fn name(path: &Path) -> String {
 }
 
 /// What the device cannot run of programs without other dialects, and why.
-const EXCLUDED: &[(&str, &str)] = &[
-    ("with_cond.savedmodel", "if is not lowered yet"),
-    ("with_host_op", "while is not lowered yet"),
-    ("with_while.savedmodel", "while is not lowered yet"),
-];
+const EXCLUDED: &[(&str, &str)] = &[];
 
 fn listed(list: &[(&str, &str)], label: &str) -> bool {
     list.iter().any(|(name, _)| label.starts_with(name))

@@ -6,14 +6,7 @@ use microhlo_tests::forms::{Form, forms};
 use microhlo_tests::shared;
 
 /// What does not give its outputs yet, by the beginning of its label, and why.
-const EXCLUDED: &[(&str, &str)] = &[
-    ("cond_case", "case is not lowered yet"),
-    ("crc32_loop", "while is not lowered yet"),
-    ("gru_scan", "while is not lowered yet"),
-    ("threefry_uniform", "while is not lowered yet"),
-    ("train_mlp_sgd_scan10", "while is not lowered yet"),
-    ("while_newton", "while is not lowered yet"),
-];
+const EXCLUDED: &[(&str, &str)] = &[];
 
 fn excluded(label: &str) -> Option<&'static str> {
     EXCLUDED.iter().find(|(name, _)| label.starts_with(name)).map(|(_, reason)| *reason)

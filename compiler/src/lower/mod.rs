@@ -8,7 +8,7 @@ mod contraction;
 mod control;
 mod data;
 mod epilogue;
-mod facts;
+pub(crate) mod facts;
 pub mod flow_check;
 mod linear;
 pub mod liveness;
@@ -303,7 +303,10 @@ impl<'a> Lowerer<'a> {
         sizes: Vec<u32>,
     ) -> Lowered<View> {
         let whole_bytes = |d: DType| d.bits() as usize == 8 * d.size();
-        if !whole_bytes(dtype) || !whole_bytes(source.dtype) {
+        // Elements below a byte are stored with zeros above them, but for signed integers.
+        let filled = |d: DType| !d.is_signed_integer() || whole_bytes(d);
+        let alike = dtype.bits() == source.dtype.bits() && filled(dtype) && filled(source.dtype);
+        if !alike && (!whole_bytes(dtype) || !whole_bytes(source.dtype)) {
             let what = format!("a bitcast between {} and {dtype} is not supported", source.dtype);
             return Err(CompileError::unsupported(self.span(op), what));
         }

@@ -21,7 +21,13 @@ impl StructuralOp for DynamicConv {
     const SPEC: &'static str = "dynamic_conv";
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
-        Ok(DynamicConv { conv: Convolution::read(attrs)? })
+        let shape = attrs.operands().first().and_then(Type::tensor).cloned();
+        let mut conv = Convolution::read(attrs)?;
+        // JAX writes two strides for one dimension when a size is not known.
+        if shape.is_some_and(|t| t.static_dims().is_none()) {
+            conv.strides.truncate(conv.dims.input_spatial.len());
+        }
+        Ok(DynamicConv { conv })
     }
 
     fn write(&self, attrs: &mut AttrWriter) {
@@ -52,6 +58,15 @@ impl StructuralOp for DynamicConv {
         );
         let integers = padding.elem == ElementType::Index || padding.elem.storage().is_integer();
         constraint!(integers, "I3", "the padding must be of integers, is {padding}");
+        let kernel = op.tensor(1)?;
+        for &d in &self.conv.dims.kernel_spatial {
+            let size = kernel.dims[d as usize];
+            constraint!(
+                size != Dim::Static(0),
+                "C26",
+                "dimension {d} of the kernel {kernel} is empty"
+            );
+        }
         self.conv.verify(op)
     }
 

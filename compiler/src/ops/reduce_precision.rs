@@ -1,6 +1,9 @@
 //! `reduce_precision`: rounds floats to fewer exponent and mantissa bits.
 //!
 //! StableHLO specification, section `reduce_precision`.
+use microhlo_format::DType;
+use microhlo_format::float::Precision;
+
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::constraint;
 use crate::eval::{Element, EvalError, Evaluator, Tensor};
@@ -58,40 +61,33 @@ impl StructuralOp for ReducePrecision {
         _evaluator: &mut Evaluator<'_>,
     ) -> Result<Vec<Tensor>, EvalError> {
         let input = &inputs[0];
-        let out = input.elements().map(|e| match e {
-            Element::Float(v) => Element::Float(self.round(v)),
-            other => other,
-        });
-        Ok(vec![Tensor::from_elements(input.ty(), out)?])
-    }
-}
-
-impl ReducePrecision {
-    /// Rounds the mantissa to nearest even, then maps exponents beyond the range to infinity and
-    /// those below the normal range to zero.
-    fn round(&self, v: f64) -> f64 {
-        if !v.is_finite() || v == 0.0 {
-            return v;
-        }
-        let drop = (52 - self.mantissa_bits).clamp(0, 52) as u32;
-        let bits = v.to_bits();
-        let rounded = match drop {
-            0 => v,
-            _ => {
-                let even = bits >> drop & 1;
-                let up = (1u64 << (drop - 1)) - 1 + even;
-                f64::from_bits((bits + up) >> drop << drop)
+        let dtype = input.dtype();
+        let out: Vec<u8> = match Precision::of(dtype) {
+            Some(precision) => {
+                let rounding = precision.reduced(self.exponent_bits, self.mantissa_bits);
+                let size = dtype.size();
+                let round = |element: &[u8]| {
+                    let bits = element.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+                    rounding.round(bits).to_le_bytes()
+                };
+                let elements = input.bytes().chunks_exact(size);
+                elements.flat_map(|e| round(e).into_iter().take(size)).collect()
+            }
+            // Other special values: by way of `f32`, which holds every such type.
+            None => {
+                let Some(precision) = Precision::of(DType::F32) else { return Ok(inputs.to_vec()) };
+                let rounding = precision.reduced(self.exponent_bits, self.mantissa_bits);
+                let out = input.elements().map(|e| match e {
+                    Element::Float(v) => {
+                        let bits = rounding.round((v as f32).to_bits().into()) as u32;
+                        Element::Float(f32::from_bits(bits).into())
+                    }
+                    other => other,
+                });
+                return Ok(vec![Tensor::from_elements(input.ty(), out)?]);
             }
         };
-        let bias = (1i64 << (self.exponent_bits.clamp(1, 11) - 1)) - 1;
-        let exponent = (rounded.to_bits() >> 52 & 0x7ff) as i64 - 1023;
-        if exponent > bias {
-            f64::INFINITY.copysign(v)
-        } else if exponent < 1 - bias {
-            0f64.copysign(v)
-        } else {
-            rounded
-        }
+        Ok(vec![Tensor::from_bytes(input.ty(), out)?])
     }
 }
 
@@ -106,5 +102,16 @@ mod tests {
         let op = ReducePrecision { exponent_bits: 5, mantissa_bits: 2 };
         let out = eval_op(op, std::slice::from_ref(&a), a.ty()).unwrap().to_f32s().unwrap();
         assert_eq!(out, [1.0, f32::INFINITY, 0.0, f32::NEG_INFINITY, f32::INFINITY]);
+    }
+
+    #[test]
+    fn subnormals_round_in_place_and_stay_with_all_exponent_bits() {
+        let tiny = f32::from_bits(0b1011);
+        let a = floats(&[3], &[tiny, f32::MAX, f32::NAN]);
+        let op = ReducePrecision { exponent_bits: 8, mantissa_bits: 21 };
+        let out = eval_op(op, std::slice::from_ref(&a), a.ty()).unwrap().to_f32s().unwrap();
+        assert_eq!(out[0].to_bits(), 0b1100);
+        assert_eq!(out[1], f32::INFINITY);
+        assert!(out[2].is_nan());
     }
 }

@@ -260,7 +260,9 @@ impl Binder<'_> {
             let dtype = body.ty(operand).tensor().filter(|t| t.rank() == 0)?.dtype()?;
             inputs.push(Tensor::scalar(dtype, crate::eval::Element::small(dtype, known)));
         }
-        let out = Evaluator::with_budget(self.module, 1 << 16).fold(body, op, &inputs, Vec::new()).ok()?;
+        let out = Evaluator::with_budget(self.module, 1 << 16)
+            .fold(body, op, &inputs, Vec::new())
+            .ok()?;
         match out.first()?.ints()?.as_slice() {
             &[value] => Some(value),
             _ => None,

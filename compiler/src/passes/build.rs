@@ -200,18 +200,30 @@ impl<'e, 'b> Build<'e, 'b> {
 
     /// Sums over dimensions, from zero; `i1` gives the logical or.
     pub fn sum(&mut self, value: ValueId, dims: &[i64]) -> Option<ValueId> {
+        let zero = Element::zero(self.ty(value)?.elem.storage());
+        self.fold(ElementwiseOp::Add, zero, value, dims)
+    }
+
+    /// Folds dimensions with a binary operation.
+    pub fn fold(
+        &mut self,
+        op: ElementwiseOp,
+        init: Element,
+        value: ValueId,
+        dims: &[i64],
+    ) -> Option<ValueId> {
         if dims.is_empty() {
             return Some(value);
         }
         let ty = self.ty(value)?;
         let scalar = TensorType { dims: Vec::new(), elem: ty.elem.clone() };
         let (block, a, b) = self.region(std::slice::from_ref(&ty));
-        self.end_region(block, ElementwiseOp::Add.into(), vec![a, b], scalar.clone());
-        let zero = self.number(&scalar, 0);
+        self.end_region(block, op.into(), vec![a, b], scalar.clone());
+        let init = self.splat(&scalar, init);
         let kept = ty.dims.iter().enumerate().filter(|(d, _)| !dims.contains(&(*d as i64)));
         let result = TensorType { dims: kept.map(|(_, &n)| n).collect(), elem: ty.elem };
         let kind = Reduce { dims: dims.to_vec() };
-        let (operands, types) = (vec![value, zero], vec![result.into()]);
+        let (operands, types) = (vec![value, init], vec![result.into()]);
         self.ed.emit_op(kind.into(), operands, types, vec![block], self.span).pop()
     }
 }

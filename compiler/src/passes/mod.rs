@@ -1,5 +1,6 @@
 //! The passes on StableHLO, each one file with one function, and the order they run in.
 
+pub mod batch_groups;
 pub mod batch_norm;
 pub mod bind_shapes;
 pub mod build;
@@ -16,6 +17,7 @@ pub mod inline;
 pub mod layout;
 pub mod legalize_foreign;
 pub mod legalize_quant;
+pub mod legalize_types;
 #[cfg(test)]
 mod linear_tests;
 #[cfg(test)]
@@ -44,11 +46,13 @@ pub const NAMES: &[&str] = &[
     "single-device",
     "legalize-quant",
     "decompose",
+    "batch-groups",
     "canonicalize",
     "fold-constants",
     "control-flow",
     "cse",
     "dce",
+    "legalize-types",
     "batch-norm",
     "layout",
 ];
@@ -63,10 +67,19 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);
     observe("decompose", func);
+    batch_groups::batch_groups(&mut func.body);
+    observe("batch-groups", func);
     clean(func, observe);
     // Folding makes operands constant that some operations need to be.
     if decompose::decompose(&mut func.body) {
         observe("decompose", func);
+        batch_groups::batch_groups(&mut func.body);
+        observe("batch-groups", func);
+        clean(func, observe);
+    }
+    let legalized = legalize_types::legalize_types(&mut func.body);
+    observe("legalize-types", func);
+    if legalized {
         clean(func, observe);
     }
     let folded = batch_norm::fold_batch_norm(&mut func.body);

@@ -10,14 +10,14 @@ use crate::front::mlir::parse_module;
 use crate::ir::{Func, Module};
 use crate::verify::verify;
 
-fn parse(text: &str) -> Module {
+pub(super) fn parse(text: &str) -> Module {
     match parse_module(&Source::new("test.mlir", text)) {
         Ok(module) => module,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn compiled(text: &str) -> Compiled {
+pub(super) fn compiled(text: &str) -> Compiled {
     match compile(&parse(text), &CompileOptions::default()) {
         Ok(compiled) => compiled,
         Err(error) => panic!("{error}"),
@@ -47,7 +47,7 @@ fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
         .collect()
 }
 
-fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
+pub(super) fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
     let mut module = Module::default();
     let id = module.funcs.push(func);
     verify(&module).expect("every pass leaves a valid program");
@@ -55,7 +55,7 @@ fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
     outputs.iter().map(|t| t.bytes().to_vec()).collect()
 }
 
-fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
+pub(super) fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
     let mut file = Aligned::new(compiled.artifact.len());
     file.bytes().copy_from_slice(&compiled.artifact);
     let model = Model::load(file.bytes()).expect("it loads");

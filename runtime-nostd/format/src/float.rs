@@ -315,6 +315,87 @@ impl Format {
     }
 }
 
+/// Widths of the fields of a float whose special values are those of IEEE 754.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Precision {
+    exponent_bits: u32,
+    mantissa_bits: u32,
+}
+
+impl Precision {
+    /// The widths of an element type; `None` for one with other special values.
+    pub const fn of(dtype: DType) -> Option<Precision> {
+        let (exponent_bits, mantissa_bits) = match dtype {
+            DType::F32 => (8, 23),
+            DType::F64 => (11, 52),
+            _ => match Format::of(dtype) {
+                Some(Format { exponent_bits, mantissa_bits, specials: Specials::Ieee, .. }) => {
+                    (exponent_bits, mantissa_bits)
+                }
+                _ => return None,
+            },
+        };
+        Some(Precision { exponent_bits, mantissa_bits })
+    }
+
+    /// What rounding to fewer bits needs; at least one exponent bit stays.
+    pub fn reduced(self, exponent_bits: i64, mantissa_bits: i64) -> Reduced {
+        let (exponents, mantissas) = (self.exponent_bits, self.mantissa_bits);
+        let bias = |bits: u32| (1u64 << (bits - 1)) - 1;
+        let exponent_bits = exponent_bits.clamp(1, exponents.into()) as u32;
+        let infinity = ((1u64 << exponents) - 1) << mantissas;
+        let (overflow, least) = if exponent_bits == exponents {
+            (infinity, 0)
+        } else {
+            let (wide, narrow) = (bias(exponents), bias(exponent_bits));
+            ((wide + narrow + 1) << mantissas, (wide - narrow + 1) << mantissas)
+        };
+        Reduced {
+            magnitude: (1u64 << (exponents + mantissas)) - 1,
+            infinity,
+            drop: mantissas - mantissa_bits.clamp(0, mantissas.into()) as u32,
+            overflow,
+            least,
+        }
+    }
+}
+
+/// Constants of rounding bit patterns to fewer exponent and mantissa bits, as `reduce_precision`
+/// does: to nearest even on the pattern, then to infinity or zero where the exponent does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduced {
+    /// All bits but the sign.
+    pub magnitude: u64,
+    /// The pattern of infinity.
+    pub infinity: u64,
+    /// Mantissa bits that go.
+    pub drop: u32,
+    /// The least magnitude that becomes infinity.
+    pub overflow: u64,
+    /// The least magnitude that does not become zero.
+    pub least: u64,
+}
+
+impl Reduced {
+    /// The pattern rounded; NaN stays what it is.
+    pub fn round(&self, bits: u64) -> u64 {
+        let magnitude = bits & self.magnitude;
+        if magnitude > self.infinity {
+            return bits;
+        }
+        let rounded = match self.drop {
+            0 => magnitude,
+            drop => {
+                let odd = magnitude >> drop & 1;
+                (magnitude + ((1 << (drop - 1)) - 1) + odd) >> drop << drop
+            }
+        };
+        let bounded = if rounded >= self.overflow { self.infinity } else { rounded };
+        let bounded = if rounded < self.least { 0 } else { bounded };
+        bounded | bits & !self.magnitude
+    }
+}
+
 /// Exponent, and significand of 24 bits, of a magnitude other than zero.
 const fn normal(magnitude: u32) -> (i32, u32) {
     let field = magnitude >> 23;

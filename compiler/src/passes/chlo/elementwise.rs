@@ -41,6 +41,9 @@ fn equals(build: &mut Build<'_, '_>, x: ValueId, ty: &TensorType, value: f64) ->
     let dtype = ty.dtype()?;
     let mut bytes = vec![0; dtype.size()];
     Element::Float(value).encode(dtype, &mut bytes);
+    if Element::decode(dtype, &bytes) != Element::Float(value) {
+        return Some(build.splat(&ty.with_dtype(DType::I1), &[0]));
+    }
     let number = build.splat(ty, &bytes);
     build.compare(Direction::Eq, x, number)
 }

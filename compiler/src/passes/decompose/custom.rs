@@ -3,8 +3,8 @@
 
 use microhlo_format::DType;
 
-use super::linear;
 use super::rng::threefry_rounds;
+use super::{factor, linear};
 use crate::ir::{Attr, Dict, Op, OpId, ValueId};
 use crate::ops::compare::Direction;
 use crate::ops::custom_call::CustomCall;
@@ -37,6 +37,9 @@ fn rule(target: &str) -> Option<Rule> {
         return match routine.strip_prefix(['s', 'd', 'c', 'z'])? {
             "potrf" => Some(linear::potrf),
             "trsm" => Some(linear::trsm),
+            "getrf" => Some(factor::getrf),
+            "geqrf" => Some(factor::geqrf),
+            "orgqr" => Some(factor::orgqr),
             _ => None,
         };
     }
@@ -191,7 +194,8 @@ pub fn refusal(body: &crate::ir::Body, op: &Op, call: &CustomCall) -> String {
         }
         None if is_known_target(&call.target) => {
             format!(
-                "`stablehlo.custom_call @{}` has operands or settings that are not supported",
+                "`stablehlo.custom_call @{}` has operands or settings that are not supported: real \
+             matrices of at most 32 columns, for example",
                 call.target
             )
         }
@@ -205,9 +209,11 @@ pub fn refusal(body: &crate::ir::Body, op: &Op, call: &CustomCall) -> String {
 /// What a routine that is not implemented would need.
 fn lapack_advice(target: &str) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|n| target.contains(n));
-    if has(&["geqrf", "orgqr", "ungqr", "Qr", "HouseholderReflectors"]) {
+    if is_known_target(target) {
+        None
+    } else if has(&["ungqr", "Qr", "HouseholderReflectors"]) {
         Some("it computes a QR decomposition, which has no StableHLO operation")
-    } else if has(&["getrf", "LuDecomposition", "lu_pivots"]) {
+    } else if has(&["LuDecomposition", "lu_pivots"]) {
         Some("it computes an LU decomposition with pivots, which has no StableHLO operation")
     } else if has(&["syevd", "heevd", "Eigh", "geev", "gehrd"]) {
         Some("it computes eigenvalues, which has no StableHLO operation")

@@ -6,6 +6,7 @@
 mod batch_norm;
 pub mod custom;
 mod einsum;
+mod factor;
 mod linear;
 mod map;
 mod rng;

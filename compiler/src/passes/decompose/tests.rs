@@ -233,10 +233,65 @@ fn calls_that_are_left_are_refused_with_their_reason() {
     assert!(
         refusal(&format!("%0 = stablehlo.custom_call @mine{same}")).contains("@mine` is not known")
     );
-    let qr = refusal(&format!("%0 = stablehlo.custom_call @lapack_sgeqrf_ffi{same}"));
-    assert!(qr.contains("QR decomposition"), "{qr}");
+    let qr = refusal(&format!("%0 = stablehlo.custom_call @lapack_ssyevd_ffi{same}"));
+    assert!(qr.contains("eigenvalues"), "{qr}");
     let assertion = "%0 = stablehlo.negate %a : tensor<2x2xf32>
       stablehlo.custom_call @shape_assertion(%f, %n) {error_message = \"size {0} is odd\",
         has_side_effect = true} : (tensor<i1>, tensor<i32>) -> ()";
     assert_eq!(refusal(assertion), "size 3 is odd");
+}
+
+fn product(a: &[f32], b: &[f32], n: usize) -> Vec<f32> {
+    let columns = b.len() / n;
+    let one = |i: usize, j: usize| (0..n).map(|k| a[i * n + k] * b[k * columns + j]).sum();
+    (0..a.len() / n * columns).map(|at| one(at / columns, at % columns)).collect()
+}
+
+fn close(a: &[f32], b: &[f32]) {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-5), "{a:?} {b:?}");
+}
+
+#[test]
+fn lu_factors_multiply_to_the_permuted_matrix() {
+    let program = "func.func @main(%a: tensor<2x3x3xf32>)
+        -> (tensor<2x3x3xf32>, tensor<2x3xi32>, tensor<2xi32>) {
+      %0:3 = stablehlo.custom_call @lapack_sgetrf_ffi(%a) {mhlo.backend_config = {}}
+        : (tensor<2x3x3xf32>) -> (tensor<2x3x3xf32>, tensor<2x3xi32>, tensor<2xi32>)
+      return %0#0, %0#1, %0#2 : tensor<2x3x3xf32>, tensor<2x3xi32>, tensor<2xi32>
+    }";
+    let a = [1f32, 2., 3., 4., -5., 6., 7., 8., 10.];
+    let singular = [1f32, 2., 3., 2., 4., 6., 0., 0., 5.];
+    let out = both(program, &[f32s(&[2, 3, 3], &[a, singular].concat())]);
+    let (lu, pivots) = (out[0].to_f32s().unwrap(), out[1].ints().unwrap());
+    assert_eq!(pivots[..2], [3, 2]);
+    assert_eq!(out[2].ints().unwrap()[0], 0);
+    assert_ne!(out[2].ints().unwrap()[1], 0, "the second matrix is singular");
+    let part = |keep: fn(usize, usize) -> bool| -> Vec<f32> {
+        (0..9).map(|at| if keep(at / 3, at % 3) { lu[at] } else { 0.0 }).collect()
+    };
+    let mut lower = part(|i, j| i > j);
+    (0..3).for_each(|i| lower[4 * i] = 1.0);
+    let mut rows: Vec<&[f32]> = a.chunks(3).collect();
+    (0..3).for_each(|k| rows.swap(k, pivots[k] as usize - 1));
+    close(&product(&lower, &part(|i, j| i <= j), 3), &rows.concat());
+}
+
+#[test]
+fn qr_factors_multiply_to_the_matrix() {
+    let program = "func.func @main(%a: tensor<4x3xf32>) -> (tensor<4x3xf32>, tensor<4x3xf32>) {
+      %0:2 = stablehlo.custom_call @lapack_sgeqrf_ffi(%a) {mhlo.backend_config = {}}
+        : (tensor<4x3xf32>) -> (tensor<4x3xf32>, tensor<3xf32>)
+      %1 = stablehlo.custom_call @lapack_sorgqr_ffi(%0#0, %0#1) {mhlo.backend_config = {}}
+        : (tensor<4x3xf32>, tensor<3xf32>) -> tensor<4x3xf32>
+      return %0#0, %1 : tensor<4x3xf32>, tensor<4x3xf32>
+    }";
+    let a = [1f32, 2., 3., 4., -5., 6., 7., 8., 10., 0., 1., -2.];
+    let out = both(program, &[f32s(&[4, 3], &a)]);
+    let (r, q) = (out[0].to_f32s().unwrap(), out[1].to_f32s().unwrap());
+    let upper: Vec<f32> = (0..9).map(|at| if at / 3 <= at % 3 { r[at] } else { 0.0 }).collect();
+    assert!(upper[0] < 0.0, "LAPACK's sign");
+    close(&product(&q, &upper, 3), &a);
+    let transposed: Vec<f32> = (0..12).map(|at| q[at % 4 * 3 + at / 4]).collect();
+    close(&product(&transposed, &q, 4), &[1., 0., 0., 0., 1., 0., 0., 0., 1.]);
 }
