@@ -222,6 +222,14 @@ macro_rules! structural_ops {
                 named.chain(ElementwiseOp::names())
             }
 
+            /// Section of the specification of the operation called `name`.
+            pub fn spec_of(name: &str) -> Option<&'static str> {
+                $(if <$ty as StructuralOp>::NAMES.contains(&name) {
+                    return Some(<$ty as StructuralOp>::SPEC);
+                })*
+                ElementwiseOp::from_name(name).map(ElementwiseOp::spec)
+            }
+
             /// Reads the operation called `name`; `None` if it is not known.
             pub fn read(name: &str, attrs: &mut AttrReader<'_>) -> Option<Result<OpKind, OpError>> {
                 $(if <$ty as StructuralOp>::NAMES.contains(&name) {
