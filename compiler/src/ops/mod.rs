@@ -11,6 +11,8 @@ mod dot_algorithm;
 pub mod elementwise;
 pub mod groups;
 mod inputs;
+#[cfg(test)]
+mod label_tests;
 mod layouts;
 pub mod quant;
 pub mod region;
@@ -75,6 +77,7 @@ pub mod reshape;
 pub mod reverse;
 pub mod rng;
 pub mod rng_bit_generator;
+pub mod run_parallel;
 pub mod scatter;
 pub mod select_and_scatter;
 pub mod set_dimension_size;
