@@ -8,6 +8,7 @@
 pub mod check_program;
 pub mod cmd;
 pub mod compile;
+pub mod coverage;
 pub mod diag;
 pub mod emit;
 pub mod eval;

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use crate::diag::Span;
 use crate::ir::{BlockId, Body, Def, EntityId, Func, Module, Op, OpId, Type, Value, ValueId};
-use crate::ops::{OpError, OpKind, OpView};
+use crate::ops::{OpError, OpKind, OpView, run_parallel};
 
 /// Regions nest at most this deep, so that recursive walks end before the stack does.
 const MAX_NESTING: usize = 200;
@@ -65,9 +65,20 @@ impl std::error::Error for VerifyError {}
 /// Checks a whole module and returns a witness, or all violations in source order.
 pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
     let mut errors = foreign(module);
-    if !errors.is_empty() {
-        return Err(errors);
+    if errors.is_empty() {
+        errors = check(module, false);
     }
+    if errors.is_empty() { Ok(Verified { module }) } else { Err(errors) }
+}
+
+/// Checks what belongs to StableHLO in a module that may hold operations and types of other
+/// dialects, and returns all violations in source order. Nothing is said about the others.
+pub fn verify_mixed(module: &Module) -> Vec<VerifyError> {
+    check(module, true)
+}
+
+fn check(module: &Module, mixed: bool) -> Vec<VerifyError> {
+    let mut errors = Vec::new();
     let mut names: HashMap<&str, Span> = HashMap::new();
     for func in module.funcs.values() {
         if names.insert(&func.name, func.span).is_some() {
@@ -79,11 +90,11 @@ pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
                 message,
             });
         }
-        let mut checker = Checker::new(module, func);
+        let mut checker = Checker { mixed, ..Checker::new(module, func) };
         checker.func();
         errors.append(&mut checker.errors);
     }
-    if errors.is_empty() { Ok(Verified { module }) } else { Err(errors) }
+    errors
 }
 
 /// An error per operation of another dialect, up to a limit.
@@ -130,6 +141,8 @@ struct Checker<'m> {
     visible: Vec<bool>,
     /// Whether the operation was met before.
     seen: Vec<bool>,
+    /// Whether operations and types of other dialects are let pass.
+    mixed: bool,
     errors: Vec<VerifyError>,
 }
 
@@ -142,6 +155,7 @@ impl<'m> Checker<'m> {
             body,
             visible: vec![false; body.values.len()],
             seen: vec![false; body.ops.len()],
+            mixed: false,
             errors: Vec::new(),
         }
     }
@@ -216,7 +230,7 @@ impl<'m> Checker<'m> {
 
     fn define(&mut self, value: ValueId, def: Def, defined: &mut Vec<ValueId>) {
         match self.body.values.get(value) {
-            Some(Value { ty: Type::Opaque(ty), .. }) => {
+            Some(Value { ty: Type::Opaque(ty), .. }) if !self.mixed => {
                 self.fail(format!("the value {value} has the type `{ty}`, which is not supported"));
             }
             Some(v) if v.def == def && !self.visible[value.index()] => {
@@ -242,7 +256,8 @@ impl<'m> Checker<'m> {
         if let Err(e) = self.structure(op, depth, last) {
             self.fail_op(op, e);
         }
-        for &region in &op.regions {
+        let foreign = self.mixed && matches!(op.kind, OpKind::Foreign(_));
+        for &region in op.regions.iter().filter(|_| !foreign) {
             self.block(region, depth + 1);
         }
         if self.errors.len() == before
@@ -285,6 +300,9 @@ impl<'m> Checker<'m> {
 
     fn semantics(&self, op: &Op) -> Result<(), OpError> {
         let view = OpView { body: self.body, op };
+        if self.mixed && self.is_beyond(op) {
+            return self.beyond(&view);
+        }
         crate::ops::quant::verify(&op.kind, &view)?;
         let declared: Vec<&Type> = op.results.iter().map(|&v| self.body.ty(v)).collect();
         if let Some(inferred) = op.kind.infer(&view)?
@@ -301,6 +319,25 @@ impl<'m> Checker<'m> {
             OpKind::Composite(c) => self.composite(&c.decomposition, op, &declared),
             _ => Ok(()),
         }
+    }
+
+    /// Whether an operation is of another dialect, or has operands or results that only CHLO and
+    /// custom calls may have, such as tensors without a rank.
+    fn is_beyond(&self, op: &Op) -> bool {
+        let opaque = |v: &ValueId| matches!(self.body.ty(*v), Type::Opaque(_));
+        let open = matches!(op.kind, OpKind::CustomCall(_)) || op.kind.name().starts_with("chlo.");
+        matches!(op.kind, OpKind::Foreign(_))
+            || open && op.operands.iter().chain(&op.results).any(opaque)
+    }
+
+    /// Checks what is known of such an operation.
+    fn beyond(&self, view: &OpView<'_>) -> Result<(), OpError> {
+        let OpKind::Foreign(foreign) = &view.op.kind else { return Ok(()) };
+        if &*foreign.name != run_parallel::NAME {
+            return Ok(());
+        }
+        let attr = |name: &str| foreign.properties.get(name).or(view.op.attrs.get(name)).cloned();
+        run_parallel::verify(self.module, view, &attr)
     }
 
     /// A composite is its decomposition.

@@ -117,6 +117,7 @@ fn of_type(ty: &Type) -> Need {
             ElementType::Index => OLDEST,
         },
         Type::Future(_) => minor(15),
+        Type::Opaque(text) if text.starts_with("memref<") => minor(13),
         Type::Tuple(items) => {
             return items.iter().map(of_type).max_by_key(|need| need.0).unwrap_or_else(nothing);
         }

@@ -120,7 +120,8 @@ fn reads(body: &Body, op: OpId) -> Vec<ValueId> {
 
 /// Whether no way leads out of the operations and back into them.
 fn is_convex(body: &Body, ops: &[OpId]) -> bool {
-    let own: HashSet<OpId> = ops.iter().copied().collect();
+    let inner = ops.iter().flat_map(|&op| &body.ops[op].regions).flat_map(|&r| body.walk(r));
+    let own: HashSet<OpId> = ops.iter().copied().chain(inner).collect();
     // Everything that depends on the operations, reached through others.
     let mut reached: HashSet<OpId> = HashSet::new();
     loop {

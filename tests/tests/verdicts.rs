@@ -6,6 +6,15 @@ use std::process::Output;
 
 use microhlo_tests::{microhlo, shared, stderr};
 
+// Not right, and why:
+// - neg-verify `ops_broadcasting.018`, `.019`: errors of a dialect that only StableHLO's own tests
+//   register, of which nothing is known here;
+// - neg-verify `ops_stablehlo_quantized.079`: `si8` storage is read as `i8`, which exporters mean;
+// - neg-verify `verify_convolution.039`: products of integers of two widths are widened;
+// - neg-verify `verify_dynamic_conv.036`: the specification allows an empty window;
+// - valid `ops_stablehlo_quantized.003`: it violates (C6) of `all_gather`;
+// - compile-dynamic `conv_general_dilated_1d_stride_2_*`: they violate (C2) of `dynamic_conv`.
+
 /// What has to be right of one folder.
 struct Pin {
     folder: &'static str,
@@ -16,10 +25,10 @@ struct Pin {
 }
 
 const PINS: [Pin; 5] = [
-    Pin { folder: "neg-verify", verdict: "rejected", right: 502, total: 515 },
-    Pin { folder: "valid", verdict: "accepted", right: 175, total: 241 },
-    Pin { folder: "infer", verdict: "accepted", right: 0, total: 69 },
-    Pin { folder: "roundtrip", verdict: "accepted", right: 2, total: 3 },
+    Pin { folder: "neg-verify", verdict: "rejected", right: 510, total: 515 },
+    Pin { folder: "valid", verdict: "accepted", right: 240, total: 241 },
+    Pin { folder: "infer", verdict: "accepted", right: 69, total: 69 },
+    Pin { folder: "roundtrip", verdict: "accepted", right: 3, total: 3 },
     Pin { folder: "compile-dynamic", verdict: "accepted", right: 223, total: 225 },
 ];
 

@@ -7,12 +7,13 @@ use microhlo_format::{Artifact, MAGIC};
 use super::CmdError;
 use super::vectors::Port;
 use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile, specialised};
-use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::diag::{Diagnostic, Diagnostics, Severity, Source};
 use crate::front::bytecode;
+use crate::front::foreign;
 use crate::front::hlo;
 use crate::front::mlir::{parse_mixed, parse_module};
 use crate::ir::{Func, Module};
-use crate::verify::{VerifyError, verify};
+use crate::verify::{VerifyError, verify, verify_mixed};
 use crate::vhlo_version::{Version, newer_than};
 
 /// A model file.
@@ -126,10 +127,10 @@ fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
     Ok((source, module))
 }
 
-/// All that is wrong with a program in a binary form.
+/// All that is wrong with a program in a binary form, and what of it is of other dialects.
 pub fn check_bytes(name: &str, bytes: Vec<u8>, version: Option<Version>) -> Diagnostics {
     let read = match bytecode::is_bytecode(&bytes) {
-        true => bytecode::parse(name, &bytes).map(|module| (Source::new(name, ""), module)),
+        true => bytecode::parse_mixed(name, &bytes).map(|module| (Source::new(name, ""), module)),
         false => hlo::read_proto(name, bytes),
     };
     match read {
@@ -138,20 +139,33 @@ pub fn check_bytes(name: &str, bytes: Vec<u8>, version: Option<Version>) -> Diag
     }
 }
 
-/// All that is wrong with a program in StableHLO text or HLO text.
+/// All that is wrong with a program in StableHLO text or HLO text, and what of it is of other
+/// dialects.
 pub fn check_text(source: &Source, version: Option<Version>) -> Diagnostics {
-    match parse_text(source) {
+    let read = match hlo::looks_like_text(source.text().as_bytes()) {
+        true => hlo::parse_text(source),
+        false => parse_mixed(source),
+    };
+    match read {
         Ok(module) => check_module(source, &module, version),
         Err(found) => found,
     }
 }
 
 fn check_module(source: &Source, module: &Module, version: Option<Version>) -> Diagnostics {
-    let violations = match verify(module) {
-        Ok(_) => version.map_or_else(Vec::new, |version| newer_than(module, version)),
-        Err(violations) => violations,
-    };
-    violations_of(source, &violations)
+    let mut violations = verify_mixed(module);
+    if violations.is_empty() {
+        violations = version.map_or_else(Vec::new, |version| newer_than(module, version));
+    }
+    let mut items: Vec<Diagnostic> = violations.iter().map(Diagnostic::from).collect();
+    let place = |op: &crate::ir::Op| foreign::line_column(source, op);
+    // They are no violation of the specification, which does not know them.
+    items.extend(foreign::report(module, place).map(|report| Diagnostic {
+        severity: Severity::Warning,
+        unsupported: false,
+        ..report
+    }));
+    Diagnostics::new(source, items)
 }
 
 /// Parses StableHLO text or HLO text.

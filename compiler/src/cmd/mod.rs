@@ -13,6 +13,7 @@ mod files;
 mod inspect;
 mod listing;
 pub mod load;
+mod ops;
 mod partition;
 mod profile;
 mod run;
@@ -47,6 +48,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Boards(boards::Args),
+    Ops(ops::Args),
 }
 
 /// Why the command does not exit with 0.
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),
+        Command::Ops(args) => ops::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

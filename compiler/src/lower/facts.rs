@@ -118,14 +118,16 @@ pub fn region_op(body: &Body, block: BlockId) -> Option<MicroOp> {
     (!swapped || op.is_commutative()).then(|| micro_op(op)).flatten()
 }
 
-/// The binary operation of a reduction of one tensor to its own element type, if its region is one.
+/// The binary operation of a reduction of one tensor to its own element type, if its region is
+/// one. Windows over nothing but padding are left to the general kernel.
 pub fn simple_reduction(body: &Body, op: OpId) -> Option<MicroOp> {
     let o = &body.ops[op];
     let (&[input, _], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
         return None;
     };
     let dtype = |v: ValueId| body.ty(v).tensor().and_then(|t| t.dtype());
-    if dtype(input) != dtype(result) {
+    let empty = body.ty(input).tensor().is_some_and(|t| t.elements() == Some(0));
+    if dtype(input) != dtype(result) || (empty && matches!(o.kind, OpKind::ReduceWindow(_))) {
         return None;
     }
     region_op(body, *o.regions.first()?)

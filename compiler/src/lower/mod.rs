@@ -33,7 +33,7 @@ use microhlo_format::{DType, Kernel, Micro};
 
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{Attr, BlockId, Body, Func, OpId, TensorType, ValueId};
+use crate::ir::{Attr, BlockId, Body, Func, Op, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
 use crate::passes::decompose::custom;
 use cluster::{Cluster, ClusterKind};
@@ -115,7 +115,29 @@ impl<'a> Lowerer<'a> {
     fn cluster(&mut self, cluster: &Cluster) -> Lowered<()> {
         let first = self.program.steps.len();
         self.cluster_steps(cluster)?;
+        self.check_sizes(first, cluster)?;
         self.check_steps(first, self.span(cluster.ops[0]))
+    }
+
+    /// Refuses sizes that a kernel does not have: such a step would be taken for an idle one. Those
+    /// of operations without elements to compute are.
+    fn check_sizes(&self, first: usize, cluster: &Cluster) -> Lowered<()> {
+        let ops = || cluster.ops.iter().map(|&op| &self.body.ops[op]);
+        // The steps of blocks have been checked with the operations there.
+        let blocks =
+            |op: &Op| matches!(op.kind, OpKind::While(_) | OpKind::If(_) | OpKind::Case(_));
+        let empty =
+            |&v: &ValueId| self.body.ty(v).tensor().is_some_and(|t| t.elements() == Some(0));
+        if ops().any(|op| blocks(op) || op.results.iter().any(empty)) {
+            return Ok(());
+        }
+        for step in &self.program.steps[first..] {
+            if let Err(error) = step.kernel.accesses(&mut |_| ()) {
+                let what = format!("step {} has no kernel for these sizes: {error}", step.name);
+                return Err(CompileError::unsupported(self.span(cluster.ops[0]), what));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses kernels that this runtime does not have for the element type.

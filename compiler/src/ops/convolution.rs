@@ -130,13 +130,21 @@ impl StructuralOp for Convolution {
         };
         let n = dims.input_spatial.len();
         let ones = || vec![1; n];
+        // An empty list stands for the default, as one that is left out does.
+        let some = |list: Option<Vec<i64>>| list.filter(|list| !list.is_empty());
         Ok(Convolution {
             dims,
-            strides: attrs.opt_ints("window_strides")?.unwrap_or_else(ones),
-            padding: attrs.opt_pairs("padding")?.unwrap_or_else(|| vec![(0, 0); n]),
-            lhs_dilation: attrs.opt_ints("lhs_dilation")?.unwrap_or_else(ones),
-            rhs_dilation: attrs.opt_ints("rhs_dilation")?.unwrap_or_else(ones),
-            reversal: attrs.opt_bools("window_reversal")?.unwrap_or_else(|| vec![false; n]),
+            strides: some(attrs.opt_ints("window_strides")?).unwrap_or_else(ones),
+            padding: attrs
+                .opt_pairs("padding")?
+                .filter(|list| !list.is_empty())
+                .unwrap_or_else(|| vec![(0, 0); n]),
+            lhs_dilation: some(attrs.opt_ints("lhs_dilation")?).unwrap_or_else(ones),
+            rhs_dilation: some(attrs.opt_ints("rhs_dilation")?).unwrap_or_else(ones),
+            reversal: attrs
+                .opt_bools("window_reversal")?
+                .filter(|list| !list.is_empty())
+                .unwrap_or_else(|| vec![false; n]),
             feature_group_count: attrs.opt_int("feature_group_count")?.unwrap_or(1),
             batch_group_count: attrs.opt_int("batch_group_count")?.unwrap_or(1),
             precision: attrs.precision()?,

@@ -11,6 +11,8 @@ mod dot_algorithm;
 pub mod elementwise;
 pub mod groups;
 mod inputs;
+#[cfg(test)]
+mod label_tests;
 mod layouts;
 pub mod quant;
 pub mod region;
@@ -75,6 +77,7 @@ pub mod reshape;
 pub mod reverse;
 pub mod rng;
 pub mod rng_bit_generator;
+pub mod run_parallel;
 pub mod scatter;
 pub mod select_and_scatter;
 pub mod set_dimension_size;
@@ -217,6 +220,14 @@ macro_rules! structural_ops {
                 let structural = [$(<$ty as StructuralOp>::NAMES),*].into_iter().flatten();
                 let named = structural.copied().filter(|n| *n != foreign::Foreign::NAME);
                 named.chain(ElementwiseOp::names())
+            }
+
+            /// Section of the specification of the operation called `name`.
+            pub fn spec_of(name: &str) -> Option<&'static str> {
+                $(if <$ty as StructuralOp>::NAMES.contains(&name) {
+                    return Some(<$ty as StructuralOp>::SPEC);
+                })*
+                ElementwiseOp::from_name(name).map(ElementwiseOp::spec)
             }
 
             /// Reads the operation called `name`; `None` if it is not known.

@@ -60,7 +60,6 @@ impl StructuralOp for Rng {
         op.expect_arity(3, 1)?;
         let (a, shape) = (op.tensor(0)?, op.tensor(2)?);
         constraint!(shape.rank() == 1, "I3", "the shape must be one-dimensional, is {shape}");
-        // The elements of the shape are checked where they are known: on evaluation.
         let rank = shape.dims[0].size();
         let Some(rank) = rank else { return Ok(None) };
         let result = op.result_tensor(0)?;
@@ -69,7 +68,12 @@ impl StructuralOp for Rng {
             "C3",
             "a shape of {rank} numbers does not describe {result}"
         );
-        let dims = vec![Dim::Dynamic { bound: None }; result.rank()];
+        let sized = |&n: &i64| types::sized("a dimension", n.into());
+        let label = |e| OpError { constraint: Some("C3"), ..e };
+        let dims = match op.constant_ints(2) {
+            Some(sizes) => sizes.iter().map(sized).collect::<Result<_, _>>().map_err(label)?,
+            None => vec![Dim::Dynamic { bound: None }; result.rank()],
+        };
         Ok(Some(vec![types::with_dims(a, dims).into()]))
     }
 

@@ -26,8 +26,15 @@ impl StructuralOp for SetDimensionSize {
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(2, 1)?;
-        // How long the dimension becomes may be known or not; the author says it.
-        Ok(None)
+        let operand = op.tensor(0)?;
+        let dim = types::one_dim(None, "dimension", self.dim, operand.rank())?;
+        let mut dims = operand.dims.clone();
+        let known = op.constant_ints(1).and_then(|list| list.first().copied());
+        dims[dim] = match known.and_then(|size| u64::try_from(size).ok()) {
+            Some(size) => Dim::Static(size),
+            None => Dim::Dynamic { bound: dims[dim].most() },
+        };
+        Ok(Some(vec![types::with_dims(operand, dims).into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {

@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::dce::is_root;
 use super::rewrite::{Editor, Visit, rewrite};
 use crate::eval::{Element, Evaluator, Tensor};
 use crate::ir::{BlockId, Body, Constant, Def, EntityId, Module, OpId, ValueId};
@@ -132,7 +131,8 @@ fn arguments_behind(body: &Body, block: BlockId, roots: Vec<ValueId>) -> Vec<usi
     let mut work = roots;
     if work.is_empty() {
         let inside = body.walk(block).into_iter();
-        let effects = inside.filter(|&o| is_root(&body.ops[o].kind) && !is_terminator(body, o));
+        let effects =
+            inside.filter(|&o| body.ops[o].kind.has_side_effect() && !is_terminator(body, o));
         work.extend(effects.flat_map(|o| body.ops[o].operands.iter().copied()));
     }
     let mut seen = HashSet::new();
@@ -159,10 +159,11 @@ fn is_terminator(body: &Body, op: OpId) -> bool {
     matches!(body.ops[op].kind, OpKind::Return(_) | OpKind::FuncReturn(_))
 }
 
-fn has_side_effects(body: &Body, op: OpId) -> bool {
+/// Whether something inside the regions of an operation must stay.
+pub(super) fn has_side_effects(body: &Body, op: OpId) -> bool {
     let regions = body.ops[op].regions.iter();
     let mut inside = regions.flat_map(|&region| body.walk(region));
-    inside.any(|o| is_root(&body.ops[o].kind) && !is_terminator(body, o))
+    inside.any(|o| body.ops[o].kind.has_side_effect() && !is_terminator(body, o))
 }
 
 /// Removes state variables that nothing refers to any more but the loop itself.

@@ -1,7 +1,7 @@
 //! Dead code elimination.
 
+use super::control_flow::has_side_effects;
 use crate::ir::{Body, EntityId, OpId};
-use crate::ops::OpKind;
 
 /// Removes operations whose results nobody needs. Operations with side effects stay.
 pub fn dce(body: &mut Body) -> bool {
@@ -19,7 +19,7 @@ pub fn dce(body: &mut Body) -> bool {
 
 fn mark(body: &Body, live: &mut [bool]) {
     let roots = body.blocks[body.entry].ops.iter().copied();
-    let mut work: Vec<OpId> = roots.filter(|&op| is_root(&body.ops[op].kind)).collect();
+    let mut work: Vec<OpId> = roots.filter(|&op| is_root(body, op)).collect();
     while let Some(op) = work.pop() {
         if std::mem::replace(&mut live[op.index()], true) {
             continue;
@@ -28,16 +28,13 @@ fn mark(body: &Body, live: &mut [bool]) {
         for &region in &body.ops[op].regions {
             // A live operation's regions keep their terminators and side effects.
             let ops = body.blocks[region].ops.iter().copied();
-            work.extend(ops.filter(|&inner| is_root(&body.ops[inner].kind)));
+            work.extend(ops.filter(|&inner| is_root(body, inner)));
         }
     }
 }
 
-/// Whether an operation is needed although no one may use its results.
-pub fn is_root(kind: &OpKind) -> bool {
-    match kind {
-        OpKind::FuncReturn(_) | OpKind::Return(_) => true,
-        OpKind::CustomCall(call) => call.has_side_effect,
-        other => other.name().starts_with("check."),
-    }
+/// Whether an operation stays whatever becomes of its results: it, or a region of it, has a side
+/// effect, or it ends a block.
+fn is_root(body: &Body, op: OpId) -> bool {
+    body.ops[op].kind.has_side_effect() || has_side_effects(body, op)
 }

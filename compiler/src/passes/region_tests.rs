@@ -464,3 +464,22 @@ fn sorts_by_any_comparator() {
         check(seed, &text);
     }
 }
+
+#[test]
+fn what_is_reduced_may_be_empty() {
+    let windows = "window_dimensions = array<i64: 2, 2>, padding = dense<[[1, 2], [1, 1]]> : \
+                   tensor<2x2xi64>";
+    for body in SINGLES {
+        let text = format!(
+            "func.func @main(%x: tensor<0x3xf32>, %outer: tensor<f32>) -> (tensor<3xf32>, \
+             tensor<2x4xf32>, tensor<0xf32>) {{\n  %0 = \"stablehlo.reduce\"(%x, %outer) \
+             <{{dimensions = array<i64: 0>}}> ({{\n{body}  }}) : (tensor<0x3xf32>, tensor<f32>) -> \
+             tensor<3xf32>\n  %1 = \"stablehlo.reduce_window\"(%x, %outer) <{{{windows}}}> \
+             ({{\n{body}  }}) : (tensor<0x3xf32>, tensor<f32>) -> tensor<2x4xf32>\n  %2 = \
+             \"stablehlo.reduce\"(%x, %outer) <{{dimensions = array<i64: 1>}}> ({{\n{body}  }}) : \
+             (tensor<0x3xf32>, tensor<f32>) -> tensor<0xf32>\n  return %0, %1, %2 : \
+             tensor<3xf32>, tensor<2x4xf32>, tensor<0xf32>\n}}"
+        );
+        same_bits(&text);
+    }
+}

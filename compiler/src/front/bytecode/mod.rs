@@ -43,6 +43,12 @@ pub fn is_bytecode(bytes: &[u8]) -> bool {
     bytes.starts_with(container::MAGIC)
 }
 
+/// Whether VHLO can express the operation called `name`, such as `stablehlo.add`.
+pub(crate) fn knows(name: &str) -> bool {
+    let short = name.strip_prefix("stablehlo.").or(name.strip_prefix("func."));
+    short.is_some_and(|short| vhlo::attributes(&format!("{short}_v1")).is_some())
+}
+
 /// Reads a module. `name` is shown in diagnostics, usually a path.
 ///
 /// The encoding, and names and types of values are checked; the operations' own constraints are

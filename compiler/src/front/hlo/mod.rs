@@ -21,6 +21,11 @@ pub use text::looks_like_text;
 use crate::diag::{Diagnostics, Source};
 use crate::ir::Module;
 
+/// Whether some HLO opcode means the operation called `name`, such as `stablehlo.add`.
+pub(crate) fn knows(name: &str) -> bool {
+    import::knows(name)
+}
+
 /// Parses HLO text, `HloModule ...`, in the long form with `%` names and operand shapes or in the
 /// short form without them.
 ///

@@ -120,7 +120,16 @@ impl Parser<'_> {
         let name = self.c.name("a type name after `!`")?;
         match name {
             "stablehlo.token" | "mhlo.token" => Ok(Type::Token),
-            "stablehlo.future" => Ok(Type::Future(self.type_arguments(start)?)),
+            "stablehlo.future" => {
+                let items = self.type_arguments(start)?;
+                match items.iter().find(|ty| matches!(ty, Type::Opaque(_))) {
+                    None => Ok(Type::Future(items)),
+                    Some(other) => {
+                        let message = format!("a future is of tensors, not of {other}");
+                        Err(error(self.c.span_since(start), message))
+                    }
+                }
+            }
             _ => match self.type_alias(name, start)? {
                 Some(AliasType::Value(ty)) => Ok(ty),
                 Some(AliasType::Element(_)) => {
@@ -303,6 +312,10 @@ impl Parser<'_> {
         self.c.skip();
         let start = self.c.pos();
         let attr = self.parse_attr()?;
+        // How elements are stored says nothing about their values.
+        if matches!(&attr, Attr::Opaque(text) if text.starts_with("#sparse_tensor.encoding")) {
+            return Ok(());
+        }
         let bounds = match &attr {
             Attr::Struct(name, fields) if &**name == "stablehlo.bounds" => fields.get("bounds"),
             _ => None,

@@ -4,6 +4,7 @@ use crate::diag::Source;
 use crate::eval::{Element, Evaluator, Tensor};
 use crate::front::mlir::parse_module;
 use crate::ir::{ElementType, Module};
+use crate::passes::tests::same_bits;
 use crate::verify::verify;
 
 fn parse(text: &str) -> Module {
@@ -213,4 +214,76 @@ fn printed_operations_parse_to_themselves() {
     );
     let text = module.to_string();
     assert_eq!(parse(&text).to_string(), text);
+}
+
+/// Every function that has a micro-operation, on the runtime.
+#[test]
+fn functions_run_to_the_same_bits() {
+    for op in [
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "bessel_i1e",
+        "cosh",
+        "digamma",
+        "erf",
+        "erf_inv",
+        "erfc",
+        "lgamma",
+        "sinh",
+        "square",
+        "tan",
+        "conj",
+    ] {
+        for ty in ["f32", "f64"] {
+            same_bits(&format!(
+                "func.func @main(%a: tensor<9xf32>) -> tensor<9x{ty}> {{
+                   %0 = stablehlo.convert %a : (tensor<9xf32>) -> tensor<9x{ty}>
+                   %1 = chlo.{op} %0 : tensor<9x{ty}> -> tensor<9x{ty}>
+                   return %1 : tensor<9x{ty}>
+                 }}"
+            ));
+        }
+    }
+    for op in ["acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "sinh", "square", "conj"]
+    {
+        same_bits(&format!(
+            "func.func @main(%a: tensor<9xf32>, %b: tensor<9xf32>) -> tensor<9xcomplex<f32>> {{
+               %0 = stablehlo.complex %a, %b : tensor<9xcomplex<f32>>
+               %1 = chlo.{op} %0 : tensor<9xcomplex<f32>> -> tensor<9xcomplex<f32>>
+               return %1 : tensor<9xcomplex<f32>>
+             }}"
+        ));
+    }
+}
+
+#[test]
+fn replacements_run_to_the_same_bits() {
+    same_bits(
+        "func.func @main(%a: tensor<2x9xf32>, %b: tensor<9xf32>) -> (tensor<2x9xf32>, tensor<2x9xi1>, tensor<2x9xf32>) {
+           %0 = chlo.broadcast_next_after %a, %b : (tensor<2x9xf32>, tensor<9xf32>) -> tensor<2x9xf32>
+           %1 = chlo.is_inf %0 : tensor<2x9xf32> -> tensor<2x9xi1>
+           %2 = chlo.broadcast_zeta %a, %b : (tensor<2x9xf32>, tensor<9xf32>) -> tensor<2x9xf32>
+           return %0, %1, %2 : tensor<2x9xf32>, tensor<2x9xi1>, tensor<2x9xf32>
+         }",
+    );
+    same_bits(
+        "func.func @main(%a: tensor<2x9xf32>) -> (tensor<2x4xf32>, tensor<2x4xi32>) {
+           %v, %i = chlo.top_k(%a, k = 4) : tensor<2x9xf32> -> (tensor<2x4xf32>, tensor<2x4xi32>)
+           return %v, %i : tensor<2x4xf32>, tensor<2x4xi32>
+         }",
+    );
+    same_bits(
+        "func.func @main(%a: tensor<5x3xf32>, %b: tensor<2x3x2xf32>) -> tensor<5x2xf32> {
+           %n = stablehlo.constant dense<[1, 3]> : tensor<2xi64>
+           %0 = \"chlo.ragged_dot\"(%a, %b, %n) {ragged_dot_dimension_numbers = #chlo.ragged_dot<
+             lhs_contracting_dimensions = [1], rhs_contracting_dimensions = [1],
+             lhs_ragged_dimensions = [0], rhs_group_dimensions = [0]>}
+             : (tensor<5x3xf32>, tensor<2x3x2xf32>, tensor<2xi64>) -> tensor<5x2xf32>
+           return %0 : tensor<5x2xf32>
+         }",
+    );
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{parse, parse_readable};
 use crate::diag::{Diagnostics, Source};
-use crate::front::mlir::parse_module;
+use crate::front::mlir::{parse_mixed, parse_module};
 use crate::ir::Module;
 use crate::ops::OpKind;
 
@@ -129,7 +129,7 @@ fn conformance_artifacts_equal_their_text() {
         whole += usize::from(reports.is_empty());
         let text = std::fs::read_to_string(path.with_extension("")).expect("the twin exists");
         for source in functions(&text) {
-            let Ok(twin) = parse_module(&source) else { continue };
+            let Ok(twin) = parse_mixed(&source) else { continue };
             let name = twin.funcs.values().next().map_or("".into(), |f| f.name.clone());
             total += 1;
             match alone(&module, &name) {
@@ -140,7 +140,7 @@ fn conformance_artifacts_equal_their_text() {
                 },
             }
         }
-        let known = functions(&text).iter().filter(|s| parse_module(s).is_ok()).count();
+        let known = functions(&text).iter().filter(|s| parse_mixed(s).is_ok()).count();
         if module.funcs.len() > known {
             failures.push(format!("{label}: more functions were read than from text"));
         }

@@ -19,6 +19,8 @@ use crate::ops::func::FuncReturn;
 use crate::ops::{AttrReader, AttrWriter, OpKind};
 use value::Val;
 
+pub(super) use ops::knows;
+
 /// Most operations that a module may expand to: a computation is copied to each of its uses.
 const MAX_OPS: usize = 1 << 20;
 

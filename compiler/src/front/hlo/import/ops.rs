@@ -140,7 +140,7 @@ impl Importer<'_> {
         let attrs = &*at.attrs;
         let first = || attrs.dimensions.first().copied().unwrap_or(0);
         let mut op = NewOp::new("", flat(operands));
-        op.name = attributed(&at.opcode).ok_or_else(|| unsupported(at))?;
+        op.name = attributed_name(&at.opcode).ok_or_else(|| unsupported(at))?;
         match &*at.opcode {
             "broadcast" => op.attrs.ints("broadcast_dimensions", &attrs.dimensions),
             "transpose" => op.attrs.ints("permutation", &attrs.dimensions),
@@ -260,7 +260,7 @@ impl Importer<'_> {
 }
 
 /// The operation of an opcode with attributes.
-fn attributed(opcode: &str) -> Option<&'static str> {
+fn attributed_name(opcode: &str) -> Option<&'static str> {
     Some(match opcode {
         "batch-norm-grad" => "stablehlo.batch_norm_grad",
         "batch-norm-inference" => "stablehlo.batch_norm_inference",
@@ -286,6 +286,43 @@ fn attributed(opcode: &str) -> Option<&'static str> {
         "triangular-solve" => "stablehlo.triangular_solve",
         _ => return None,
     })
+}
+
+/// Opcodes with computations as regions, and control flow.
+const WITH_COMPUTATIONS: &[&str] =
+    &["map", "reduce", "reduce-window", "scatter", "select-and-scatter", "sort", "while"];
+
+/// Opcodes whose operation has another name.
+const RENAMED: &[(&str, &str)] = &[
+    ("conditional", "stablehlo.case"),
+    ("conditional", "stablehlo.if"),
+    ("constant", "stablehlo.constant"),
+    ("custom-call", "stablehlo.custom_call"),
+    ("dynamic-slice", "stablehlo.dynamic_slice"),
+    ("erf", "chlo.erf"),
+    ("get-tuple-element", "stablehlo.get_tuple_element"),
+    ("rng", "stablehlo.rng"),
+    ("topk", "chlo.top_k"),
+    ("tuple", "stablehlo.tuple"),
+];
+
+/// Whether some opcode means the operation called `name`. Collectives are executed by the importer.
+pub(in super::super) fn knows(name: &str) -> bool {
+    if let Some(short) = name.strip_prefix("chlo.")
+        && CHLO.contains(&short)
+    {
+        return true;
+    }
+    let opcode = name.trim_start_matches("stablehlo.").replace('_', "-");
+    let opcode = opcode.as_str();
+    let attributed = [opcode, "broadcast", "dot", "opt-barrier"];
+    PLAIN.contains(&opcode)
+        || IDENTITY.contains(&opcode)
+        || FOREIGN.contains(&opcode)
+        || WITH_COMPUTATIONS.contains(&opcode)
+        || RENAMED.iter().any(|(_, renamed)| *renamed == name)
+        || attributed.iter().any(|opcode| attributed_name(opcode) == Some(name))
+        || matches!(opcode, "after-all" | "collective-permute" | "partition-id" | "replica-id")
 }
 
 /// The operand, or the tuple of several.

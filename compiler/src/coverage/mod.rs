@@ -1,0 +1,110 @@
+//! Which operations are supported, for which element types, and how they are executed.
+//!
+//! Nothing here is claimed by hand. Every operation has a probe, the smallest program of it, in
+//! `probes.txt`; the verifier says for which element types the probe is valid, and the compiler
+//! which kernels execute it. `microhlo ops` prints the result, and `docs/operations.md` holds it.
+
+mod probe;
+mod table;
+
+pub use probe::{Probe, probes};
+pub use table::{markdown, text};
+
+use microhlo_format::DType;
+
+use crate::compile::{CompileOptions, compile};
+use crate::diag::Source;
+use crate::front::mlir::parse_module;
+use crate::ops::OpKind;
+use crate::verify::verify;
+
+/// What becomes of an operation on one element type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The specification does not define it.
+    Invalid,
+    /// It is valid, and this version refuses it for the reason given.
+    Refused(String),
+    /// It compiles to these kernels, in the order of their ids; none if it is resolved when
+    /// compiling.
+    Compiles(Vec<&'static str>),
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// Full name.
+    pub name: &'static str,
+    /// Section of the specification, or a note why there is none.
+    pub spec: &'static str,
+    /// Where the operation is read from.
+    pub forms: Vec<&'static str>,
+    /// A verdict per element type, and one for quantised elements.
+    pub verdicts: Vec<(Element, Verdict)>,
+}
+
+/// An element type of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// A plain one.
+    Plain(DType),
+    /// `!quant.uniform` of `i8` for `f32`, per tensor.
+    Quantized,
+}
+
+impl Element {
+    /// All element types of the table.
+    pub fn all() -> impl Iterator<Item = Element> {
+        DType::ALL.iter().copied().map(Element::Plain).chain([Element::Quantized])
+    }
+
+    /// As it is written in a program.
+    pub const fn spelling(self) -> &'static str {
+        match self {
+            Element::Plain(dtype) => dtype.name(),
+            Element::Quantized => "!quant.uniform<i8:f32, 5.000000e-01:1>",
+        }
+    }
+}
+
+/// What becomes of one probe on one element type.
+pub fn verdict(probe: &Probe, element: Element) -> Verdict {
+    let source = Source::new(probe.name, probe.program(element));
+    let Ok(module) = parse_module(&source) else { return Verdict::Invalid };
+    if verify(&module).is_err() {
+        return Verdict::Invalid;
+    }
+    match compile(&module, &CompileOptions::default()) {
+        Ok(compiled) => Verdict::Compiles(compiled.kernel_names()),
+        Err(error) => Verdict::Refused(error.message),
+    }
+}
+
+/// The whole table, in the order of names.
+pub fn coverage() -> Vec<Coverage> {
+    let mut rows: Vec<Coverage> = OpKind::known().filter_map(|name| row(name)).collect();
+    rows.sort_by_key(|row| row.name);
+    rows
+}
+
+/// One operation of the table; `None` for those that only structure a program or test it.
+fn row(name: &'static str) -> Option<Coverage> {
+    let probe = probes().into_iter().find(|probe| probe.name == name)?;
+    let verdicts = Element::all().map(|element| (element, verdict(&probe, element))).collect();
+    let spec = OpKind::spec_of(name).unwrap_or("none");
+    Some(Coverage { name, spec, forms: table::forms(name), verdicts })
+}
+
+/// Operations without a probe: they structure programs, or belong to the test dialects.
+pub const WITHOUT_PROBE: &[&str] = &[
+    "func.call",
+    "func.return",
+    "stablehlo.return",
+    "stablehlo.composite",
+    "stablehlo.custom_call",
+    "check.expect_eq",
+    "check.expect_eq_const",
+    "check.expect_almost_eq",
+    "check.expect_almost_eq_const",
+    "check.expect_close",
+];
