@@ -267,13 +267,27 @@ impl Fuser<'_> {
         false
     }
 
+    /// Whether a cluster computes scalars that a region returns and nothing else uses, such as the
+    /// next value of a loop's counter: computed last, it can replace the present one in place.
+    fn is_only_returned(&self, cluster: &Cluster) -> bool {
+        let returns = |user: &OpId| matches!(self.body().ops[*user].kind, OpKind::Return(_));
+        let mut values = cluster.ops.iter().flat_map(|&op| &self.body().ops[op].results);
+        values.all(|&v| {
+            let scalar = self.body().ty(v).tensor().is_some_and(|ty| ty.rank() == 0);
+            let users = self.facts.users(v);
+            let inside = |user: &OpId| cluster.ops.contains(user);
+            scalar && users.iter().all(|user| returns(user) || inside(user))
+        })
+    }
+
     /// Clusters in a topological order: of those ready, the one that ends first in the program.
     fn ordered(self) -> Vec<Cluster> {
         let mut waiting: Vec<(usize, usize, HashSet<usize>)> = (0..self.clusters.len())
             .filter_map(|i| {
                 let cluster = self.clusters[i].as_ref()?;
-                let end = cluster.ops.iter().filter_map(|o| self.position.get(o)).max()?;
-                Some((*end, i, self.sources(i)))
+                let end = *cluster.ops.iter().filter_map(|o| self.position.get(o)).max()?;
+                let last = self.is_only_returned(cluster);
+                Some((if last { usize::MAX } else { end }, i, self.sources(i)))
             })
             .collect();
         waiting.sort_by_key(|w| w.0);

@@ -1,6 +1,6 @@
 //! Tests of control flow: what passes and lowering make of it, and that it keeps every bit.
 
-use super::tests::{kernels, ops, same_bits};
+use super::tests::{compiled, kernels, ops, same_bits};
 
 /// How many of a list are `name`.
 fn count(list: &[&str], name: &str) -> usize {
@@ -200,4 +200,43 @@ fn copies_made_in_a_branch_stay_there() {
 }"#,
     );
     assert_eq!(count(&kernels(&compiled), "move_"), 2);
+}
+
+#[test]
+fn tokens_in_a_state_take_no_memory_and_barriers_are_nothing() {
+    let body = "%s = stablehlo.tanh %a : tensor<4xf32>
+    %u:2 = stablehlo.optimization_barrier %s, %next : tensor<4xf32>, tensor<i32>
+    %l = stablehlo.after_all %k, %t : !stablehlo.token
+    stablehlo.return %u#1, %u#0, %l : tensor<i32>, tensor<4xf32>, !stablehlo.token";
+    let text = repeat(3, "%a = %x, %k = %t", "tensor<4xf32>, !stablehlo.token", body);
+    let compiled = compiled(&format!(
+        "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {{
+  %t = stablehlo.create_token : !stablehlo.token\n{}\n  return %r#1 : tensor<4xf32>\n}}",
+        text.replace(":10", ":3")
+    ));
+    assert_eq!(kernels(&compiled), ["move_", "branch", "map", "map", "map", "branch"]);
+}
+
+#[test]
+fn a_scan_copies_nothing_but_its_slices() {
+    // Slice `i` of the input goes in, row `i` of the result comes out, and a state is carried.
+    let (rows, row) = ("tensor<5x8xf32>", "tensor<1x8xf32>");
+    let body = format!(
+        "%s = stablehlo.dynamic_slice %x, %i, %zero, sizes = [1, 8] : ({rows}, tensor<i32>, \
+         tensor<i32>) -> {row}
+    %sum = stablehlo.add %h, %s : {row}
+    %t = stablehlo.tanh %sum : {row}
+    %u = stablehlo.dynamic_update_slice %ys, %t, %i, %zero : ({rows}, {row}, tensor<i32>, \
+         tensor<i32>) -> {rows}
+    stablehlo.return %next, %t, %u : tensor<i32>, {row}, {rows}"
+    );
+    let text = repeat(5, "%h = %h0, %ys = %ys0", &format!("{row}, {rows}"), &body);
+    let compiled = same_bits(&format!(
+        "func.func @main(%x: {rows}, %h0: {row}) -> ({row}, {rows}) {{
+  %ys0 = stablehlo.constant dense<0.0> : {rows}\n{}\n  return %r#1, %r#2 : {row}, {rows}\n}}",
+        text.replace(":10", ":3")
+    ));
+    let steps = kernels(&compiled);
+    let first = steps.iter().position(|k| *k == "branch").expect("the loop is entered");
+    assert_eq!(steps[first + 1..], ["gather", "map", "scatter", "map", "map", "branch"]);
 }
