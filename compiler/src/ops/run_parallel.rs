@@ -11,7 +11,7 @@ pub const NAME: &str = "interpreter.run_parallel";
 fn symbols(list: &Attr) -> Option<Vec<&str>> {
     let Attr::Array(items) = list else { return None };
     let symbol = |item| match item {
-        &Attr::Symbol(ref name) => Some(&**name),
+        Attr::Symbol(name) => Some(&**name),
         _ => None,
     };
     items.iter().map(symbol).collect()
