@@ -194,10 +194,10 @@ fn is_too_large(why: &str) -> bool {
 
 #[test]
 fn cortex_m4f_gives_the_outputs_of_every_form() {
-    forms_give_their_outputs("mps2-an386", 40);
+    forms_give_their_outputs("mps2-an386", 110);
 }
 
 #[test]
 fn rv32imac_gives_the_outputs_of_every_form() {
-    forms_give_their_outputs("virt-rv32", 40);
+    forms_give_their_outputs("virt-rv32", 110);
 }
