@@ -11,6 +11,7 @@ mod compare;
 
 pub use compare::{Disagreement, Rule, compare};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::compile::CompileError;
@@ -301,9 +302,11 @@ fn constants_to_inputs(func: &mut Func) -> Result<Vec<Tensor>, ExtractError> {
     let mut inputs = Vec::new();
     let mut replaced = std::collections::HashMap::new();
     let mut kept = Vec::new();
+    let shapes = shape_operands(body);
     for op in body.blocks[entry].ops.clone() {
+        let shape = body.result(op).is_some_and(|v| shapes.contains(&v));
         let constant = match &body.ops[op].kind {
-            OpKind::Constant(c) if is_input(&c.value) => Arc::clone(&c.value),
+            OpKind::Constant(c) if is_input(&c.value) && !shape => Arc::clone(&c.value),
             _ => {
                 kept.push(op);
                 continue;
@@ -318,6 +321,20 @@ fn constants_to_inputs(func: &mut Func) -> Result<Vec<Tensor>, ExtractError> {
     body.blocks[entry].ops = kept;
     body.replace_uses(&replaced);
     Ok(inputs)
+}
+
+/// Operands that say how large a result is: a device's program needs them as constants.
+fn shape_operands(body: &Body) -> HashSet<ValueId> {
+    let shapes = |op: &Op| match &op.kind {
+        OpKind::DynamicIota(_) => 0..1,
+        OpKind::DynamicReshape(_) | OpKind::DynamicBroadcastInDim(_) => 1..2,
+        OpKind::RealDynamicSlice(_) => 1..4,
+        OpKind::DynamicConv(_) | OpKind::DynamicGather(_) | OpKind::Rng(_) => 2..3,
+        OpKind::DynamicPad(_) => 2..5,
+        _ => 0..0,
+    };
+    let ops = body.walk(body.entry).into_iter().map(|op| &body.ops[op]);
+    ops.flat_map(|op| op.operands.get(shapes(op)).unwrap_or_default()).copied().collect()
 }
 
 fn is_input(constant: &crate::ir::Constant) -> bool {

@@ -15,7 +15,7 @@ use crate::passes::bind_shapes::Size;
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The program, as StableHLO text.
+    /// The program; its form is told from the content.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Write the artifact to this file.

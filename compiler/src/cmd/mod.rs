@@ -1,4 +1,4 @@
-//! The `microhlo` command: compile, run, check and inspect models, and list boards.
+//! The `microhlo` command: compile, run, check and inspect models, and list boards and operations.
 //!
 //! Exit codes: 0 only when all is well, 1 when something ran and failed, 2 when the arguments or
 //! an input file are at fault.

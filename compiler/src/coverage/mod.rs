@@ -82,7 +82,7 @@ pub fn verdict(probe: &Probe, element: Element) -> Verdict {
 
 /// The whole table, in the order of names.
 pub fn coverage() -> Vec<Coverage> {
-    let mut rows: Vec<Coverage> = OpKind::known().filter_map(|name| row(name)).collect();
+    let mut rows: Vec<Coverage> = OpKind::known().filter_map(row).collect();
     rows.sort_by_key(|row| row.name);
     rows
 }

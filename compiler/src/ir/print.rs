@@ -313,6 +313,14 @@ pub(super) fn bare(attr: &Attr) -> Option<String> {
     match attr {
         Attr::Int(v, _) => Some(v.to_string()),
         Attr::DenseInts(v) => Some(format!("[{}]", list(v))),
+        Attr::Struct(name, fields) if &**name == "stablehlo.sub_axis_info" => {
+            match (fields.get("pre_size"), fields.get("size")) {
+                (Some(Attr::Int(before, _)), Some(Attr::Int(size, _))) => {
+                    Some(format!("({before}){size}"))
+                }
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

@@ -10,11 +10,11 @@ pub const NAME: &str = "interpreter.run_parallel";
 
 fn symbols(list: &Attr) -> Option<Vec<&str>> {
     let Attr::Array(items) = list else { return None };
-    let symbol = |item| match item {
-        &Attr::Symbol(ref name) => Some(&**name),
+    let symbols = items.iter().map(|item| match item {
+        Attr::Symbol(name) => Some(&**name),
         _ => None,
-    };
-    items.iter().map(symbol).collect()
+    });
+    symbols.collect()
 }
 
 fn function<'m>(module: &'m Module, name: &str) -> Result<&'m Func, OpError> {

@@ -1,3 +1,5 @@
+//! Clusters: that they are convex, and that host and clusters together are the whole program.
+
 use std::collections::HashSet;
 
 use super::{Partition, partition, uses};

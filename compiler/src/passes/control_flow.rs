@@ -37,8 +37,8 @@ fn simplify_while(ed: &mut Editor<'_>, op: OpId, used: &dyn Fn(ValueId) -> bool)
         return Visit::Drop;
     }
     let mut gone = HashSet::new();
-    for i in 0..o.operands.len() {
-        if unchanged(ed.body, body, i, o.operands[i], returned[i]) {
+    for (i, &next) in returned.iter().enumerate() {
+        if unchanged(ed.body, body, i, o.operands[i], next) {
             for block in [cond, body] {
                 let arg = ed.body.blocks[block].args[i];
                 ed.replace(arg, o.operands[i]);

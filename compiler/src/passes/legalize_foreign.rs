@@ -58,8 +58,8 @@ fn foreign_of(body: &Body, op: OpId) -> Option<Foreign> {
 fn identity(ed: &mut Editor<'_>, op: OpId) -> Visit {
     let o = &ed.body.ops[op];
     let name = o.kind.spelling();
-    let copies = matches!(o.kind, OpKind::Foreign(_)) && name == "mhlo.copy"
-        || matches!(o.kind, OpKind::Foreign(_)) && name == "mhlo.add_dependency";
+    let copies =
+        matches!(o.kind, OpKind::Foreign(_)) && matches!(name, "mhlo.copy" | "mhlo.add_dependency");
     match (copies, o.operands.first().copied(), o.results.as_slice()) {
         (true, Some(from), &[to]) if ed.body.ty(from) == ed.body.ty(to) => {
             ed.replace(to, from);

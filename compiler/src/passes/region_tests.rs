@@ -209,7 +209,7 @@ const SINGLES: [&str; 4] = [
 
 /// A region over one accumulator and one element, with a scalar from outside.
 fn region(r: &mut Random) -> &'static str {
-    *r.pick(&SINGLES)
+    r.pick::<&str>(&SINGLES)
 }
 
 /// A region over two accumulators and two elements.

@@ -98,6 +98,18 @@ dtypes! {
     C128 = 30, "complex<f64>", 128;
 }
 
+/// Bytes of an element by artifact code. A variable rather than a `match`: that would become a
+/// table in flash for every use of it.
+static SIZES: [u8; 32] = {
+    let mut sizes = [0; 32];
+    let mut i = 0;
+    while i < DType::ALL.len() {
+        sizes[DType::ALL[i] as usize] = DType::ALL[i].bits().div_ceil(8) as u8;
+        i += 1;
+    }
+    sizes
+};
+
 impl DType {
     /// The artifact code.
     pub const fn code(self) -> u8 {
@@ -106,27 +118,12 @@ impl DType {
 
     /// Storage of one element in memory, in bytes. Sub-byte types occupy one byte.
     pub const fn size(self) -> usize {
-        // Comparisons of codes instead of a table, which the linker would keep once per use.
-        if matches!(self, DType::C128) {
-            16
-        } else if matches!(self, DType::I64 | DType::U64 | DType::F64 | DType::C64) {
-            8
-        } else if matches!(self, DType::I32 | DType::U32 | DType::F32) {
-            4
-        } else if matches!(self, DType::I16 | DType::U16 | DType::BF16 | DType::F16) {
-            2
-        } else {
-            1
-        }
+        SIZES[(self.code() & 31) as usize] as usize
     }
 
     /// Alignment of an element in memory, in bytes: that of its scalar part.
     pub const fn align(self) -> usize {
-        match self {
-            DType::C64 => 4,
-            DType::C128 => 8,
-            other => other.size(),
-        }
+        self.size() >> self.is_complex() as u32
     }
 
     /// A signed or unsigned integer; `i1` is neither.

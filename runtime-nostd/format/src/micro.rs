@@ -167,7 +167,7 @@ macro_rules! micro_codes {
         /// The operation of a micro-operation, without its element type.
         #[allow(non_camel_case_types, reason = "names are those of StableHLO operations")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u16)]
+        #[repr(u8)]
         pub enum MicroOp { $($(#[$doc])* $name = $code,)* }
 
         impl MicroOp {
@@ -181,7 +181,7 @@ macro_rules! micro_codes {
 
             /// Number of operands, 1 to 3.
             pub const fn arity(self) -> usize {
-                match self { $(MicroOp::$name => $arity,)* }
+                (self.facts() & ARITY) as usize
             }
 
             /// Identifier of the module that holds its rows in the runtime.
@@ -196,20 +196,38 @@ macro_rules! micro_codes {
 
             /// Whether the result is `i1` whatever the operand type.
             pub const fn is_predicate(self) -> bool {
-                match self { $(MicroOp::$name => micro_codes!(@i1 $result),)* }
+                self.facts() & PREDICATE != 0
             }
 
             /// Whether the result of complex operands is real.
             pub const fn is_part(self) -> bool {
-                match self { $(MicroOp::$name => micro_codes!(@part $result),)* }
+                self.facts() & PART != 0
+            }
+
+            const fn facts(self) -> u8 {
+                FACTS[(self as u8 & 127) as usize]
             }
         }
+
+        /// What every operation is, by code. A variable rather than one `match` per question:
+        /// those would become tables in flash, one for every use.
+        static FACTS: [u8; 128] = {
+            let mut facts = [0; 128];
+            $(facts[$code] = $arity | micro_codes!(@result $result);)*
+            facts
+        };
     };
-    (@i1 i1) => { true };
-    (@i1 $result:ident) => { false };
-    (@part part) => { true };
-    (@part $result:ident) => { false };
+    (@result same) => { 0 };
+    (@result i1) => { PREDICATE };
+    (@result part) => { PART };
 }
+
+/// Number of operands in `FACTS`.
+const ARITY: u8 = 3;
+/// In `FACTS`: the result is `i1`.
+const PREDICATE: u8 = 4;
+/// In `FACTS`: the result of complex operands is real.
+const PART: u8 = 8;
 
 for_each_micro_op!(micro_codes);
 

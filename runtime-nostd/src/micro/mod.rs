@@ -5,6 +5,7 @@
 //! host's evaluator uses too.
 #![allow(unsafe_code, reason = "rows read and write strided memory that the loader has checked")]
 
+pub mod convert;
 mod row;
 mod table;
 

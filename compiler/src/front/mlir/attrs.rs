@@ -89,6 +89,9 @@ pub(crate) fn function_attr(inputs: Vec<Type>, results: Vec<Type>) -> Attr {
     Attr::Struct(FUNCTION.into(), fields)
 }
 
+/// Name of the part of a mesh axis, which has a form of its own inside of `axis_ref`.
+const SUB_AXIS: &str = "stablehlo.sub_axis_info";
+
 impl Parser<'_> {
     /// A bare value of the enum called `kind`.
     pub(crate) fn enum_word(&mut self, kind: &str) -> PResult<Attr> {
@@ -436,7 +439,19 @@ impl Parser<'_> {
                 None => Attr::Array(items),
             });
         }
+        if self.c.eat("(") {
+            return self.sub_axis();
+        }
         self.parse_attr()
+    }
+
+    /// Part of a mesh axis, `(1)2`: the product of the sizes before it and its own size.
+    fn sub_axis(&mut self) -> PResult<Attr> {
+        let mut fields = Dict::default();
+        fields.push("pre_size", Attr::i64(self.c.int64()?));
+        self.c.expect(")")?;
+        fields.push("size", Attr::i64(self.c.int64()?));
+        Ok(Attr::Struct(SUB_AXIS.into(), fields))
     }
 
     /// `5, ?, 3` up to `end`, which stays.

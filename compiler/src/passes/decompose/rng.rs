@@ -392,7 +392,7 @@ fn uniform_integers(
     let span = b.same(Subtract, &[to, from])?;
     let inside = b.same(Remainder, &[bits, span])?;
     let number = b.same(Add, &[inside, from])?;
-    let narrow = ty.dtype()?.bits() as u32;
+    let narrow = ty.dtype()?.bits();
     let mask = if narrow == 64 { u64::MAX } else { (1 << narrow) - 1 };
     let number = with(b, And, number, mask)?;
     let unsigned = match ty.dtype()?.size() {

@@ -115,16 +115,16 @@ impl Legalizer<'_, '_> {
         let chunk = chunk_type(a.bits().min(b.bits()))?;
         let new = match a.bits().cmp(&b.bits()) {
             std::cmp::Ordering::Less => {
-                let chunks = self.to_chunk(x, chunk)?;
+                let chunks = self.chunk_of(x, chunk)?;
                 self.joined(chunks, &to)?
             }
             std::cmp::Ordering::Equal => {
-                let chunks = self.to_chunk(x, chunk)?;
-                self.from_chunk(chunks, to)?
+                let chunks = self.chunk_of(x, chunk)?;
+                self.value_of_chunk(chunks, to)?
             }
             std::cmp::Ordering::Greater => {
                 let chunks = self.split(x, &from, chunk, &to)?;
-                self.from_chunk(chunks, to)?
+                self.value_of_chunk(chunks, to)?
             }
         };
         self.ed.replace(result, new);
@@ -132,7 +132,7 @@ impl Legalizer<'_, '_> {
     }
 
     /// Elements of a narrow type as unsigned integers of its width.
-    fn to_chunk(&mut self, value: ValueId, chunk: DType) -> Option<ValueId> {
+    fn chunk_of(&mut self, value: ValueId, chunk: DType) -> Option<ValueId> {
         let ty = self.tensor(value)?;
         match ty.dtype()? {
             d if d.is_integer() || d == DType::I1 => self.cast(value, chunk),
@@ -140,7 +140,7 @@ impl Legalizer<'_, '_> {
         }
     }
 
-    fn from_chunk(&mut self, value: ValueId, ty: TensorType) -> Option<ValueId> {
+    fn value_of_chunk(&mut self, value: ValueId, ty: TensorType) -> Option<ValueId> {
         match ty.dtype()? {
             d if d.is_integer() => self.cast(value, d),
             d if d == self.dtype(value)? => Some(value),
@@ -174,7 +174,7 @@ impl Legalizer<'_, '_> {
             self.bitcast_to(value, ty)
         } else {
             let unsigned = chunk_type(wide_bits)?;
-            let value = self.to_chunk(value, unsigned)?;
+            let value = self.chunk_of(value, unsigned)?;
             self.cast(value, DType::U8)?
         };
         let per = wide_bits.min(8) / chunk.bits();
@@ -225,7 +225,7 @@ impl Legalizer<'_, '_> {
             bits if bits > 8 => Some(self.bitcast_to(bytes, to.clone())),
             bits => {
                 let unsigned = self.cast(bytes, chunk_type(bits)?)?;
-                self.from_chunk(unsigned, to.clone())
+                self.value_of_chunk(unsigned, to.clone())
             }
         }
     }

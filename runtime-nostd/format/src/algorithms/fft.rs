@@ -64,7 +64,7 @@ impl Plan {
 
     fn factor(&mut self, mut rest: u32) -> Option<()> {
         for radix in [4, 2].into_iter().chain((3..=MAX_RADIX).step_by(2)) {
-            while rest % radix == 0 {
+            while rest.is_multiple_of(radix) {
                 self.radices.push(radix as u8).ok()?;
                 rest /= radix;
             }
@@ -74,7 +74,7 @@ impl Plan {
 
     /// Whether a real line is transformed as a complex one of half its length.
     pub const fn is_packed(&self) -> bool {
-        matches!(self.kind, Kind::RealForward | Kind::RealInverse) && self.n % 2 == 0
+        matches!(self.kind, Kind::RealForward | Kind::RealInverse) && self.n.is_multiple_of(2)
     }
 
     /// Length of the complex transform.
@@ -427,7 +427,7 @@ impl Stage {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
     use std::vec::Vec;

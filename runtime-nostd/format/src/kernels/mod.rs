@@ -174,6 +174,7 @@ macro_rules! kernel_table {
 
         /// A kernel with its parameters.
         #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
+        #[allow(clippy::large_enum_variant, reason = "there is no allocator to box a variant with")]
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kernel<P> { $($(#[$doc])* $name($params<P>),)* }
 

@@ -118,7 +118,7 @@ pub fn zeta_f64(x: f64, q: f64) -> f64 {
         return f64::INFINITY;
     }
     let integer = x == libm::floor(x);
-    if !(x > 1.0) || q.is_nan() {
+    if x.is_nan() || x <= 1.0 || q.is_nan() {
         return f64::NAN;
     }
     if q > 0.0 {

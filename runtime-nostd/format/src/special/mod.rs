@@ -8,7 +8,9 @@
 
 mod bessel;
 mod complex;
+#[allow(clippy::excessive_precision, reason = "coefficients are written as published")]
 mod erf_inv;
+#[allow(clippy::excessive_precision, reason = "coefficients are written as published")]
 mod gamma;
 
 pub use bessel::bessel_i1e_f64;

@@ -41,7 +41,17 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         20 => values::result_accuracy(d)?,
         21 => values::numbers(d, "stablehlo.sub_axis_info", &["pre_size", "size"])?,
         22 => axis_ref(d)?,
-        23 => named(d, "stablehlo.replica_group_mesh_axes", &["mesh", "axes"])?,
+        23 => {
+            let mut fields = Dict::default();
+            // VHLO keeps symbols as strings.
+            let mesh = match d.attr()? {
+                Attr::String(name) => Attr::Symbol(name),
+                other => other,
+            };
+            fields.push("mesh", mesh);
+            fields.push("axes", d.attr()?);
+            Attr::Struct("stablehlo.replica_group_mesh_axes".into(), fields)
+        }
         24 => {
             let mut fields = Dict::default();
             fields.push("name", d.attr()?);
@@ -51,15 +61,6 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         25 => mesh(d)?,
         code => return d.unknown(at, "VHLO attribute", code),
     })
-}
-
-/// A structure of attributes.
-fn named(d: &mut Decoder<'_, '_>, name: &str, keys: &[&str]) -> Res<Attr> {
-    let mut fields = Dict::default();
-    for key in keys {
-        fields.push(key, d.attr()?);
-    }
-    Ok(Attr::Struct(name.into(), fields))
 }
 
 fn axis_ref(d: &mut Decoder<'_, '_>) -> Res<Attr> {

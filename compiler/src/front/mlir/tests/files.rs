@@ -41,8 +41,7 @@ pub(super) fn programs(folder: &Path, suffix: &str) -> Vec<PathBuf> {
 fn parse_file(path: &Path) -> Result<bool, String> {
     let parsed = Source::read(path).and_then(|source| parse_module(&source));
     let Err(errors) = parsed else { return Ok(true) };
-    let missing = |m: &str| m.starts_with("operation `") && m.ends_with("` is not supported");
-    if errors.items().iter().all(|d| missing(&d.message)) {
+    if errors.items().iter().all(|d| d.unsupported) {
         return Ok(false);
     }
     Err(errors.to_string())
