@@ -107,7 +107,7 @@ fn conformance(on: &str, folder: &str) -> Vec<serde_json::Value> {
 
 /// How many programs of each folder pass on every board; the counts may only rise.
 const CONFORMANCE: [(&str, usize); 5] = [
-    ("interp", 274),
+    ("interp", 277),
     ("exec", 1391),
     ("exec-math-ulp", 28),
     ("exec-quant", 72),
