@@ -2,7 +2,7 @@
 //! kernels.
 //!
 //! `complex<f32>` functions compute in `f64` and round once per part, `complex<f64>` functions in
-//! [`Dd`] where parts cancel, so that both parts are within 3 ULP. Sums, differences and products
+//! `Dd` where parts cancel, so that both parts are within 3 ULP. Sums, differences and products
 //! are the plain formulas in the element's own precision. Special values follow Annex G of C11.
 
 use crate::dd::{Dd, Real, exponent, scale, two_product, two_sum};

@@ -10,8 +10,8 @@
 //!   stored integers, whose order is that of the values;
 //! - `add` and `subtract` of values of one type work on the stored integers;
 //! - `add`, `subtract`, `multiply` and `uniform_quantize` of quantised values of `f32` or `f64`
-//!   multiply integers by ratios of scales (see [`fixed_point`]);
-//! - `dot_general` and `convolution` sum products of integers (see [`contraction`]).
+//!   multiply integers by ratios of scales (see `fixed_point.rs`);
+//! - `dot_general` and `convolution` sum products of integers (see `contraction.rs`).
 //!
 //! `dequantize` subtracts the zero point exactly: the specification writes the subtraction in the
 //! storage type, where `127 - -128` would wrap, which no implementation does.
