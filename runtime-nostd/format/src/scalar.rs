@@ -4,6 +4,7 @@
 //! order, so that every target computes the same bits. Nothing here fuses a multiplication with
 //! an addition. Semantics are those of the StableHLO specification's sections of the same names.
 
+/// Functions of both precisions that are those of the `libm` crate.
 macro_rules! from_libm {
     ($($(#[$doc:meta])* $name32:ident, $name64:ident = $libm32:ident, $libm64:ident;)*) => {$(
         $(#[$doc])*
@@ -19,6 +20,8 @@ macro_rules! from_libm {
         }
     )*};
 }
+
+pub(crate) use from_libm;
 
 from_libm! {
     /// Absolute value; clears the sign of NaN too.

@@ -22,21 +22,7 @@ pub use complex::{
 pub use erf_inv::{erf_inv_f32, erf_inv_f64};
 pub use gamma::{digamma_f64, polygamma_f64, zeta_f64};
 
-macro_rules! from_libm {
-    ($($(#[$doc:meta])* $name32:ident, $name64:ident = $libm32:ident, $libm64:ident;)*) => {$(
-        $(#[$doc])*
-        #[inline]
-        pub fn $name32(x: f32) -> f32 {
-            libm::$libm32(x)
-        }
-
-        $(#[$doc])*
-        #[inline]
-        pub fn $name64(x: f64) -> f64 {
-            libm::$libm64(x)
-        }
-    )*};
-}
+use crate::scalar::from_libm;
 
 from_libm! {
     /// Angle in `[0, pi]` with the cosine `x`; NaN outside `[-1, 1]`.
