@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use super::random_tests::Random;
-use super::tests::same_bits;
+use super::regions::all_as_loops;
+use super::tests::{evaluate, inputs, parse, same_bits};
+use crate::ir::{Func, Module};
 
 impl Random {
     fn sizes(&mut self, rank: usize, most: usize) -> Vec<usize> {
@@ -44,6 +46,29 @@ fn check(seed: u64, text: &str) {
     // A failing program is found by its seed, and printed by the panic's output above it.
     println!("seed {seed}\n{text}");
     same_bits(text);
+    // Loops take longer than kernels: some of the programs, each in one form.
+    if seed.is_multiple_of(4) {
+        let loops = as_loops(text, seed.is_multiple_of(8));
+        println!("as loops\n{loops}");
+        let compiled = same_bits(&loops);
+        let inputs = inputs(&compiled.optimized, 7);
+        let (want, have) = (evaluate(main(text), &inputs), evaluate(main(&loops), &inputs));
+        assert_eq!(want, have, "loops compute the same");
+    }
+}
+
+fn main(text: &str) -> Func {
+    let module = parse(text);
+    module.funcs[module.entry().expect("a function")].clone()
+}
+
+/// The program with loops in place of operations that combine elements.
+fn as_loops(text: &str, lift: bool) -> String {
+    let mut func = main(text);
+    all_as_loops(&mut func.body, lift);
+    let mut module = Module::default();
+    module.funcs.push(func);
+    module.to_string()
 }
 
 /// Names with a prefix, one per dimension.
