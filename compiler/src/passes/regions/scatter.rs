@@ -25,16 +25,92 @@ struct Roles<'d> {
     batch: Vec<(usize, usize)>,
     /// Dimensions of the updates that go over windows, and of the operand that they are.
     windows: Vec<(usize, usize)>,
+    /// Those of the windows that are not combined at once.
+    single: Vec<(usize, usize)>,
+    /// What is combined at once: its sizes, and those of the box that it is of the updates and of
+    /// the operand.
+    row: Vec<u64>,
+    update_box: Vec<u64>,
+    operand_box: Vec<u64>,
 }
 
 impl<'d> Roles<'d> {
-    fn new(dims: &'d ScatterDims, sizes: Vec<u64>, update: Vec<u64>, indices: &TensorType) -> Self {
+    /// With `at_once`, rows of windows in dimensions that no index moves are combined at once.
+    fn new(
+        dims: &'d ScatterDims,
+        sizes: Vec<u64>,
+        update: Vec<u64>,
+        indices: &TensorType,
+        at_once: bool,
+    ) -> Self {
         let is_window = |d: &usize| dims.update_window_dims.contains(&(*d as i64));
         let (over_windows, over_batch): (Vec<usize>, Vec<usize>) =
             (0..update.len()).partition(is_window);
         let batch = over_batch.into_iter().zip(types::batch_dims(indices, dims.index_vector_dim));
-        let windows = over_windows.into_iter().zip(dims.window_dims(sizes.len()));
-        Roles { dims, batch: batch.collect(), windows: windows.collect(), sizes, update }
+        let windows: Vec<_> = over_windows.into_iter().zip(dims.window_dims(sizes.len())).collect();
+        let mut roles = Roles {
+            dims,
+            batch: batch.collect(),
+            windows,
+            single: Vec::new(),
+            row: Vec::new(),
+            update_box: vec![1; update.len()],
+            operand_box: vec![1; sizes.len()],
+            sizes,
+            update,
+        };
+        for (from, to) in roles.windows.clone() {
+            if at_once && !roles.is_mapped(to) {
+                let size = roles.update[from];
+                roles.row.push(size);
+                (roles.update_box[from], roles.operand_box[to]) = (size, size);
+            } else {
+                roles.single.push((from, to));
+            }
+        }
+        roles
+    }
+
+    /// Sizes of these dimensions of the updates.
+    fn sizes_of(&self, dims: &[(usize, usize)]) -> Vec<u64> {
+        dims.iter().map(|&(d, _)| self.update[d]).collect()
+    }
+
+    /// Where in the updates and in the operand a row is, of a window that starts somewhere.
+    fn places(
+        &self,
+        b: &mut Build<'_, '_>,
+        batch: &[ValueId],
+        start: &[ValueId],
+        window: &[ValueId],
+    ) -> Option<(Vec<ValueId>, Vec<ValueId>)> {
+        let zero = b.number(&index(), 0);
+        let (mut from, mut to) = (vec![zero; self.update.len()], start.to_vec());
+        for (&(d, _), &at) in self.batch.iter().zip(batch) {
+            from[d] = at;
+        }
+        for (&(d, to_dim), &at) in self.single.iter().zip(window) {
+            from[d] = at;
+            if self.update[d] > 1 {
+                to[to_dim] = b.same(ElementwiseOp::Add, &[to[to_dim], at])?;
+            }
+        }
+        Some((from, to))
+    }
+
+    /// The rows of tensors in a box at an index.
+    fn rows(
+        &self,
+        b: &mut Build<'_, '_>,
+        values: &[ValueId],
+        at: &[ValueId],
+        sizes: &[u64],
+    ) -> Option<Vec<ValueId>> {
+        let rows = values.iter().map(|&v| {
+            let part = part(b, v, at, sizes)?;
+            b.reshape(part, &self.row)
+        });
+        rows.collect()
     }
 
     fn is_mapped(&self, dim: usize) -> bool {
@@ -117,47 +193,19 @@ pub fn scatter(
     let state = region.converted(b, inputs, 0)?;
     let (sizes, update) = (b.dims(*inputs.first()?)?, b.dims(*updates.first()?)?);
     i32::try_from(*sizes.iter().max().unwrap_or(&1)).ok()?;
-    let roles = Roles::new(dims, sizes, update, &b.ty(indices)?);
-    // Dimensions of the updates to combine at once: of windows that no index moves.
-    let at_once = |&(_, d): &(usize, usize)| region.elementwise && !roles.is_mapped(d);
-    let (rows, single): (Vec<_>, Vec<_>) = roles.windows.iter().copied().partition(at_once);
-    let mut from_sizes = vec![1; roles.update.len()];
-    let mut to_sizes = vec![1; roles.sizes.len()];
-    for &(from, to) in &rows {
-        (from_sizes[from], to_sizes[to]) = (roles.update[from], roles.update[from]);
-    }
-    let row: Vec<u64> = rows.iter().map(|&(from, _)| roles.update[from]).collect();
-    let batch_sizes: Vec<u64> = roles.batch.iter().map(|&(d, _)| roles.update[d]).collect();
-    let single_sizes: Vec<u64> = single.iter().map(|&(d, _)| roles.update[d]).collect();
-    nest(b, &batch_sizes, state, &mut |b, batch, state| {
+    let roles = Roles::new(dims, sizes, update, &b.ty(indices)?, region.elementwise);
+    let (batches, singles) = (roles.sizes_of(&roles.batch), roles.sizes_of(&roles.single));
+    nest(b, &batches, state, &mut |b, batch, state| {
         let start = roles.start(b, indices, batch)?;
-        nest(b, &single_sizes, state.to_vec(), &mut |b, window, state| {
-            let zero = b.number(&index(), 0);
-            let (mut from, mut to) = (vec![zero; roles.update.len()], start.clone());
-            for (&(d, _), &at) in roles.batch.iter().zip(batch) {
-                from[d] = at;
-            }
-            for (&(d, to_dim), &at) in single.iter().zip(window) {
-                from[d] = at;
-                if roles.update[d] > 1 {
-                    to[to_dim] = b.same(ElementwiseOp::Add, &[to[to_dim], at])?;
-                }
-            }
-            let parts =
-                |b: &mut Build<'_, '_>, values: &[ValueId], at: &[ValueId], sizes: &[u64]| {
-                    let parts = values.iter().map(|&v| {
-                        let part = part(b, v, at, sizes)?;
-                        b.reshape(part, &row)
-                    });
-                    parts.collect::<Option<Vec<_>>>()
-                };
-            let old = parts(b, state, &to, &to_sizes)?;
-            let next = parts(b, updates, &from, &from_sizes)?;
+        nest(b, &singles, state.to_vec(), &mut |b, window, state| {
+            let (from, to) = roles.places(b, batch, &start, window)?;
+            let old = roles.rows(b, state, &to, &roles.operand_box)?;
+            let next = roles.rows(b, updates, &from, &roles.update_box)?;
             let next = region.converted(b, &next, n)?;
             let inside = roles.inside(b, &to)?;
-            let new = updated(b, region, &old, &next, inside, &row)?;
+            let new = updated(b, region, &old, &next, inside, &roles.row)?;
             let pairs = state.iter().zip(new);
-            pairs.map(|(&s, new)| with_part(b, s, new, &to, &to_sizes)).collect()
+            pairs.map(|(&s, new)| with_part(b, s, new, &to, &roles.operand_box)).collect()
         })
     })
 }
