@@ -508,3 +508,19 @@ fn what_is_reduced_may_be_empty() {
         same_bits(&text);
     }
 }
+
+#[test]
+fn windows_of_a_transposed_operand_keep_their_order() {
+    let text = "func.func @main(%x: tensor<1x4x6xf32>, %z: tensor<f32>) -> tensor<3x3x1xf32> {
+  %t = stablehlo.transpose %x, dims = [2, 1, 0] : (tensor<1x4x6xf32>) -> tensor<6x4x1xf32>
+  %0 = \"stablehlo.reduce_window\"(%t, %z) <{window_dimensions = array<i64: 3, 2, 1>, \
+                window_strides = array<i64: 1, 1, 1>, padding = dense<[[-1, 0], [0, 0], [0, 0]]> : \
+                tensor<3x2xi64>}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    %d = stablehlo.divide %a, %b : tensor<f32>
+    %s = stablehlo.add %d, %b : tensor<f32>
+    stablehlo.return %s : tensor<f32>
+  }) : (tensor<6x4x1xf32>, tensor<f32>) -> tensor<3x3x1xf32>
+  return %0 : tensor<3x3x1xf32>\n}";
+    same_bits(text);
+}
