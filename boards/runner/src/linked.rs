@@ -12,49 +12,31 @@ pub static KERNELS: Kernels = Kernels { kernels: &KERNEL_ENTRIES, micro: &MICRO_
 const ALL: &[KernelEntry] = Kernels::ALL.kernels;
 const ALL_MICRO: &[MicroEntry] = Kernels::ALL.micro;
 
-static KERNEL_ENTRIES: [KernelEntry; count_kernels()] = {
-    let mut entries = [ALL[0]; count_kernels()];
-    let (mut from, mut to) = (0, 0);
-    while from < ALL.len() {
-        if has_kernel(&ALL[from]) {
-            entries[to] = ALL[from];
-            to += 1;
+/// A table of the entries of another that a function accepts.
+macro_rules! table {
+    ($name:ident: $entry:ty, $all:ident, $has:ident) => {
+static $name: [$entry; table!(@each $all, entry, n => n += $has(entry) as usize)] = {
+            let mut entries = [$all[0]; _];
+            table!(@each $all, entry, n => if $has(entry) {
+                entries[n] = *entry;
+                n += 1;
+            });
+            entries
+        };
+    };
+    (@each $all:ident, $entry:ident, $n:ident => $body:expr) => {{
+        let (mut $n, mut at) = (0, 0);
+        while at < $all.len() {
+            let $entry = &$all[at];
+            $body;
+            at += 1;
         }
-        from += 1;
-    }
-    entries
-};
-
-static MICRO_ENTRIES: [MicroEntry; count_micro()] = {
-    let mut entries = [ALL_MICRO[0]; count_micro()];
-    let (mut from, mut to) = (0, 0);
-    while from < ALL_MICRO.len() {
-        if has_micro(&ALL_MICRO[from]) {
-            entries[to] = ALL_MICRO[from];
-            to += 1;
-        }
-        from += 1;
-    }
-    entries
-};
-
-const fn count_kernels() -> usize {
-    let (mut count, mut at) = (0, 0);
-    while at < ALL.len() {
-        count += has_kernel(&ALL[at]) as usize;
-        at += 1;
-    }
-    count
+        $n
+    }};
 }
 
-const fn count_micro() -> usize {
-    let (mut count, mut at) = (0, 0);
-    while at < ALL_MICRO.len() {
-        count += has_micro(&ALL_MICRO[at]) as usize;
-        at += 1;
-    }
-    count
-}
+table!(KERNEL_ENTRIES: KernelEntry, ALL, has_kernel);
+table!(MICRO_ENTRIES: MicroEntry, ALL_MICRO, has_micro);
 
 const fn has_kernel(entry: &KernelEntry) -> bool {
     let mut at = 0;

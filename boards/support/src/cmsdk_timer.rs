@@ -58,3 +58,27 @@ impl CmsdkTimer {
         ((wraps << 32) + fine) * self.tick_ns / NS_PER_INSTRUCTION
     }
 }
+
+/// Makes the functions of a board's module from its timer.
+macro_rules! count_with {
+    ($timer:expr) => {
+        const TIMER: crate::cmsdk_timer::CmsdkTimer = $timer;
+
+        /// Starts the timer.
+        pub fn init() {
+            TIMER.start();
+        }
+
+        /// Instructions executed since [`init`].
+        #[inline(never)]
+        pub fn instructions() -> u64 {
+            TIMER.instructions()
+        }
+    };
+}
+pub(crate) use count_with;
+
+/// Timer 0 of AN385, AN386 and AN500.
+#[allow(dead_code, reason = "other images have their timers elsewhere")]
+pub(crate) const MPS2: CmsdkTimer =
+    CmsdkTimer { timer: 0x4000_0000, clk100hz: 0x4002_8014, tick_ns: 40 };
