@@ -14,8 +14,8 @@ use microhlo_tests::fuzz::{same_tensor, types};
 use microhlo_tests::{generate, on_board, options, outputs, sampled};
 
 /// The kernels, and how many programs of each run.
-const KERNELS: [&str; 6] =
-    ["gather", "scatter", "reduce_any", "scatter_any", "sort", "select_and_scatter"];
+const KERNELS: [&str; 7] =
+    ["branch", "gather", "scatter", "reduce_any", "scatter_any", "sort", "select_and_scatter"];
 const PROGRAMS: usize = 20;
 
 /// Programs are taken from this many seeds.
