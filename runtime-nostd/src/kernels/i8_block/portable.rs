@@ -51,17 +51,6 @@ impl Lane {
     }
 }
 
-/// Widens the taps of pixels of a group into scratch.
-///
-/// # Safety
-/// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
-pub(in crate::kernels) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
-    for (lane, pixel) in pixels.iter().take(conv.lanes).enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { gather_pixel(conv, group, pixel, lane) };
-    }
-}
-
 /// Widens the taps of a pixel of a group into its lane of scratch.
 ///
 /// # Safety
@@ -132,15 +121,16 @@ unsafe fn sums<const PIXELS: usize, const N: usize>(
     acc
 }
 
-/// Computes a block of `N` channels from `first` on for pixels whose taps are in scratch.
+/// Computes a block of `N` channels from `first` on for pixels whose taps are in scratch and whose
+/// results lie from `output` on.
 ///
 /// # Safety
-/// As for [`products`].
+/// Convolution, group and pixels are those of accepted parameters; there is such a block.
 #[inline(always)]
 unsafe fn block<const PIXELS: usize, const N: usize>(
     conv: &Conv,
     group: &Group,
-    pixels: &[Pixel],
+    mut output: *mut u8,
     first: usize,
 ) {
     let results = &group.results;
@@ -153,33 +143,57 @@ unsafe fn block<const PIXELS: usize, const N: usize>(
     }
     // SAFETY: the caller's promise.
     let acc = unsafe { sums(conv.scratch, weights, conv.pairs, acc) };
-    for (acc, pixel) in acc.iter().zip(pixels) {
+    for acc in &acc {
         for (channel, &acc) in (first..conv.out_c).zip(acc) {
-            let offset = group.output + channel * results.bytes();
+            let place = output.wrapping_add(group.output + channel * results.bytes());
             // SAFETY: a channel of the pixel.
-            unsafe { results.store(channel, acc, pixel.output.wrapping_add(offset)) };
+            unsafe { results.store(channel, acc, place) };
         }
+        output = output.wrapping_add(conv.output_step);
+    }
+}
+
+/// Computes the channels of a group, several pixels at a time.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters.
+pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+    let lanes = conv.lanes as u32;
+    let mut done = 0;
+    while done < conv.pixels {
+        // The last pixels are computed together with some of those before them once more.
+        let first = done.min(conv.pixels.saturating_sub(lanes));
+        let mut next = conv.pixel(first);
+        let output = next.output;
+        // SAFETY: pixels of the accepted parameters.
+        unsafe {
+            for lane in 0..conv.lanes {
+                gather_pixel(conv, group, &conv.next(&mut next), lane);
+            }
+            products(conv, group, output);
+        }
+        done = first + lanes;
     }
 }
 
 /// Computes all channels of a group for pixels whose taps are in scratch.
 ///
 /// # Safety
-/// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
-pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+/// As for [`pixels`].
+unsafe fn products(conv: &Conv, group: &Group, output: *mut u8) {
     let mut first = 0;
     while first < conv.out_c {
         let left = conv.out_c - first;
         // SAFETY: the caller's promise; blocks are as parameters say.
         unsafe {
             if conv.lanes == LANES {
-                block::<LANES, 2>(conv, group, pixels, first);
+                block::<LANES, 2>(conv, group, output, first);
                 first += 2;
             } else if left >= 8 {
-                block::<1, 8>(conv, group, pixels, first);
+                block::<1, 8>(conv, group, output, first);
                 first += 8;
             } else {
-                block::<1, 2>(conv, group, pixels, first);
+                products_1x2(conv, group, output, first);
                 first += 2;
             }
         }
@@ -189,15 +203,10 @@ pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[
 /// Computes two channels from `first` on for a pixel whose taps are in scratch.
 ///
 /// # Safety
-/// As for [`products`]; there is such a block.
-pub(super) unsafe fn products_1x2(
-    conv: &Conv,
-    group: &Group,
-    pixels: &[Pixel; LANES],
-    first: usize,
-) {
+/// As for [`pixels`]; there is such a block.
+pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, first: usize) {
     // SAFETY: the caller's promise.
-    unsafe { block::<1, 2>(conv, group, pixels, first) };
+    unsafe { block::<1, 2>(conv, group, output, first) };
 }
 
 /// Widens a line of a block's channels into a slot.
@@ -266,7 +275,7 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters.
-pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
+pub(super) unsafe fn channels(conv: &Depthwise, block: &Block) {
     // SAFETY: the caller's promise.
     unsafe {
         widen_weights(conv, block);
@@ -276,6 +285,17 @@ pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
             &mut |line, slot| load_line(conv, block, line, slot),
             &mut |first, output| line_outputs(conv, block, first, output),
         );
+    }
+}
+
+/// Computes the channels of an image.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
+    for first in (0..conv.channels).step_by(CHANNELS) {
+        // SAFETY: the caller's promise.
+        unsafe { channels(conv, &conv.block(image, first)) };
     }
 }
 
