@@ -11,6 +11,9 @@ mod dsp_depthwise;
 #[cfg(cortex_m_dsp)]
 mod dsp_gather;
 mod portable;
+#[cfg(rv32_tiles)]
+mod rv32;
+mod tiles;
 
 use core::ptr::null;
 
