@@ -105,6 +105,21 @@ impl Decimal {
         let value = if self.negative { -value } else { value };
         (!self.point && !self.exponent).then_some(value)
     }
+
+    /// The bits of an integer that has at most those of `dtype`, from a byte on. Those of signless
+    /// types may be those of either sign, if `signless` is set.
+    #[inline]
+    pub(crate) fn bits(&self, dtype: DType, signless: bool) -> Option<u64> {
+        let unused = 64 - dtype.bits();
+        let (least, most) = match dtype.is_signed_integer() {
+            true if signless => (i64::MIN >> unused, (u64::MAX >> unused) as i64),
+            true => (i64::MIN >> unused, i64::MAX >> unused),
+            false => (0, (u64::MAX >> unused) as i64),
+        };
+        // Of 64 bits, what is an `i64` and not below the least value fits.
+        let fits = |&v: &i64| v >= least && (unused == 0 || v <= most);
+        self.integer().filter(fits).map(|v| v as u64)
+    }
 }
 
 /// Least `f16` with all mantissa bits, 2^-14.
@@ -361,6 +376,26 @@ mod tests {
                 false => prop_assert!(read.is_none_or(|read| read == value)),
             }
         }
+    }
+
+    #[test]
+    fn integers_fit_their_type() {
+        let bits = |text: &str, dtype, signless| {
+            Decimal::read(text.as_bytes()).and_then(|number| number.bits(dtype, signless))
+        };
+        let all = |v: i64| Some(v as u64);
+        assert_eq!(bits("-128", DType::I8, false), all(-128));
+        assert_eq!(bits("-129", DType::I8, true), None);
+        assert_eq!(
+            [bits("127", DType::I8, false), bits("128", DType::I8, false)],
+            [all(127), None]
+        );
+        assert_eq!([bits("255", DType::I8, true), bits("256", DType::I8, true)], [all(255), None]);
+        assert_eq!([bits("255", DType::U8, false), bits("256", DType::U8, true)], [all(255), None]);
+        assert_eq!([bits("-1", DType::U8, true), bits("-0", DType::U8, true)], [None, Some(0)]);
+        assert_eq!(bits("9223372036854775807", DType::I64, false), all(i64::MAX));
+        assert_eq!(bits("9223372036854775807", DType::U64, false), all(i64::MAX));
+        assert_eq!([bits("1.0", DType::I32, true), bits("1e3", DType::I32, true)], [None; 2]);
     }
 
     #[test]

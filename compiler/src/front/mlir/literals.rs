@@ -454,14 +454,14 @@ impl<'a> List<'a> {
 }
 
 /// The bits of an ordinary decimal as an element, if it is spelled as one.
+#[inline]
 fn ordinary(number: &Decimal, dtype: DType) -> Option<u64> {
     if dtype.is_float() {
         return number.float(dtype).filter(|_| number.point);
     }
     // Integers below a byte are normalised, booleans and complex numbers spelled otherwise.
     let whole = dtype.is_integer() && dtype.bits() >= 8;
-    let value = number.integer().filter(|&v| whole && fits(dtype, v.into()))?;
-    Some(value as u64)
+    if whole { number.bits(dtype, true) } else { None }
 }
 
 /// Whether an integer type has a value. Signless integers take both readings of their bits: 255 and

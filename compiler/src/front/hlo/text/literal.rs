@@ -231,13 +231,12 @@ impl Cursor<'_> {
 }
 
 /// The bits of an ordinary decimal as an element, if it is one.
+#[inline]
 fn ordinary(number: &Decimal, dtype: DType) -> Option<u64> {
-    if !dtype.is_integer() {
-        return number.float(dtype);
+    match dtype.is_integer() {
+        true => number.bits(dtype, false),
+        false => number.float(dtype),
     }
-    let (least, most) = range(dtype);
-    let value = number.integer().filter(|&v| (least..=most).contains(&v.into()))?;
-    Some(value as u64)
 }
 
 /// The least and the greatest value of an integer type.
