@@ -9,11 +9,13 @@ use std::collections::{HashMap, HashSet};
 use microhlo_format::DType;
 use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS};
 
+use super::conv_i8::{self, Int8};
 use super::epilogue::{self, Epilogue};
 use super::facts::Facts;
+use super::pointwise_i8::{self, Pool, Sum};
 use super::softmax::{self, Softmax};
 use crate::ir::{BlockId, Body, OpId, ValueId};
-use crate::ops::OpKind;
+use crate::ops::{ElementwiseOp, OpKind};
 
 /// Operations executed by one kernel.
 #[derive(Clone, Debug)]
@@ -29,6 +31,12 @@ pub struct Cluster {
 pub enum ClusterKind {
     /// A convolution or matrix product with bias and activation.
     Contraction(OpId, Epilogue),
+    /// A contraction of 8-bit integers with what surrounds it.
+    Int8(Int8),
+    /// A sum of one or two tensors of 8-bit integers, with what rescales it.
+    SumI8(Sum),
+    /// Sums over windows of 8-bit integers, with what rescales them.
+    PoolI8(Pool),
     /// A reduction or window with a final operation on each result.
     Reduction(OpId, Option<epilogue::PostOp>),
     /// Softmax over the innermost dimension.
@@ -149,13 +157,23 @@ impl Fuser<'_> {
         }
         match &self.facts.body.ops[op].kind {
             OpKind::Convolution(_) | OpKind::DotGeneral(_) => {
+                let found = conv_i8::find(self.facts, op);
+                if let Some((int8, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    return self.add(ClusterKind::Int8(int8), ops);
+                }
                 let (epilogue, mut ops) = epilogue::of_contraction(self.facts, op);
                 ops.insert(0, op);
                 self.add(ClusterKind::Contraction(op, epilogue), ops);
             }
+            OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {
+                let found = pointwise_i8::find_sum(self.facts, op);
+                if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    self.add(ClusterKind::SumI8(sum), ops);
+                }
+            }
             OpKind::Reduce(_) => {
                 if let Some((softmax, ops)) = softmax::find(self.facts, op)
-                    && ops.iter().all(|&o| !self.of.contains_key(&o) && self.is_here(o))
+                    && self.are_free(&ops)
                 {
                     return self.add(ClusterKind::Softmax(softmax), ops);
                 }
@@ -166,7 +184,16 @@ impl Fuser<'_> {
         }
     }
 
+    /// Whether operations are in this block and in no cluster yet.
+    fn are_free(&self, ops: &[OpId]) -> bool {
+        ops.iter().all(|&o| !self.of.contains_key(&o) && self.is_here(o))
+    }
+
     fn reduction(&mut self, op: OpId) {
+        let found = pointwise_i8::find_pool(self.facts, op);
+        if let Some((pool, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+            return self.add(ClusterKind::PoolI8(pool), ops);
+        }
         let mut ops = vec![op];
         let post = epilogue::of_reduction(self.facts, op);
         ops.extend(post.iter().map(|p| p.op));
