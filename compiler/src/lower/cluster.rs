@@ -33,7 +33,7 @@ pub enum ClusterKind {
     Contraction(OpId, Epilogue),
     /// A contraction of 8-bit integers with what surrounds it.
     Int8(Int8),
-    /// A sum of one or two tensors of 8-bit integers, with what rescales it.
+    /// A sum of two tensors of 8-bit integers, with what rescales it.
     SumI8(Sum),
     /// Sums over windows of 8-bit integers, with what rescales them.
     PoolI8(Pool),

@@ -1,11 +1,10 @@
 //! Lowering of sums of two 8-bit tensors, and of sums over windows of one, with what rescales them.
 
-use microhlo_format::kernels::{PoolI8, SumI8, TableI8};
+use microhlo_format::kernels::{PoolI8, SumI8};
 use microhlo_format::{DType, Kernel, MicroOp};
 
 use super::cluster;
 use super::facts::{Facts, simple_reduction};
-use super::program::Ref;
 use super::requant::{self, Requant};
 use super::{Lowered, Lowerer, too_deep};
 use crate::ir::{OpId, ValueId};
@@ -20,7 +19,7 @@ const MAX_DEPTH: usize = 16;
 pub struct Sum {
     /// The shift.
     pub root: OpId,
-    terms: Vec<(ValueId, i32)>,
+    terms: [(ValueId, i32); 2],
     offset: i32,
     shift: u8,
     min: i8,
@@ -136,12 +135,14 @@ pub fn find_sum(facts: &Facts<'_>, root: OpId) -> Option<(Sum, Vec<OpId>)> {
     let (limits, tail) = requant::limits_of(facts, result)?;
     let offset = linear.constant.checked_add(limits.zero << shift)?;
     let moved = Linear { constant: offset, ..linear };
-    if !(1..=2).contains(&moved.terms.len()) || moved.largest() >= 1 << 31 {
+    // One term is a function of a byte, which is a table with all else of its kind.
+    let &[(lhs, l), (rhs, r)] = moved.terms.as_slice() else { return None };
+    if moved.largest() >= 1 << 31 {
         return None;
     }
     let sum = Sum {
         root,
-        terms: moved.terms.iter().map(|&(v, n)| (v, n as i32)).collect(),
+        terms: [(lhs, l as i32), (rhs, r as i32)],
         offset: offset as i32,
         shift: shift as u8,
         min: i8::try_from(limits.min).ok()?,
@@ -250,33 +251,21 @@ fn windowed(dims: &[u32], w: &Window, result: &crate::ir::TensorType) -> Option<
 }
 
 impl Lowerer<'_> {
-    /// A sum of one or two 8-bit tensors; of one it is a table.
+    /// A sum of two 8-bit tensors.
     pub(super) fn sum_i8(&mut self, sum: &Sum) -> Lowered<()> {
         let span = self.span(sum.root);
-        let inputs: Vec<Ref> =
-            sum.terms.iter().map(|&(v, _)| self.dense(v, span)).collect::<Lowered<_>>()?;
+        let [(lhs, lhs_multiplier), (rhs, rhs_multiplier)] = sum.terms;
+        let (lhs, rhs) = (self.dense(lhs, span)?, self.dense(rhs, span)?);
         let (output, _, dims) = self.result(sum.result, sum.root)?;
         let count = dims.iter().product();
         let Sum { offset, shift, min, max, .. } = *sum;
-        let kernel = match (sum.terms.as_slice(), inputs.as_slice()) {
-            (&[(_, lhs_multiplier), (_, rhs_multiplier)], &[lhs, rhs]) => {
-                #[rustfmt::skip]
-                let params = SumI8 {
-                    lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min,
-                    max,
-                };
-                Kernel::sum_i8(params)
-            }
-            (&[(_, n)], &[input]) => {
-                let table: Vec<u8> = (0..=255u8).map(|x| sum.of(x as i8, n) as u8).collect();
-                let table = self.constant(table.into(), 4);
-                Kernel::table_i8(TableI8 { input, table, output, count })
-            }
-            _ => return Err(too_deep(span)),
+        #[rustfmt::skip]
+        let params = SumI8 {
+            lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
         };
-        self.step(kernel, sum.root);
+        self.step(Kernel::sum_i8(params), sum.root);
         if let Some(step) = self.program.steps.last_mut() {
-            step.name = if sum.terms.len() == 2 { "add+requantize" } else { "requantize" }.into();
+            step.name = "add+requantize".into();
         }
         Ok(())
     }
@@ -301,13 +290,5 @@ impl Lowerer<'_> {
             step.name.push_str("+requantize");
         }
         Ok(())
-    }
-}
-
-impl Sum {
-    /// The result for one element of the only term.
-    fn of(&self, x: i8, factor: i32) -> i8 {
-        let sum = (self.offset + i32::from(x) * factor) >> self.shift;
-        sum.clamp(self.min.into(), self.max.into()) as i8
     }
 }

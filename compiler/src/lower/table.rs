@@ -71,7 +71,8 @@ impl Lowerer<'_> {
                 let ty = TensorType::fixed(dims, constant.ty.dtype()?);
                 let value = Constant::splat(ty.clone(), element).into();
                 let constant = crate::ops::constant::Constant { value };
-                let made = table.append(block, constant.into(), Vec::new(), vec![ty.into()], o.span);
+                let made =
+                    table.append(block, constant.into(), Vec::new(), vec![ty.into()], o.span);
                 values.insert(v, table.ops[made].results[0]);
             }
             let operands = o.operands.iter().map(|v| values[v]).collect();

@@ -404,6 +404,7 @@ impl Group<'_, '_> {
         let (lhs, rhs) =
             (source(self.ed.body, o.operands[0])?, source(self.ed.body, o.operands[1])?);
         let (l, r) = (quant(self.ed.body, lhs)?, quant(self.ed.body, rhs)?);
+        self.ed.body.constant(rhs)?;
         let feature = self.feature(root)?;
         let weights = self.ed.body.ty(rhs).tensor()?.elements()?;
         let terms = weights / (feature.1 as u64).max(1);

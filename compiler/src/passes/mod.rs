@@ -15,6 +15,8 @@ pub mod decompose;
 pub mod fold;
 pub mod fuse_quant;
 pub mod inline;
+#[cfg(test)]
+mod int8_tests;
 pub mod layout;
 pub mod legalize_foreign;
 pub mod legalize_quant;
