@@ -18,7 +18,8 @@ use microhlo_format::{DType, MicroOp};
 use super::rewrite::{Editor, Visit, rewrite};
 use crate::eval::Element;
 use crate::ir::{
-    Body, Constant, Dim, ElementType, EntityId, OpId, QuantType, TensorType, ValueId, full_range,
+    BlockId, Body, Constant, Dim, ElementType, EntityId, OpId, QuantType, TensorType, ValueId,
+    full_range,
 };
 use crate::lower::facts::{Facts, region_op};
 use crate::ops::bitcast_convert::BitcastConvert;
@@ -47,7 +48,11 @@ pub fn fuse_quant(body: &mut Body) -> bool {
             OpKind::Convolution(_) | OpKind::DotGeneral(_) if !uses.is_fused(ed.body, op) => {
                 Group { ed, uses: &uses, op }.dequantised_sums()
             }
-            OpKind::Reshape(_) | OpKind::Transpose(_) | OpKind::Slice(_) => moved(ed, op),
+            OpKind::Reshape(_)
+            | OpKind::Transpose(_)
+            | OpKind::Slice(_)
+            | OpKind::Concatenate(_) => moved(ed, op),
+            OpKind::ReduceWindow(_) => max_pool(ed, op),
             _ => None,
         };
         match (new, ed.body.result(op)) {
@@ -117,11 +122,51 @@ fn accumulator(scale: f64) -> QuantType {
 /// `move(dequantize(x))` as `dequantize(move(x))`, so that what follows sees the quantised value.
 fn moved(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
     let o = ed.body.ops[op].clone();
-    let from = source(ed.body, *o.operands.first()?)?;
-    let q = quant(ed.body, from).filter(|q| q.axis.is_none())?;
+    let from: Vec<ValueId> =
+        o.operands.iter().map(|&v| source(ed.body, v)).collect::<Option<_>>()?;
+    let q = quant(ed.body, *from.first()?).filter(|q| q.axis.is_none())?;
+    if !from.iter().all(|&v| quant(ed.body, v).as_ref() == Some(&q)) {
+        return None;
+    }
     let ty = ed.body.ty(o.results[0]).tensor()?.clone();
-    let stored = ed.emit(o.kind, vec![from], with_quant(&ty, (*q).clone()), o.span);
+    let stored = ed.emit(o.kind, from, with_quant(&ty, (*q).clone()), o.span);
     Some(ed.emit(UniformDequantize, vec![stored], ty, o.span))
+}
+
+/// Maxima of dequantised values over windows, which are those of stored ones.
+fn max_pool(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
+    let o = ed.body.ops[op].clone();
+    let (&[operand, init], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
+        return None;
+    };
+    let from = source(ed.body, operand)?;
+    let q = quant(ed.body, from).filter(|q| q.axis.is_none())?;
+    let least = (q.storage_range.0 - q.zero_points[0]) as f64 * q.scales[0];
+    let start = Facts::new(ed.body).splat_f32(init)?;
+    let takes_max = region_op(ed.body, *o.regions.first()?) == Some(MicroOp::maximum);
+    if !takes_max || f64::from(start) > least {
+        return None;
+    }
+    let ty = ed.body.ty(result).tensor()?.clone();
+    let scalar = with_quant(&TensorType::scalar(q.storage), (*q).clone());
+    let mut bytes = vec![0; q.storage.size()];
+    Element::small(q.storage, q.storage_range.0).encode(q.storage, &mut bytes);
+    let start = ed.constant(Constant::splat(scalar.clone(), &bytes), o.span);
+    let region = binary_region(ed.body, ElementwiseOp::Maximum, &scalar, op);
+    let types = vec![with_quant(&ty, (*q).clone()).into()];
+    let stored = ed.emit_op(o.kind, vec![from, start], types, vec![region], o.span);
+    Some(ed.emit(UniformDequantize, vec![*stored.first()?], ty, o.span))
+}
+
+/// The region of a reduction by an operation on two scalars, in place of that of `op`.
+fn binary_region(body: &mut Body, kind: ElementwiseOp, scalar: &TensorType, op: OpId) -> BlockId {
+    let span = body.ops[op].span;
+    let block = body.add_block();
+    let args = [(); 2].map(|()| body.add_arg(block, scalar.clone().into())).to_vec();
+    let op = body.append(block, kind.into(), args, vec![scalar.clone().into()], span);
+    let result = body.ops[op].results.clone();
+    body.append(block, Return.into(), result, Vec::new(), span);
+    block
 }
 
 /// A limit on floats.
@@ -354,12 +399,7 @@ impl Group<'_, '_> {
         let scalar = with_quant(&TensorType::scalar(DType::I32), acc);
         let wide = self.emit(UniformQuantize, vec![from], wide);
         let start = self.ed.constant(Constant::splat(scalar.clone(), &[0; 4]), o.span);
-        let body = &mut *self.ed.body;
-        let block = body.add_block();
-        let args = [(); 2].map(|()| body.add_arg(block, scalar.clone().into())).to_vec();
-        let add = body.append(block, ElementwiseOp::Add.into(), args, vec![scalar.into()], o.span);
-        let sum = body.ops[add].results.clone();
-        body.append(block, Return.into(), sum, Vec::new(), o.span);
+        let block = binary_region(self.ed.body, ElementwiseOp::Add, &scalar, root);
         let sum = self.ed.emit_op(o.kind, vec![wide, start], vec![ty.into()], vec![block], o.span);
         Some((*sum.first()?, q.scales[0]))
     }

@@ -26,6 +26,9 @@ use crate::passes;
 use crate::passes::fuse_quant::fuse_quant;
 use crate::verify::verify;
 
+#[cfg(test)]
+mod tests;
+
 /// What is quantised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
