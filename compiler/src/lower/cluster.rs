@@ -14,6 +14,7 @@ use super::epilogue::{self, Epilogue};
 use super::facts::Facts;
 use super::pointwise_i8::{self, Pool, Sum};
 use super::softmax::{self, Softmax};
+use super::table::{self, Table};
 use crate::ir::{BlockId, Body, OpId, ValueId};
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -41,6 +42,8 @@ pub enum ClusterKind {
     Reduction(OpId, Option<epilogue::PostOp>),
     /// Softmax over the innermost dimension.
     Softmax(Softmax),
+    /// A function of one 8-bit tensor.
+    Table(Table),
     /// A chain of elementwise operations.
     Map,
     /// Any other single operation.
@@ -63,7 +66,7 @@ pub fn is_transparent(kind: &OpKind) -> bool {
     )
 }
 
-fn is_elementwise(kind: &OpKind) -> bool {
+pub(super) fn is_elementwise(kind: &OpKind) -> bool {
     matches!(kind, OpKind::Elementwise(_) | OpKind::Compare(_))
 }
 
@@ -74,6 +77,9 @@ pub fn clusters(facts: &Facts<'_>, block: BlockId) -> Vec<Cluster> {
     let position = ops.iter().enumerate().map(|(i, &op)| (op, i)).collect();
     let producers = producers(facts.body, block);
     let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new(), position, producers };
+    for &op in ops.iter().rev() {
+        fuser.table(op);
+    }
     for &op in ops {
         fuser.roots(op);
     }
@@ -148,6 +154,15 @@ impl Fuser<'_> {
             self.of.insert(op, index);
         }
         self.clusters.push(Some(Cluster { kind, ops }));
+    }
+
+    /// Makes a cluster of the operations that are one function of an 8-bit tensor.
+    fn table(&mut self, op: OpId) {
+        let order = |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
+        let found = table::find(self.facts, op, order);
+        if let Some((table, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+            self.add(ClusterKind::Table(table), ops);
+        }
     }
 
     /// Starts clusters that have a root: contractions, reductions, softmax.

@@ -174,10 +174,8 @@ impl<'a> Lowerer<'a> {
             ClusterKind::PoolI8(pool) => self.pool_i8(pool),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
-            ClusterKind::Map => match self.table_of(&cluster.ops) {
-                Some(table) => self.table(table, cluster.ops[0]),
-                None => self.map(&cluster.ops),
-            },
+            ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
+            ClusterKind::Map => self.map(&cluster.ops),
             ClusterKind::Single(op) => self.single(*op),
         }
     }

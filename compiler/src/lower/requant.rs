@@ -132,9 +132,7 @@ pub struct Limits {
 /// operations absorbed.
 pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
     let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
-    let (zero, min, max) = chain.limits()?;
-    let last = chain.next_convert(DType::I8)?;
-    chain.absorb(last);
+    let (zero, min, max) = chain.stored()?;
     let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
     let limits = Limits { zero, min, max, result: chain.value };
     (valid && min <= max).then_some((limits, chain.absorbed))
@@ -203,9 +201,7 @@ impl Chain<'_, '_> {
             Some(shifts) => (shifts, None),
             None => self.half_even().map(|(shifts, parity)| (shifts, Some(parity)))?,
         };
-        let (zero, min, max) = self.limits()?;
-        let last = self.next_convert(DType::I8)?;
-        self.absorb(last);
+        let (zero, min, max) = self.stored()?;
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
             && shifts.iter().all(|s| (33..=53).contains(s))
             && ties_even.is_none_or(|parity| parity == zero & 1)
@@ -270,6 +266,28 @@ impl Chain<'_, '_> {
         self.absorb(sum);
         self.absorb(last);
         Some((shifts, parity))
+    }
+
+    /// Constants added and limits, as one addition and one clamp, up to the 8-bit value and
+    /// through limits on that.
+    fn stored(&mut self) -> Option<(i64, i64, i64)> {
+        use ElementwiseOp::{Maximum, Minimum};
+        let (zero, mut min, mut max) = self.limits()?;
+        let last = self.next_convert(DType::I8)?;
+        if min < -128 || max > 127 {
+            return None;
+        }
+        self.absorb(last);
+        while let Some((op, numbers)) = self.next_with(&[Maximum, Minimum])
+            && let Some(n) = same(&numbers)
+        {
+            match self.kind(op)? {
+                Maximum => (min, max) = (min.max(n), max.max(n)),
+                _ => (min, max) = (min.min(n), max.min(n)),
+            }
+            self.absorb(op);
+        }
+        Some((zero, min, max))
     }
 
     /// Constants added and limits, as one addition and one clamp.
