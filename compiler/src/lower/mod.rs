@@ -8,6 +8,7 @@ mod contraction;
 mod control;
 mod conv_i8;
 mod data;
+mod draft;
 mod epilogue;
 pub(crate) mod facts;
 pub mod flow_check;
@@ -19,7 +20,7 @@ mod pointwise_i8;
 pub mod program;
 mod reduce;
 mod reduce_any;
-mod region;
+pub(crate) mod region;
 mod requant;
 mod scatter;
 mod scope;
@@ -203,18 +204,7 @@ impl<'a> Lowerer<'a> {
 
     /// Element type and sizes of a value, which must be a static tensor of a plain type.
     fn static_tensor(&self, value: ValueId, span: Span) -> Lowered<(DType, Vec<u32>)> {
-        let ty = self.body.ty(value);
-        let tensor = ty.tensor().ok_or_else(|| {
-            CompileError::unsupported(span, format!("values of type {ty} are not supported yet"))
-        })?;
-        let dims = static_dims(tensor, span)?;
-        let dtype = tensor.dtype().ok_or_else(|| {
-            CompileError::unsupported(
-                span,
-                format!("elements of type {} are not supported yet", tensor.elem),
-            )
-        })?;
-        Ok((dtype, dims))
+        static_tensor(self.body, value, span)
     }
 
     fn buffer(
@@ -443,6 +433,22 @@ impl<'a> Lowerer<'a> {
         }
         Ok(())
     }
+}
+
+/// Element type and sizes of a value, which must be a static tensor of a plain type.
+fn static_tensor(body: &Body, value: ValueId, span: Span) -> Lowered<(DType, Vec<u32>)> {
+    let ty = body.ty(value);
+    let tensor = ty.tensor().ok_or_else(|| {
+        CompileError::unsupported(span, format!("values of type {ty} are not supported yet"))
+    })?;
+    let dims = static_dims(tensor, span)?;
+    let dtype = tensor.dtype().ok_or_else(|| {
+        CompileError::unsupported(
+            span,
+            format!("elements of type {} are not supported yet", tensor.elem),
+        )
+    })?;
+    Ok((dtype, dims))
 }
 
 /// Sizes of a static tensor, each within 32 bits.

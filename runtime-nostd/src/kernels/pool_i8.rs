@@ -60,14 +60,13 @@ unsafe fn pixel(
     while c < channels {
         let lanes = (channels - c).min(LANES);
         let mut sums = [start; LANES];
-        for y in 0..rows.1 {
-            let line = first.wrapping_add(y.wrapping_mul(row)).wrapping_add(c);
-            // SAFETY: these channels of the window's pixels in this row are inside the image.
-            unsafe {
-                match lanes {
-                    LANES => add(&mut sums, LANES, line, columns.1, channels),
-                    _ => add(&mut sums, lanes, line, columns.1, channels),
-                }
+        let window = Window { first: first.wrapping_add(c), rows: rows.1, row, columns: columns.1, channels };
+        // SAFETY: these channels of the window's pixels are inside the image.
+        unsafe {
+            if lanes == LANES && columns.1 <= MAX_TAPS {
+                window.add_words(&mut sums);
+            } else {
+                window.add(&mut sums, lanes);
             }
         }
         for (lane, &sum) in sums.iter().take(lanes).enumerate() {
@@ -79,17 +78,71 @@ unsafe fn pixel(
     }
 }
 
-/// Adds `n` pixels, `step` bytes apart, to the sums of the first `lanes` channels.
-///
-/// # Safety
-/// The channels of the pixels are readable.
-#[inline(always)]
-unsafe fn add(sums: &mut [i32; LANES], lanes: usize, mut line: *const u8, n: usize, step: usize) {
-    for _ in 0..n {
-        for (lane, sum) in sums.iter_mut().take(lanes).enumerate() {
-            // SAFETY: the caller's promise.
-            *sum = sum.wrapping_add(i32::from(unsafe { *line.add(lane) } as i8));
+/// Taps whose sums of bytes fit 16 bits.
+const MAX_TAPS: usize = 256;
+
+/// Some channels of a window's taps inside the image.
+struct Window {
+    /// The first channel of the first tap.
+    first: *const u8,
+    rows: usize,
+    /// Bytes from one row to the next.
+    row: usize,
+    columns: usize,
+    /// Bytes from one tap of a row to the next.
+    channels: usize,
+}
+
+impl Window {
+    /// Adds four channels, at most [`MAX_TAPS`] columns wide: two at a time in the halves of a word,
+    /// as unsigned bytes that are 128 too large.
+    ///
+    /// # Safety
+    /// Four channels of each tap are readable.
+    unsafe fn add_words(&self, sums: &mut [i32; LANES]) {
+        let (mut even, mut odd, mut taps) = (0u32, 0u32, 0usize);
+        let mut line = self.first;
+        for _ in 0..self.rows {
+            if taps + self.columns > MAX_TAPS {
+                flush(sums, even, odd, taps);
+                (even, odd, taps) = (0, 0, 0);
+            }
+            let mut tap = line;
+            for _ in 0..self.columns {
+                // SAFETY: the caller's promise.
+                let word = unsafe { tap.cast::<u32>().read_unaligned() } ^ 0x8080_8080;
+                even = even.wrapping_add(word & 0x00ff_00ff);
+                odd = odd.wrapping_add((word >> 8) & 0x00ff_00ff);
+                tap = tap.wrapping_add(self.channels);
+            }
+            taps += self.columns;
+            line = line.wrapping_add(self.row);
         }
-        line = line.wrapping_add(step);
+        flush(sums, even, odd, taps);
+    }
+
+    /// Adds the first `lanes` channels.
+    ///
+    /// # Safety
+    /// These channels of each tap are readable.
+    unsafe fn add(&self, sums: &mut [i32; LANES], lanes: usize) {
+        for y in 0..self.rows {
+            let mut tap = self.first.wrapping_add(y.wrapping_mul(self.row));
+            for _ in 0..self.columns {
+                for (lane, sum) in sums.iter_mut().take(lanes).enumerate() {
+                    // SAFETY: the caller's promise.
+                    *sum = sum.wrapping_add(i32::from(unsafe { *tap.add(lane) } as i8));
+                }
+                tap = tap.wrapping_add(self.channels);
+            }
+        }
+    }
+}
+
+/// Adds the halves of two words, each 128 too large for every tap.
+fn flush(sums: &mut [i32; LANES], even: u32, odd: u32, taps: usize) {
+    let excess = (taps as i32).wrapping_mul(128);
+    for (sum, half) in sums.iter_mut().zip([even & 0xffff, odd & 0xffff, even >> 16, odd >> 16]) {
+        *sum = sum.wrapping_add(half as i32).wrapping_sub(excess);
     }
 }
