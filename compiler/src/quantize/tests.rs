@@ -135,7 +135,7 @@ fn what_calibration_cannot_use_is_said() {
     let same = fails(&cases(2, |_| 0.5));
     assert!(same.contains("input 0 never changes over the calibration inputs"), "{same}");
     let large = fails(&cases(1, |i| waves(i) * 2e38));
-    assert!(large.contains("computes") && large.contains("stablehlo.convolution"), "{large}");
+    assert!(large.contains("computes inf on the calibration inputs"), "{large}");
     let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = stablehlo.tanh %x : tensor<4xf32>
   return %0 : tensor<4xf32>
