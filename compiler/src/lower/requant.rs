@@ -182,13 +182,12 @@ impl Chain<'_, '_> {
     ) -> Option<Vec<i64>> {
         use ElementwiseOp::{ShiftRightArithmetic, Subtract};
         let kind = self.kind(user).filter(|k| kinds.contains(k))?;
-        match self.facts.body.ops[user].operands.as_slice() {
-            &[a, b] if a == value => self.numbers(b),
-            &[a, b] if b == value && !matches!(kind, Subtract | ShiftRightArithmetic) => {
-                self.numbers(a)
-            }
-            _ => None,
+        let &[a, b] = self.facts.body.ops[user].operands.as_slice() else { return None };
+        if a == value {
+            return self.numbers(b);
         }
+        let commutes = !matches!(kind, Subtract | ShiftRightArithmetic);
+        (b == value && commutes).then(|| self.numbers(a)).flatten()
     }
 
     /// The rest of the chain, from the conversion to 64 bits to that to 8.
