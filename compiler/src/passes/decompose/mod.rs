@@ -7,6 +7,7 @@ mod batch_norm;
 pub mod custom;
 mod einsum;
 mod factor;
+mod iota;
 mod linear;
 mod map;
 mod rng;
@@ -72,6 +73,7 @@ fn expand(ed: &mut Editor<'_>, op: OpId, streams: &mut RangeFrom<u64>) -> Option
         OpKind::Cholesky(_) | OpKind::TriangularSolve(_) => one(linear::widened(ed, op)),
         OpKind::DynamicConv(conv) => one(dynamic_conv(ed, op, &conv)),
         OpKind::CustomCall(call) => custom::expand(ed, op, &call),
+        OpKind::Iota(iota) => one(iota::large(ed, op, &iota)),
         OpKind::Map(_) => one(map::inline(ed, op)),
         _ => None,
     }
