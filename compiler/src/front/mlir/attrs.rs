@@ -240,7 +240,7 @@ impl Parser<'_> {
             "true" => Ok(Attr::Bool(true)),
             "false" => Ok(Attr::Bool(false)),
             "unit" => Ok(Attr::Unit),
-            "dense" => self.dense_literal(),
+            "dense" => self.dense_literal(start),
             "dense_resource" => self.dense_resource(),
             "array" => self.dense_array(start),
             _ => {
@@ -547,7 +547,7 @@ impl Parser<'_> {
         }
     }
 
-    fn opaque_since(&self, start: usize) -> Attr {
+    pub(super) fn opaque_since(&self, start: usize) -> Attr {
         Attr::Opaque(String::from_utf8_lossy(self.c.since(start)).into())
     }
 }
