@@ -6,10 +6,12 @@ mod common;
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, Map, MapInstr, MapOperand, Move, SoftmaxF32, Switch, Window,
-    WindowDim,
+    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, Map, MapInstr, MapOperand, Move, Requant,
+    SoftmaxF32, Switch, Window, WindowDim,
 };
-use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
+use microhlo_format::{
+    ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
+};
 use proptest::prelude::*;
 
 /// Convolution, pooling, a map with a temporary, a transpose and softmax on a 5x5 image; then a
@@ -89,6 +91,86 @@ fn sample() -> Vec<u8> {
         constants: constants.0,
         arena_bytes: temporary + 20,
         arena_lower_bound_bytes: 320,
+        ..ArtifactSpec::default()
+    };
+    encode(&spec).unwrap()
+}
+
+/// A convolution of bytes with padding, then a depthwise one with a shift per channel.
+fn sample_of_bytes() -> Vec<u8> {
+    let mut constants = Constants::default();
+    let weights: Vec<u8> = (0..144u8).map(|i| i.wrapping_mul(37)).collect();
+    let weights = constants.add(&weights);
+    let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
+    let records = constants.add(&records);
+    let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
+    let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
+    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, ties_even: false };
+    let conv = ConvI8 {
+        input: x,
+        weights,
+        channels: records,
+        shifts: None,
+        output: middle,
+        scratch: Place::arena(160),
+        batch: 1,
+        in_h: 4,
+        in_w: 4,
+        in_c: 3,
+        out_h: 4,
+        out_w: 4,
+        out_c: 5,
+        groups: 1,
+        kernel_h: 3,
+        kernel_w: 2,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        input_zero: 4,
+        requant: Some(requant),
+    };
+    let depthwise = DepthwiseI8 {
+        input: middle,
+        weights,
+        channels: records,
+        shifts: Some(shifts),
+        output: y,
+        scratch: Place::arena(160),
+        batch: 1,
+        in_h: 4,
+        in_w: 4,
+        channels_count: 5,
+        out_h: 4,
+        out_w: 3,
+        kernel_h: 3,
+        kernel_w: 3,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 1,
+        pad_left: 0,
+        dilation_h: 1,
+        dilation_w: 1,
+        input_zero: -3,
+        requant: Some(Requant { ties_even: true, max: 100, ..requant }),
+    };
+    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
+        name: name.into(),
+        dtype: DType::I8,
+        dims: dims.to_vec(),
+        place,
+    };
+    let spec = ArtifactSpec {
+        name: "bytes".into(),
+        compiler: "test".into(),
+        inputs: vec![tensor("image", &[4, 4, 3], x)],
+        outputs: vec![tensor("features", &[4, 3, 5], y)],
+        steps: vec![Kernel::conv_i8(conv), Kernel::depthwise_i8(depthwise)],
+        constants: constants.0,
+        arena_bytes: 600,
+        arena_lower_bound_bytes: 600,
         ..ArtifactSpec::default()
     };
     encode(&spec).unwrap()
@@ -195,6 +277,13 @@ fn the_sample_of_regions_runs() {
 }
 
 #[test]
+fn the_sample_of_bytes_runs() {
+    let output = run(&Aligned::new(&sample_of_bytes())).expect("the sample is valid");
+    let distinct: std::collections::BTreeSet<u8> = output.iter().copied().collect();
+    assert!(output.len() == 60 && distinct.len() > 8, "{output:?}");
+}
+
+#[test]
 fn every_single_byte_error_is_refused() {
     let good = sample();
     for at in 0..good.len() {
@@ -208,7 +297,7 @@ fn every_single_byte_error_is_refused() {
 
 #[test]
 fn every_single_byte_error_with_a_right_checksum_is_refused_or_harmless() {
-    for good in [sample(), regions::sample()] {
+    for good in [sample(), regions::sample(), sample_of_bytes()] {
         let (mut refused, mut ran) = (0, 0);
         for at in 0..good.len() {
             for flip in 1..=255 {
@@ -251,9 +340,13 @@ proptest! {
     #[test]
     fn random_edits_are_refused_or_harmless(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        with_regions in any::<bool>(),
+        kind in 0..3,
     ) {
-        let mut bad = if with_regions { regions::sample() } else { sample() };
+        let mut bad = match kind {
+            0 => sample(),
+            1 => regions::sample(),
+            _ => sample_of_bytes(),
+        };
         for (at, value) in edits {
             let at = at.index(bad.len());
             bad[at] = value;

@@ -8,7 +8,8 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, DepthwiseI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce,
+    Requant, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -431,4 +432,149 @@ fn transforms_need_factors_that_make_up_their_length() {
     let x = f32_bytes(&[1., 0., 2., 0., 3., 0., 4., 0.]);
     let spectrum = run(&spec, &x).unwrap();
     assert_eq!(spectrum, f32_bytes(&[10., 0., -2., 2., -2., 0., -2., -2.]));
+}
+
+const REQUANT: Requant = Requant { shift: 33, zero: 0, min: -128, max: 127, ties_even: false };
+
+/// Four pixels of five channels to four: 16 bytes of results, then 48 of scratch.
+fn conv_i8() -> ConvI8<Place> {
+    ConvI8 {
+        input: Place::arena(0),
+        weights: Place::constant(0),
+        channels: Place::constant(0),
+        shifts: None,
+        output: Place::arena(64),
+        scratch: Place::arena(80),
+        batch: 1,
+        in_h: 1,
+        in_w: 4,
+        in_c: 5,
+        out_h: 1,
+        out_w: 4,
+        out_c: 4,
+        groups: 1,
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+        dilation_h: 1,
+        dilation_w: 1,
+        input_zero: 0,
+        requant: Some(REQUANT),
+    }
+}
+
+fn depthwise_i8() -> DepthwiseI8<Place> {
+    let c = conv_i8();
+    DepthwiseI8 {
+        input: c.input,
+        weights: c.weights,
+        channels: c.channels,
+        shifts: None,
+        output: c.output,
+        scratch: Place::arena(68),
+        batch: 1,
+        in_h: 1,
+        in_w: 1,
+        channels_count: 3,
+        out_h: 1,
+        out_w: 1,
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+        dilation_h: 1,
+        dilation_w: 1,
+        input_zero: 0,
+        requant: Some(REQUANT),
+    }
+}
+
+#[test]
+fn sums_of_bytes_need_their_memory() {
+    let load = |change: &dyn Fn(&mut ConvI8<Place>)| {
+        let mut conv = conv_i8();
+        change(&mut conv);
+        let mut spec = one_step(Kernel::conv_i8(conv), 64, (64, 64), vec![0; 64]);
+        spec.arena_bytes = 128;
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    assert_eq!(load(&|_| ()), Ok(()));
+    // Taps of four pixels, an even number of 16 bits each.
+    assert_eq!(load(&|c| c.scratch = Place::arena(84)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.scratch = Place::arena(78)), fails(StepError::Misaligned));
+    assert_eq!(load(&|c| c.scratch = Place::arena(76)), fails(StepError::Overlap));
+    assert_eq!(load(&|c| c.scratch = Place::constant(0)), fails(StepError::WritesConstant));
+    assert_eq!(load(&|c| c.output = Place::arena(0)), fails(StepError::Overlap));
+    // Records of four channels, and weights of four channels and six taps.
+    assert_eq!(load(&|c| c.channels = Place::constant(32)), Ok(()));
+    assert_eq!(load(&|c| c.channels = Place::constant(36)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.weights = Place::constant(40)), Ok(()));
+    assert_eq!(load(&|c| c.weights = Place::constant(44)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.shifts = Some(Place::constant(60))), Ok(()));
+    assert_eq!(load(&|c| c.shifts = Some(Place::constant(61))), fails(StepError::OutOfBounds));
+    // Sums are four bytes.
+    assert_eq!(load(&|c| c.requant = None), fails(StepError::Overlap));
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(load(&|c| c.groups = 0), params(ParamError::Zero));
+    assert_eq!(load(&|c| c.stride_w = 0), params(ParamError::Zero));
+    assert_eq!(load(&|c| c.out_c = u32::MAX), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.kernel_h, c.in_c) = (1 << 20, 1 << 20)), params(ParamError::Overflow));
+    let shifts = |c: &mut ConvI8<Place>| {
+        (c.shifts, c.requant, c.out_w) = (Some(Place::constant(0)), None, 1);
+    };
+    assert_eq!(load(&shifts), params(ParamError::Mismatch));
+}
+
+#[test]
+fn results_of_sums_have_a_range() {
+    let load = |requant| {
+        let mut conv = conv_i8();
+        conv.requant = Some(requant);
+        let spec = one_step(Kernel::conv_i8(conv), 64, (64, 64), vec![0; 64]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let error = StepError::Params(ParamError::BadCode);
+    let bad = Err(LoadError::Step { step: 0, offset: 64, error });
+    for (shift, zero, good) in
+        [(33, -512, true), (53, 511, true), (32, 0, false), (54, 0, false), (33, 512, false)]
+    {
+        let loaded = load(Requant { shift, zero, ..REQUANT });
+        assert_eq!(loaded, if good { Ok(()) } else { bad }, "{shift} {zero}");
+    }
+    assert_eq!(load(Requant { min: 3, max: 2, ..REQUANT }), bad);
+}
+
+#[test]
+fn depthwise_lines_need_their_memory() {
+    let load = |change: &dyn Fn(&mut DepthwiseI8<Place>)| {
+        let mut conv = depthwise_i8();
+        change(&mut conv);
+        let spec = one_step(Kernel::depthwise_i8(conv), 64, (64, 64), vec![0; 32]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    // Four channels with one line of 6 values and one of 2 weights: 64 bytes. More than there are.
+    assert_eq!(load(&|_| ()), fails(StepError::OutOfBounds));
+    let in_input = |c: &mut DepthwiseI8<Place>| c.scratch = Place::arena(0);
+    assert_eq!(load(&in_input), fails(StepError::Overlap));
+    let apart = |c: &mut DepthwiseI8<Place>| {
+        (c.input, c.scratch) = (Place::arena(64), Place::arena(0));
+        c.output = Place::arena(67);
+    };
+    assert_eq!(load(&apart), Ok(()));
+    let records = |c: &mut DepthwiseI8<Place>| {
+        apart(c);
+        c.channels = Place::constant(4);
+    };
+    assert_eq!(load(&records), fails(StepError::OutOfBounds));
+    let long = |c: &mut DepthwiseI8<Place>| (c.out_w, c.stride_w) = (1 << 20, 1 << 12);
+    assert_eq!(load(&long), fails(StepError::Params(ParamError::Overflow)));
+    let zero = |c: &mut DepthwiseI8<Place>| c.channels_count = 0;
+    assert_eq!(load(&zero), fails(StepError::Params(ParamError::Zero)));
 }

@@ -174,6 +174,8 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         // Their results are dense, and they write all of them.
         Kernel::conv_f32(_)
         | Kernel::depthwise_f32(_)
+        | Kernel::conv_i8(_)
+        | Kernel::depthwise_i8(_)
         | Kernel::dot_f32(_)
         | Kernel::dot_any(_)
         | Kernel::conv_any(_)

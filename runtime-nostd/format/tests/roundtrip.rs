@@ -1,9 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce,
-    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Scatter, ScatterAny, ScatterOperand,
-    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, Fill, Gather, Map, MapInstr, MapOperand,
+    Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
+    Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -163,6 +164,78 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
     prop_oneof![reduce, sort, select]
 }
 
+/// Convolutions of bytes.
+fn bytes() -> impl Strategy<Value = Kernel<Place>> {
+    let requant = (any::<u8>(), any::<i32>(), any::<[i8; 2]>(), any::<bool>()).prop_map(
+        |(shift, zero, [min, max], ties_even)| Requant { shift, zero, min, max, ties_even },
+    );
+    (
+        [places(), places(), places(), places(), places()],
+        prop::option::of(places()),
+        (any::<[u32; 14]>(), any::<[i32; 2]>(), any::<i8>()),
+        prop::option::of(requant),
+        any::<bool>(),
+    )
+        .prop_map(|(places, shifts, (n, pad, input_zero), requant, depthwise)| {
+            let [input, weights, channels, output, scratch] = places;
+            let [batch, in_h, in_w, in_c, out_h, out_w, out_c, groups, ..] = n;
+            let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
+            let [pad_top, pad_left] = pad;
+            if depthwise {
+                return Kernel::depthwise_i8(DepthwiseI8 {
+                    input,
+                    weights,
+                    channels,
+                    shifts,
+                    output,
+                    scratch,
+                    batch,
+                    in_h,
+                    in_w,
+                    channels_count: in_c,
+                    out_h,
+                    out_w,
+                    kernel_h,
+                    kernel_w,
+                    stride_h,
+                    stride_w,
+                    pad_top,
+                    pad_left,
+                    dilation_h,
+                    dilation_w,
+                    input_zero,
+                    requant,
+                });
+            }
+            Kernel::conv_i8(ConvI8 {
+                input,
+                weights,
+                channels,
+                shifts,
+                output,
+                scratch,
+                batch,
+                in_h,
+                in_w,
+                in_c,
+                out_h,
+                out_w,
+                out_c,
+                groups,
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                pad_top,
+                pad_left,
+                dilation_h,
+                dilation_w,
+                input_zero,
+                requant,
+            })
+        })
+}
+
 fn kernels() -> impl Strategy<Value = Kernel<Place>> {
     let operand = || {
         (places(), list(any::<i32>())).prop_map(|(place, strides)| MapOperand { place, strides })
@@ -249,7 +322,7 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    let regions = prop_oneof![indexed(), combining()];
+    let regions = prop_oneof![indexed(), combining(), bytes()];
     prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch, regions]
 }
 

@@ -14,6 +14,7 @@ use crate::micro::{Dst, Row, Src};
 use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
 
 mod f32_block;
+mod i8_block;
 mod numbers;
 mod odometer;
 mod region;
@@ -176,7 +177,9 @@ modules! {
     branch,
     conv_any,
     conv_f32,
+    conv_i8,
     depthwise_f32,
+    depthwise_i8,
     dot_any,
     dot_f32,
     fill,

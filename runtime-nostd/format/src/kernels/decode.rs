@@ -8,10 +8,11 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32, Fft,
-    Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand,
-    RegionCode, RegionScalar, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, Sort, SortOperand, Start, Switch, TriangularSolve, Window, WindowDim,
+    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, DepthwiseF32, DepthwiseI8,
+    DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, TriangularSolve,
+    Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -71,6 +72,7 @@ macro_rules! scalars {
 scalars! {
     bool = false;
     u8 = 0;
+    i8 = 0;
     u32 = 0;
     i32 = 0;
     [u8; 3] = [0; 3];
@@ -141,6 +143,17 @@ structs! {
         input, weights, bias, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h,
         kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
     }
+    ConvI8<Place> {
+        input, weights, channels, shifts, output, scratch, batch, in_h, in_w, in_c, out_h, out_w,
+        out_c, groups, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
+        dilation_w, input_zero, requant,
+    }
+    DepthwiseI8<Place> {
+        input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
+        out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
+        dilation_w, input_zero, requant,
+    }
+    Requant { shift, zero, min, max, ties_even }
     DotF32<Place> {
         lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,
         rhs_batch_stride, rhs_row_stride, activation,

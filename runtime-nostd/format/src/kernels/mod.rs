@@ -7,6 +7,7 @@
 mod check;
 mod control;
 mod conv;
+mod conv_i8;
 mod data;
 mod decode;
 mod linear;
@@ -17,6 +18,7 @@ mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
+pub use conv_i8::{ConvI8, DepthwiseI8, Requant};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
@@ -144,6 +146,11 @@ macro_rules! for_each_kernel {
             48, triangular_solve_c64, TriangularSolve;
             /// Triangular systems of `complex<f64>` matrices.
             49, triangular_solve_c128, TriangularSolve;
+            /// `i8` convolution, NHWC, or a matrix product with constant right-hand side, with bias
+            /// and requantisation.
+            60, conv_i8, ConvI8;
+            /// `i8` depthwise convolution, NHWC, with bias and requantisation.
+            61, depthwise_i8, DepthwiseI8;
         }
     };
 }

@@ -1,0 +1,531 @@
+//! Parameters of `i8` convolutions.
+
+use serde::Serialize;
+
+use super::Params;
+use super::check::{Slide, dense, nonzero, product};
+use crate::{Access, AccessKind, ParamError};
+
+/// How a sum becomes a stored result.
+///
+/// With the channel's `multiplier` and `shift`, the result of the sum `acc` is
+/// `clamp(min, zero + floor((acc * multiplier + 2^(shift - 1)) / 2^shift), max)`, the product
+/// exact: `acc * multiplier / 2^shift`, rounded to the nearest integer, ties towards positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Requant {
+    /// The shift of all channels that have none of their own, 33 to 53.
+    pub shift: u8,
+    /// Zero point of the result, -512 to 511.
+    pub zero: i32,
+    /// Smallest result.
+    pub min: i8,
+    /// Largest result.
+    pub max: i8,
+    /// Whether a result halfway between two integers is the one that is even as it is stored.
+    pub ties_even: bool,
+}
+
+impl Requant {
+    /// The result of a sum. Shifts outside of 33 to 53 give some result, too.
+    #[inline(always)]
+    pub fn apply(&self, acc: i32, multiplier: i32, shift: u8) -> i8 {
+        let product = i64::from(acc).wrapping_mul(i64::from(multiplier));
+        let shift = u32::from(shift);
+        // Half of the divisor is a multiple of 2^32, so the low word of the product matters to
+        // nothing but whether it is a tie. The high words add up to less than 2^31.
+        let high = ((product >> 32) as i32).wrapping_add(self.offset(shift));
+        let below = shift & 31;
+        let mut y = high.wrapping_shr(below);
+        if self.ties_even && product as u32 == 0 && high & !(-1i32).wrapping_shl(below) == 0 {
+            y &= !1;
+        }
+        y.max(i32::from(self.min)).min(i32::from(self.max)) as i8
+    }
+
+    /// Zero point and half a result, in units of `2^32` of the product.
+    #[inline(always)]
+    pub fn offset(&self, shift: u32) -> i32 {
+        self.zero.wrapping_mul(2).wrapping_add(1).wrapping_shl(shift.wrapping_sub(33))
+    }
+
+    /// Whether the product of a sum of at most `bound` in magnitude can lie halfway between two
+    /// results. If not for any channel, `ties_even` makes no difference and costs time.
+    pub fn may_tie(multiplier: i32, shift: u8, bound: u64) -> bool {
+        let zeros = multiplier.trailing_zeros();
+        let half = u32::from(shift).saturating_sub(1).saturating_sub(zeros);
+        multiplier != 0 && 1u64.checked_shl(half).is_some_and(|least| least <= bound)
+    }
+
+    fn check(&self) -> Result<(), ParamError> {
+        let fits = (33..=53).contains(&self.shift) && (-512..=511).contains(&self.zero);
+        if fits && self.min <= self.max { Ok(()) } else { Err(ParamError::BadCode) }
+    }
+}
+
+/// `i8` convolution, NHWC, with 32-bit sums.
+///
+/// `input` is `[batch, in_h, in_w, groups * in_c]`, `output` `[batch, out_h, out_w, groups *
+/// out_c]`, both dense. A matrix product `[M, K] x [K, N]` is the convolution with `in_h = out_h =
+/// 1`, `in_w = out_w = M`, `in_c = K`, `out_c = N`.
+///
+/// Each sum is the bias plus the products of inputs and weights, modulo `2^32`; taps outside the
+/// input count as `input_zero`. A zero point of the input is folded into the bias.
+///
+/// **Taps.** The `K = kernel_h * kernel_w * in_c` taps of a group go over kernel rows, columns,
+/// input channels. Those that are adjacent in the input are a run: all of a kernel row if there is
+/// one group and no horizontal dilation, else the channels of one kernel position. If runs are of a
+/// multiple of four, each four taps are stored in the order 0, 2, 1, 3, else in their order
+/// ([`ConvI8::stored_tap`]). `K` is filled up to an even number of taps, whose weights are 0.
+///
+/// **Weights.** Channels of a group are stored in blocks: of two if there are at least four output
+/// pixels; else of eight, and what is left over of two. The last channel of an odd number has a
+/// partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
+/// bytes: first tap of first channel, of second channel, second tap of first channel, of second
+/// channel. `channels` is, for each of these channels (`2 * ceil(out_c / 2)` per group), its bias
+/// and its multiplier as `i32`; `shifts` one byte for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ConvI8<P> {
+    /// Activations read.
+    pub input: P,
+    /// Packed weights.
+    pub weights: P,
+    /// Bias and multiplier of each channel.
+    pub channels: P,
+    /// Shift of each channel, in place of that of `requant`.
+    pub shifts: Option<P>,
+    /// Results, or sums as `i32`.
+    pub output: P,
+    /// The taps of four pixels (one, if there are fewer) as `i16`, `2 * ceil(K / 2)` each.
+    pub scratch: P,
+    /// Independent images.
+    pub batch: u32,
+    /// Input height.
+    pub in_h: u32,
+    /// Input width.
+    pub in_w: u32,
+    /// Input channels of one group.
+    pub in_c: u32,
+    /// Output height.
+    pub out_h: u32,
+    /// Output width.
+    pub out_w: u32,
+    /// Output channels of one group.
+    pub out_c: u32,
+    /// Channel groups.
+    pub groups: u32,
+    /// Kernel height.
+    pub kernel_h: u32,
+    /// Kernel width.
+    pub kernel_w: u32,
+    /// Vertical stride.
+    pub stride_h: u32,
+    /// Horizontal stride.
+    pub stride_w: u32,
+    /// Rows of padding above; negative crops.
+    pub pad_top: i32,
+    /// Columns of padding on the left; negative crops.
+    pub pad_left: i32,
+    /// Vertical distance of kernel taps.
+    pub dilation_h: u32,
+    /// Horizontal distance of kernel taps.
+    pub dilation_w: u32,
+    /// What taps outside the input count as.
+    pub input_zero: i8,
+    /// How sums become results; without it they are the output.
+    pub requant: Option<Requant>,
+}
+
+/// `i8` depthwise convolution, NHWC, one filter per channel, with 32-bit sums.
+///
+/// As [`ConvI8`] with `channels_count` input and output channels. `weights` is `[channels][kernel_h *
+/// kernel_w]`, channels filled up with zeros to a multiple of four; `channels` and `shifts` are as
+/// those of one group.
+///
+/// **Scratch.** Lines of the input run along the longer side of the output, horizontally if both
+/// are equal. A line holds its channel's values from the first to the last tap of the outputs,
+/// padding included, with room for their number rounded up to a multiple of four and for an even
+/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each
+/// as many lines as the kernel is wide across them; and as many lines of weights, filled up to an
+/// even number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DepthwiseI8<P> {
+    /// Activations read.
+    pub input: P,
+    /// Weights.
+    pub weights: P,
+    /// Bias and multiplier of each channel.
+    pub channels: P,
+    /// Shift of each channel, in place of that of `requant`.
+    pub shifts: Option<P>,
+    /// Results, or sums as `i32`.
+    pub output: P,
+    /// Lines of four channels and their weights.
+    pub scratch: P,
+    /// Independent images.
+    pub batch: u32,
+    /// Input height.
+    pub in_h: u32,
+    /// Input width.
+    pub in_w: u32,
+    /// Channels of input and output.
+    pub channels_count: u32,
+    /// Output height.
+    pub out_h: u32,
+    /// Output width.
+    pub out_w: u32,
+    /// Kernel height.
+    pub kernel_h: u32,
+    /// Kernel width.
+    pub kernel_w: u32,
+    /// Vertical stride.
+    pub stride_h: u32,
+    /// Horizontal stride.
+    pub stride_w: u32,
+    /// Rows of padding above; negative crops.
+    pub pad_top: i32,
+    /// Columns of padding on the left; negative crops.
+    pub pad_left: i32,
+    /// Vertical distance of kernel taps.
+    pub dilation_h: u32,
+    /// Horizontal distance of kernel taps.
+    pub dilation_w: u32,
+    /// What taps outside the input count as.
+    pub input_zero: i8,
+    /// How sums become results; without it they are the output.
+    pub requant: Option<Requant>,
+}
+
+/// Output pixels from which on four are computed together.
+const PIXELS: u32 = 4;
+
+/// Bytes of an output element and their alignment.
+fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
+    match requant {
+        Some(requant) => requant.check().map(|()| 1),
+        None if shifts => Err(ParamError::Mismatch),
+        None => Ok(4),
+    }
+}
+
+/// A size rounded up.
+fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
+    size.checked_next_multiple_of(multiple).ok_or(ParamError::Overflow)
+}
+
+/// Makes `slides` of a struct with a geometry in two dimensions.
+macro_rules! slides {
+    ($ty:ident) => {
+        impl<P> $ty<P> {
+            /// Height and width.
+            fn slides(&self) -> [Slide; 2] {
+                let slide = |[input, output, kernel, stride, kernel_dilation]: [u32; 5], pad| {
+                    Slide { input, output, kernel, stride, pad, input_dilation: 1, kernel_dilation }
+                };
+                let h = [self.in_h, self.out_h, self.kernel_h, self.stride_h, self.dilation_h];
+                let w = [self.in_w, self.out_w, self.kernel_w, self.stride_w, self.dilation_w];
+                [slide(h, self.pad_top), slide(w, self.pad_left)]
+            }
+        }
+    };
+}
+
+slides!(ConvI8);
+slides!(DepthwiseI8);
+
+impl<P> ConvI8<P> {
+    /// Taps of one sum, of accepted parameters.
+    pub fn taps(&self) -> u32 {
+        self.kernel_h.wrapping_mul(self.kernel_w).wrapping_mul(self.in_c)
+    }
+
+    /// Pairs of stored taps, of accepted parameters.
+    pub fn tap_pairs(&self) -> u32 {
+        self.taps().div_ceil(2)
+    }
+
+    /// Taps that are adjacent in the input, of accepted parameters.
+    pub fn run(&self) -> u32 {
+        let whole_row = self.groups == 1 && self.dilation_w == 1;
+        if whole_row { self.kernel_w.wrapping_mul(self.in_c) } else { self.in_c }
+    }
+
+    /// Where a tap is stored.
+    #[inline(always)]
+    pub fn stored_tap(&self, tap: u32) -> u32 {
+        if self.run().is_multiple_of(4) {
+            (tap & !3) | ((tap & 1) << 1) | ((tap >> 1) & 1)
+        } else {
+            tap
+        }
+    }
+
+    /// Output pixels, of accepted parameters.
+    pub fn pixels(&self) -> u32 {
+        self.batch.wrapping_mul(self.out_h).wrapping_mul(self.out_w)
+    }
+
+    /// Pixels that are computed together, which scratch has the taps of: 4 or 1.
+    pub fn lanes(&self) -> u32 {
+        if self.pixels() < PIXELS { 1 } else { PIXELS }
+    }
+
+    /// Channels of the block that starts at `channel` of a group: 8 or 2.
+    #[inline(always)]
+    pub fn block(&self, channel: u32) -> u32 {
+        let left = self.out_c.saturating_sub(channel);
+        if self.lanes() == 1 && left >= 8 { 8 } else { 2 }
+    }
+}
+
+impl<P> DepthwiseI8<P> {
+    /// Whether lines run along the height.
+    pub fn vertical(&self) -> bool {
+        self.out_h > self.out_w
+    }
+
+    /// Values of a line of scratch.
+    ///
+    /// # Errors
+    /// The line is too long.
+    pub fn line(&self) -> Result<u32, ParamError> {
+        let [h, w] = self.slides();
+        let along = if self.vertical() { h } else { w };
+        let reach = |n: u32, step: u32| u64::from(n).saturating_sub(1) * u64::from(step);
+        let last = reach(rounded(along.output, 4)?, along.stride)
+            + reach(rounded(along.kernel, 2)?, along.kernel_dilation);
+        u32::try_from(last)
+            .ok()
+            .and_then(|last| last.checked_add(2)?.checked_next_multiple_of(2))
+            .ok_or(ParamError::Overflow)
+    }
+
+    /// Lines of one channel, and values of a line of its weights, of accepted parameters.
+    pub fn lines(&self) -> (u32, u32) {
+        let (across, along) = if self.vertical() {
+            (self.kernel_w, self.kernel_h)
+        } else {
+            (self.kernel_h, self.kernel_w)
+        };
+        (across, along.wrapping_add(along & 1))
+    }
+}
+
+fn wide_product(sizes: &[u32]) -> u64 {
+    sizes.iter().fold(1, |total: u64, &size| total.saturating_mul(u64::from(size)))
+}
+
+impl<P: Copy> Params<P> for ConvI8<P> {
+    type With<Q: Copy> = ConvI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> ConvI8<Q> {
+        ConvI8 {
+            input: f(self.input),
+            weights: f(self.weights),
+            channels: f(self.channels),
+            shifts: self.shifts.map(&mut *f),
+            output: f(self.output),
+            scratch: f(self.scratch),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            in_c: self.in_c,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            out_c: self.out_c,
+            groups: self.groups,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            input_zero: self.input_zero,
+            requant: self.requant,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.in_c, self.out_c, self.groups])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let bytes = element(&self.requant, self.shifts.is_some())?;
+        let packed = product(&[self.groups, rounded(self.out_c, 2)?])?;
+        let taps = rounded(product(&[self.kernel_h, self.kernel_w, self.in_c])?, 2)?;
+        product(&[self.batch, self.out_h, self.out_w])?;
+        let input = dense(&[self.batch, self.in_h, self.in_w, self.groups, self.in_c])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes])?;
+        visit(input.access(AccessKind::Read, self.input, 1));
+        visit(dense(&[packed, taps])?.access(AccessKind::Read, self.weights, 4));
+        visit(dense(&[packed, 8])?.access(AccessKind::Read, self.channels, 4));
+        if let Some(place) = self.shifts {
+            visit(dense(&[packed])?.access(AccessKind::Read, place, 1));
+        }
+        visit(output.access(AccessKind::Write, self.output, bytes as usize));
+        let scratch = dense(&[self.lanes(), taps, 2])?;
+        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.groups, self.out_c]);
+        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w, self.in_c]))
+    }
+}
+
+impl<P: Copy> Params<P> for DepthwiseI8<P> {
+    type With<Q: Copy> = DepthwiseI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DepthwiseI8<Q> {
+        DepthwiseI8 {
+            input: f(self.input),
+            weights: f(self.weights),
+            channels: f(self.channels),
+            shifts: self.shifts.map(&mut *f),
+            output: f(self.output),
+            scratch: f(self.scratch),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels_count: self.channels_count,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            input_zero: self.input_zero,
+            requant: self.requant,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.channels_count])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let bytes = element(&self.requant, self.shifts.is_some())?;
+        let (blocked, paired) =
+            (rounded(self.channels_count, 4)?, rounded(self.channels_count, 2)?);
+        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels_count])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels_count, bytes])?;
+        let weights = dense(&[blocked, self.kernel_h, self.kernel_w])?;
+        visit(input.access(AccessKind::Read, self.input, 1));
+        visit(weights.access(AccessKind::Read, self.weights, 4));
+        visit(dense(&[paired, 8])?.access(AccessKind::Read, self.channels, 4));
+        if let Some(place) = self.shifts {
+            visit(dense(&[paired])?.access(AccessKind::Read, place, 1));
+        }
+        visit(output.access(AccessKind::Write, self.output, bytes as usize));
+        let (lines, row) = self.lines();
+        let values = self.line()?.checked_add(row).ok_or(ParamError::Overflow)?;
+        let scratch = dense(&[4, lines, values, 2])?;
+        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
+        Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.channels_count]);
+        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w]))
+    }
+}
+
+/// Packing of constants, for the compiler.
+#[cfg(feature = "std")]
+mod pack {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::{ConvI8, DepthwiseI8};
+
+    impl<P> ConvI8<P> {
+        /// The packed weights of accepted parameters, from a function that gives the weight of
+        /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
+        /// channel`.
+        pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
+            let pairs = self.tap_pairs();
+            let packed = self.out_c.next_multiple_of(2);
+            let mut bytes = vec![0; (self.groups * packed * pairs * 2) as usize];
+            for group in 0..self.groups {
+                let mut first = 0;
+                while first < self.out_c {
+                    let block = self.block(first);
+                    let base = (group * packed + first) * pairs * 2;
+                    for channel in first..self.out_c.min(first + block) {
+                        for tap in 0..self.taps() {
+                            let (stored, lane) = (self.stored_tap(tap), channel - first);
+                            let pair = base + (stored / 2 * block + (lane & !1)) * 2;
+                            let at = pair + (stored % 2) * 2 + lane % 2;
+                            bytes[at as usize] = weight(group, channel, tap) as u8;
+                        }
+                    }
+                    first += block;
+                }
+            }
+            bytes
+        }
+
+        /// The records of bias and multiplier, from a function that gives those of group and
+        /// output channel of the group.
+        pub fn pack_channels(&self, channel: &mut dyn FnMut(u32, u32) -> (i32, i32)) -> Vec<u8> {
+            pack_records(self.groups, self.out_c, &mut |group, c| {
+                let (bias, multiplier) = channel(group, c);
+                [bias.to_le_bytes(), multiplier.to_le_bytes()].concat()
+            })
+        }
+
+        /// The shifts, from a function that gives that of group and output channel of the group.
+        pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32, u32) -> u8) -> Vec<u8> {
+            pack_records(self.groups, self.out_c, &mut |group, c| vec![shift(group, c)])
+        }
+    }
+
+    impl<P> DepthwiseI8<P> {
+        /// The packed weights, from a function that gives the weight of channel and tap:
+        /// `row * kernel_w + column`.
+        pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32) -> i8) -> Vec<u8> {
+            let taps = self.kernel_h * self.kernel_w;
+            let mut bytes: Vec<u8> = (0..self.channels_count)
+                .flat_map(|c| (0..taps).map(move |tap| (c, tap)))
+                .map(|(c, tap)| weight(c, tap) as u8)
+                .collect();
+            bytes.resize((self.channels_count.next_multiple_of(4) * taps) as usize, 0);
+            bytes
+        }
+
+        /// The records of bias and multiplier, from a function that gives those of a channel.
+        pub fn pack_channels(&self, channel: &mut dyn FnMut(u32) -> (i32, i32)) -> Vec<u8> {
+            pack_records(1, self.channels_count, &mut |_, c| {
+                let (bias, multiplier) = channel(c);
+                [bias.to_le_bytes(), multiplier.to_le_bytes()].concat()
+            })
+        }
+
+        /// The shifts, from a function that gives that of a channel.
+        pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32) -> u8) -> Vec<u8> {
+            pack_records(1, self.channels_count, &mut |_, c| vec![shift(c)])
+        }
+    }
+
+    /// Records of channels, an even number for each group; the last may be a copy of its
+    /// neighbour.
+    fn pack_records(
+        groups: u32,
+        channels: u32,
+        record: &mut dyn FnMut(u32, u32) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for group in 0..groups {
+            for c in 0..channels.next_multiple_of(2) {
+                bytes.extend(record(group, c.min(channels - 1)));
+            }
+        }
+        bytes
+    }
+}

@@ -1,0 +1,91 @@
+//! `i8` convolutions against plain loops.
+
+mod common;
+
+use common::i8_cases::{Case, bytes, cases};
+use common::{one_step, run};
+use microhlo_format::kernels::Requant;
+use proptest::prelude::*;
+
+fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
+    let input = bytes(case.seed ^ 1, case.input_len() as usize);
+    let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
+    let step = case.step(depthwise);
+    let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);
+    spec.arena_bytes = step.arena_bytes;
+    prop_assert_eq!(run(&spec, &raw).unwrap(), case.naive(&input));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn convolutions_are_exact(case in cases(1, [9, 20])) {
+        check(&case, false)?;
+    }
+
+    #[test]
+    fn grouped_convolutions_are_exact(case in cases(4, [6, 5])) {
+        check(&case, false)?;
+    }
+
+    /// Shapes whose taps are stored in another order, and rows of many taps.
+    #[test]
+    fn wide_convolutions_are_exact(mut case in cases(2, [3, 12]), quarter in 1u32..9) {
+        case.channels[0] = 4 * quarter;
+        check(&case, false)?;
+    }
+
+    #[test]
+    fn matrix_products_are_exact(mut case in cases(1, [80, 30]), rows in 1u32..12) {
+        (case.batch, case.size, case.output) = (1, [1, rows], [1, rows]);
+        (case.kernel, case.stride, case.pad, case.dilation) = ([1, 1], [1, 1], [0, 0], [1, 1]);
+        check(&case, false)?;
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_exact(mut case in cases(13, [2, 2])) {
+        check(&case, true)?;
+        case.kernel = [3, 3];
+        check(&case, true)?;
+    }
+
+    /// Long kernels and lines, in both directions.
+    #[test]
+    fn depthwise_lines_are_exact(
+        mut case in cases(9, [2, 2]),
+        length in 1u32..30,
+        kernel in 1u32..16,
+        vertical in any::<bool>(),
+    ) {
+        let d = usize::from(!vertical);
+        (case.size[d], case.output[d], case.kernel[d]) = (length, length, kernel);
+        check(&case, true)?;
+    }
+}
+
+#[test]
+fn a_result_halfway_between_two_integers_rounds_as_asked() {
+    let requant = |ties_even, zero| Requant { shift: 33, zero, min: -128, max: 127, ties_even };
+    // Eighths of the sums: -1.5, -0.5, 0.5, 1.5, and two that are not halfway.
+    let results = |r: Requant| [-12, -4, 4, 12, -5, 5].map(|acc| r.apply(acc, 1 << 30, 33));
+    assert_eq!(results(requant(false, 0)), [-1, 0, 1, 2, -1, 1]);
+    assert_eq!(results(requant(true, 0)), [-2, 0, 0, 2, -1, 1]);
+    assert_eq!(results(requant(true, 1)), [0, 0, 2, 2, 0, 2]);
+    assert!(Requant::may_tie(1 << 30, 33, 4) && !Requant::may_tie(1 << 30, 33, 3));
+    assert!(!Requant::may_tie((1 << 30) + 1, 33, 1 << 31));
+}
+
+#[test]
+fn results_stay_in_their_range() {
+    let requant = Requant { shift: 53, zero: 511, min: -7, max: 9, ties_even: true };
+    let ends = [(i32::MIN, i32::MAX, -7), (i32::MAX, i32::MAX, 9), (i32::MIN, i32::MIN, 9)];
+    for (acc, multiplier, wanted) in ends {
+        assert_eq!(requant.apply(acc, multiplier, 33), wanted);
+    }
+    // The loader does not read constants, so any shift may be there.
+    for shift in 0..=u8::MAX {
+        assert!((-7..=9).contains(&requant.apply(12345, 678, shift)));
+    }
+}
