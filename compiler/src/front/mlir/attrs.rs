@@ -363,6 +363,12 @@ impl Parser<'_> {
         let attr = match kind {
             "" => {
                 let kind = self.c.word();
+                if enum_values(kind).is_empty() {
+                    // Of MHLO alone, which prints it with its own name.
+                    self.c.word();
+                    self.c.expect(">")?;
+                    return Ok(self.opaque_since(start));
+                }
                 self.enum_word(kind)?
             }
             "conv" => self.conv_dims()?,
