@@ -339,3 +339,12 @@ fn locations_printed_for_people_are_skipped() {
     assert_eq!(func.arg_names[0].as_deref(), Some("x"));
     assert_eq!(ops(&module).len(), 4);
 }
+
+/// What JAX, TensorFlow and torch_xla print beside the plain forms, in one program.
+#[test]
+fn spellings_of_exporters_read_and_survive() {
+    let module = parse(include_str!("data/spellings.mlir"));
+    crate::verify::verify(&module).expect("it is valid");
+    let text = module.to_string();
+    assert_eq!(parse(&text).to_string(), text);
+}
