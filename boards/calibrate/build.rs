@@ -1,5 +1,19 @@
-//! Links with the script of the board's start-up crate.
+//! Links with the script of the board's start-up crate, and tells `features` what the board has.
 
-fn main() {
+use std::path::Path;
+use std::{env, error::Error, fs};
+
+fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    for known in ["dsp", "fpu_f32", "mve_f32"] {
+        println!("cargo::rustc-check-cfg=cfg({known})");
+    }
+    let features = env::var("DEP_MICROHLO_BOARD_FEATURES").unwrap_or_default();
+    let features: Vec<&str> = features.split(',').filter(|name| !name.is_empty()).collect();
+    for feature in &features {
+        println!("cargo::rustc-cfg={}", feature.replace('-', "_"));
+    }
+    let source = format!("const FEATURES: &[&str] = &{features:?};\n");
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("features.rs"), source)?;
+    Ok(())
 }

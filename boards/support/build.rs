@@ -3,7 +3,7 @@
 //! The board is the one `MICROHLO_BOARD` names, else the first that has the
 //! target triple of this build.
 
-use microhlo_boards::{Board, RegionKind, Registry, RegistryError};
+use microhlo_boards::{Board, CounterKind, RegionKind, Registry, RegistryError};
 use std::path::Path;
 use std::{env, error::Error, fs};
 
@@ -31,12 +31,30 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     fs::write(out.join("memory.x"), board.linker_script())?;
+    configure(board);
     fs::write(out.join("board.rs"), source(board))?;
     println!("cargo::rustc-link-search={}", out.display());
-    // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and DEP_MICROHLO_BOARD_CORE.
+    // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and so on.
     println!("cargo::metadata=name={}", board.name);
     println!("cargo::metadata=core={}", board.core);
+    println!("cargo::metadata=features={}", board.features.join(","));
+    println!("cargo::metadata=without_types={}", board.runner.without_types.join(","));
+    println!("cargo::metadata=without_operations={}", board.runner.without_operations.join(","));
+    println!("cargo::metadata=without_kernels={}", board.runner.without_kernels.join(","));
     Ok(())
+}
+
+/// Tells the code what the board has: the counter, and by `arm` the version of the architecture.
+fn configure(board: &Board) {
+    println!("cargo::rustc-check-cfg=cfg(counter, values(\"cmsdk-timer\"))");
+    println!("cargo::rustc-check-cfg=cfg(arm, values(\"v6m\", \"v7m\", \"v8m\"))");
+    if board.counter.kind == CounterKind::CmsdkTimer {
+        println!("cargo::rustc-cfg=counter=\"cmsdk-timer\"");
+    }
+    let versions = [("thumbv6m", "v6m"), ("thumbv7", "v7m"), ("thumbv8m.main", "v8m")];
+    for (_, version) in versions.iter().filter(|(start, _)| board.target.starts_with(start)) {
+        println!("cargo::rustc-cfg=arm=\"{version}\"");
+    }
 }
 
 fn pick<'r>(registry: &'r Registry, target: &str) -> Result<&'r Board, RegistryError> {

@@ -48,21 +48,45 @@ pub enum Target {
     /// This computer.
     #[default]
     Host,
+    /// Arm Cortex-M0: no unaligned access, no division, no FPU.
+    CortexM0,
+    /// Arm Cortex-M3, no FPU.
+    CortexM3,
     /// Arm Cortex-M4 with single-precision FPU.
     CortexM4f,
+    /// Arm Cortex-M7 with FPU; kernels use its single precision.
+    CortexM7,
+    /// Arm Cortex-M33 with DSP extension and single-precision FPU.
+    CortexM33,
+    /// Arm Cortex-M55 with MVE and FPU.
+    CortexM55,
     /// RISC-V RV32IMAC, no FPU.
     Rv32imac,
 }
 
 impl Target {
     /// All targets.
-    pub const ALL: [Target; 3] = [Target::Host, Target::CortexM4f, Target::Rv32imac];
+    pub const ALL: [Target; 8] = [
+        Target::Host,
+        Target::CortexM0,
+        Target::CortexM3,
+        Target::CortexM4f,
+        Target::CortexM7,
+        Target::CortexM33,
+        Target::CortexM55,
+        Target::Rv32imac,
+    ];
 
     /// The name on the command line and in board files.
     pub const fn name(self) -> &'static str {
         match self {
             Target::Host => "host",
+            Target::CortexM0 => "cortex-m0",
+            Target::CortexM3 => "cortex-m3",
             Target::CortexM4f => "cortex-m4f",
+            Target::CortexM7 => "cortex-m7",
+            Target::CortexM33 => "cortex-m33",
+            Target::CortexM55 => "cortex-m55",
             Target::Rv32imac => "rv32imac",
         }
     }

@@ -15,9 +15,9 @@ pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error
     Ok(build(registry, board, "microhlo-runner")?.join("runner"))
 }
 
-/// Builds a package of the firmware workspace for a board, in a target folder
-/// of its own so that boards do not disturb each other, and returns the folder
-/// with its binaries. Fast if nothing has changed.
+/// Builds a package of the firmware workspace for a board, with its binaries in
+/// a folder of its own so that boards do not disturb each other, and returns
+/// that folder. Fast if nothing has changed.
 ///
 /// # Errors
 /// Cargo or the target is not installed, or the firmware does not compile.
@@ -37,27 +37,36 @@ pub fn build_with(
     package: &str,
     arguments: &[&str],
 ) -> Result<PathBuf, Error> {
-    let target_folder = registry.root().join("target/firmware").join(&board.name);
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(registry.root().join("boards"))
-        .args(["build", "--release", "--color", "never", "--package", package])
-        .args(["--target", &board.target, "--target-dir"])
-        .arg(&target_folder)
-        .args(arguments)
-        .env("MICROHLO_BOARD", &board.name);
-    // Settings meant for the host's build would break or redo this one.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
-        command.env_remove(name);
-    }
+    let mut command = cargo_for(registry, board, "build");
+    command.args(["--color", "never", "--package", package]).args(arguments);
     let output = command.output().map_err(|source| Error::CargoMissing { source })?;
     if output.status.success() {
-        return Ok(target_folder.join(&board.target).join("release"));
+        return Ok(target_folder(registry, board).join(&board.target).join("release"));
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("can't find crate for `core`") {
         return Err(Error::TargetMissing { target: board.target.clone() });
     }
     Err(Error::Build { package: package.to_owned(), board: board.name.clone(), output: text })
+}
+
+/// Cargo with a command such as `build`, in the firmware workspace, for release builds for a board.
+pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    cargo
+        .current_dir(registry.root().join("boards"))
+        .args([command, "--release", "--target", &board.target, "--target-dir"])
+        .arg(target_folder(registry, board))
+        .env("MICROHLO_BOARD", &board.name)
+        .env("CARGO_BUILD_BUILD_DIR", registry.build_folder(board));
+    // Settings meant for the host's build would break or redo this one.
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// The folder with the binaries for a board.
+fn target_folder(registry: &Registry, board: &Board) -> PathBuf {
+    registry.root().join("target/firmware").join(&board.name)
 }

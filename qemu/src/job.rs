@@ -105,7 +105,7 @@ pub enum JobError {
     },
     /// Artifact and inputs do not fit the model partition.
     #[error(
-        "artifact and inputs need {needed} bytes, but the board's model partition has {available}"
+        "not on this board: artifact and inputs need {needed} bytes, but the board's model partition has {available}"
     )]
     TooLarge {
         /// Bytes needed.
@@ -113,9 +113,22 @@ pub enum JobError {
         /// Bytes there are.
         available: u64,
     },
+    /// The board lacks what the artifact needs: a kernel that its runner links, or memory.
+    #[error("not on this board: {text}")]
+    NotOnBoard {
+        /// The board's words.
+        text: String,
+    },
     /// The emulation ended during this job.
     #[error(transparent)]
     Emulation(#[from] Error),
+}
+
+impl JobError {
+    /// Whether the board has too little memory or lacks a kernel, which is no fault of the artifact.
+    pub fn is_not_on_board(&self) -> bool {
+        matches!(self, JobError::NotOnBoard { .. } | JobError::TooLarge { .. })
+    }
 }
 
 fn stage_text(stage: Stage) -> &'static str {
@@ -123,5 +136,6 @@ fn stage_text(stage: Stage) -> &'static str {
         Stage::Job => "the job cannot be read",
         Stage::Load => "the artifact does not load",
         Stage::Run => "the run failed",
+        Stage::Board => "not on this board",
     }
 }

@@ -16,7 +16,7 @@ mod session;
 
 pub use elf::board_name;
 pub use error::Error;
-pub use firmware::{build, build_runner, build_with};
+pub use firmware::{build, build_runner, build_with, cargo_for};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,

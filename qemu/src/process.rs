@@ -3,7 +3,7 @@
 use crate::error::Error;
 use microhlo_boards::Board;
 use microhlo_protocol::{EXIT_FAULT, EXIT_PANIC};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -125,8 +125,9 @@ pub fn ended(status: ExitStatus, errors: &str) -> Error {
     match status.code() {
         Some(code) if code == i32::from(EXIT_FAULT) => Error::Fault { report },
         Some(code) if code == i32::from(EXIT_PANIC) => Error::Panic { report },
-        // QEMU aborts when a fault occurs while the processor handles one.
-        None if errors.contains("Lockup") => Error::Fault { report },
+        None if locked_up(status, errors) => {
+            Error::Fault { report: format!("{report}: {LOCKED_UP}") }
+        }
         _ => Error::Ended { status: status.to_string(), report },
     }
 }
@@ -146,14 +147,44 @@ fn report(errors: &str) -> String {
 /// code and has said why.
 pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result<u8, Error> {
     check_version(board)?;
-    let mut guest = Guest::start(board, &mut command(board, firmware))?;
-    match guest.wait_until(Instant::now() + timeout)? {
-        None => Err(Error::TimedOut { limit: timeout }),
-        Some(status) => status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .ok_or_else(|| Error::Fault { report: format!("QEMU ended with {status}") }),
+    let mut guest = Guest::start(board, command(board, firmware).stderr(Stdio::piped()))?;
+    let errors = guest.child().stderr.take().map(pass_on);
+    let Some(status) = guest.wait_until(Instant::now() + timeout)? else {
+        return Err(Error::TimedOut { limit: timeout });
+    };
+    let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    if locked_up(status, &errors) {
+        eprintln!("fault: {LOCKED_UP}");
+        return Ok(EXIT_FAULT);
     }
+    status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .ok_or_else(|| Error::Fault { report: format!("QEMU ended with {status}") })
+}
+
+/// Copies a stream to standard error, and returns the text at its end.
+fn pass_on(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 1024];
+        while let Ok(length @ 1..) = stream.read(&mut chunk) {
+            let taken = chunk.get(..length).unwrap_or_default();
+            bytes.extend_from_slice(taken);
+            // If nobody takes it, the exit code still tells what happened.
+            let _ = io::stderr().write_all(taken);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// What it means that a processor locks up.
+const LOCKED_UP: &str = "the processor locked up, by a fault while it took a fault; \
+     without a protection unit this is how it ends when the stack is used up";
+
+/// Whether QEMU aborted because a fault occurred while the processor handled one.
+fn locked_up(status: ExitStatus, errors: &str) -> bool {
+    status.code().is_none() && errors.contains("Lockup")
 }
 
 #[cfg(test)]

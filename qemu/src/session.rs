@@ -298,6 +298,9 @@ impl Current {
                 self.case = Case::default();
                 self.report.cases.push(Err(text.to_owned()));
             }
+            Message::Failed { stage: Stage::Board, text, .. } => {
+                self.rejected = Some(JobError::NotOnBoard { text: text.to_owned() });
+            }
             Message::Failed { stage, text, .. } => {
                 self.rejected = Some(JobError::Rejected { stage, text: text.to_owned() });
             }
@@ -442,6 +445,15 @@ mod tests {
             panic!("{done:?}");
         };
         assert_eq!(text, "bad magic");
+    }
+
+    #[test]
+    fn what_the_board_lacks_is_no_failure_of_the_artifact() {
+        let failed = |case| Message::Failed { stage: Stage::Board, case, text: "arena" };
+        let (done, _) = take(&[STARTED, LOADED, failed(0), failed(1), DONE]).unwrap();
+        let [Err(error)] = done.as_slice() else { panic!("{done:?}") };
+        assert!(error.is_not_on_board());
+        assert_eq!(error.to_string(), "not on this board: arena");
     }
 
     #[test]

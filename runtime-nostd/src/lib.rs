@@ -34,7 +34,7 @@ mod tensor;
 
 pub use error::{LoadError, RunError, StepError};
 pub use microhlo_format::{
-    ArtifactError, DType, KernelId, MicroId, ParamError, Region, artifact_len,
+    ArtifactError, DType, KernelId, Micro, MicroId, MicroOp, ParamError, Region, artifact_len,
 };
 pub use model::{Model, Run, StepInfo};
 pub use registry::{KernelEntry, Kernels, MicroEntry};

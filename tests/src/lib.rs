@@ -15,7 +15,7 @@ use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{Compiled, Target};
 use microhlo_format::Artifact;
-use microhlo_qemu::{Job, Options};
+use microhlo_qemu::{Job, Options, Outcome};
 
 /// Models in the project itself.
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
@@ -37,6 +37,31 @@ const SHARED: [&str; 14] = [
     "gru_step",
     "lstm_step",
 ];
+
+/// Boards that run every program and every case: one core with hardware floating point and one
+/// without. Their start-up, the runtime's portable code and its assembly for an FPU are those of the
+/// other boards too, and all programs on all boards would take hours.
+pub const COMPLETE: [&str; 2] = ["mps2-an386", "virt-rv32"];
+
+/// The boards that run a sample: all random kernels, generated programs, the models that they hold
+/// with at most [`SAMPLE_MACS`], and one in [`SAMPLE_PROGRAMS`] of the conformance programs.
+///
+/// # Panics
+/// There are none.
+pub fn sampled() -> Vec<String> {
+    let registry = microhlo_qemu::Registry::find().expect("the boards");
+    let names = registry.boards().iter().map(|board| board.name.clone());
+    let sampled: Vec<String> = names.filter(|name| !COMPLETE.contains(&name.as_str())).collect();
+    assert!(!sampled.is_empty(), "no board runs a sample");
+    sampled
+}
+
+/// Multiply-accumulates of one inference up to which a model is in the sample, with one case: without
+/// an FPU each takes some 100 instructions.
+pub const SAMPLE_MACS: u64 = 3_000_000;
+
+/// One in so many conformance programs is in the sample, which ones is drawn anew for each board.
+pub const SAMPLE_PROGRAMS: u64 = 24;
 
 /// The project's folder.
 pub fn root() -> PathBuf {
@@ -195,6 +220,21 @@ impl Prepared {
 /// Options with ample time.
 pub fn options() -> Options {
     Options { timeout: Duration::from_secs(300) }
+}
+
+/// Leaves the jobs that the board could hold, with their outcomes, and prints how many it could not.
+///
+/// # Panics
+/// More than half of them, or any on a board of [`COMPLETE`], are not on the board.
+pub fn on_board<T>(board: &str, jobs: Vec<(T, Outcome)>) -> Vec<(T, Outcome)> {
+    let all = jobs.len();
+    let held = |outcome: &Outcome| !matches!(outcome, Err(e) if e.is_not_on_board());
+    let on_board: Vec<_> = jobs.into_iter().filter(|(_, outcome)| held(outcome)).collect();
+    let absent = all - on_board.len();
+    eprintln!("{board}: {} of {all} jobs ran, {absent} are not on this board", on_board.len());
+    assert!(absent == 0 || !COMPLETE.contains(&board), "{absent} jobs are not on {board}");
+    assert!(absent <= all / 2, "{absent} jobs of {all} are not on {board}");
+    on_board
 }
 
 /// The outputs of every case of an outcome.

@@ -1,7 +1,10 @@
-//! Every model on every board: the same bits as on the host, and the command's profile.
+//! Models and programs on the boards: the same bits as on the host, and the command's profile.
 
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_tests::{Prepared, microhlo, models, options, outputs, root, shared, stderr};
+use microhlo_tests::{
+    Prepared, SAMPLE_MACS, SAMPLE_PROGRAMS, microhlo, models, on_board, options, outputs, root,
+    sampled, shared, stderr,
+};
 
 fn same_bits_as_on_the_host(board: &str) {
     let executor = Executor::find(board).expect("the board exists");
@@ -25,6 +28,27 @@ fn cortex_m4f_computes_the_same_bits_as_the_host() {
 #[test]
 fn rv32imac_computes_the_same_bits_as_the_host() {
     same_bits_as_on_the_host("virt-rv32");
+}
+
+#[test]
+fn the_other_boards_compute_the_same_bits_as_the_host() {
+    for board in sampled() {
+        let executor = Executor::find(&board).expect("the board exists");
+        let target = executor.target().expect("the compiler knows the core");
+        let mut prepared: Vec<Prepared> = models().iter().map(|m| m.prepare(target)).collect();
+        prepared.retain(|p| p.compiled.report.macs <= SAMPLE_MACS);
+        let first_case = |p: &Prepared| {
+            let mut job = p.job();
+            job.cases.truncate(1);
+            job
+        };
+        let jobs: Vec<_> = prepared.iter().map(first_case).collect();
+        let outcomes = executor.run(&jobs, &options()).expect("the board runs");
+        for (prepared, outcome) in on_board(&board, prepared.iter().zip(outcomes).collect()) {
+            let (name, host) = (prepared.model.name, prepared.run_on_host());
+            assert_eq!(outputs(name, outcome), host[..1], "{name} on {board}");
+        }
+    }
 }
 
 /// The profile's kernels, and the instructions of an inference that they sum up to.
@@ -140,6 +164,55 @@ fn cortex_m4f_passes_the_conformance_programs() {
 #[test]
 fn rv32imac_passes_the_conformance_programs() {
     conformance_as_on_the_host("virt-rv32");
+}
+
+/// Links to one in [`SAMPLE_PROGRAMS`] of a folder's programs, drawn by a hash of board and program.
+fn sample(folder: &std::path::Path, board: &str, into: &std::path::Path) -> usize {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the programs") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name();
+        let text = format!("{board} {}", name.to_string_lossy());
+        // FNV-1a.
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        if (hash >> 32) % SAMPLE_PROGRAMS == 0 {
+            std::fs::copy(entry.path(), into.join(name)).expect("a copy");
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn the_other_boards_pass_a_sample_of_the_conformance_programs() {
+    let Some(shared) = shared() else {
+        eprintln!("not tested: there is no ../shared");
+        return;
+    };
+    for board in sampled() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let drawn: usize = CONFORMANCE
+            .iter()
+            .map(|(name, _)| {
+                sample(&shared.join("conformance/stablehlo").join(name), &board, folder.path())
+            })
+            .sum();
+        let path = folder.path().display().to_string();
+        let (host, there) = (conformance("host", &path), conformance(&board, &path));
+        assert_eq!((host.len(), there.len()), (drawn, drawn), "{board}");
+        let is_absent = |p: &serde_json::Value| {
+            p["why"].as_str().is_some_and(|why| why.starts_with("not on this board"))
+        };
+        let absent = there.iter().filter(|p| is_absent(p)).count();
+        let passed = there.iter().filter(|p| p["verdict"] == "passed").count();
+        let on_board = host.iter().zip(&there).filter(|(_, b)| !is_absent(b));
+        let differing: Vec<_> = on_board.filter(|(h, b)| h != b).collect();
+        assert!(differing.is_empty(), "{board}: {differing:#?}");
+        eprintln!("{passed} of {drawn} programs pass on {board}, {absent} are not on it");
+        assert!(passed >= drawn / 3, "{board}: {passed} of {drawn}");
+    }
 }
 
 /// Cases of a form that run on a board: emulation is slow.

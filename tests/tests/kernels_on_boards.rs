@@ -7,7 +7,7 @@ use microhlo_format::kernels::{
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
-use microhlo_tests::{options, outputs};
+use microhlo_tests::{on_board, options, outputs, sampled};
 
 /// Reproducible numbers.
 struct Random(u64);
@@ -310,7 +310,8 @@ fn same_bits_as_on_the_host(board: &str) {
         let executor = Executor::find(name).expect("the board exists");
         executor.run(&jobs, &options()).expect("the board runs")
     };
-    for (i, (there, here)) in run(board).into_iter().zip(run("host")).enumerate() {
+    let outcomes = run("host").into_iter().enumerate().zip(run(board)).collect();
+    for ((i, here), there) in on_board(board, outcomes) {
         let (there, here) = (bits(outputs(board, there)), bits(outputs("host", here)));
         assert_eq!(there, here, "job {i} on {board}");
     }
@@ -324,4 +325,11 @@ fn cortex_m4f_kernels_give_the_same_bits() {
 #[test]
 fn rv32imac_kernels_give_the_same_bits() {
     same_bits_as_on_the_host("virt-rv32");
+}
+
+#[test]
+fn kernels_give_the_same_bits_on_the_other_boards() {
+    for board in sampled() {
+        same_bits_as_on_the_host(&board);
+    }
 }

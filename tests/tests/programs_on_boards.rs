@@ -11,11 +11,11 @@ use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::front::mlir::parse_module;
 use microhlo_qemu::Job;
 use microhlo_tests::fuzz::{same_tensor, types};
-use microhlo_tests::{generate, options, outputs};
+use microhlo_tests::{generate, on_board, options, outputs, sampled};
 
 /// The kernels, and how many programs of each run.
-const KERNELS: [&str; 6] =
-    ["gather", "scatter", "reduce_any", "scatter_any", "sort", "select_and_scatter"];
+const KERNELS: [&str; 7] =
+    ["branch", "gather", "scatter", "reduce_any", "scatter_any", "sort", "select_and_scatter"];
 const PROGRAMS: usize = 20;
 
 /// Programs are taken from this many seeds.
@@ -79,7 +79,7 @@ fn same_bits_as_the_evaluator(board: &str) {
     let jobs: Vec<Job> = programs.iter().map(|p| p.job.clone()).collect();
     let executor = Executor::find(board).expect("the board exists");
     let outcomes = executor.run(&jobs, &options()).expect("the board runs");
-    for (program, outcome) in programs.iter().zip(outcomes) {
+    for (program, outcome) in on_board(board, programs.iter().zip(outcomes).collect()) {
         let results = outputs(board, outcome).swap_remove(0);
         for (i, (bytes, want)) in results.iter().zip(&program.expected).enumerate() {
             let have = Tensor::from_bytes(want.ty(), bytes.as_slice()).expect("the result's size");
@@ -98,4 +98,11 @@ fn cortex_m4f_programs_give_the_same_bits() {
 #[test]
 fn rv32imac_programs_give_the_same_bits() {
     same_bits_as_the_evaluator("virt-rv32");
+}
+
+#[test]
+fn programs_give_the_same_bits_on_the_other_boards() {
+    for board in sampled() {
+        same_bits_as_the_evaluator(&board);
+    }
 }

@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+mod linked;
 mod report;
 mod runtime;
 
@@ -57,13 +58,13 @@ fn main() -> u8 {
 fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
     let model = match runtime::load(job.artifact) {
         Ok(model) => model,
-        Err(error) => return report.fail(Stage::Load, 0, &format_args!("{error}")),
+        Err(error) => return report.fail(error.stage(Stage::Load), 0, &error as &dyn Display),
     };
     report.send(&runtime::describe(&model));
     for case in 0..job.cases {
         match run_case(report, &model, job, case, arena) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
-            Err(error) => report.fail(Stage::Run, case, &error as &dyn Display),
+            Err(error) => report.fail(error.stage(Stage::Run), case, &error as &dyn Display),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Adapter to the runtime: everything the runner needs of a model.
 
+use crate::linked;
 use core::fmt;
-use microhlo::{LoadError, RunError};
-use microhlo_protocol::Message;
+use microhlo::{LoadError, RunError, StepError};
 use microhlo_protocol::image::ImageError;
+use microhlo_protocol::{Message, Stage};
 
 pub use microhlo::Model;
 
@@ -25,6 +26,18 @@ pub enum Error {
     Image(ImageError),
 }
 
+impl Error {
+    /// What was being done, if it is `stage` for errors that are not the board's.
+    pub fn stage(&self, stage: Stage) -> Stage {
+        use StepError::{MissingKernel, MissingMicro};
+        match self {
+            Self::Load(LoadError::Step { error: MissingKernel(_) | MissingMicro(_), .. })
+            | Self::Run(RunError::ArenaTooSmall { .. }) => Stage::Board,
+            _ => stage,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -44,9 +57,9 @@ pub struct Run<'m> {
     outputs: usize,
 }
 
-/// Loads an artifact, with every kernel there is.
+/// Loads an artifact, with every kernel that the board has room for.
 pub fn load(artifact: &[u8]) -> Result<Model<'_>, Error> {
-    Model::load(artifact).map_err(Error::Load)
+    Model::load_with(artifact, &linked::KERNELS).map_err(Error::Load)
 }
 
 /// What the host is told of a model.

@@ -1,6 +1,8 @@
 //! Panics and processor faults end the emulation, never hang it.
 
-use crate::{exit, guard};
+use crate::exit;
+#[cfg(not(any(arm = "v6m", arm = "v8m")))]
+use crate::guard;
 use core::panic::PanicInfo;
 
 #[panic_handler]
@@ -43,20 +45,19 @@ fn fault(address: u32, cause: u32) -> ! {
 
 #[cfg(target_arch = "arm")]
 mod arm {
-    //! Registers: Armv7-M Architecture Reference Manual, B3.2.
+    use super::fault;
 
-    use super::{fault, guard, stack_exhausted};
-    use core::arch::naked_asm;
-    use core::ptr::read_volatile;
-
-    const CFSR: *const u32 = 0xE000_ED28 as *const u32;
-    const CFSR_MSTKERR: u32 = 1 << 4;
-    const CFSR_MMARVALID: u32 = 1 << 7;
-    const MMFAR: *const u32 = 0xE000_ED34 as *const u32;
-
-    fn cause() -> u32 {
+    /// The configurable fault status; Armv6-M tells no cause.
+    #[cfg(not(arm = "v6m"))]
+    pub(super) fn cause() -> u32 {
+        const CFSR: *const u32 = 0xE000_ED28 as *const u32;
         // SAFETY: every Armv7-M core has this register; reading has no effect.
-        unsafe { read_volatile(CFSR) }
+        unsafe { core::ptr::read_volatile(CFSR) }
+    }
+
+    #[cfg(arm = "v6m")]
+    fn cause() -> u32 {
+        0
     }
 
     #[cortex_m_rt::exception]
@@ -68,6 +69,20 @@ mod arm {
     unsafe fn DefaultHandler(interrupt: i16) -> ! {
         fault(0, u32::from(interrupt.unsigned_abs()))
     }
+}
+
+#[cfg(arm = "v7m")]
+mod armv7m {
+    //! Registers: Armv7-M Architecture Reference Manual, B3.2.
+
+    use super::arm::cause;
+    use super::{fault, guard, stack_exhausted};
+    use core::arch::naked_asm;
+    use core::ptr::read_volatile;
+
+    const CFSR_MSTKERR: u32 = 1 << 4;
+    const CFSR_MMARVALID: u32 = 1 << 7;
+    const MMFAR: *const u32 = 0xE000_ED34 as *const u32;
 
     /// Takes faults of memory protection. The stack may have none left, and
     /// nobody returns to what is on it, so that it starts afresh.
@@ -90,6 +105,42 @@ mod arm {
         let address = unsafe { read_volatile(MMFAR) };
         let in_guard = cause & CFSR_MMARVALID != 0 && guard::contains(address as usize);
         if cause & CFSR_MSTKERR != 0 || in_guard {
+            stack_exhausted();
+        }
+        fault(address, cause)
+    }
+}
+
+#[cfg(arm = "v8m")]
+mod armv8m {
+    //! Registers: Armv8-M Architecture Reference Manual, UFSR.
+
+    use super::arm::cause;
+    use super::{fault, stack_exhausted};
+    use core::arch::naked_asm;
+
+    const CFSR_STKOF: u32 = 1 << 20;
+
+    /// Takes faults of an instruction, such as one that exceeds the limit of the stack. Nobody
+    /// returns to what is on the stack, so that it starts afresh.
+    // SAFETY: the vector table of cortex-m-rt calls this symbol.
+    #[unsafe(export_name = "UsageFault")]
+    #[unsafe(naked)]
+    extern "C" fn usage_fault() {
+        naked_asm!(
+            // The address of the instruction, if the stack had room for it.
+            "ldr r0, [sp, #24]",
+            "movw r1, #:lower16:_stack_start",
+            "movt r1, #:upper16:_stack_start",
+            "mov sp, r1",
+            "b {handler}",
+            handler = sym instruction_fault,
+        )
+    }
+
+    extern "C" fn instruction_fault(address: u32) -> ! {
+        let cause = cause();
+        if cause & CFSR_STKOF != 0 {
             stack_exhausted();
         }
         fault(address, cause)

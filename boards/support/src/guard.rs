@@ -1,6 +1,5 @@
-//! A page below the stack that nothing may touch.
-//!
-//! Without it, a stack that runs out would overwrite whatever lies below.
+//! What keeps a stack that runs out from overwriting whatever lies below: a page that nothing may
+//! touch, or the processor's own limit of the stack.
 
 use crate::STACK;
 
@@ -8,6 +7,7 @@ use crate::STACK;
 /// slowing down its neighbours.
 const SIZE: usize = 4096;
 
+#[cfg(not(any(arm = "v6m", arm = "v8m")))]
 const BASE: usize = STACK.origin - SIZE;
 
 const _: () = assert!(
@@ -16,6 +16,7 @@ const _: () = assert!(
 );
 
 /// Whether an address lies in the guard.
+#[cfg(not(any(arm = "v6m", arm = "v8m")))]
 pub fn contains(address: usize) -> bool {
     (BASE..STACK.origin).contains(&address)
 }
@@ -23,7 +24,7 @@ pub fn contains(address: usize) -> bool {
 /// Sets the guard up with the memory protection unit, if there is one.
 ///
 /// Registers: Armv7-M Architecture Reference Manual, B3.5.
-#[cfg(target_arch = "arm")]
+#[cfg(arm = "v7m")]
 pub fn init() {
     use core::arch::asm;
     use core::ptr::{read_volatile, write_volatile};
@@ -50,6 +51,28 @@ pub fn init() {
         write_volatile(MPU_CTRL, MPU_CTRL_ENABLE_WITH_DEFAULT_MAP);
         write_volatile(SHCSR, read_volatile(SHCSR) | SHCSR_MEMFAULTENA);
         asm!("dsb", "isb", options(nostack, preserves_flags));
+    }
+}
+
+/// There is no protection unit: the board's description puts the stack above no memory, so that
+/// running out of it is a fault all the same.
+#[cfg(arm = "v6m")]
+pub fn init() {}
+
+/// Sets the limit of the stack, and lets exceeding it be a fault of its own.
+///
+/// Registers: Armv8-M Architecture Reference Manual, MSPLIM and SHCSR.
+#[cfg(arm = "v8m")]
+pub fn init() {
+    use core::arch::asm;
+    use core::ptr::{read_volatile, write_volatile};
+
+    const SHCSR: *mut u32 = 0xE000_ED24 as *mut u32;
+    const SHCSR_USGFAULTENA: u32 = 1 << 18;
+    // SAFETY: only this function touches these registers, and the limit is that of the stack.
+    unsafe {
+        write_volatile(SHCSR, read_volatile(SHCSR) | SHCSR_USGFAULTENA);
+        asm!("msr msplim, {limit}", "isb", limit = in(reg) STACK.origin, options(nostack));
     }
 }
 

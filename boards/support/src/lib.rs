@@ -7,6 +7,8 @@
 
 #![no_std]
 
+#[cfg(counter = "cmsdk-timer")]
+mod cmsdk_timer;
 pub mod console;
 pub mod counter;
 pub mod exit;

@@ -46,10 +46,24 @@ fn table(board: &Board) -> Table {
     table.row(["ram", &length(RegionKind::Ram)]);
     table.row(["arena", &length(RegionKind::Arena)]);
     table.row(["model partition", &length(RegionKind::Model)]);
+    let left_out = left_out(board);
+    if !left_out.is_empty() {
+        table.row(["runner is without", &left_out.join(", ")]);
+    }
     if let Some(chip) = &board.probe_rs_chip {
         table.row(["probe-rs chip", chip]);
     }
     table
+}
+
+/// What the runner firmware leaves out.
+fn left_out(board: &Board) -> Vec<String> {
+    let runner = &board.runner;
+    [&runner.without_types, &runner.without_operations, &runner.without_kernels]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 fn json_of(board: &Board) -> Value {
@@ -58,6 +72,7 @@ fn json_of(board: &Board) -> Value {
         "name": board.name,
         "description": board.description,
         "core": board.core,
+        "runner_without": left_out(board),
         "target": board.target,
         "features": board.features,
         "qemu": { "binary": board.qemu.binary, "machine": board.qemu.machine },

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use microhlo_qemu::{Job, JobError, Options, Outcome};
+use microhlo_qemu::{Job, Options, Outcome};
 use serde_json::json;
 
 use super::exec::Executor;
@@ -211,7 +211,7 @@ fn judge(program: &CheckProgram, outcome: Option<Outcome>) -> Verdict {
     let report = match outcome {
         Some(Ok(report)) => report,
         // A program too large for the board is no fault of either.
-        Some(Err(error @ JobError::TooLarge { .. })) => return Verdict::Skipped(error.to_string()),
+        Some(Err(error)) if error.is_not_on_board() => return Verdict::Skipped(error.to_string()),
         Some(Err(error)) => return Verdict::Failed(error.to_string()),
         None => return Verdict::Failed("no result".to_owned()),
     };

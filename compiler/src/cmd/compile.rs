@@ -21,7 +21,7 @@ pub struct Args {
     /// Write the artifact to this file.
     #[arg(short, long, value_name = "OUT.mhlo")]
     output: Option<PathBuf>,
-    /// What to compile for: `cortex-m4f`, `rv32imac`, `host`, or a board.
+    /// What to compile for: `host`, a core such as `cortex-m4f` or `rv32imac`, or a board.
     #[arg(long, default_value = "host")]
     target: String,
     /// The function to compile; by default `main` or the only public one.
@@ -102,9 +102,8 @@ fn target(name: &str) -> Result<Target, CmdError> {
         let boards = microhlo_qemu::Registry::find().map_or(String::new(), |r| {
             r.boards().iter().map(|b| format!(", {}", b.name)).collect()
         });
-        CmdError::BadInput(format!(
-            "unknown target `{name}`; known are cortex-m4f, rv32imac, host{boards}"
-        ))
+        let cores = Target::ALL.map(Target::name).join(", ");
+        CmdError::BadInput(format!("unknown target `{name}`; known are {cores}{boards}"))
     })?;
     executor.target().map_err(CmdError::BadInput)
 }

@@ -188,7 +188,17 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::sort(_)
         | Kernel::reduce_any(_)
         | Kernel::select_and_scatter(_)
-        | Kernel::softmax_f32(_) => true,
+        | Kernel::softmax_f32(_)
+        | Kernel::fft_f32(_)
+        | Kernel::fft_f64(_)
+        | Kernel::cholesky_f32(_)
+        | Kernel::cholesky_f64(_)
+        | Kernel::cholesky_c64(_)
+        | Kernel::cholesky_c128(_)
+        | Kernel::triangular_solve_f32(_)
+        | Kernel::triangular_solve_f64(_)
+        | Kernel::triangular_solve_c64(_)
+        | Kernel::triangular_solve_c128(_) => true,
         _ => false,
     }
 }

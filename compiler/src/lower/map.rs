@@ -9,9 +9,9 @@ use super::cluster::is_output;
 use super::facts::micro_op;
 use super::program::{Ref, Storage};
 use super::view::{self, Nest, View};
-use super::{Lowered, Lowerer, too_deep};
+use super::{Lowered, Lowerer, static_tensor, too_deep};
 use crate::compile::CompileError;
-use crate::ir::{OpId, ValueId};
+use crate::ir::{Body, OpId, ValueId};
 use crate::ops::compare::{CompareType, Direction};
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -99,7 +99,7 @@ impl Lowerer<'_> {
     /// The instruction of the first of the operations that remain.
     fn map_code(&mut self, rest: &[OpId], draft: &mut Draft) -> Lowered<()> {
         let op = rest[0];
-        let micro = self.micro_of(op)?;
+        let micro = micro_of(self.body, op)?;
         let args: Vec<Reg> = self.body.ops[op].operands.iter().map(|v| draft.regs[v]).collect();
         let result = self.body.ops[op].results[0];
         // Temporaries whose last reader is this operation are free for its result: a
@@ -127,49 +127,6 @@ impl Lowerer<'_> {
         };
         draft.code.push((micro, dst, args));
         Ok(())
-    }
-
-    /// The micro-operation of an elementwise operation.
-    pub(super) fn micro_of(&self, op: OpId) -> Lowered<MicroId> {
-        let o = &self.body.ops[op];
-        let span = o.span;
-        let (result, _) = self.static_tensor(o.results[0], span)?;
-        let (first, _) = self.static_tensor(o.operands[0], span)?;
-        let missing = |what: String| CompileError::unsupported(span, what);
-        let id = match &o.kind {
-            OpKind::Elementwise(ElementwiseOp::Convert | ElementwiseOp::Real) => {
-                MicroId::convert(first, result)
-            }
-            OpKind::Elementwise(ElementwiseOp::Select) => {
-                MicroId::op(MicroOp::select, bits(result))
-            }
-            OpKind::Elementwise(e) => {
-                let micro = micro_op(*e)
-                    .ok_or_else(|| missing(format!("`{}` is not supported yet", e.name())))?;
-                let dtype = if micro.is_predicate() || micro.is_part() { first } else { result };
-                MicroId::op(micro, dtype)
-            }
-            OpKind::Compare(c) => {
-                let total = c.compare_type == Some(CompareType::TotalOrder) && first.is_float();
-                let micro = match (c.direction, total) {
-                    (Direction::Lt, true) => MicroOp::total_lt,
-                    (_, true) => {
-                        return Err(missing(
-                            "this TOTALORDER comparison is not supported yet".into(),
-                        ));
-                    }
-                    (Direction::Eq, _) => MicroOp::eq,
-                    (Direction::Ne, _) => MicroOp::ne,
-                    (Direction::Lt, _) => MicroOp::lt,
-                    (Direction::Le, _) => MicroOp::le,
-                    (Direction::Gt, _) => MicroOp::gt,
-                    (Direction::Ge, _) => MicroOp::ge,
-                };
-                MicroId::op(micro, first)
-            }
-            other => return Err(missing(format!("`{}` is not elementwise", other.name()))),
-        };
-        Ok(id)
     }
 
     fn emit_map(&mut self, draft: Draft, sizes: &[u32], ops: &[OpId]) -> Lowered<()> {
@@ -246,6 +203,45 @@ impl Lowerer<'_> {
         self.emit_map(draft, &view.sizes, &[op])?;
         Ok(output)
     }
+}
+
+/// The micro-operation of an elementwise operation.
+pub(super) fn micro_of(body: &Body, op: OpId) -> Lowered<MicroId> {
+    let o = &body.ops[op];
+    let span = o.span;
+    let (result, _) = static_tensor(body, o.results[0], span)?;
+    let (first, _) = static_tensor(body, o.operands[0], span)?;
+    let missing = |what: String| CompileError::unsupported(span, what);
+    let id = match &o.kind {
+        OpKind::Elementwise(ElementwiseOp::Convert | ElementwiseOp::Real) => {
+            MicroId::convert(first, result)
+        }
+        OpKind::Elementwise(ElementwiseOp::Select) => MicroId::op(MicroOp::select, bits(result)),
+        OpKind::Elementwise(e) => {
+            let micro = micro_op(*e)
+                .ok_or_else(|| missing(format!("`{}` is not supported yet", e.name())))?;
+            let dtype = if micro.is_predicate() || micro.is_part() { first } else { result };
+            MicroId::op(micro, dtype)
+        }
+        OpKind::Compare(c) => {
+            let total = c.compare_type == Some(CompareType::TotalOrder) && first.is_float();
+            let micro = match (c.direction, total) {
+                (Direction::Lt, true) => MicroOp::total_lt,
+                (_, true) => {
+                    return Err(missing("this TOTALORDER comparison is not supported yet".into()));
+                }
+                (Direction::Eq, _) => MicroOp::eq,
+                (Direction::Ne, _) => MicroOp::ne,
+                (Direction::Lt, _) => MicroOp::lt,
+                (Direction::Le, _) => MicroOp::le,
+                (Direction::Gt, _) => MicroOp::gt,
+                (Direction::Ge, _) => MicroOp::ge,
+            };
+            MicroId::op(micro, first)
+        }
+        other => return Err(missing(format!("`{}` is not elementwise", other.name()))),
+    };
+    Ok(id)
 }
 
 /// The type whose row moves elements of a type: narrow types are moved as bytes.

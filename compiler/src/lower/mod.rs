@@ -7,6 +7,7 @@ pub mod cluster;
 mod contraction;
 mod control;
 mod data;
+mod draft;
 mod epilogue;
 pub(crate) mod facts;
 pub mod flow_check;
@@ -16,7 +17,7 @@ mod map;
 pub mod program;
 mod reduce;
 mod reduce_any;
-mod region;
+pub(crate) mod region;
 mod scatter;
 mod scope;
 pub mod share;
@@ -194,18 +195,7 @@ impl<'a> Lowerer<'a> {
 
     /// Element type and sizes of a value, which must be a static tensor of a plain type.
     fn static_tensor(&self, value: ValueId, span: Span) -> Lowered<(DType, Vec<u32>)> {
-        let ty = self.body.ty(value);
-        let tensor = ty.tensor().ok_or_else(|| {
-            CompileError::unsupported(span, format!("values of type {ty} are not supported yet"))
-        })?;
-        let dims = static_dims(tensor, span)?;
-        let dtype = tensor.dtype().ok_or_else(|| {
-            CompileError::unsupported(
-                span,
-                format!("elements of type {} are not supported yet", tensor.elem),
-            )
-        })?;
-        Ok((dtype, dims))
+        static_tensor(self.body, value, span)
     }
 
     fn buffer(
@@ -434,6 +424,22 @@ impl<'a> Lowerer<'a> {
         }
         Ok(())
     }
+}
+
+/// Element type and sizes of a value, which must be a static tensor of a plain type.
+fn static_tensor(body: &Body, value: ValueId, span: Span) -> Lowered<(DType, Vec<u32>)> {
+    let ty = body.ty(value);
+    let tensor = ty.tensor().ok_or_else(|| {
+        CompileError::unsupported(span, format!("values of type {ty} are not supported yet"))
+    })?;
+    let dims = static_dims(tensor, span)?;
+    let dtype = tensor.dtype().ok_or_else(|| {
+        CompileError::unsupported(
+            span,
+            format!("elements of type {} are not supported yet", tensor.elem),
+        )
+    })?;
+    Ok((dtype, dims))
 }
 
 /// Sizes of a static tensor, each within 32 bits.

@@ -3,8 +3,9 @@
 use microhlo_format::kernels::{MAX_RANK, ReduceAny, ReduceOperand, WindowDim};
 use microhlo_format::{DType, Kernel};
 
+use super::draft::Arguments;
 use super::program::Ref;
-use super::region::{Arguments, LANES};
+use super::region::LANES;
 use super::scatter::too_many;
 use super::view::{Nest, View, dense_strides};
 use super::{Lowered, Lowerer, too_deep};

@@ -3,14 +3,15 @@
 use microhlo_format::kernels::{MAX_RANK, Scatter, ScatterAny, ScatterOperand, SelectAndScatter};
 use microhlo_format::{DType, Kernel};
 
+use super::draft::Arguments;
 use super::program::Ref;
 use super::reduce_any::window_dims;
-use super::region::{Arguments, LANES};
+use super::region::LANES;
 use super::view::View;
 use super::{Lowered, Lowerer, too_deep};
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::ir::{BlockId, OpId, ValueId};
+use crate::ir::{BlockId, Body, OpId, ValueId};
 use crate::ops::OpKind;
 use crate::ops::scatter::ScatterDims;
 use crate::ops::window::Window;
@@ -35,7 +36,7 @@ impl Lowerer<'_> {
         }
         let slices = self.scatter_slices(dims, &tensors[0], indices, &updates[0], span)?;
         let count = tensors[0].elements() as u32;
-        if self.returns_updates(block, n) {
+        if returns_updates(self.body, block, n) {
             for i in 0..n {
                 let (output, dtype, _) = self.result(results[i], op)?;
                 let (operand, updates) = (tensors[i].base, updates[i].base);
@@ -61,15 +62,6 @@ impl Lowerer<'_> {
         let kernel = ScatterAny { operands: list, count, slices, body };
         self.step(Kernel::scatter_any(kernel), op);
         Ok(())
-    }
-
-    /// Whether a region returns the last `n` of its arguments.
-    fn returns_updates(&self, block: BlockId, n: usize) -> bool {
-        let block = &self.body.blocks[block];
-        match block.ops.as_slice() {
-            &[ret] => self.body.ops[ret].operands[..] == block.args[n..],
-            _ => false,
-        }
     }
 
     /// Where a value lies, converted to an element type if it has another one.
@@ -146,6 +138,15 @@ impl Lowerer<'_> {
                 format!("`{}` is not supported by the device kernels yet", other.name()),
             )),
         }
+    }
+}
+
+/// Whether a region returns the last `n` of its arguments.
+pub(super) fn returns_updates(body: &Body, block: BlockId, n: usize) -> bool {
+    let block = &body.blocks[block];
+    match block.ops.as_slice() {
+        &[ret] => body.ops[ret].operands[..] == block.args[n..],
+        _ => false,
     }
 }
 

@@ -3,8 +3,8 @@
 use microhlo_format::Kernel;
 use microhlo_format::kernels::{Sort, SortOperand};
 
+use super::draft::Arguments;
 use super::program::Storage;
-use super::region::Arguments;
 use super::scatter::too_many;
 use super::{Lowered, Lowerer};
 use crate::ir::OpId;

@@ -16,6 +16,7 @@ use crate::ops::concatenate::Concatenate;
 use crate::ops::dynamic_slice::DynamicSlice;
 use crate::ops::dynamic_update_slice::DynamicUpdateSlice;
 use crate::ops::func::Return;
+use crate::ops::if_op::If;
 use crate::ops::iota::Iota;
 use crate::ops::reduce::Reduce;
 use crate::ops::reshape::Reshape;
@@ -271,6 +272,47 @@ impl<'e, 'b> Build<'e, 'b> {
         let op = body.append(block, kind, args, vec![ty.into()], self.span);
         let returned = body.ops[op].results.clone();
         body.append(block, Return.into(), returned, Vec::new(), self.span);
+    }
+
+    /// A block for a region: what `inside` emits for arguments of these types, and returns.
+    pub fn block(
+        &mut self,
+        args: &[Type],
+        inside: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<Vec<ValueId>>,
+    ) -> Option<BlockId> {
+        let span = self.span;
+        self.ed.block(args, span, |ed, args| inside(&mut Build { ed, span }, args))
+    }
+
+    /// The types of values.
+    pub fn types(&self, values: &[ValueId]) -> Vec<Type> {
+        values.iter().map(|&v| self.ed.body.ty(v).clone()).collect()
+    }
+
+    /// Repeats `body` on the state while `condition` holds for it.
+    pub fn repeat(
+        &mut self,
+        state: Vec<ValueId>,
+        condition: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<ValueId>,
+        body: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<Vec<ValueId>>,
+    ) -> Option<Vec<ValueId>> {
+        let types = self.types(&state);
+        let condition = self.block(&types, |b, args| condition(b, args).map(|v| vec![v]))?;
+        let body = self.block(&types, body)?;
+        Some(self.ed.emit_op(While.into(), state, types, vec![condition, body], self.span))
+    }
+
+    /// One of two choices of what values become.
+    pub fn choose(
+        &mut self,
+        predicate: ValueId,
+        on_true: impl FnOnce(&mut Build<'_, 'b>) -> Option<Vec<ValueId>>,
+        on_false: Vec<ValueId>,
+    ) -> Option<Vec<ValueId>> {
+        let types = self.types(&on_false);
+        let yes = self.block(&[], |b, _| on_true(b))?;
+        let no = self.block(&[], |_, _| Some(on_false))?;
+        Some(self.ed.emit_op(If.into(), vec![predicate], types, vec![yes, no], self.span))
     }
 
     /// Sorts values together along a dimension, stably, by the first of them in total order.

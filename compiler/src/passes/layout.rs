@@ -123,6 +123,12 @@ fn sink(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
             transposed(ed, value, permutation, op)
         }
         OpKind::ReduceWindow(w) => {
+            // As for reductions, the elements of a window must keep their order.
+            let size = |d: usize| w.window.dimensions.get(d).copied();
+            let taps = permutation.iter().enumerate().filter(|&(d, _)| size(d) != Some(1));
+            if !taps.map(|(_, &from)| from).is_sorted() {
+                return None;
+            }
             let inverse = invert(&permutation);
             let kind = ReduceWindow { window: permute_window(&w.window, &inverse) };
             with_region(ed, op, kind.into(), source, permute(&result, &inverse), permutation)

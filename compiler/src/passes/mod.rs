@@ -25,6 +25,7 @@ mod random_tests;
 pub mod refine_shapes;
 #[cfg(test)]
 mod region_tests;
+pub mod regions;
 pub mod rewrite;
 pub mod single_device;
 #[cfg(test)]
@@ -52,7 +53,9 @@ pub const NAMES: &[&str] = &[
     "control-flow",
     "cse",
     "dce",
+    "scalar-regions",
     "legalize-types",
+    "region-loops",
     "batch-norm",
     "layout",
 ];
@@ -70,6 +73,14 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     batch_groups::batch_groups(&mut func.body);
     observe("batch-groups", func);
     clean(func, observe);
+    for _ in 0..MAX_ROUNDS {
+        let changed = regions::scalar::scalar_regions(&mut func.body);
+        observe("scalar-regions", func);
+        if !changed {
+            break;
+        }
+        clean(func, observe);
+    }
     // Folding makes operands constant that some operations need to be.
     if decompose::decompose(&mut func.body) {
         observe("decompose", func);
@@ -80,6 +91,13 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     let legalized = legalize_types::legalize_types(&mut func.body);
     observe("legalize-types", func);
     if legalized {
+        clean(func, observe);
+    }
+    let looped = regions::region_loops(&mut func.body);
+    observe("region-loops", func);
+    if looped {
+        legalize_types::legalize_types(&mut func.body);
+        observe("legalize-types", func);
         clean(func, observe);
     }
     let folded = batch_norm::fold_batch_norm(&mut func.body);

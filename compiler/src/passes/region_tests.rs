@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use super::random_tests::Random;
-use super::tests::same_bits;
+use super::regions::all_as_loops;
+use super::tests::{evaluate, inputs, parse, same_bits};
+use crate::ir::{Func, Module};
 
 impl Random {
     fn sizes(&mut self, rank: usize, most: usize) -> Vec<usize> {
@@ -44,6 +46,29 @@ fn check(seed: u64, text: &str) {
     // A failing program is found by its seed, and printed by the panic's output above it.
     println!("seed {seed}\n{text}");
     same_bits(text);
+    // Loops take longer than kernels: some of the programs, each in one form.
+    if seed.is_multiple_of(4) {
+        let loops = as_loops(text, seed.is_multiple_of(8));
+        println!("as loops\n{loops}");
+        let compiled = same_bits(&loops);
+        let inputs = inputs(&compiled.optimized, 7);
+        let (want, have) = (evaluate(main(text), &inputs), evaluate(main(&loops), &inputs));
+        assert_eq!(want, have, "loops compute the same");
+    }
+}
+
+fn main(text: &str) -> Func {
+    let module = parse(text);
+    module.funcs[module.entry().expect("a function")].clone()
+}
+
+/// The program with loops in place of operations that combine elements.
+fn as_loops(text: &str, lift: bool) -> String {
+    let mut func = main(text);
+    all_as_loops(&mut func.body, lift);
+    let mut module = Module::default();
+    module.funcs.push(func);
+    module.to_string()
 }
 
 /// Names with a prefix, one per dimension.
@@ -482,4 +507,20 @@ fn what_is_reduced_may_be_empty() {
         );
         same_bits(&text);
     }
+}
+
+#[test]
+fn windows_of_a_transposed_operand_keep_their_order() {
+    let text = "func.func @main(%x: tensor<1x4x6xf32>, %z: tensor<f32>) -> tensor<3x3x1xf32> {
+  %t = stablehlo.transpose %x, dims = [2, 1, 0] : (tensor<1x4x6xf32>) -> tensor<6x4x1xf32>
+  %0 = \"stablehlo.reduce_window\"(%t, %z) <{window_dimensions = array<i64: 3, 2, 1>, \
+                window_strides = array<i64: 1, 1, 1>, padding = dense<[[-1, 0], [0, 0], [0, 0]]> : \
+                tensor<3x2xi64>}> ({
+  ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+    %d = stablehlo.divide %a, %b : tensor<f32>
+    %s = stablehlo.add %d, %b : tensor<f32>
+    stablehlo.return %s : tensor<f32>
+  }) : (tensor<6x4x1xf32>, tensor<f32>) -> tensor<3x3x1xf32>
+  return %0 : tensor<3x3x1xf32>\n}";
+    same_bits(text);
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::diag::Span;
 use crate::ir::{BlockId, Body, Constant, OpId, Type, ValueId};
+use crate::ops::func::Return;
 use crate::ops::{self, OpKind};
 
 /// Edits one block of a body. Operations emitted go before the visited one.
@@ -43,6 +44,30 @@ impl Editor<'_> {
         self.out.push(op);
         self.changed = true;
         self.body.ops[op].results.clone()
+    }
+
+    /// Places an operation that was made before.
+    pub fn place(&mut self, op: OpId) {
+        self.out.push(op);
+        self.changed = true;
+    }
+
+    /// A block for a region: what `inside` emits for arguments of these types, and returns.
+    pub fn block(
+        &mut self,
+        args: &[Type],
+        span: Span,
+        inside: impl FnOnce(&mut Self, &[ValueId]) -> Option<Vec<ValueId>>,
+    ) -> Option<BlockId> {
+        let block = self.body.add_block();
+        let args: Vec<ValueId> =
+            args.iter().map(|ty| self.body.add_arg(block, ty.clone())).collect();
+        let outer = std::mem::take(&mut self.out);
+        let returned = inside(self, &args);
+        let mut ops = std::mem::replace(&mut self.out, outer);
+        ops.push(self.body.make_op(Return.into(), returned?, Vec::new(), Vec::new(), span));
+        self.body.blocks[block].ops = ops;
+        Some(block)
     }
 
     /// Emits a constant.

@@ -24,12 +24,12 @@ pub(super) fn compiled(text: &str) -> Compiled {
     }
 }
 
-fn refused(text: &str) -> CompileError {
+pub(super) fn refused(text: &str) -> CompileError {
     compile(&parse(text), &CompileOptions::default()).expect_err("the program compiles")
 }
 
 /// Values in [-1, 1) that repeat from run to run.
-fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
+pub(super) fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
     let mut state = seed;
     let args = &func.body.blocks[func.body.entry].args;
     let types = args.iter().map(|&v| func.body.ty(v).tensor().expect("a tensor"));

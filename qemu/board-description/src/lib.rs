@@ -36,6 +36,9 @@ pub struct Board {
     pub qemu: Qemu,
     /// How instructions are counted.
     pub counter: Counter,
+    /// What the runner firmware leaves out.
+    #[serde(default)]
+    pub runner: Runner,
     /// Name of the chip for probe-rs, where real hardware exists.
     #[serde(default)]
     pub probe_rs_chip: Option<String>,
@@ -99,6 +102,22 @@ pub enum ImageFormat {
     Elf,
 }
 
+/// What the runner firmware leaves out on a board whose flash does not hold all of it. Artifacts that
+/// need it are reported as not on this board.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Runner {
+    /// Element types, such as `f64`, whose micro-operations and conversions are left out.
+    #[serde(default)]
+    pub without_types: Vec<String>,
+    /// Micro-operations, such as `zeta`, that are left out in every type.
+    #[serde(default)]
+    pub without_operations: Vec<String>,
+    /// Kernels that are left out.
+    #[serde(default)]
+    pub without_kernels: Vec<String>,
+}
+
 /// How a board counts instructions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -113,8 +132,12 @@ pub struct Counter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CounterKind {
-    /// The 25 MHz CMSDK timer of the MPS2 boards.
+    /// A CMSDK timer of an MPS2 FPGA image, extended by its 100 Hz counter.
     CmsdkTimer,
+    /// The system counter of an SSE-300.
+    SseCounter,
+    /// Timers 0 and 1 of an nRF51.
+    Nrf51Timer,
     /// The RISC-V `minstret` counter.
     Minstret,
 }

@@ -125,6 +125,15 @@ impl Registry {
         })
     }
 
+    /// The folder for what builds of firmware for a board leave besides its binaries. Boards of
+    /// different targets share it, as they share their build scripts, the largest part. Boards of
+    /// one target do not, so that they do not undo each other's builds.
+    pub fn build_folder(&self, board: &Board) -> PathBuf {
+        let same = self.boards.iter().take_while(|other| other.name != board.name);
+        let before = same.filter(|other| other.target == board.target).count();
+        self.root.join(format!("target/firmware/build-{before}"))
+    }
+
     fn names(&self) -> Vec<String> {
         self.boards.iter().map(|board| board.name.clone()).collect()
     }

@@ -13,7 +13,7 @@ pub mod image;
 use serde::{Deserialize, Serialize};
 
 /// Version of the image and message formats; both sides must agree.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Exit code of a firmware that panicked.
 pub const EXIT_PANIC: u8 = 101;
@@ -102,4 +102,6 @@ pub enum Stage {
     Load,
     /// Executing a case.
     Run,
+    /// Finding what the board must have: kernels that its runner links, and memory.
+    Board,
 }

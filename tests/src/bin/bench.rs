@@ -9,7 +9,7 @@ use clap::Parser;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::text::{Table, grouped};
 use microhlo_compiler::compile::{Report, Target};
-use microhlo_qemu::{Case, Job};
+use microhlo_qemu::{Case, Job, Registry};
 use microhlo_tests::cycles::estimate;
 use microhlo_tests::{Model, Prepared, models, options};
 
@@ -20,10 +20,7 @@ const TARGETS: [(&str, &str, f64); 2] =
 /// The board that every model runs on unless boards are named.
 const MAIN_BOARD: &str = "mps2-an386";
 
-/// Boards that run the smaller models unless boards are named.
-const OTHER_BOARDS: [&str; 1] = ["virt-rv32"];
-
-/// Multiply-accumulates up to which a model is a smaller one: software floating point takes some
+/// Multiply-accumulates up to which a model is a smaller one, which all boards run unless boards are named: software floating point takes some
 /// 90 instructions for each.
 const SMALL: u64 = 200_000;
 
@@ -32,7 +29,7 @@ const SMALL: u64 = 200_000;
 struct Args {
     /// Models by name; by default all that are installed
     models: Vec<String>,
-    /// Boards; by default all models run on mps2-an386 and the smaller ones on virt-rv32
+    /// Boards; by default all models run on mps2-an386 and the smaller ones on the others
     #[arg(long)]
     board: Vec<String>,
     /// Cases of each model's vectors to run; the costliest counts
@@ -78,8 +75,9 @@ fn bench(args: &Args) -> Result<bool, String> {
     let mut rows = Vec::new();
     if args.board.is_empty() {
         rows.extend(measure(MAIN_BOARD, &models, u64::MAX, args.cases)?);
-        for board in OTHER_BOARDS {
-            rows.extend(measure(board, &models, SMALL, args.cases)?);
+        let registry = Registry::find().map_err(|e| e.to_string())?;
+        for board in registry.boards().iter().filter(|board| board.name != MAIN_BOARD) {
+            rows.extend(measure(&board.name, &models, SMALL, args.cases)?);
         }
     }
     for board in &args.board {
@@ -116,7 +114,13 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
     for (prepared, outcome) in prepared.into_iter().zip(outcomes) {
         let report = prepared.compiled.report;
         let fail = |error: String| format!("{} on {board}: {error}", report.name);
-        let measured = outcome.map_err(|e| fail(e.to_string()))?;
+        let measured = match outcome {
+            Err(error) if error.is_not_on_board() => {
+                println!("{} on {board}: {error}", report.name);
+                continue;
+            }
+            outcome => outcome.map_err(|e| fail(e.to_string()))?,
+        };
         let mut costliest = Case::default();
         for case in measured.cases {
             let case = case.map_err(fail)?;

@@ -9,10 +9,10 @@ use super::{Builder, Generator, Ty, Value};
 pub(super) const ALL: &[Generator] = &[counted_loop, counted_loop, branch, switch, barrier];
 
 /// Deepest nesting of regions.
-const MAX_DEPTH: usize = 2;
+pub(super) const MAX_DEPTH: usize = 2;
 
 /// A few operations that end in a value of the type.
-fn body(b: &mut Builder<'_, '_>, ty: &Ty) -> Result<Value> {
+pub(super) fn body(b: &mut Builder<'_, '_>, ty: &Ty) -> Result<Value> {
     let count = b.u.int_in_range(0..=4)?;
     b.operations(count)?;
     b.like(ty)

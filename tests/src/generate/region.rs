@@ -3,6 +3,7 @@
 use arbitrary::Result;
 use microhlo_format::DType;
 
+use super::control::{MAX_DEPTH, body};
 use super::elementwise::binary_names;
 use super::{Builder, Generator, MAX_ELEMENTS, Ty, Value, array, list};
 
@@ -65,26 +66,74 @@ fn block(args: &[Value]) -> String {
     format!("^bb0({}):", args.join(", "))
 }
 
-/// A region over scalars that combines `pairs` of arguments (accumulators, then elements) in a few
-/// operations, and returns one value per pair.
-fn combiner(b: &mut Builder<'_, '_>, dtypes: &[DType]) -> Result<String> {
+/// Most applications of a region of arbitrary operations, which the evaluator runs one by one.
+const MAX_APPLICATIONS: u64 = 48;
+
+/// A region over scalars that combines `pairs` of arguments (accumulators, then elements), and
+/// returns one value per pair. Of those that are applied `times` times or less, some consist of
+/// any operations on what is visible.
+fn combiner(b: &mut Builder<'_, '_>, dtypes: &[DType], times: u64) -> Result<String> {
     let n = dtypes.len();
     let args = scalars(b, &[dtypes, dtypes].concat());
-    let all = args.clone();
-    let (text, results) = b.nested(&all, |b| {
+    let few = b.depth < MAX_DEPTH && times <= MAX_APPLICATIONS >> (3 * b.depth);
+    let any = few && b.u.ratio(1, 4)?;
+    let (text, results) = b.nested(&args, |b| {
         let mut results = Vec::new();
         for i in 0..n {
-            let (mut x, y) = (args[i].clone(), args[n + i].clone());
-            for _ in 0..b.u.int_in_range(1..=3)? {
-                let name = *b.u.choose(binary_names(x.ty.dtype))?;
-                let text = format!("stablehlo.{name} {x}, {y} : {}", x.ty);
-                x = b.define(x.ty.clone(), text);
-            }
-            results.push(x);
+            let (x, y) = (args[i].clone(), args[n + i].clone());
+            results.push(if any { body(b, &x.ty)? } else { chain(b, x, &y)? });
         }
         Ok(results)
     })?;
     Ok(region(&args, &text, &results))
+}
+
+/// Some operations on two scalars, rarely more than a kernel has room for.
+fn chain(b: &mut Builder<'_, '_>, mut x: Value, y: &Value) -> Result<Value> {
+    let most = if b.u.ratio(1, 16)? { 60 } else { 3 };
+    for _ in 0..b.u.int_in_range(1..=most)? {
+        let name = *b.u.choose(binary_names(x.ty.dtype))?;
+        let text = format!("stablehlo.{name} {x}, {y} : {}", x.ty);
+        x = b.define(x.ty.clone(), text);
+    }
+    Ok(x)
+}
+
+/// The first of tensors that an operation combines, and others of its shape.
+fn together(b: &mut Builder<'_, '_>, first: Value) -> Result<Vec<Value>> {
+    let count = *b.u.choose(&[1, 1, 1, 2, 2, 2, 3, 6])?;
+    let mut values = vec![first];
+    while values.len() < count {
+        let dtype = *b.u.choose(&[DType::I32, DType::F32, values[0].ty.dtype])?;
+        let ty = values[0].ty.with_dtype(dtype);
+        values.push(b.like(&ty)?);
+    }
+    Ok(values)
+}
+
+/// A region that compares pairs of elements of these types: the first ones, or in any way.
+fn comparator(
+    b: &mut Builder<'_, '_>,
+    dtypes: &[DType],
+    directions: &[&str],
+    times: u64,
+) -> Result<String> {
+    let pairs: Vec<DType> = dtypes.iter().flat_map(|&d| [d, d]).collect();
+    let args = scalars(b, &pairs);
+    let few = b.depth < MAX_DEPTH && times <= MAX_APPLICATIONS >> (3 * b.depth);
+    let result = Ty::scalar(DType::I1);
+    let (text, result) = if few && b.u.ratio(1, 4)? {
+        b.nested(&args, |b| body(b, &result))?
+    } else {
+        let direction = *b.u.choose(directions)?;
+        let value = Value { name: b.name(), ty: result };
+        let compare = format!(
+            "  {value} = stablehlo.compare {direction}, {}, {} : ({2}, {2}) -> tensor<i1>\n",
+            args[0], args[1], args[0].ty
+        );
+        (compare, value)
+    };
+    Ok(region(&args, &text, &[result]))
 }
 
 /// A region from its parts.
@@ -109,21 +158,17 @@ fn define_all(b: &mut Builder<'_, '_>, types: &[Ty], text: &str) {
     }
 }
 
-/// A reduction of one or two operands by a region of several operations.
+/// A reduction of one or more operands by a region of several operations.
 fn reduce_general(b: &mut Builder<'_, '_>) -> Result<bool> {
     let x = b.any()?;
-    let mut inputs = vec![x.clone()];
-    if b.u.arbitrary()? {
-        let dtype = *b.u.choose(&[DType::I32, DType::F32, x.ty.dtype])?;
-        inputs.push(b.like(&x.ty.with_dtype(dtype))?);
-    }
+    let inputs = together(b, x.clone())?;
     let dtypes: Vec<DType> = inputs.iter().map(|v| v.ty.dtype).collect();
     let mut operands = inputs.clone();
     for &d in &dtypes {
         operands.push(b.like(&Ty::scalar(d))?);
     }
     let dims = some_dims(b, &x.ty)?;
-    let body = combiner(b, &dtypes)?;
+    let body = combiner(b, &dtypes, x.ty.elements())?;
     let results: Vec<Ty> = inputs.iter().map(|v| without(&v.ty, &dims)).collect();
     let text = format!(
         "\"stablehlo.reduce\"({}) <{{dimensions = {}}}> {body} : ({}) -> ({})",
@@ -171,8 +216,9 @@ fn reduce_window(b: &mut Builder<'_, '_>) -> Result<bool> {
     if ty.elements() > MAX_ELEMENTS {
         return Ok(false);
     }
+    let taps: i64 = window.iter().product();
     let body = match b.u.arbitrary()? {
-        true => combiner(b, &[x.ty.dtype])?,
+        true => combiner(b, &[x.ty.dtype], ty.elements() * taps as u64)?,
         false => single(b, x.ty.dtype)?,
     };
     let text = format!(
@@ -201,26 +247,16 @@ fn single(b: &mut Builder<'_, '_>, dtype: DType) -> Result<String> {
     Ok(region(&args, &text, &[result]))
 }
 
-/// A sort by the first operand, which others follow.
+/// A sort of one or more operands, mostly by the first.
 fn sort(b: &mut Builder<'_, '_>) -> Result<bool> {
     let Some(x) = b.pick(|t| !t.dims.is_empty() && !t.dtype.is_complex())? else {
         return Ok(false);
     };
-    let mut operands = vec![x.clone()];
-    if b.u.arbitrary()? {
-        let dtype = *b.u.choose(&[DType::I32, DType::F32])?;
-        operands.push(b.like(&x.ty.with_dtype(dtype))?);
-    }
+    let operands = together(b, x.clone())?;
     let d = b.u.int_in_range(0..=x.ty.dims.len() - 1)?;
-    let args: Vec<DType> = operands.iter().flat_map(|v| [v.ty.dtype, v.ty.dtype]).collect();
-    let args = scalars(b, &args);
-    let direction = *b.u.choose(&["LT", "GT", "LE"])?;
-    let result = Value { name: b.name(), ty: Ty::scalar(DType::I1) };
-    let text = format!(
-        "  {result} = stablehlo.compare {direction}, {}, {} : ({2}, {2}) -> tensor<i1>\n",
-        args[0], args[1], args[0].ty
-    );
-    let body = region(&args, &text, &[result]);
+    let dtypes: Vec<DType> = operands.iter().map(|v| v.ty.dtype).collect();
+    // As many rounds of merging as a line of up to eight elements takes.
+    let body = comparator(b, &dtypes, &["LT", "GT", "LE"], 3 * x.ty.elements())?;
     let results: Vec<Ty> = operands.iter().map(|v| v.ty.clone()).collect();
     let text = format!(
         "\"stablehlo.sort\"({}) <{{dimension = {d} : i64, is_stable = true}}> {body} : ({1}) -> ({1})",
@@ -243,7 +279,7 @@ fn scatter(b: &mut Builder<'_, '_>) -> Result<bool> {
     let updates = b.like(&x.ty.with_dims(dims))?;
     let windows: Vec<usize> = (1..x.ty.dims.len()).collect();
     let body = match b.u.arbitrary()? {
-        true => combiner(b, &[x.ty.dtype])?,
+        true => combiner(b, &[x.ty.dtype], updates.ty.elements())?,
         false => assignment(b, x.ty.dtype),
     };
     let text = format!(
@@ -275,14 +311,11 @@ fn select_and_scatter(b: &mut Builder<'_, '_>) -> Result<bool> {
     };
     let source = b.like(&x.ty.with_dims(x.ty.dims.iter().map(|&n| n / 2).collect()))?;
     let init = b.like(&Ty::scalar(x.ty.dtype))?;
-    let args = scalars(b, &[x.ty.dtype, x.ty.dtype]);
-    let result = Value { name: b.name(), ty: Ty::scalar(DType::I1) };
-    let text = format!(
-        "  {result} = stablehlo.compare GE, {}, {} : ({2}, {2}) -> tensor<i1>\n",
-        args[0], args[1], args[0].ty
-    );
-    let selection = region(&args, &text, &[result]);
-    let scattering = single(b, x.ty.dtype)?;
+    let selection = comparator(b, &[x.ty.dtype], &["GE"], x.ty.elements())?;
+    let scattering = match b.u.ratio(1, 4)? {
+        true => combiner(b, &[x.ty.dtype], source.ty.elements())?,
+        false => single(b, x.ty.dtype)?,
+    };
     // Both regions stand in one pair of parentheses.
     let regions =
         format!("{}, {}", selection.trim_end_matches(')'), scattering.trim_start_matches('('));
@@ -298,7 +331,7 @@ fn select_and_scatter(b: &mut Builder<'_, '_>) -> Result<bool> {
 fn map(b: &mut Builder<'_, '_>) -> Result<bool> {
     let x = b.any()?;
     let y = b.like(&x.ty)?;
-    let body = combiner(b, &[x.ty.dtype])?;
+    let body = combiner(b, &[x.ty.dtype], x.ty.elements())?;
     let dims: Vec<usize> = (0..x.ty.dims.len()).collect();
     let text = format!(
         "\"stablehlo.map\"({x}, {y}) <{{dimensions = {}}}> {body} : ({1}, {1}) -> {1}",

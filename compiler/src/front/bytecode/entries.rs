@@ -197,7 +197,7 @@ impl<'a> Entries<'a> {
             "stablehlo" => stablehlo::attr(&mut r)?,
             "mhlo" => mhlo::attr(&mut r)?,
             "chlo" => mhlo::chlo_attr(&mut r)?,
-            _ => return unknown_dialect(at, "attribute", dialect),
+            _ => return Ok(unread(dialect, entry.data.rest())),
         };
         r.finish(at)?;
         Ok(attr)
@@ -246,7 +246,7 @@ impl<'a> Entries<'a> {
             "stablehlo" => stablehlo::ty(&mut r)?,
             "mhlo" => mhlo::ty(&mut r)?,
             "quant" => quant::ty(&mut r)?,
-            _ => return unknown_dialect(at, "type", dialect),
+            _ => return unknown_dialect(at, dialect),
         };
         r.finish(at)?;
         Ok(ty)
@@ -290,10 +290,21 @@ fn not_a_value<T>(at: usize, what: &str) -> Res<T> {
     advise(at, format!("type `{what}` is no type of a value"), help)
 }
 
-fn unknown_dialect<T>(at: usize, what: &str, dialect: &str) -> Res<T> {
+fn unknown_dialect<T>(at: usize, dialect: &str) -> Res<T> {
     let help = "legalise the program to StableHLO before compiling it";
-    let message = format!("{what} of the dialect `{dialect}`, which is not supported");
+    let message = format!("type of the dialect `{dialect}`, which is not supported");
     unsupported(advise(at, message, help))
+}
+
+/// An attribute in the encoding of another dialect, such as the shardings that JAX adds to
+/// operations. What reads it decides whether it matters.
+fn unread(dialect: &str, bytes: &[u8]) -> Attr {
+    let mut text = format!("#{dialect}<\"0x");
+    for byte in bytes {
+        text.push_str(&format!("{byte:02X}"));
+    }
+    text.push_str("\">");
+    Attr::Opaque(text.into())
 }
 
 /// The beginning of a text, for messages.

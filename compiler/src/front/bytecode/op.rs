@@ -212,9 +212,8 @@ impl<'a> Builder<'_, 'a> {
 fn op_name(name: OpName<'_>, top: bool) -> Cow<'_, str> {
     let OpName { dialect, name, .. } = name;
     match (dialect, vhlo::base(name)) {
-        ("vhlo", "return") if top => "func.return".into(),
         ("vhlo", "call") => "func.call".into(),
-        ("vhlo", base) => format!("stablehlo.{base}").into(),
-        _ => mlir::canonical(format!("{dialect}.{name}").into()),
+        ("vhlo", base) => mlir::terminator(format!("stablehlo.{base}").into(), top),
+        _ => mlir::terminator(mlir::canonical(format!("{dialect}.{name}").into()), top),
     }
 }

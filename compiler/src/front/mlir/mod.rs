@@ -28,7 +28,7 @@ use crate::verify::violations_beside_foreign;
 
 pub(crate) use attrs::{enum_values, function_attr, raw_conv_dims as conv_dims};
 pub(crate) use literals::constant_from_bytes;
-pub(crate) use op::{canonical, is_known, own_dialect, read_op};
+pub(crate) use op::{canonical, is_known, own_dialect, read_op, terminator};
 pub(crate) use parser::signature;
 pub(crate) use types::{AliasType, NO_BOUND, quant_violation, tensor_violation};
 

@@ -86,6 +86,15 @@ pub(crate) fn canonical(name: Cow<'_, str>) -> Cow<'_, str> {
     renames::renamed(name, |known| KNOWN.contains(known))
 }
 
+/// The name of a block's end: in functions, which `top` says, JAX ends some with
+/// `stablehlo.return`, and that means the same there.
+pub(crate) fn terminator(name: Cow<'_, str>, top: bool) -> Cow<'_, str> {
+    match top && name == "stablehlo.return" {
+        true => Cow::Borrowed("func.return"),
+        false => name,
+    }
+}
+
 /// Whether the operation table has an operation of this name.
 pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.contains(name)
@@ -243,7 +252,7 @@ impl<'a> Parser<'a> {
             self.optional_location()?;
             return Ok(raw);
         }
-        let name = canonical(name);
+        let name = terminator(canonical(name), self.regions == 0);
         let own = KNOWN.contains(&*name) || own_dialect(&name);
         if own && known_only && !KNOWN.contains(&*name) {
             return Err(unknown_op(&name, span));

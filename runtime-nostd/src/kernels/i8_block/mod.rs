@@ -4,6 +4,10 @@
 //! of two channels at a time; a depthwise one keeps lines of four channels. Sums are modulo `2^32`,
 //! so that their order does not matter and all targets agree.
 
+#[cfg(cortex_m_dsp)]
+mod dsp_conv;
+#[cfg(cortex_m_dsp)]
+mod dsp_depthwise;
 mod portable;
 
 use core::ptr::null;
@@ -13,7 +17,12 @@ use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant};
 
 use super::Memory;
 
-pub(super) use portable::{gather, line_outputs, load_line, products};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_conv::{complete_conv, gather, products};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_depthwise::{channels, complete};
+#[cfg(not(cortex_m_dsp))]
+pub(super) use portable::{channels, complete, complete_conv, gather, products};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
@@ -54,6 +63,20 @@ impl Axis {
     /// Whether an input coordinate exists.
     pub fn has(&self, at: i32) -> bool {
         (at as u32) < self.input as u32
+    }
+
+    /// The taps of an output coordinate whose first tap is at `first`.
+    #[allow(dead_code, reason = "targets without assembly do not need it")]
+    pub fn taps(&self, first: i32) -> Span {
+        if self.dilation == 1 {
+            return self.span(first, self.kernel);
+        }
+        let dilation = (self.dilation as u32).max(1);
+        // How many taps lie before a coordinate.
+        let below =
+            |at: i32| (((at - first).max(0) as u32).div_ceil(dilation) as i32).min(self.kernel);
+        let (before, end) = (below(0), below(self.input));
+        Span { before, inside: end - before, behind: self.kernel - end }
     }
 
     /// The coordinates `first..first + count`.
@@ -112,6 +135,19 @@ impl Results {
         unsafe { (*self.channels.add(channel))[0] }
     }
 
+    /// Bias, multiplier and shift of a channel.
+    ///
+    /// # Safety
+    /// The channel exists.
+    unsafe fn record(&self, channel: usize, requant: &Requant) -> ([i32; 2], u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let own = !self.shifts.is_null();
+            let shift = if own { *self.shifts.add(channel) } else { requant.shift };
+            (*self.channels.add(channel), shift)
+        }
+    }
+
     /// Stores the result of a sum at `output`, the place of the channel's result.
     ///
     /// # Safety
@@ -123,9 +159,7 @@ impl Results {
                 output.cast::<i32>().write(acc);
                 return;
             };
-            let [_, multiplier] = *self.channels.add(channel);
-            let shift =
-                if self.shifts.is_null() { requant.shift } else { *self.shifts.add(channel) };
+            let ([_, multiplier], shift) = self.record(channel, requant);
             output.cast::<i8>().write(requant.apply(acc, multiplier, shift));
         }
     }
@@ -138,7 +172,8 @@ pub(super) struct Conv {
     pub image: usize,
     pub in_c: i32,
     pub out_c: usize,
-    pub groups: u32,
+    /// Output pixels.
+    pub pixels: u32,
     /// Kernel positions of a run.
     pub run: i32,
     pub swizzled: bool,
@@ -148,8 +183,12 @@ pub(super) struct Conv {
     pub scratch: *mut i16,
     pub weights: *const i8,
     pub results: Results,
+    /// Bytes of an output pixel.
+    pub output_step: usize,
     /// Pairs of taps.
     pub pairs: usize,
+    /// Whether the last pair has only one.
+    pub odd: bool,
     /// Pixels that are computed together.
     pub lanes: usize,
 }
@@ -172,12 +211,13 @@ impl Conv {
             weights_step: 0,
         };
         let row = p.in_w as i32 * pixel;
+        let results = Results::new(memory, p.channels, p.shifts, p.requant);
         Conv {
             axes: [axis(0, p.in_h, p.out_h, row), axis(1, p.in_w, p.out_w, pixel)],
             image: p.in_h as usize * row as usize,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
-            groups: p.groups,
+            pixels: p.pixels(),
             run: if p.groups == 1 && p.dilation_w == 1 { p.kernel_w as i32 } else { 1 },
             swizzled: p.run() & 3 == 0,
             zero: p.input_zero,
@@ -185,8 +225,10 @@ impl Conv {
             output: memory.write(p.output),
             scratch: memory.write(p.scratch).cast(),
             weights: memory.read(p.weights).cast(),
-            results: Results::new(memory, p.channels, p.shifts, p.requant),
+            output_step: p.groups as usize * p.out_c as usize * results.bytes(),
+            results,
             pairs: p.tap_pairs() as usize,
+            odd: p.taps() & 1 != 0,
             lanes: p.lanes() as usize,
         }
     }
@@ -195,15 +237,35 @@ impl Conv {
     pub fn pixel(&self, index: u32) -> Pixel {
         let [h, w] = &self.axes;
         let (height, width) = ((h.output as u32).max(1), (w.output as u32).max(1));
-        let (row, x) = (index / width, index % width);
-        let (image, y) = (row / height, row % height);
-        let bytes = self.groups as usize * self.out_c * self.results.bytes();
+        let (row, column) = (index / width, index % width);
+        let (image, row) = (row / height, row % height);
         Pixel {
             image: self.input.wrapping_add(image as usize * self.image),
-            y: h.origin(y as i32),
-            x: w.origin(x as i32),
-            output: self.output.wrapping_add(index as usize * bytes),
+            y: h.origin(row as i32),
+            x: w.origin(column as i32),
+            rows: h.output - row as i32,
+            columns: w.output - column as i32,
+            output: self.output.wrapping_add(index as usize * self.output_step),
         }
+    }
+
+    /// A pixel, which becomes the one after it.
+    pub fn next(&self, pixel: &mut Pixel) -> Pixel {
+        let this = *pixel;
+        let [h, w] = &self.axes;
+        pixel.output = pixel.output.wrapping_add(self.output_step);
+        pixel.x = pixel.x.wrapping_add(w.stride);
+        pixel.columns -= 1;
+        if pixel.columns == 0 {
+            (pixel.columns, pixel.x) = (w.output, -w.pad);
+            pixel.y = pixel.y.wrapping_add(h.stride);
+            pixel.rows -= 1;
+            if pixel.rows == 0 {
+                (pixel.rows, pixel.y) = (h.output, -h.pad);
+                pixel.image = pixel.image.wrapping_add(self.image);
+            }
+        }
+        this
     }
 
     /// The parts of a group.
@@ -227,8 +289,22 @@ pub(super) struct Pixel {
     pub y: i32,
     /// Column of the first tap.
     pub x: i32,
+    /// Rows from here to the end of the image.
+    rows: i32,
+    /// Pixels from here to the end of the row.
+    columns: i32,
     /// Its results.
     pub output: *mut u8,
+}
+
+impl Pixel {
+    /// The first tap, which may lie outside the image.
+    #[allow(dead_code, reason = "targets without assembly do not need it")]
+    fn at(&self, conv: &Conv, group: &Group) -> *const i8 {
+        let [h, w] = &conv.axes;
+        let (row, column) = (self.y.wrapping_mul(h.input_step), self.x.wrapping_mul(w.input_step));
+        self.image.wrapping_offset(row.wrapping_add(column) as isize).wrapping_add(group.input)
+    }
 }
 
 /// Channels of a convolution that belong together.

@@ -1,4 +1,5 @@
 //! Microkernels for every target.
+#![allow(dead_code, reason = "targets with assembly do not need all of it")]
 
 use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel};
 
@@ -50,11 +51,22 @@ impl Lane {
     }
 }
 
+/// Widens the taps of pixels of a group into scratch.
+///
+/// # Safety
+/// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
+pub(in crate::kernels) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+    for (lane, pixel) in pixels.iter().take(conv.lanes).enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { gather_pixel(conv, group, pixel, lane) };
+    }
+}
+
 /// Widens the taps of a pixel of a group into its lane of scratch.
 ///
 /// # Safety
 /// Convolution, pixel and group are those of accepted parameters, and there is such a lane.
-pub(in crate::kernels) unsafe fn gather(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     let [h, w] = &conv.axes;
     let taps = conv.scratch.wrapping_add(2 * lane);
     let step = 2 * conv.lanes;
@@ -82,7 +94,7 @@ pub(in crate::kernels) unsafe fn gather(conv: &Conv, group: &Group, pixel: &Pixe
             positions -= conv.run;
         }
     }
-    if lane.next < 2 * conv.pairs {
+    if conv.odd {
         // SAFETY: the tap that makes their number even. Its weights are zero.
         unsafe { lane.put(0) };
     }
@@ -154,7 +166,7 @@ unsafe fn block<const PIXELS: usize, const N: usize>(
 ///
 /// # Safety
 /// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
-pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[Pixel]) {
+pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
     let mut first = 0;
     while first < conv.out_c {
         let left = conv.out_c - first;
@@ -174,16 +186,25 @@ pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[
     }
 }
 
+/// Computes two channels from `first` on for a pixel whose taps are in scratch.
+///
+/// # Safety
+/// As for [`products`]; there is such a block.
+pub(super) unsafe fn products_1x2(
+    conv: &Conv,
+    group: &Group,
+    pixels: &[Pixel; LANES],
+    first: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<1, 2>(conv, group, pixels, first) };
+}
+
 /// Widens a line of a block's channels into a slot.
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters, and `slot` is one of its slots.
-pub(in crate::kernels) unsafe fn load_line(
-    conv: &Depthwise,
-    block: &Block,
-    line: i32,
-    slot: *mut i16,
-) {
+pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot: *mut i16) {
     let (along, count) = (&conv.along, conv.values());
     let span = match conv.across.has(line) {
         true => along.span(-along.pad, count),
@@ -215,12 +236,7 @@ pub(in crate::kernels) unsafe fn load_line(
 /// # Safety
 /// Convolution and block are those of accepted parameters, `first` is the line of the first tap
 /// and `output` the first channel's first result.
-pub(in crate::kernels) unsafe fn line_outputs(
-    conv: &Depthwise,
-    block: &Block,
-    first: i32,
-    output: *mut u8,
-) {
+unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut u8) {
     let (across, along): (&Axis, &Axis) = (&conv.across, &conv.along);
     let step = along.output_step as usize * block.results.bytes();
     for channel in 0..block.lanes.min(CHANNELS) {
@@ -245,3 +261,85 @@ pub(in crate::kernels) unsafe fn line_outputs(
         }
     }
 }
+
+/// Computes a block of channels, line by line.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters.
+pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        widen_weights(conv, block);
+        sweep(
+            conv,
+            block,
+            &mut |line, slot| load_line(conv, block, line, slot),
+            &mut |first, output| line_outputs(conv, block, first, output),
+        );
+    }
+}
+
+/// Goes over the lines of a block: has each line of the input loaded into a slot, then those
+/// outputs computed that read it. These are given the line of their first tap.
+///
+/// # Safety
+/// The convolution is that of accepted parameters.
+#[inline(always)]
+pub(super) unsafe fn sweep(
+    conv: &Depthwise,
+    block: &Block,
+    load: &mut impl FnMut(i32, *mut i16),
+    outputs: &mut impl FnMut(i32, *mut u8),
+) {
+    let across = &conv.across;
+    let mut output = block.output;
+    // The end of the lines that are in their slots.
+    let mut loaded = across.origin(0);
+    for o in 0..across.output {
+        let first = across.origin(o);
+        for tap in 0..across.kernel {
+            let line = first + tap * across.dilation;
+            if across.dilation != 1 || line >= loaded {
+                load(line, conv.slot(line, tap));
+            }
+        }
+        loaded = first + across.kernel;
+        outputs(first, output);
+        output = output.wrapping_add(across.output_step as usize * conv.results.bytes());
+    }
+}
+
+/// Widens the weights of a block's channels, by lines, and fills the lines up.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters.
+pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
+    let (across, along) = (&conv.across, &conv.along);
+    let mut to = conv.rows;
+    for channel in 0..block.lanes {
+        let taps = block.weights.wrapping_add(channel * conv.taps());
+        for tap in 0..across.kernel as usize {
+            let line = taps.wrapping_add(tap * across.weights_step as usize);
+            for i in 0..conv.row {
+                let weight = line.wrapping_add(i * along.weights_step as usize);
+                // SAFETY: a weight of the channel, and its place in scratch.
+                unsafe {
+                    *to = if i < along.kernel as usize { i16::from(*weight) } else { 0 };
+                }
+                to = to.wrapping_add(1);
+            }
+        }
+    }
+}
+
+/// Nothing: results have been clamped one by one.
+///
+/// # Safety
+/// Always safe; other targets' is not.
+pub(in crate::kernels) unsafe fn complete(_: &Depthwise) {}
+
+/// As [`complete`].
+///
+/// # Safety
+/// As [`complete`].
+pub(in crate::kernels) unsafe fn complete_conv(_: &Conv) {}

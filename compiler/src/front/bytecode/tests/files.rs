@@ -225,6 +225,15 @@ fn foreign_operations_keep_their_properties() {
 }
 
 #[test]
+fn attributes_of_other_dialects_are_kept_unread() {
+    let module = read(&data("shardings.raw.mlirbc")).unwrap_or_else(|e| panic!("{e}"));
+    let text = module.to_string();
+    assert!(text.contains("sdy.sharding_rule = #sdy<\"0x"), "{text}");
+    assert!(text.contains("trans_x = 78 : ui8"), "{text}");
+    assert!(parse_module(&Source::new("shardings", &text)).is_ok(), "{text}");
+}
+
+#[test]
 fn variants_equal_their_text() {
     let mut failures = Vec::new();
     let folder = shared().join("models");

@@ -2,6 +2,7 @@
 
 use super::super::graph::{Attrs, Window};
 use super::NewOp;
+use crate::front::mlir::attr_from_text;
 use crate::ir::{Attr, Dict};
 
 impl NewOp<'_> {
@@ -146,11 +147,23 @@ impl NewOp<'_> {
         self.attrs.attr("call_target_name", Attr::String(attrs.target.as_str().into()));
         self.attrs.bool("has_side_effect", attrs.side_effect);
         if !attrs.backend_config.is_empty() {
-            let config = Attr::String(attrs.backend_config.as_str().into());
-            self.attrs.attr("backend_config", config);
+            self.attrs.attr("backend_config", backend_config(attrs));
         }
         if attrs.api_version > 1 {
             self.attrs.i32("api_version", attrs.api_version);
         }
+    }
+}
+
+/// Version of custom calls whose settings are a dictionary, which HLO keeps as MLIR text.
+const TYPED_FFI: i64 = 4;
+
+/// The settings of a custom call.
+fn backend_config(attrs: &Attrs) -> Attr {
+    let text = attrs.backend_config.as_str();
+    let typed = (attrs.api_version == TYPED_FFI).then(|| attr_from_text(text)).flatten();
+    match typed {
+        Some(dict @ Attr::Dict(_)) => dict,
+        _ => Attr::String(text.into()),
     }
 }

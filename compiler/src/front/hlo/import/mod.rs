@@ -7,6 +7,7 @@ mod attrs;
 mod control;
 mod names;
 mod ops;
+mod scatter;
 mod special;
 mod value;
 

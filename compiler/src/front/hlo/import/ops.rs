@@ -197,7 +197,10 @@ impl Importer<'_> {
             }
             "reduce" => op.attrs.ints("dimensions", &attrs.dimensions),
             "reduce-window" | "select-and-scatter" => op.window(&attrs.window),
-            "scatter" => op.scatter(attrs),
+            "scatter" => {
+                op.scatter(attrs);
+                self.whole_windows(at, &mut op.operands)?;
+            }
             _ => {
                 op.attrs.int("dimension", attrs.dimensions.first().copied().unwrap_or(0));
                 op.attrs.bool("is_stable", attrs.stable);

@@ -92,12 +92,23 @@ impl Importer<'_> {
         self.splat(at, Constant::splat(ty.clone(), &value.to_le_bytes()))
     }
 
-    fn binary(&mut self, at: &Instruction, name: &str, a: ValueId, b: ValueId) -> Res<ValueId> {
+    pub(super) fn binary(
+        &mut self,
+        at: &Instruction,
+        name: &str,
+        a: ValueId,
+        b: ValueId,
+    ) -> Res<ValueId> {
         let ty = self.body.ty(a).clone();
         self.emit_one(at, NewOp::new(name, vec![a, b]), ty)
     }
 
-    fn ternary(&mut self, at: &Instruction, name: &str, operands: [ValueId; 3]) -> Res<ValueId> {
+    pub(super) fn ternary(
+        &mut self,
+        at: &Instruction,
+        name: &str,
+        operands: [ValueId; 3],
+    ) -> Res<ValueId> {
         let ty = self.body.ty(operands[1]).clone();
         self.emit_one(at, NewOp::new(name, operands.to_vec()), ty)
     }
@@ -155,7 +166,7 @@ impl Importer<'_> {
         self.emit_one(at, op, ty.into())
     }
 
-    fn unary(
+    pub(super) fn unary(
         &mut self,
         at: &Instruction,
         name: &str,
@@ -168,7 +179,7 @@ impl Importer<'_> {
         self.emit_one(at, NewOp::new(name, vec![value]), ty.into())
     }
 
-    fn splat(&mut self, at: &Instruction, value: Constant) -> Res<ValueId> {
+    pub(super) fn splat(&mut self, at: &Instruction, value: Constant) -> Res<ValueId> {
         let ty = value.ty.clone();
         let mut op = NewOp::new("stablehlo.constant", Vec::new());
         op.attrs.attr("value", Attr::Dense(value.into()));

@@ -229,3 +229,39 @@ fn reports_name_the_place_and_the_remedy() {
         .contains("no computation marked `ENTRY`")
     );
 }
+
+#[test]
+fn settings_of_typed_custom_calls_are_read() {
+    let call = |config: &str| {
+        format!(
+            "  a = f32[2,2]{{1,0}} constant({{{{2, 7}}, {{3, 5}}}})\n  \
+             b = f32[2,1]{{1,0}} constant({{{{4}}, {{21}}}})\n  ROOT x = f32[2,1]{{0,1}} \
+             custom-call(a, b), custom_call_target=\"lapack_strsm_ffi\", \
+             operand_layout_constraints={{f32[2,2]{{0,1}}, f32[2,1]{{0,1}}}}, \
+             api_version=API_VERSION_TYPED_FFI, backend_config={config}"
+        )
+    };
+    let lower = "{diag = 78 : ui8, side = 76 : ui8, trans_x = 78 : ui8, uplo = 76 : ui8}";
+    assert_eq!(result(&call(lower)), [2.0, 3.0]);
+    // The unit diagonal in place of the one that is stored.
+    assert_eq!(result(&call(&lower.replace("diag = 78", "diag = 85"))), [4.0, 9.0]);
+}
+
+#[test]
+fn scatters_drop_windows_that_reach_outside() {
+    let scatter = |indices: &str, vector: &str| {
+        format!(
+            "HloModule m\n\nadd {{\n  a = f32[] parameter(0)\n  b = f32[] parameter(1)\n  \
+             ROOT c = f32[] add(a, b)\n}}\n\nENTRY main {{\n  x = f32[5] constant({{1, 2, 3, 4, 5}})\n  \
+             i = s8{vector} constant({indices})\n  u = f32[3,2] constant({{{{10, 20}}, {{30, 40}}, \
+             {{50, 60}}}})\n  ROOT s = f32[5] scatter(x, i, u), update_window_dims={{1}}, \
+             inserted_window_dims={{}}, scatter_dims_to_operand_dims={{0}}, \
+             index_vector_dim=1, to_apply=add\n}}\n"
+        )
+    };
+    // One window begins at the last element, one before the first.
+    for (indices, vector) in [("{{4}, {-1}, {3}}", "[3,1]"), ("{4, -1, 3}", "[3]")] {
+        let out = run(&parse(&scatter(indices, vector)), &[]);
+        assert_eq!(f32s(&out[0]), [1.0, 2.0, 3.0, 54.0, 65.0], "{indices}");
+    }
+}

@@ -43,6 +43,26 @@ module @"jit main" attributes {mhlo.num_partitions = 1 : i32, tf_saved_model.sem
     assert_eq!(declared.body.blocks[declared.body.entry].args.len(), 1);
 }
 
+/// JAX ends the comparators of `approx_max_k` so.
+#[test]
+fn functions_may_end_with_the_return_of_regions() {
+    let module = parse(
+        r#"
+module @m {
+  func.func private @greater(%a: tensor<f32>, %b: tensor<f32>) -> tensor<i1> {
+    %0 = stablehlo.compare GT, %a, %b : (tensor<f32>, tensor<f32>) -> tensor<i1>
+    stablehlo.return %0 : tensor<i1>
+  }
+  func.func public @main(%a: tensor<f32>) -> tensor<f32> {
+    "stablehlo.return"(%a) : (tensor<f32>) -> ()
+  }
+}
+"#,
+    );
+    assert!(crate::verify::verify(&module).is_ok());
+    assert!(!module.to_string().contains("stablehlo.return"));
+}
+
 #[test]
 fn generic_modules_equal_pretty_ones() {
     let generic = parse(

@@ -1,7 +1,8 @@
 """Writes the programs of this folder as MLIR bytecode, and as VHLO text.
 
 features.mlir as portable artifacts of several versions, as VHLO text, and as raw bytecode;
-dialects.mlir (MHLO and CHLO) and foreign.mlir (dialects that nobody registered) as raw bytecode.
+dialects.mlir (MHLO and CHLO), foreign.mlir (dialects that nobody registered) and shardings.mlir
+(attributes of another dialect) as raw bytecode.
 Needs `pip install jax==0.10.2`; run it in this folder.
 """
 
@@ -28,7 +29,7 @@ for version in VERSIONS:
     pathlib.Path(f"features.v{version}.mlirbc").write_bytes(artifact)
 with context():
     pathlib.Path("features.vhlo.mlir").write_text(str(ir.Module.parse(artifact)))
-for name in ["features", "dialects", "foreign"]:
+for name in ["features", "dialects", "foreign", "shardings"]:
     with context():
         module = ir.Module.parse(pathlib.Path(f"{name}.mlir").read_text())
         with open(f"{name}.raw.mlirbc", "wb") as file:

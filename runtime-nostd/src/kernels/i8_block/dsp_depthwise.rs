@@ -1,0 +1,660 @@
+//! Depthwise microkernels in assembly for Cortex-M with the DSP extension.
+//!
+//! Lines of 16-bit values make neighbours a register, so that SMLAD multiplies two taps of a line
+//! at once, and SMLAxy the one left over. Two outputs are computed together.
+
+use core::arch::naked_asm;
+use core::ptr::null;
+
+use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
+
+/// What sums of a channel become.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Record {
+    /// Twice the bias: two sums begin with it.
+    bias: [i32; 2],
+    multiplier: i32,
+    offset: i32,
+    /// What the shift exceeds 33 by.
+    shift: u32,
+}
+
+/// A line of outputs of a kernel of 3x3. The assembly copies it to the stack.
+#[repr(C)]
+struct Line3 {
+    /// The first channel's lines, from the first tap on.
+    lines: [*const i16; 3],
+    /// The first channel's first result.
+    output: *mut u8,
+    /// Bytes of the line that whole pairs of outputs advance by.
+    pairs: usize,
+    /// Whether there is an output left over.
+    odd: u32,
+    /// Bytes from a channel's line to the next one's.
+    channel: usize,
+    /// The first channel's weights, six words per channel.
+    rows: *const i16,
+    records: *const Record,
+    channels: usize,
+    /// Bytes from a result to the channel's next one.
+    step: usize,
+}
+
+/// Two outputs of a line of three taps, with stride 1.
+macro_rules! row_3_1 {
+    ($line:literal, $w01:literal, $w12:literal) => {
+        concat!(
+            "ldrd r12, lr, [",
+            $line,
+            "], #4\n",
+            "smlad r10, r12, ",
+            $w01,
+            ", r10\n",
+            "smlabt r10, lr, ",
+            $w12,
+            ", r10\n",
+            "smlatb r11, r12, ",
+            $w01,
+            ", r11\n",
+            "smlad r11, lr, ",
+            $w12,
+            ", r11\n",
+        )
+    };
+}
+
+/// The same with stride 2.
+macro_rules! row_3_2 {
+    ($line:literal, $w01:literal, $w12:literal) => {
+        concat!(
+            "ldrd r12, lr, [",
+            $line,
+            "], #8\n",
+            "smlad r10, r12, ",
+            $w01,
+            ", r10\n",
+            "ldr r12, [",
+            $line,
+            "]\n",
+            "smlabt r10, lr, ",
+            $w12,
+            ", r10\n",
+            "smlad r11, lr, ",
+            $w01,
+            ", r11\n",
+            "smlabt r11, r12, ",
+            $w12,
+            ", r11\n",
+        )
+    };
+}
+
+/// Two outputs.
+macro_rules! pair_3 {
+    ($row:ident) => {
+        concat!(
+            "ldrd r10, r11, [sp]\n",
+            $row!("r0", "r3", "r4"),
+            $row!("r1", "r5", "r6"),
+            $row!("r2", "r7", "r8"),
+            "ldrd r12, lr, [sp, #8]
+            smmla r10, r10, r12, lr
+            smmla r11, r11, r12, lr
+            ",
+        )
+    };
+}
+
+/// Stores two outputs.
+macro_rules! store_pair {
+    ($shift:expr) => {
+        concat!(
+            $shift,
+            "ldr lr, [sp, #68]
+            ssat r10, #8, r10, asr #1
+            strb r10, [r9]
+            ssat r11, #8, r11, asr #1
+            strb r11, [r9, lr]
+            add r9, r9, lr, lsl #1
+            ",
+        )
+    };
+}
+
+/// A function for the channels of a block. From sp: record (0), end of the pairs (20), the job (28):
+/// lines, output (40), pairs (44), odd (48), channel (52), rows (56), records (60), channels (64), step
+/// (68).
+macro_rules! line_kernel {
+    ($name:ident, $row:ident, $pair:literal, $shift:expr) => {
+        /// Computes a line of outputs.
+        ///
+        /// # Safety
+        /// The line is one of an accepted convolution of this stride, with a channel.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(line: &Line3) {
+            naked_asm!(
+                "push {{r4-r11, lr}}
+                ldr r12, [r0, #40]
+                str r12, [sp, #-8]!
+                ldm r0, {{r3-r12}}
+                push {{r3-r12}}
+                sub sp, #28
+                mov r0, r3
+                mov r1, r4
+                mov r2, r5
+                mov r9, r6
+                1:
+                ldr r12, [sp, #60]
+                ldm r12!, {{r3-r7}}
+                str r12, [sp, #60]
+                stm sp, {{r3-r7}}
+                ldr r12, [sp, #56]
+                ldm r12!, {{r3-r8}}
+                str r12, [sp, #56]
+                ldr r12, [sp, #44]
+                add lr, r0, r12
+                str lr, [sp, #20]
+                cmp r12, #0
+                beq 4f
+                ",
+                concat!("tst r12, #", $pair),
+                "bne 3f
+                2:
+                ",
+                pair_3!($row),
+                store_pair!($shift),
+                "3:
+                ",
+                pair_3!($row),
+                store_pair!($shift),
+                "ldr r12, [sp, #20]
+                cmp r0, r12
+                bne.w 2b
+                4:
+                ldr r12, [sp, #48]
+                cmp r12, #0
+                beq 5f
+                ",
+                pair_3!($row),
+                $shift,
+                "ssat r10, #8, r10, asr #1
+                strb r10, [r9]
+                5:
+                add r12, sp, #28
+                ldm r12, {{r0-r2, r9}}
+                ldr r3, [sp, #52]
+                add r0, r0, r3
+                add r1, r1, r3
+                add r2, r2, r3
+                add r9, r9, #1
+                stm r12, {{r0-r2, r9}}
+                ldr r12, [sp, #64]
+                subs r12, r12, #1
+                str r12, [sp, #64]
+                bne.w 1b
+                add sp, #76
+                pop {{r4-r11, pc}}",
+            )
+        }
+    };
+}
+
+/// Shifts two sums by more than the one bit that saturation does.
+macro_rules! shift_pair {
+    () => {
+        "ldr r12, [sp, #16]
+        asr r10, r10, r12
+        asr r11, r11, r12
+        "
+    };
+}
+
+line_kernel!(line_3_1, row_3_1, "4", "");
+line_kernel!(line_3_1_shift, row_3_1, "4", shift_pair!());
+line_kernel!(line_3_2, row_3_2, "8", "");
+line_kernel!(line_3_2_shift, row_3_2, "8", shift_pair!());
+
+/// A line of outputs of one channel, of any kernel. The assembly copies it to the stack.
+#[repr(C)]
+struct Line {
+    /// The block's lines, from the first tap on.
+    lines: *const *const i16,
+    /// Number of lines, at least one.
+    count: usize,
+    /// Pairs of taps of a line, at least one.
+    pairs: usize,
+    /// Bytes from the lines to the channel's taps.
+    offset: usize,
+    /// The channel's weights.
+    rows: *const i16,
+    /// Outputs, at least one.
+    outputs: usize,
+    output: *mut u8,
+    /// Bytes from a result to the next one.
+    step: usize,
+    /// Bytes from the first tap of an output to that of the next one.
+    stride: usize,
+    bias: i32,
+    multiplier: i32,
+    zero: i32,
+    /// What the shift exceeds 33 by.
+    shift: u32,
+}
+
+/// Stores one of four outputs, unless there are fewer.
+macro_rules! store_one {
+    ($acc:literal, $number:literal) => {
+        concat!(
+            "cmp r11, #",
+            $number,
+            "\nblt 8f\n",
+            "asr ",
+            $acc,
+            ", ",
+            $acc,
+            ", r10\n",
+            "ssat ",
+            $acc,
+            ", #8, ",
+            $acc,
+            ", asr #1\n",
+            "strb ",
+            $acc,
+            ", [r0]\nadd r0, r0, r1\n",
+        )
+    };
+}
+
+/// Computes a line of outputs, four at a time. From sp: the job, up to its shift (48).
+///
+/// # Safety
+/// The line is one of an accepted convolution.
+#[unsafe(naked)]
+unsafe extern "C" fn line_any(line: &Line) {
+    naked_asm!(
+        "push {{r4-r11, lr}}
+        ldr r12, [r0, #48]
+        str r12, [sp, #-4]!
+        ldm r0, {{r1-r12}}
+        push {{r1-r12}}
+        ldr r2, [sp, #32]
+        add r3, r2, r2, lsl #1
+        1:
+        ldr r4, [sp, #36]
+        mov r5, r4
+        mov r6, r4
+        mov r7, r4
+        ldr r12, [sp]
+        ldr lr, [sp, #4]
+        ldr r1, [sp, #16]
+        2:
+        ldr r0, [r12], #4
+        ldr r8, [sp, #12]
+        add r0, r0, r8
+        ldr r11, [sp, #8]
+        3:
+        ldr r8, [r1], #4
+        ldr r9, [r0, r2]
+        ldr r10, [r0, r3]
+        smlad r5, r9, r8, r5
+        smlad r7, r10, r8, r7
+        ldr r9, [r0, r2, lsl #1]
+        ldr r10, [r0], #4
+        smlad r6, r9, r8, r6
+        smlad r4, r10, r8, r4
+        subs r11, #1
+        bne 3b
+        subs lr, #1
+        bne 2b
+        ldrd r8, r9, [sp, #40]
+        ldr r10, [sp, #48]
+        smmla r4, r4, r8, r9
+        smmla r5, r5, r8, r9
+        smmla r6, r6, r8, r9
+        smmla r7, r7, r8, r9
+        ldr r0, [sp, #24]
+        ldr r1, [sp, #28]
+        ldr r11, [sp, #20]
+        ",
+        store_one!("r4", "1"),
+        store_one!("r5", "2"),
+        store_one!("r6", "3"),
+        store_one!("r7", "4"),
+        "8:
+        str r0, [sp, #24]
+        ldr r12, [sp, #12]
+        add r12, r12, r2, lsl #2
+        str r12, [sp, #12]
+        subs r11, #4
+        str r11, [sp, #20]
+        bgt 1b
+        add sp, #52
+        pop {{r4-r11, pc}}",
+    )
+}
+
+/// A line of the input and where it goes, for four channels.
+#[repr(C)]
+struct Columns {
+    /// The first channel of the first coordinate inside the input.
+    from: *const i8,
+    /// Bytes from a coordinate to the next one.
+    step: usize,
+    /// The channels' lines.
+    to: [*mut i16; CHANNELS],
+    /// Coordinates before, inside and behind the input.
+    before: usize,
+    inside: usize,
+    behind: usize,
+    /// Two coordinates of padding.
+    zero: u32,
+}
+
+/// Two coordinates of four channels.
+macro_rules! widen_two {
+    () => {
+        "ldr r7, [r0]
+        ldr r8, [r0, r1]
+        add r0, r0, r1, lsl #1
+        sxtb16 r9, r7
+        sxtb16 r7, r7, ror #8
+        sxtb16 r10, r8
+        sxtb16 r8, r8, ror #8
+        pkhbt r11, r9, r10, lsl #16
+        str r11, [r2], #4
+        pkhbt r11, r7, r8, lsl #16
+        str r11, [r3], #4
+        pkhtb r10, r10, r9, asr #16
+        str r10, [r4], #4
+        pkhtb r8, r8, r7, asr #16
+        str r8, [r5], #4
+        "
+    };
+}
+
+/// Four equal values, and a value of each of four channels.
+macro_rules! store_column {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "strh ",
+            $a,
+            ", [r2], #2\n",
+            "strh ",
+            $b,
+            ", [r3], #2\n",
+            "strh ",
+            $c,
+            ", [r4], #2\n",
+            "strh ",
+            $d,
+            ", [r5], #2\n",
+        )
+    };
+}
+
+macro_rules! widen_one {
+    () => {
+        concat!(
+            "ldr r7, [r0]
+            add r0, r0, r1
+            sxtb r8, r7
+            sxtb r9, r7, ror #8
+            sxtb r10, r7, ror #16
+            asr r11, r7, #24
+            ",
+            store_column!("r8", "r9", "r10", "r11"),
+        )
+    };
+}
+
+/// Widens a line of four channels.
+///
+/// # Safety
+/// The line and its place are those of an accepted convolution.
+#[unsafe(naked)]
+unsafe extern "C" fn widen_columns(columns: &Columns) {
+    naked_asm!(
+        "push {{r4-r11, lr}}
+        mov r12, r0
+        ldm r12!, {{r0-r6}}
+        ldr lr, [r12, #8]
+        cmp r6, #0
+        beq 2f
+        1:
+        ",
+        store_column!("lr", "lr", "lr", "lr"),
+        "subs r6, #1
+        bne 1b
+        2:
+        ldr r6, [r12]
+        cmp r6, #0
+        beq 7f
+        tst r2, #2
+        beq 3f
+        ",
+        widen_one!(),
+        "subs r6, #1
+        beq 7f
+        3:
+        push {{r6}}
+        lsrs r6, r6, #1
+        beq 6f
+        lsrs r6, r6, #1
+        it cs
+        addcs r6, #1
+        bcs 5f
+        4:
+        ",
+        widen_two!(),
+        "5:
+        ",
+        widen_two!(),
+        "subs r6, #1
+        bne 4b
+        6:
+        pop {{r6}}
+        tst r6, #1
+        beq 7f
+        ",
+        widen_one!(),
+        "7:
+        ldr r6, [r12, #4]
+        cmp r6, #0
+        beq 2f
+        1:
+        ",
+        store_column!("lr", "lr", "lr", "lr"),
+        "subs r6, #1
+        bne 1b
+        2:
+        pop {{r4-r11, pc}}",
+    )
+}
+
+/// Fills words with one value: all of a multiple of four.
+///
+/// # Safety
+/// `words` words, at least four, are there at `to`.
+#[unsafe(naked)]
+unsafe extern "C" fn fill(to: *mut i16, value: u32, words: usize) {
+    naked_asm!(
+        "push {{r4, lr}}
+        mov r3, r1
+        mov r4, r1
+        mov r12, r1
+        1:
+        stm r0!, {{r1, r3, r4, r12}}
+        subs r2, #4
+        bhi 1b
+        pop {{r4, pc}}",
+    )
+}
+
+/// How a convolution is computed.
+struct Plan<'a> {
+    conv: &'a Depthwise,
+    /// The kernel of three lines, if it is one of them.
+    three: Option<unsafe extern "C" fn(&Line3)>,
+    records: [Record; CHANNELS],
+    zero: u32,
+}
+
+/// Lines of a kernel that [`line_any`] takes.
+const MAX_LINES: usize = 16;
+
+impl Plan<'_> {
+    /// A plan for a block, unless its results or its kernel need the portable code.
+    fn new<'a>(conv: &'a Depthwise, block: &Block) -> Option<Plan<'a>> {
+        let requant = block.results.requant.filter(|requant| !requant.ties_even)?;
+        let (along, across) = (&conv.along, &conv.across);
+        if along.dilation != 1 || across.kernel as usize > MAX_LINES {
+            return None;
+        }
+        let mut records = [Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0 }; CHANNELS];
+        let mut own = false;
+        for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
+            // SAFETY: a channel of the block.
+            let ([bias, multiplier], shift) = unsafe { block.results.record(channel, &requant) };
+            let shift = u32::from(shift);
+            let offset = requant.offset(shift);
+            *record = Record { bias: [bias; 2], multiplier, offset, shift: shift - 33 };
+            own |= shift != 33;
+        }
+        let three = match (across.kernel, along.kernel, along.stride) {
+            (3, 3, 1) => Some(if own { line_3_1_shift } else { line_3_1 } as _),
+            (3, 3, 2) => Some(if own { line_3_2_shift } else { line_3_2 } as _),
+            _ => None,
+        };
+        let zero = u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001);
+        Some(Plan { conv, three, records, zero })
+    }
+
+    /// Widens a line into its slot.
+    ///
+    /// # Safety
+    /// Block and slot are those of an accepted convolution.
+    unsafe fn load(&self, block: &Block, line: i32, slot: *mut i16) {
+        let conv = self.conv;
+        let (along, values) = (&conv.along, conv.values());
+        if !conv.across.has(line) {
+            // SAFETY: a slot, whose lines are of an even number of values.
+            unsafe { fill(slot, self.zero, conv.line * CHANNELS / 2) };
+            return;
+        }
+        if block.lanes < CHANNELS {
+            // SAFETY: the caller's promise.
+            unsafe { portable::load_line(conv, block, line, slot) };
+            return;
+        }
+        let span = along.span(-along.pad, values);
+        let at = line.wrapping_mul(conv.across.input_step);
+        let start = at.wrapping_add((span.before - along.pad).wrapping_mul(along.input_step));
+        let columns = Columns {
+            from: block.input.wrapping_offset(start as isize),
+            step: along.input_step as usize,
+            to: core::array::from_fn(|channel| slot.wrapping_add(channel * conv.line)),
+            before: span.before as usize,
+            inside: span.inside as usize,
+            behind: span.behind as usize,
+            zero: self.zero,
+        };
+        // SAFETY: four channels of a line inside the input.
+        unsafe { widen_columns(&columns) };
+    }
+
+    /// Computes a line of outputs.
+    ///
+    /// # Safety
+    /// As for [`portable::line_outputs`].
+    unsafe fn outputs(&self, block: &Block, first: i32, output: *mut u8) {
+        let conv = self.conv;
+        let (along, across) = (&conv.along, &conv.across);
+        let mut lines = [null::<i16>(); MAX_LINES];
+        for (tap, line) in (0..across.kernel).zip(&mut lines) {
+            *line = conv.slot(first + tap * across.dilation, tap);
+        }
+        let channel = 2 * conv.line;
+        let outputs = along.output as usize;
+        let Some(three) = self.three else {
+            let mut line = Line {
+                lines: lines.as_ptr(),
+                count: across.kernel as usize,
+                pairs: conv.row / 2,
+                offset: 0,
+                rows: conv.rows,
+                outputs,
+                output,
+                step: along.output_step as usize,
+                stride: 2 * along.stride as usize,
+                bias: 0,
+                multiplier: 0,
+                zero: 0,
+                shift: 0,
+            };
+            for (i, record) in self.records.iter().enumerate().take(block.lanes) {
+                (line.bias, line.multiplier) = (record.bias[0], record.multiplier);
+                (line.zero, line.shift) = (record.offset, record.shift);
+                line.offset = i * channel;
+                // SAFETY: a channel of the block.
+                unsafe { line_any(&line) };
+                line.output = line.output.wrapping_add(1);
+                line.rows = line.rows.wrapping_add(across.kernel as usize * conv.row);
+            }
+            return;
+        };
+        let line = Line3 {
+            lines: [lines[0], lines[1], lines[2]],
+            output,
+            pairs: (outputs / 2) * 4 * along.stride as usize,
+            odd: outputs as u32 & 1,
+            channel,
+            rows: conv.rows,
+            records: self.records.as_ptr(),
+            channels: block.lanes,
+            step: along.output_step as usize,
+        };
+        // SAFETY: a line of the block's channels.
+        unsafe { three(&line) };
+    }
+}
+
+/// Computes a block of channels, line by line.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters.
+pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
+    let Some(plan) = Plan::new(conv, block) else {
+        // SAFETY: the caller's promise.
+        unsafe { portable::channels(conv, block) };
+        return;
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        portable::widen_weights(conv, block);
+        if plan.three.is_some() {
+            // The third weight is needed beside the second one.
+            for i in 0..3 * block.lanes {
+                let row = conv.rows.wrapping_add(4 * i);
+                *row.add(3) = *row.add(2);
+                *row.add(2) = *row.add(1);
+            }
+        }
+        portable::sweep(
+            conv,
+            block,
+            &mut |line, slot| plan.load(block, line, slot),
+            &mut |first, output| plan.outputs(block, first, output),
+        );
+    }
+}
+
+/// Clamps all results, which the kernels only saturate.
+///
+/// # Safety
+/// The convolution is that of accepted parameters, and its results have been computed.
+pub(in crate::kernels) unsafe fn complete(conv: &Depthwise) {
+    let bytes = conv.batch as usize * conv.results_image;
+    // SAFETY: the results, which are dense.
+    unsafe { dsp_conv::clamp(&conv.results, conv.output, bytes) };
+}
