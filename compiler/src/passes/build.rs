@@ -186,20 +186,6 @@ impl<'e, 'b> Build<'e, 'b> {
         (0..rank).map(start).collect()
     }
 
-    /// A loop: `body` maps the state to the next one while `condition` holds of it.
-    pub fn while_loop(
-        &mut self,
-        state: &[ValueId],
-        condition: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<ValueId>,
-        body: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<Vec<ValueId>>,
-    ) -> Option<Vec<ValueId>> {
-        let types: Vec<Type> = state.iter().map(|&v| self.ed.body.ty(v).clone()).collect();
-        let holds = self.block(&types, |b, args| Some(vec![condition(b, args)?]))?;
-        let next = self.block(&types, body)?;
-        let regions = vec![holds, next];
-        Some(self.ed.emit_op(While.into(), state.to_vec(), types, regions, self.span))
-    }
-
     /// A loop of a number of rounds. `body` maps the round, a scalar `i32` from 0, and the state to
     /// the next state.
     pub fn count_to(
@@ -216,7 +202,7 @@ impl<'e, 'b> Build<'e, 'b> {
             let rounds = b.number(&TensorType::scalar(DType::I32), rounds.into());
             b.compare(Direction::Lt, *state.first()?, rounds)
         };
-        let out = self.while_loop(&all, more, |b, state| {
+        let out = self.repeat(all, more, |b, state| {
             let (&round, state) = state.split_first()?;
             let next = body(b, round, state)?;
             let one = b.number(&counter, 1);
@@ -225,21 +211,6 @@ impl<'e, 'b> Build<'e, 'b> {
             Some(all)
         })?;
         Some(out[1..].to_vec())
-    }
-
-    /// A region with arguments of these types, which returns what `f` gives.
-    fn block(
-        &mut self,
-        types: &[Type],
-        f: impl FnOnce(&mut Build<'_, 'b>, &[ValueId]) -> Option<Vec<ValueId>>,
-    ) -> Option<BlockId> {
-        let block = self.ed.body.add_block();
-        let args: Vec<ValueId> =
-            types.iter().map(|ty| self.ed.body.add_arg(block, ty.clone())).collect();
-        let span = self.span;
-        let returned = self.ed.inside(block, |ed| f(&mut Build { ed, span }, &args))?;
-        self.ed.body.append(block, Return.into(), returned, Vec::new(), span);
-        Some(block)
     }
 
     /// Values behind one another along dimension `dim`.

@@ -89,15 +89,6 @@ impl Editor<'_> {
         self.changed = true;
     }
 
-    /// Emits into a block, which is none of those visited, what `f` emits.
-    pub fn inside<T>(&mut self, block: BlockId, f: impl FnOnce(&mut Self) -> T) -> T {
-        let around = std::mem::take(&mut self.out);
-        let result = f(self);
-        let inner = std::mem::replace(&mut self.out, around);
-        self.body.blocks[block].ops.extend(inner);
-        result
-    }
-
     /// Moves the operations of a block to before the visited one, but for its terminator.
     pub fn splice(&mut self, block: BlockId) {
         let mut ops = std::mem::take(&mut self.body.blocks[block].ops);

@@ -158,7 +158,7 @@ fn sweeps(
         let more = b.compare(Direction::Lt, state[0], most)?;
         b.same(And, &[more, state[1]])
     };
-    let out = b.while_loop(&all, limit, |b, state| {
+    let out = b.repeat(all, limit, |b, state| {
         let one = b.number(&counter, 1);
         let (zero, still) = (b.number(&counter, 0), b.number(&flag, 0));
         let mut pairs = vec![zero, one, still];
@@ -167,7 +167,7 @@ fn sweeps(
             let last = b.number(&TensorType::scalar(DType::I32), n as i64 - 1);
             b.compare(Direction::Lt, state[0], last)
         };
-        let turned = b.while_loop(&pairs, open, |b, state| {
+        let turned = b.repeat(pairs, open, |b, state| {
             let (mut next, moved) = turn(b, [state[0], state[1]], &state[3..])?;
             let rank = b.dims(moved)?.len() as i64;
             let moved = b.sum(moved, &(0..rank).collect::<Vec<_>>())?;
