@@ -16,6 +16,7 @@ use crate::lower::{lower, share};
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
+use crate::plan;
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -122,6 +123,8 @@ pub struct CompileOptions {
     pub sizes: Vec<Size>,
     /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
     pub dump_after: Vec<String>,
+    /// Limits of the memory planner.
+    pub plan: plan::Options,
 }
 
 /// A compiled model.
@@ -257,7 +260,7 @@ pub fn compile_verified(
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name)?;
+    let emitted = emit(&program, &options.name, &options.plan)?;
     clock.lap("plan and emit");
     let report = report(&program, &emitted, &options.name);
     let timings = clock.timings;

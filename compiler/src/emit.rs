@@ -25,10 +25,14 @@ pub struct Emitted {
 }
 
 /// Plans memory and encodes the artifact.
-pub fn emit(program: &Program, name: &str) -> Result<Emitted, CompileError> {
+pub fn emit(
+    program: &Program,
+    name: &str,
+    limits: &plan::Options,
+) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
-    let plan = plan::plan(&problem).map_err(|e| fail(e.to_string()))?;
+    let plan = plan::plan_with(&problem, limits).map_err(|e| fail(e.to_string()))?;
     if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
         return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
     }

@@ -149,7 +149,7 @@ fn of_op(op: &Op, operands: &[&Type]) -> Vec<Need> {
     match &op.kind {
         OpKind::CollectiveBroadcast(b) => {
             need(Version(0, 16, 0), "the operation");
-            if b.dynamic_root || operands.len() != 1 {
+            if b.0.dynamic || operands.len() != 1 {
                 need(minor(20), "a broadcast of several values or from a dynamic root");
             }
         }

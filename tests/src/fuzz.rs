@@ -11,6 +11,7 @@ use microhlo_compiler::diag::Source;
 use microhlo_compiler::eval::{EvalError, Evaluator, Tensor};
 use microhlo_compiler::front::{bytecode, hlo, mlir};
 use microhlo_compiler::ir::{Func, Module, TensorType};
+use microhlo_compiler::plan;
 use microhlo_compiler::verify::verify;
 use microhlo_format::{DType, float};
 use microhlo_qemu::{Job, Options};
@@ -19,6 +20,9 @@ use crate::generate;
 
 /// Steps after which an evaluation is given up.
 const BUDGET: u64 = 1 << 20;
+
+/// Steps of the memory planner's search, few enough that they are not most of a program's time.
+const SEARCH_STEPS: u64 = 100_000;
 
 /// StableHLO text: the parser and the verifier accept or report, and what they accept prints as
 /// text that reads as the same program.
@@ -120,7 +124,9 @@ pub fn agree(text: &str, seed: u64) -> Result<Outcome, String> {
         Err(EvalError::Unsupported { .. }) => return Ok(Outcome::Unsupported),
         Err(error) => return Err(format!("does not evaluate: {error}")),
     };
-    let compiled = match compile(&module, &CompileOptions::default()) {
+    let plan = plan::Options { search_steps: SEARCH_STEPS };
+    let options = CompileOptions { plan, ..CompileOptions::default() };
+    let compiled = match compile(&module, &options) {
         Ok(compiled) => compiled,
         Err(error) if error.unsupported => return Ok(Outcome::Unsupported),
         Err(error) => return Err(format!("does not compile: {error}")),

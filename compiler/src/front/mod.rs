@@ -1,6 +1,7 @@
 //! Front ends: from a model file to the intermediate representation.
 
 pub mod bytecode;
+mod decimal;
 pub mod foreign;
 pub mod hlo;
 pub mod mlir;

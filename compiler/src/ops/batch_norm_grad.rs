@@ -1,6 +1,7 @@
 //! `batch_norm_grad`: gradients of a batch normalisation.
 //!
 //! StableHLO specification, section `batch_norm_grad`.
+use super::batch_norm::Normalization;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
@@ -9,40 +10,28 @@ use crate::passes::decompose;
 
 /// Gradients of a batch normalisation with respect to operand, scale and offset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BatchNormGrad {
-    /// Added to the variance; an `f32` value.
-    pub epsilon: f64,
-    /// The feature dimension.
-    pub feature_index: i64,
-}
+pub struct BatchNormGrad(pub Normalization);
 
 impl StructuralOp for BatchNormGrad {
     const NAME: &'static str = "stablehlo.batch_norm_grad";
     const SPEC: &'static str = "batch_norm_grad";
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
-        Ok(BatchNormGrad {
-            epsilon: attrs.float("epsilon")?,
-            feature_index: attrs.int("feature_index")?,
-        })
+        Normalization::read(attrs).map(BatchNormGrad)
     }
 
     fn write(&self, attrs: &mut AttrWriter) {
-        attrs.f32("epsilon", self.epsilon);
-        attrs.int("feature_index", self.feature_index);
+        self.0.write(attrs);
     }
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(5, 3)?;
-        let operand = op.tensor(0)?;
-        let f = types::one_dim(Some("C1"), "feature_index", self.feature_index, operand.rank())?;
-        let statistic: Type = types::with_dims(operand, vec![operand.dims[f]]).into();
-        Ok(Some(vec![operand.clone().into(), statistic.clone(), statistic]))
+        self.0.with_statistics(op)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let operand = op.tensor(0)?;
-        let feature = operand.dims[self.feature_index as usize];
+        let feature = operand.dims[self.0.feature_index as usize];
         for i in 1..5 {
             let t = op.tensor(i)?;
             constraint!(
@@ -98,7 +87,7 @@ mod tests {
         let one = |v: f32| floats(&[1], &[v]);
         let inputs = [column([1., 3.]), one(2.), one(2.), one(1.), column([1., 0.])];
         let types = [inputs[0].ty().clone(), one(0.).ty().clone(), one(0.).ty().clone()];
-        let op = BatchNormGrad { epsilon: 3.0, feature_index: 1 };
+        let op = BatchNormGrad(Normalization { epsilon: 3.0, feature_index: 1 });
         let out = eval_regions(op, &inputs, &types, &[]).unwrap();
         // stddev 2; normalised -1/2, 1/2; i6 = 2 dy - 1 - (-1)(x - 2) / 4 = (3/4, -3/4).
         assert_eq!(out[0].to_f32s().unwrap(), [0.375, -0.375]);
@@ -110,7 +99,7 @@ mod tests {
     fn constraints() {
         let t = |dims: &[u64]| TensorType::fixed(dims, DType::F32);
         let error = |feature_index: i64, at: usize, ty: TensorType| {
-            let op = BatchNormGrad { epsilon: 0.0, feature_index };
+            let op = BatchNormGrad(Normalization { epsilon: 0.0, feature_index });
             let mut types = [t(&[2, 3]), t(&[3]), t(&[3]), t(&[3]), t(&[2, 3])];
             types[at] = ty;
             let module = module_of(op.into(), &types, &[t(&[2, 3]), t(&[3]), t(&[3])], &[]);
@@ -120,7 +109,7 @@ mod tests {
         assert_eq!(error(1, 3, TensorType::fixed(&[3], DType::F64)), Some("C2"));
         assert_eq!(error(1, 4, t(&[3, 3])), Some("C3"));
         assert_eq!(error(1, 2, t(&[4])), Some("C4"));
-        let op = BatchNormGrad { epsilon: 0.0, feature_index: 0 };
+        let op = BatchNormGrad(Normalization { epsilon: 0.0, feature_index: 0 });
         let types = [t(&[2, 3]), t(&[3]), t(&[3]), t(&[3]), t(&[2, 3])];
         let module = module_of(op.into(), &types, &[t(&[2, 3]), t(&[2]), t(&[2])], &[]);
         assert_eq!(crate::verify::verify(&module).unwrap_err()[0].constraint, Some("C5"));

@@ -1,6 +1,7 @@
 //! `batch_norm_inference`: normalises with given mean and variance.
 //!
 //! StableHLO specification, section `batch_norm_inference`.
+use super::batch_norm::Normalization;
 use super::elementwise::round_to;
 use super::{AttrReader, AttrWriter, ElementwiseOp, OpError, OpView, StructuralOp, types};
 use crate::constraint;
@@ -9,12 +10,7 @@ use crate::ir::Type;
 
 /// Normalises with given mean and variance.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BatchNormInference {
-    /// Added to the variance; an `f32` value.
-    pub epsilon: f64,
-    /// The feature dimension.
-    pub feature_index: i64,
-}
+pub struct BatchNormInference(pub Normalization);
 
 impl StructuralOp for BatchNormInference {
     const NAME: &'static str = "stablehlo.batch_norm_inference";
@@ -22,28 +18,23 @@ impl StructuralOp for BatchNormInference {
     const RESULT: [Option<&'static str>; 2] = [Some("C2"), Some("C7")];
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
-        Ok(BatchNormInference {
-            epsilon: attrs.float("epsilon")?,
-            feature_index: attrs.int("feature_index")?,
-        })
+        Normalization::read(attrs).map(BatchNormInference)
     }
 
     fn write(&self, attrs: &mut AttrWriter) {
-        attrs.f32("epsilon", self.epsilon);
-        attrs.int("feature_index", self.feature_index);
+        self.0.write(attrs);
     }
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(5, 1)?;
-        let operand = op.tensor(0)?;
-        types::one_dim(Some("C1"), "feature_index", self.feature_index, operand.rank())?;
-        Ok(Some(vec![operand.clone().into()]))
+        self.0.dim(op)?;
+        Ok(Some(vec![op.tensor(0)?.clone().into()]))
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let operand = op.tensor(0)?;
         types::expect_floats("I1", "the operand", operand)?;
-        let feature = operand.dims[self.feature_index as usize];
+        let feature = operand.dims[self.0.feature_index as usize];
         for (i, label) in [(1, "C3"), (2, "C4"), (3, "C5"), (4, "C6")] {
             let t = op.tensor(i)?;
             if t.rank() != 1 || !t.dims[0].accepts(feature) {
@@ -70,10 +61,14 @@ impl StructuralOp for BatchNormInference {
             return Err(OpError::new("expects five operands").into());
         };
         let dtype = operand.dtype();
-        let feature =
-            types::one_dim(Some("C1"), "feature_index", self.feature_index, operand.dims().len())?;
+        let feature = types::one_dim(
+            Some("C1"),
+            "feature_index",
+            self.0.feature_index,
+            operand.dims().len(),
+        )?;
         let undefined = || EvalError::unsupported(Self::NAME, format!("elements of {dtype}"));
-        let epsilon = round_to(dtype, Element::Float(self.epsilon));
+        let epsilon = round_to(dtype, Element::Float(self.0.epsilon));
         let binary = |op: ElementwiseOp, a, b| op.apply2(dtype, a, b).ok_or_else(undefined);
         let out = Tensor::try_from_fn(operand.ty(), |index| {
             let f = index[feature];
@@ -98,7 +93,7 @@ mod tests {
         let a = floats(&[1, 2], &[3., 10.]);
         let f = |v: [f32; 2]| floats(&[2], &v);
         let inputs = [a.clone(), f([2., 1.]), f([1., 0.]), f([1., 2.]), f([3., 15.])];
-        let op = BatchNormInference { epsilon: 1.0, feature_index: 1 };
+        let op = BatchNormInference(Normalization { epsilon: 1.0, feature_index: 1 });
         assert_eq!(eval_op(op, &inputs, a.ty()).unwrap().to_f32s().unwrap(), [3., 2.]);
     }
 }

@@ -1,7 +1,8 @@
 //! `batch_norm_training`: normalises with the mean and variance of the operand itself.
 //!
 //! StableHLO specification, section `batch_norm_training`.
-use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
+use super::batch_norm::Normalization;
+use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Tensor};
 use crate::ir::Type;
@@ -9,40 +10,28 @@ use crate::passes::decompose;
 
 /// Normalises with the mean and variance of the operand itself, which are results too.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BatchNormTraining {
-    /// Added to the variance; an `f32` value.
-    pub epsilon: f64,
-    /// The feature dimension.
-    pub feature_index: i64,
-}
+pub struct BatchNormTraining(pub Normalization);
 
 impl StructuralOp for BatchNormTraining {
     const NAME: &'static str = "stablehlo.batch_norm_training";
     const SPEC: &'static str = "batch_norm_training";
 
     fn read(attrs: &mut AttrReader<'_>) -> Result<Self, OpError> {
-        Ok(BatchNormTraining {
-            epsilon: attrs.float("epsilon")?,
-            feature_index: attrs.int("feature_index")?,
-        })
+        Normalization::read(attrs).map(BatchNormTraining)
     }
 
     fn write(&self, attrs: &mut AttrWriter) {
-        attrs.f32("epsilon", self.epsilon);
-        attrs.int("feature_index", self.feature_index);
+        self.0.write(attrs);
     }
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
         op.expect_arity(3, 3)?;
-        let operand = op.tensor(0)?;
-        let f = types::one_dim(Some("C1"), "feature_index", self.feature_index, operand.rank())?;
-        let statistic: Type = types::with_dims(operand, vec![operand.dims[f]]).into();
-        Ok(Some(vec![operand.clone().into(), statistic.clone(), statistic]))
+        self.0.with_statistics(op)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         let operand = op.tensor(0)?;
-        let feature = operand.dims[self.feature_index as usize];
+        let feature = operand.dims[self.0.feature_index as usize];
         for (i, label) in [(1, "C3"), (2, "C4")] {
             let t = op.tensor(i)?;
             constraint!(
@@ -80,7 +69,7 @@ mod tests {
     fn gives_the_normalised_operand_mean_and_variance() {
         let a = floats(&[2, 2], &[1., 10., 3., 20.]);
         let f = |v: [f32; 2]| floats(&[2], &v);
-        let op = BatchNormTraining { epsilon: 0.0, feature_index: 1 };
+        let op = BatchNormTraining(Normalization { epsilon: 0.0, feature_index: 1 });
         let types = [a.ty().clone(), f([0.; 2]).ty().clone(), f([0.; 2]).ty().clone()];
         let out = eval_regions(op, &[a, f([2., 1.]), f([1., 0.])], &types, &[]).unwrap();
         assert_eq!(out[0].to_f32s().unwrap(), [-1., -1., 3., 1.]);
@@ -92,7 +81,7 @@ mod tests {
     fn constraints() {
         let t = |dims: &[u64]| TensorType::fixed(dims, DType::F32);
         let error = |feature_index: i64, types: [TensorType; 3]| {
-            let op = BatchNormTraining { epsilon: 0.0, feature_index };
+            let op = BatchNormTraining(Normalization { epsilon: 0.0, feature_index });
             let results = [t(&[2, 3]), t(&[3]), t(&[3])];
             let module = crate::ops::testing::module_of(op.into(), &types, &results, &[]);
             crate::verify::verify(&module).unwrap_err()[0].constraint
@@ -105,7 +94,12 @@ mod tests {
         assert_eq!(error(1, [t(&[2, 3]), t(&[2]), t(&[3])]), Some("C3"));
         assert_eq!(error(1, [t(&[2, 3]), t(&[3]), t(&[2])]), Some("C4"));
         assert!(
-            check_op(BatchNormTraining { epsilon: 0.0, feature_index: 0 }, &[], &t(&[])).is_err()
+            check_op(
+                BatchNormTraining(Normalization { epsilon: 0.0, feature_index: 0 }),
+                &[],
+                &t(&[])
+            )
+            .is_err()
         );
     }
 }

@@ -54,6 +54,21 @@ pub(super) fn verify_received(
     }
 }
 
+/// The result of an operation on tensors and a token at the end.
+pub(super) fn infer_sent(op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
+    op.expect_arity(op.op.operands.len().max(1), 1)?;
+    Ok(Some(vec![Type::Token]))
+}
+
+/// Operands are tensors and a token at the end.
+pub(super) fn verify_sent(op: &OpView<'_>) -> Result<(), OpError> {
+    let values = op.op.operands.len().saturating_sub(1);
+    for i in 0..values {
+        constraint!(op.operand(i)?.tensor().is_some(), "I1", "operand {i} must be a tensor");
+    }
+    expect_token(op, values)
+}
+
 /// A list of integers for every value.
 fn verify_layout(layout: &Attr, values: usize) -> Result<(), OpError> {
     let fail = |text: &str| Err(OpError::new(format!("{text}: `layout = {layout}`")));
@@ -129,17 +144,11 @@ impl StructuralOp for Outfeed {
     }
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        let n = op.op.operands.len();
-        op.expect_arity(n.max(1), 1)?;
-        Ok(Some(vec![Type::Token]))
+        infer_sent(op)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
-        let values = op.op.operands.len() - 1;
-        for i in 0..values {
-            constraint!(op.operand(i)?.tensor().is_some(), "I1", "operand {i} must be a tensor");
-        }
-        expect_token(op, values)
+        verify_sent(op)
     }
 
     fn eval(

@@ -212,27 +212,63 @@ pub(super) fn data<'a>(
     (0..count).map(|i| op.tensor(i)).collect()
 }
 
-/// Number of operands without the root that `has_dynamic_root` says is the last: a list of one
-/// process per operand.
-pub(super) fn without_root(
-    op: &OpView<'_>,
-    dynamic: bool,
-    label: &'static str,
-) -> Result<usize, OpError> {
-    let all = op.op.operands.len();
-    if !dynamic {
-        return Ok(all);
+/// The attributes of a collective operation in which one process of each group has a part of its
+/// own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rooted {
+    /// The groups; without a dynamic root it is the first process of each.
+    pub groups: Groups,
+    /// The channel.
+    pub channel: Channel,
+    /// Whether the last operand says which process it is.
+    pub dynamic: bool,
+}
+
+impl Rooted {
+    pub(super) fn read(attrs: &mut AttrReader<'_>) -> Result<Rooted, OpError> {
+        Ok(Rooted {
+            groups: Groups::read(attrs)?,
+            channel: Channel::read(attrs)?,
+            dynamic: attrs.opt_bool("has_dynamic_root")?.unwrap_or(false),
+        })
     }
-    let fail = |text: String| Err(OpError::constraint(label, text));
-    if all < 2 {
-        return fail("has_dynamic_root needs an operand to work on and the root".into());
+
+    pub(super) fn write(&self, attrs: &mut AttrWriter) {
+        self.groups.write(attrs);
+        self.channel.write(attrs);
+        if self.dynamic {
+            attrs.attr("has_dynamic_root", Attr::Unit);
+        }
     }
-    let root = op.tensor(all - 1)?;
-    let i32s = root.dtype() == Some(microhlo_format::DType::I32) && root.rank() == 1;
-    if !i32s || !root.dims[0].accepts(Dim::Static(all as u64 - 1)) {
-        return fail(format!("the root must be {} of i32, is {root}", all - 1));
+
+    /// The types of the operands without the root, each of which has a result.
+    pub(super) fn data<'a>(
+        &self,
+        op: &OpView<'a>,
+        label: &'static str,
+    ) -> Result<Vec<&'a TensorType>, OpError> {
+        let n = self.without_root(op, label)?;
+        op.expect_arity(op.op.operands.len(), n)?;
+        data(op, n, label)
     }
-    Ok(all - 1)
+
+    /// Number of operands without the root, a list of one process per operand.
+    fn without_root(&self, op: &OpView<'_>, label: &'static str) -> Result<usize, OpError> {
+        let all = op.op.operands.len();
+        if !self.dynamic {
+            return Ok(all);
+        }
+        let fail = |text: String| Err(OpError::constraint(label, text));
+        if all < 2 {
+            return fail("has_dynamic_root needs an operand to work on and the root".into());
+        }
+        let root = op.tensor(all - 1)?;
+        let i32s = root.dtype() == Some(microhlo_format::DType::I32) && root.rank() == 1;
+        if !i32s || !root.dims[0].accepts(Dim::Static(all as u64 - 1)) {
+            return fail(format!("the root must be {} of i32, is {root}", all - 1));
+        }
+        Ok(all - 1)
+    }
 }
 
 /// The result types of a reduction by region 0 that keeps shapes.

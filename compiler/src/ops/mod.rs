@@ -25,6 +25,7 @@ pub mod all_gather;
 pub mod all_reduce;
 pub mod all_to_all;
 pub mod async_op;
+pub mod batch_norm;
 pub mod batch_norm_grad;
 pub mod batch_norm_inference;
 pub mod batch_norm_training;
@@ -411,8 +412,8 @@ impl OpKind {
             OpKind::AllGather(op) => Some(&op.groups),
             OpKind::AllReduce(op) => Some(&op.groups),
             OpKind::AllToAll(op) => Some(&op.groups),
-            OpKind::CollectiveBroadcast(op) => Some(&op.groups),
-            OpKind::CollectiveReduce(op) => Some(&op.groups),
+            OpKind::CollectiveBroadcast(op) => Some(&op.0.groups),
+            OpKind::CollectiveReduce(op) => Some(&op.0.groups),
             OpKind::CrossReplicaSum(op) => Some(&op.groups),
             OpKind::ReduceScatter(op) => Some(&op.groups),
             _ => None,

@@ -2,7 +2,7 @@
 //!
 //! StableHLO specification, sections `send` and `recv`. A compiled program runs on one device by
 //! itself, so the operations are known and verified, and neither evaluated nor compiled.
-use super::feed::verify_received;
+use super::feed::{infer_sent, verify_received, verify_sent};
 use super::groups::Channel;
 use super::token::expect_token;
 use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp};
@@ -77,18 +77,12 @@ impl StructuralOp for Send {
     }
 
     fn infer(&self, op: &OpView<'_>) -> Result<Option<Vec<Type>>, OpError> {
-        let n = op.op.operands.len();
-        op.expect_arity(n.max(1), 1)?;
-        Ok(Some(vec![Type::Token]))
+        infer_sent(op)
     }
 
     fn verify(&self, op: &OpView<'_>) -> Result<(), OpError> {
         self.0.verify(DEVICE_TO_HOST)?;
-        let values = op.op.operands.len() - 1;
-        for i in 0..values {
-            constraint!(op.operand(i)?.tensor().is_some(), "I1", "operand {i} must be a tensor");
-        }
-        expect_token(op, values)
+        verify_sent(op)
     }
 
     fn eval(

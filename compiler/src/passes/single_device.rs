@@ -50,7 +50,7 @@ fn replacements(ed: &mut Editor<'_>, op: OpId) -> Option<Vec<ValueId>> {
             let pairs = kept.zip(&o.results);
             Some(pairs.map(|(value, &result)| converted(ed, value, result, o.span)).collect())
         }
-        OpKind::CollectiveBroadcast(b) => match alone(b.groups.on_one_device(o.kind.name()))? {
+        OpKind::CollectiveBroadcast(b) => match alone(b.0.groups.on_one_device(o.kind.name()))? {
             true => Some(kept.collect()),
             false => kept.map(|value| zeros(ed, value, o.span)).collect(),
         },

@@ -50,13 +50,12 @@ impl Cursor {
 pub struct Target {
     /// Number of the step; the number of steps for the program's end.
     pub step: u32,
-    /// Where the step starts in the program section, in bytes. [`encode`](crate::encode) fills it
-    /// in.
+    /// Where the step starts in the program section, in bytes. The encoder fills it in.
     pub offset: u32,
 }
 
 impl Target {
-    /// A target for [`encode`](crate::encode).
+    /// A target for the encoder, which fills in the offset.
     pub const fn step(step: u32) -> Target {
         Target { step, offset: 0 }
     }

@@ -359,6 +359,11 @@ impl Parser<'_> {
     }
 
     fn stablehlo_attr(&mut self, kind: &str, start: usize) -> PResult<Attr> {
+        // Other names after `#` may contain dashes.
+        if kind.contains('-') {
+            let stop = error(self.c.span_since(start), format!("`{kind}` names no attribute"));
+            return Err(advise(stop, "these names consist of letters, digits, `_`, `$` and `.`"));
+        }
         self.c.expect("<")?;
         let attr = match kind {
             "" => {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use microhlo_format::DType;
 
 use super::cursor::{PResult, Stop, advise, error, mark_unsupported, number_len};
-use super::floats::parse_float;
 use super::parser::Parser;
 use crate::diag::Span;
+use crate::front::decimal::{Decimal, parse_float, push, read_many};
 use crate::ir::{Attr, ConstData, Constant, ElementType, TensorType};
 
 /// Advice for weights that were left out when the program was printed.
@@ -314,7 +314,10 @@ impl<'a> List<'a> {
 
     /// Elements of the innermost list up to its end.
     fn row(&mut self, counts: &mut [u64]) -> PResult<()> {
-        let mut n = 0;
+        let (dtype, rest) = (self.dtype, &self.text[self.pos..]);
+        let (mut n, len) =
+            read_many(rest, dtype.size(), |number| ordinary(number, dtype), &mut self.out);
+        self.pos += len;
         loop {
             self.skip();
             self.element()?;
@@ -373,6 +376,16 @@ impl<'a> List<'a> {
         }
     }
 
+    /// Takes an ordinary decimal, which almost all elements are.
+    fn ordinary(&mut self, dtype: DType) -> bool {
+        let number = Decimal::read(&self.text[self.pos..]);
+        let read = number.and_then(|number| Some((ordinary(&number, dtype)?, number.len)));
+        let Some((bits, len)) = read else { return false };
+        push(&mut self.out, bits, dtype.size());
+        self.pos += len;
+        true
+    }
+
     fn complex(&mut self, part: DType) -> PResult<()> {
         self.punctuation(b'(')?;
         self.float(part)?;
@@ -406,6 +419,9 @@ impl<'a> List<'a> {
     }
 
     fn float(&mut self, dtype: DType) -> PResult<()> {
+        if self.ordinary(dtype) {
+            return Ok(());
+        }
         let rest = &self.text[self.pos..];
         let len = number_len(rest);
         let text = std::str::from_utf8(&rest[..len]).unwrap_or("");
@@ -433,6 +449,9 @@ impl<'a> List<'a> {
     }
 
     fn integer(&mut self, dtype: DType) -> PResult<()> {
+        if self.ordinary(dtype) {
+            return Ok(());
+        }
         let rest = &self.text[self.pos..];
         let len = number_len(rest);
         let text = std::str::from_utf8(&rest[..len]).unwrap_or("");
@@ -447,10 +466,7 @@ impl<'a> List<'a> {
             let message = format!("expected an integer of type {dtype}");
             return Err(self.error(len.max(1), message));
         };
-        let bits = dtype.bits();
-        // Signless integers take both readings of their bits: 255 and -1 are one i8.
-        let least = if dtype.is_unsigned_integer() { 0 } else { -(1i128 << (bits - 1)) };
-        if value < least || value >= 1i128 << bits {
+        if !fits(dtype, value) {
             return Err(self.error(len, format!("{value} does not fit in {dtype}")));
         }
         let mut bytes = (value as u64).to_le_bytes();
@@ -461,8 +477,27 @@ impl<'a> List<'a> {
     }
 
     fn push(&mut self, bits: u64, dtype: DType) {
-        self.out.extend_from_slice(&bits.to_le_bytes()[..dtype.size()]);
+        push(&mut self.out, bits, dtype.size());
     }
+}
+
+/// The bits of an ordinary decimal as an element, if it is spelled as one.
+#[inline]
+fn ordinary(number: &Decimal, dtype: DType) -> Option<u64> {
+    if dtype.is_float() {
+        return number.float(dtype).filter(|_| number.point);
+    }
+    // Integers below a byte are normalised, booleans and complex numbers spelled otherwise.
+    let whole = dtype.is_integer() && dtype.bits() >= 8;
+    if whole { number.bits(dtype, true) } else { None }
+}
+
+/// Whether an integer type has a value. Signless integers take both readings of their bits: 255 and
+/// -1 are one i8.
+fn fits(dtype: DType, value: i128) -> bool {
+    let bits = dtype.bits();
+    let least = if dtype.is_unsigned_integer() { 0 } else { -(1i128 << (bits - 1)) };
+    (least..1i128 << bits).contains(&value)
 }
 
 /// The value of `0x...`: `None` if the text is spelled otherwise, `Some(None)` if it is too long.

@@ -7,7 +7,6 @@
 
 mod attrs;
 mod cursor;
-pub(crate) mod floats;
 mod func;
 mod literals;
 mod locations;

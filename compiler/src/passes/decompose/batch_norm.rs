@@ -96,7 +96,8 @@ pub(super) fn inference(
     let &[_, scale, offset, mean, variance] = ed.body.ops[op].operands.as_slice() else {
         return None;
     };
-    Norm::new(ed, op, norm.feature_index, norm.epsilon)?.normalise(scale, offset, mean, variance)
+    Norm::new(ed, op, norm.0.feature_index, norm.0.epsilon)?
+        .normalise(scale, offset, mean, variance)
 }
 
 /// The normalised operand, the mean and the variance of each feature.
@@ -106,7 +107,7 @@ pub(super) fn training(
     norm: &BatchNormTraining,
 ) -> Option<Vec<ValueId>> {
     let &[operand, scale, offset] = ed.body.ops[op].operands.as_slice() else { return None };
-    let mut n = Norm::new(ed, op, norm.feature_index, norm.epsilon)?;
+    let mut n = Norm::new(ed, op, norm.0.feature_index, norm.0.epsilon)?;
     let mean = n.mean(operand)?;
     let centred = n.centred(mean)?;
     let squares = n.b.same(Multiply, &[centred, centred])?;
@@ -123,7 +124,7 @@ pub(super) fn gradient(
     let &[_, scale, mean, variance, grad_output] = ed.body.ops[op].operands.as_slice() else {
         return None;
     };
-    let mut n = Norm::new(ed, op, norm.feature_index, norm.epsilon)?;
+    let mut n = Norm::new(ed, op, norm.0.feature_index, norm.0.epsilon)?;
     let centred = n.centred(mean)?;
     let variance = n.plus_epsilon(variance)?;
     let deviation = n.b.same(Sqrt, &[variance])?;

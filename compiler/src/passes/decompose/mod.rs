@@ -78,8 +78,8 @@ fn expand(ed: &mut Editor<'_>, op: OpId, streams: &mut RangeFrom<u64>) -> Option
         OpKind::Cholesky(_) | OpKind::TriangularSolve(_) => one(linear::widened(ed, op)),
         OpKind::DynamicConv(conv) => one(dynamic_conv(ed, op, &conv)),
         OpKind::Convolution(conv) => one(spatial::reduced(ed, op, &conv)),
-        OpKind::Iota(iota) => one(iota::large(ed, op, &iota)),
         OpKind::CustomCall(call) => custom::expand(ed, op, &call),
+        OpKind::Iota(iota) => one(iota::large(ed, op, &iota)),
         OpKind::Map(_) => one(map::inline(ed, op)),
         _ => None,
     }

@@ -41,45 +41,44 @@ fn array(proto: LiteralProto, shape: &ArrayShape) -> Result<Literal, String> {
     if have != want {
         return Err(format!("the literal has {have} bytes, its shape {want}"));
     }
-    let bytes = match shape.physical() {
-        Some(order) => row_major(&bytes, shape, &order, dtype.size()),
-        None => bytes,
-    };
-    Ok(Literal::Array(packed(&shape.ty, bytes)))
+    Ok(Literal::Array(match shape.physical() {
+        Some(order) => packed(&shape.ty, &row_major(&bytes, shape, &order, dtype.size())),
+        None => packed(&shape.ty, &bytes),
+    }))
 }
 
-/// The elements' bytes in the order of the literal's layout.
-fn elements(proto: LiteralProto, dtype: DType) -> Result<Vec<u8>, String> {
-    let owned = |bytes: Bytes| Vec::from(bytes);
+/// The elements' bytes in the order of the literal's layout, those of the file where they are the
+/// same.
+fn elements(proto: LiteralProto, dtype: DType) -> Result<Bytes, String> {
     let joined = |chunks: Vec<Bytes>| match <[Bytes; 1]>::try_from(chunks) {
-        Ok([one]) => Vec::from(one),
-        Err(chunks) => chunks.concat(),
+        Ok([one]) => one,
+        Err(chunks) => chunks.concat().into(),
     };
     Ok(match dtype {
         DType::I1 => booleans(joined(proto.preds))?,
-        DType::I2 => owned(proto.s2s),
-        DType::I4 => owned(proto.s4s),
-        DType::I8 => owned(proto.s8s),
-        DType::I16 => owned(proto.s16s),
+        DType::I2 => proto.s2s,
+        DType::I4 => proto.s4s,
+        DType::I8 => proto.s8s,
+        DType::I16 => proto.s16s,
         DType::I32 => proto.s32s.into_iter().flat_map(i32::to_le_bytes).collect(),
         DType::I64 => proto.s64s.into_iter().flat_map(i64::to_le_bytes).collect(),
-        DType::U2 => owned(proto.u2s),
-        DType::U4 => owned(proto.u4s),
-        DType::U8 => owned(proto.u8s),
-        DType::U16 => owned(proto.u16s),
+        DType::U2 => proto.u2s,
+        DType::U4 => proto.u4s,
+        DType::U8 => proto.u8s,
+        DType::U16 => proto.u16s,
         DType::U32 => proto.u32s.into_iter().flat_map(u32::to_le_bytes).collect(),
         DType::U64 => proto.u64s.into_iter().flat_map(u64::to_le_bytes).collect(),
-        DType::F4E2M1FN => owned(proto.f4e2m1fns),
-        DType::F8E3M4 => owned(proto.f8e3m4s),
-        DType::F8E4M3 => owned(proto.f8e4m3s),
-        DType::F8E4M3FN => owned(proto.f8e4m3fns),
-        DType::F8E4M3FNUZ => owned(proto.f8e4m3fnuzs),
-        DType::F8E4M3B11FNUZ => owned(proto.f8e4m3b11fnuzs),
-        DType::F8E5M2 => owned(proto.f8e5m2s),
-        DType::F8E5M2FNUZ => owned(proto.f8e5m2fnuzs),
-        DType::F8E8M0FNU => owned(proto.f8e8m0fnus),
-        DType::BF16 => owned(proto.bf16s),
-        DType::F16 => owned(proto.f16s),
+        DType::F4E2M1FN => proto.f4e2m1fns,
+        DType::F8E3M4 => proto.f8e3m4s,
+        DType::F8E4M3 => proto.f8e4m3s,
+        DType::F8E4M3FN => proto.f8e4m3fns,
+        DType::F8E4M3FNUZ => proto.f8e4m3fnuzs,
+        DType::F8E4M3B11FNUZ => proto.f8e4m3b11fnuzs,
+        DType::F8E5M2 => proto.f8e5m2s,
+        DType::F8E5M2FNUZ => proto.f8e5m2fnuzs,
+        DType::F8E8M0FNU => proto.f8e8m0fnus,
+        DType::BF16 => proto.bf16s,
+        DType::F16 => proto.f16s,
         DType::F32 => joined(proto.f32s),
         DType::F64 => joined(proto.f64s),
         DType::C64 => joined(proto.c64s),
@@ -90,7 +89,7 @@ fn elements(proto: LiteralProto, dtype: DType) -> Result<Vec<u8>, String> {
     })
 }
 
-fn booleans(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+fn booleans(bytes: Bytes) -> Result<Bytes, String> {
     match bytes.iter().find(|&&b| b > 1) {
         Some(b) => Err(format!("a boolean of the literal is {b}")),
         None => Ok(bytes),
@@ -98,19 +97,20 @@ fn booleans(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
 }
 
 /// Extends sub-byte elements, which have a byte each, by sign or by zeros.
-fn extend(mut bytes: Vec<u8>, dtype: DType) -> Vec<u8> {
+fn extend(bytes: Bytes, dtype: DType) -> Bytes {
     let unused = 8u32.saturating_sub(dtype.bits());
     // Booleans have been checked.
     if unused == 0 || dtype == DType::I1 {
         return bytes;
     }
+    let mut bytes = Vec::from(bytes);
     for byte in &mut bytes {
         *byte = match dtype.is_signed_integer() {
             true => (((*byte << unused) as i8) >> unused) as u8,
             false => (*byte << unused) >> unused,
         };
     }
-    bytes
+    bytes.into()
 }
 
 /// Elements in physical order, dimensions `order` from major to minor, to row-major ones.

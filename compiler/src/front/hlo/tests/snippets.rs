@@ -203,7 +203,7 @@ fn reports_name_the_place_and_the_remedy() {
         ("ROOT a = f32[2] negate(b)", "no instruction before this one is called `b`"),
         ("ROOT a = f32[2] constant({1, 2, 3})", "elements"),
         ("ROOT a = s8[] constant(300)", "expected an integer from -128 to 127, found `300`"),
-        ("ROOT a = f32[] constant(1x)", "expected `)`"),
+        ("ROOT a = f32[] constant(1x)", "found `1x`"),
         ("ROOT a = f32[] infeed()", "exchanges data with a host"),
         ("ROOT a = f32[2] frobnicate()", "the opcode `frobnicate` of `a` is not supported"),
         ("ROOT a = f32[2] iota()\n  ROOT b = f32[2] iota()", "two roots"),

@@ -4,14 +4,8 @@ use microhlo_format::DType;
 
 use super::super::graph::{ArrayShape, Literal, MAX_DEPTH, Res, Shape, error};
 use super::cursor::{Cursor, is_word};
-use crate::front::mlir::floats::parse_float;
+use crate::front::decimal::{Decimal, parse_float, push, read_many};
 use crate::ir::{ConstData, TensorType};
-
-/// Powers of ten that an `f64` holds exactly.
-const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-];
 
 impl Cursor<'_> {
     /// Takes a literal of a shape.
@@ -57,7 +51,7 @@ impl Cursor<'_> {
             let message = format!("the constant has {have} elements, its shape {want}");
             return Err(error(self.span_since(start), message));
         }
-        Ok(Literal::Array(packed(ty, bytes)))
+        Ok(Literal::Array(packed(ty, &bytes)))
     }
 
     fn scalar(&mut self, dtype: DType) -> Res<Vec<u8>> {
@@ -99,6 +93,10 @@ impl Cursor<'_> {
                     self.advance(1);
                 }
                 _ if depth == dims.len() && !complete => {
+                    let bits = |number: &Decimal| ordinary(number, dtype);
+                    let (_, len) = read_many(self.rest(), dtype.size(), bits, &mut out);
+                    self.advance(len);
+                    self.skip();
                     self.element(dtype, &mut out)?;
                     complete = true;
                 }
@@ -111,13 +109,6 @@ impl Cursor<'_> {
 
     /// One element, at the cursor.
     fn element(&mut self, dtype: DType, out: &mut Vec<u8>) -> Res<()> {
-        if dtype == DType::F32
-            && let Some((bits, len)) = short_f32(self.rest())
-        {
-            self.advance(len);
-            out.extend_from_slice(&bits.to_le_bytes());
-            return Ok(());
-        }
         match dtype {
             DType::C64 => self.complex(DType::F32, out),
             DType::C128 => self.complex(DType::F64, out),
@@ -138,18 +129,31 @@ impl Cursor<'_> {
     }
 
     fn boolean(&mut self, out: &mut Vec<u8>) -> Res<()> {
-        let value = match self.peek_word() {
+        let word = self.peek_word();
+        let value = match word {
             "true" | "1" => 1,
             "false" | "0" => 0,
             _ => return Err(self.expected("`true` or `false`")),
         };
-        let len = self.peek_word().len();
-        self.advance(len);
+        self.advance(word.len());
         out.push(value);
         Ok(())
     }
 
+    /// Takes an ordinary decimal, which almost all elements are.
+    fn ordinary(&mut self, dtype: DType, out: &mut Vec<u8>) -> bool {
+        let number = Decimal::read(self.rest());
+        let read = number.and_then(|number| Some((ordinary(&number, dtype)?, number.len)));
+        let Some((bits, len)) = read else { return false };
+        push(out, bits, dtype.size());
+        self.advance(len);
+        true
+    }
+
     fn integer(&mut self, dtype: DType, out: &mut Vec<u8>) -> Res<()> {
+        if self.ordinary(dtype, out) {
+            return Ok(());
+        }
         let rest = self.rest();
         let negative = rest.first() == Some(&b'-');
         let digits = &rest[usize::from(negative)..];
@@ -161,11 +165,7 @@ impl Cursor<'_> {
             len += 1;
         }
         let value = if negative { -value } else { value };
-        let bits = dtype.bits();
-        let (least, most) = match dtype.is_signed_integer() {
-            true => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
-            false => (0, (1i128 << bits) - 1),
-        };
+        let (least, most) = range(dtype);
         if len == 0 || value < least || value > most {
             return Err(self.expected(&format!("an integer from {least} to {most}")));
         }
@@ -176,6 +176,9 @@ impl Cursor<'_> {
 
     /// A float of any type, `nan` and `inf` with a sign or a payload included.
     fn float(&mut self, dtype: DType, out: &mut Vec<u8>) -> Res<()> {
+        if self.ordinary(dtype, out) {
+            return Ok(());
+        }
         let rest = self.rest();
         let len = rest.iter().position(|&b| !is_word(b) && b != b'+').unwrap_or(rest.len());
         let start = self.pos();
@@ -227,99 +230,34 @@ impl Cursor<'_> {
     }
 }
 
+/// The bits of an ordinary decimal as an element, if it is one.
+#[inline]
+fn ordinary(number: &Decimal, dtype: DType) -> Option<u64> {
+    match dtype.is_integer() {
+        true => number.bits(dtype, false),
+        false => number.float(dtype),
+    }
+}
+
+/// The least and the greatest value of an integer type.
+fn range(dtype: DType) -> (i128, i128) {
+    let bits = dtype.bits();
+    match dtype.is_signed_integer() {
+        true => (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1),
+        false => (0, (1i128 << bits) - 1),
+    }
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// The bits of an ordinary decimal at the start of `text`, and its length; `None` leaves it to the
-/// exact parser.
-///
-/// At most 2^53 times or over an exact power of ten is rounded once to `f64`. That result rounds
-/// to the nearest `f32` of the decimal unless it is a tie between two of them.
-fn short_f32(text: &[u8]) -> Option<(u32, usize)> {
-    let negative = text.first() == Some(&b'-');
-    let mut at = usize::from(negative);
-    let (mut mantissa, mut digits, mut scale) = (0u64, 0, 0i32);
-    let mut fraction = false;
-    loop {
-        match text.get(at) {
-            Some(digit @ b'0'..=b'9') => {
-                mantissa = mantissa * 10 + u64::from(digit - b'0');
-                digits += 1;
-                scale -= i32::from(fraction);
-                if digits > 17 {
-                    return None;
-                }
-            }
-            Some(b'.') if !fraction => fraction = true,
-            _ => break,
-        }
-        at += 1;
-    }
-    if let Some(b'e') = text.get(at) {
-        let minus = text.get(at + 1) == Some(&b'-');
-        at += 1 + usize::from(minus || text.get(at + 1) == Some(&b'+'));
-        let (mut exponent, start) = (0i32, at);
-        while let Some(digit @ b'0'..=b'9') = text.get(at) {
-            exponent = exponent * 10 + i32::from(digit - b'0');
-            at += 1;
-            if at - start > 3 {
-                return None;
-            }
-        }
-        if at == start {
-            return None;
-        }
-        scale += if minus { -exponent } else { exponent };
-    }
-    let power = POWERS.get(scale.unsigned_abs() as usize)?;
-    if digits == 0 || mantissa > 1 << 53 {
-        return None;
-    }
-    let wide = if scale < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
-    let tie = wide.to_bits() & 0x1fff_ffff == 0x1000_0000;
-    let sign = u32::from(negative) << 31;
-    (!tie).then_some(((wide as f32).to_bits() | sign, at))
-}
-
 /// A constant's storage: a splat if all elements are equal.
-pub(in super::super) fn packed(ty: &TensorType, bytes: Vec<u8>) -> ConstData {
+pub(in super::super) fn packed(ty: &TensorType, bytes: &[u8]) -> ConstData {
     let size = ty.elem.storage().size();
     let (first, rest) = bytes.split_at(size.min(bytes.len()));
     match !first.is_empty() && rest.chunks_exact(size).all(|e| e == first) {
         true => ConstData::Splat(first.to_vec()),
         false => ConstData::Dense(bytes.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn short_decimals_are_rounded_as_the_standard_library_does(
-            bits: u32, precision in 1usize..12,
-        ) {
-            let value = f32::from_bits(bits);
-            prop_assume!(value.is_finite());
-            for text in [format!("{value:.precision$e}"), format!("{value:?}")] {
-                if let Some((bits, len)) = short_f32(text.as_bytes()) {
-                    prop_assert_eq!(len, text.len());
-                    prop_assert_eq!(bits, text.parse::<f32>().unwrap().to_bits(), "{}", text);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn ties_are_left_to_the_exact_parser() {
-        // 2^24 + 1, between two f32 that are 2 apart.
-        assert_eq!(short_f32(b"16777217"), None);
-        assert_eq!(short_f32(b"0.412694544, "), Some((0x3ed3_4cb3, 11)));
-        assert_eq!(short_f32(b"-0 }"), Some((0x8000_0000, 2)));
-        assert_eq!(short_f32(b"1e-05"), Some((1e-5f32.to_bits(), 5)));
-        assert_eq!(short_f32(b"nan"), None);
     }
 }

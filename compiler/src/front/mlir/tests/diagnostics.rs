@@ -114,6 +114,7 @@ fn misuse_is_refused_with_advice() {
         ("module { module { } }", "nested modules"),
         ("module { } module { }", "expected the end of the file after the module"),
         ("#a = #b", "`#b` is not defined"),
+        ("#a = #stablehlo.mode-x<HIGH>", "`mode-x` names no attribute"),
         ("#a = 1 #a = 2", "`#a` is defined twice"),
         ("module @\"x", "never closed"),
         (

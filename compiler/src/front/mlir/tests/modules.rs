@@ -63,6 +63,31 @@ module @m {
     assert!(!module.to_string().contains("stablehlo.return"));
 }
 
+/// As JAX exports a program for several devices.
+#[test]
+fn hints_how_values_lie_on_several_devices_mean_nothing_on_one() {
+    let module = parse(
+        r#"
+module @m {
+  sdy.mesh @mesh = <["x"=2, "y"=2]> {stablehlo.mesh = {axes = [{name = "x", size = 2 : i64}]}} loc(#loc)
+  "sdy.mesh"() <{mesh = #sdy.mesh<["z"=1]>, sym_name = "other"}> : () -> ()
+  func.func public @main(%a: tensor<4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{"x", ?}]>}) -> tensor<4xf32> {
+    %0 = sdy.sharding_constraint %a <@mesh, [{"x"}]> : tensor<4xf32>
+    sdy.sharding_group %0 group_id=0 : tensor<4xf32>
+    %1 = "sdy.sharding_constraint"(%0) <{sharding = #sdy.sharding<@mesh, [{"y"}]>}> : (tensor<4xf32>) -> tensor<4xf32>
+    %2 = sdy.propagation_barrier %1 allowed_direction=NONE : tensor<4xf32>
+    %3 = builtin.unrealized_conversion_cast %2 : tensor<4xf32> to tensor<4xf32>
+    %4 = sdy.reshard %3 <@mesh, []> {unreduced} : tensor<4xf32> loc(#loc)
+    %5 = stablehlo.negate %4 : tensor<4xf32>
+    return %5 : tensor<4xf32>
+  }
+}
+#loc = loc(unknown)
+"#,
+    );
+    assert_eq!(ops(&module).len(), 2, "{module}");
+}
+
 #[test]
 fn generic_modules_equal_pretty_ones() {
     let generic = parse(
