@@ -55,6 +55,7 @@ fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
             whole.then(|| same_type(ed.body, op)).flatten()
         }
         OpKind::Concatenate(_) if ed.body.ops[op].operands.len() == 1 => same_type(ed.body, op),
+        OpKind::BitcastConvert(_) => same_type(ed.body, op),
         OpKind::Pad(p) => {
             let none = |v: &[i64]| v.iter().all(|&x| x == 0);
             (none(&p.low) && none(&p.high) && none(&p.interior))

@@ -42,6 +42,11 @@ pub(super) fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
                     (state >> 8) as f32 / (1 << 23) as f32 - 1.0
                 })
                 .collect();
+            if ty.dtype() == Some(microhlo_format::DType::I8) {
+                let bytes: Vec<u8> =
+                    values.iter().map(|v| (v * 128.0).floor() as i8 as u8).collect();
+                return Tensor::from_bytes(ty, bytes).expect("it fits");
+            }
             Tensor::f32s(&ty.static_dims().expect("static"), &values).expect("it fits")
         })
         .collect()
