@@ -21,5 +21,6 @@ pub mod ops;
 pub mod partition;
 pub mod passes;
 pub mod plan;
+pub mod quantize;
 pub mod verify;
 pub mod vhlo_version;

@@ -210,6 +210,11 @@ impl Program {
         specialised(verified, options).map_err(|e| failed(&e))
     }
 
+    /// A compile error with its place in the program.
+    pub fn error(&self, error: &CompileError) -> CmdError {
+        CmdError::Diagnostic(diagnostic(error).render(&self.source))
+    }
+
     /// Compiles the program.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
         let failed = match compile(&self.module, options) {

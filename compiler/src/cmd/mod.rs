@@ -16,6 +16,7 @@ pub mod load;
 mod ops;
 mod partition;
 mod profile;
+mod quantize;
 mod run;
 pub mod text;
 pub mod vectors;
@@ -44,6 +45,7 @@ enum Command {
     Convert(convert::Args),
     Run(run::Args),
     Partition(partition::Args),
+    Quantize(quantize::Args),
     Check(check::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Partition(args) => partition::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),

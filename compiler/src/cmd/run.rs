@@ -186,7 +186,7 @@ fn prepare_evaluator(args: &Args, mut program: Box<Program>) -> Result<Prepared,
     Ok(Prepared { inputs, outputs, engine: Engine::Evaluator(program, name) })
 }
 
-fn ports<'a>(
+pub(super) fn ports<'a>(
     types: impl Iterator<Item = &'a crate::ir::Type>,
     prefix: &str,
 ) -> Result<Vec<Port>, CmdError> {

@@ -9,11 +9,14 @@ use std::collections::{HashMap, HashSet};
 use microhlo_format::DType;
 use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS};
 
+use super::conv_i8::{self, Int8};
 use super::epilogue::{self, Epilogue};
 use super::facts::Facts;
+use super::pointwise_i8::{self, Pool, Sum};
 use super::softmax::{self, Softmax};
+use super::table::{self, Table};
 use crate::ir::{BlockId, Body, OpId, ValueId};
-use crate::ops::OpKind;
+use crate::ops::{ElementwiseOp, OpKind};
 
 /// Operations executed by one kernel.
 #[derive(Clone, Debug)]
@@ -29,10 +32,18 @@ pub struct Cluster {
 pub enum ClusterKind {
     /// A convolution or matrix product with bias and activation.
     Contraction(OpId, Epilogue),
+    /// A contraction of 8-bit integers with what surrounds it.
+    Int8(Int8),
+    /// A sum of two tensors of 8-bit integers, with what rescales it.
+    SumI8(Sum),
+    /// Sums over windows of 8-bit integers, with what rescales them.
+    PoolI8(Pool),
     /// A reduction or window with a final operation on each result.
     Reduction(OpId, Option<epilogue::PostOp>),
     /// Softmax over the innermost dimension.
     Softmax(Softmax),
+    /// A function of one 8-bit tensor.
+    Table(Table),
     /// A chain of elementwise operations.
     Map,
     /// Any other single operation.
@@ -55,7 +66,7 @@ pub fn is_transparent(kind: &OpKind) -> bool {
     )
 }
 
-fn is_elementwise(kind: &OpKind) -> bool {
+pub(super) fn is_elementwise(kind: &OpKind) -> bool {
     matches!(kind, OpKind::Elementwise(_) | OpKind::Compare(_))
 }
 
@@ -66,6 +77,9 @@ pub fn clusters(facts: &Facts<'_>, block: BlockId) -> Vec<Cluster> {
     let position = ops.iter().enumerate().map(|(i, &op)| (op, i)).collect();
     let producers = producers(facts.body, block);
     let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new(), position, producers };
+    for &op in ops.iter().rev() {
+        fuser.table(op);
+    }
     for &op in ops {
         fuser.roots(op);
     }
@@ -142,6 +156,15 @@ impl Fuser<'_> {
         self.clusters.push(Some(Cluster { kind, ops }));
     }
 
+    /// Makes a cluster of the operations that are one function of an 8-bit tensor.
+    fn table(&mut self, op: OpId) {
+        let order = |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
+        let found = table::find(self.facts, op, order);
+        if let Some((table, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+            self.add(ClusterKind::Table(table), ops);
+        }
+    }
+
     /// Starts clusters that have a root: contractions, reductions, softmax.
     fn roots(&mut self, op: OpId) {
         if self.of.contains_key(&op) {
@@ -149,13 +172,23 @@ impl Fuser<'_> {
         }
         match &self.facts.body.ops[op].kind {
             OpKind::Convolution(_) | OpKind::DotGeneral(_) => {
+                let found = conv_i8::find(self.facts, op);
+                if let Some((int8, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    return self.add(ClusterKind::Int8(int8), ops);
+                }
                 let (epilogue, mut ops) = epilogue::of_contraction(self.facts, op);
                 ops.insert(0, op);
                 self.add(ClusterKind::Contraction(op, epilogue), ops);
             }
+            OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {
+                let found = pointwise_i8::find_sum(self.facts, op);
+                if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    self.add(ClusterKind::SumI8(sum), ops);
+                }
+            }
             OpKind::Reduce(_) => {
                 if let Some((softmax, ops)) = softmax::find(self.facts, op)
-                    && ops.iter().all(|&o| !self.of.contains_key(&o) && self.is_here(o))
+                    && self.are_free(&ops)
                 {
                     return self.add(ClusterKind::Softmax(softmax), ops);
                 }
@@ -166,7 +199,16 @@ impl Fuser<'_> {
         }
     }
 
+    /// Whether operations are in this block and in no cluster yet.
+    fn are_free(&self, ops: &[OpId]) -> bool {
+        ops.iter().all(|&o| !self.of.contains_key(&o) && self.is_here(o))
+    }
+
     fn reduction(&mut self, op: OpId) {
+        let found = pointwise_i8::find_pool(self.facts, op);
+        if let Some((pool, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+            return self.add(ClusterKind::PoolI8(pool), ops);
+        }
         let mut ops = vec![op];
         let post = epilogue::of_reduction(self.facts, op);
         ops.extend(post.iter().map(|p| p.op));

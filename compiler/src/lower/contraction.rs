@@ -6,6 +6,7 @@ use microhlo_format::kernels::{
 use microhlo_format::{DType, Kernel, MicroId, MicroOp};
 
 use super::epilogue::Epilogue;
+use super::geometry::Geometry;
 use super::program::Ref;
 use super::view::{self, Nest, View};
 use super::{Lowered, Lowerer, cluster, too_deep};
@@ -40,7 +41,7 @@ pub fn is_packed_conv(body: &Body, op: OpId, c: &Convolution) -> bool {
         && c.reversal.iter().all(|&r| !r)
 }
 
-fn channels_last(c: &Convolution) -> bool {
+pub(super) fn channels_last(c: &Convolution) -> bool {
     let n = c.dims.input_spatial.len() as i64;
     c.dims.input_batch == 0
         && c.dims.input_feature == n + 1
@@ -132,33 +133,20 @@ impl Lowerer<'_> {
         let input = self.dense(self.body.ops[op].operands[0], span)?;
         let (_, in_dims) = self.static_tensor(self.body.ops[op].operands[0], span)?;
         let (_, out_dims) = self.static_tensor(self.body.ops[op].results[0], span)?;
-        let two = |dims: &[u32]| match *dims {
-            [b, w, ch] => [b, 1, w, ch],
-            [b, h, w, ch] => [b, h, w, ch],
-            _ => [0; 4],
-        };
-        let ([batch, in_h, in_w, in_c], [_, out_h, out_w, out_c]) = (two(&in_dims), two(&out_dims));
         let spatial = kernel.len() - 2;
-        // A one-dimensional convolution is a two-dimensional one of height one.
-        let pair = |v: &[i64], fill: i64| if spatial == 1 { [fill, v[0]] } else { [v[0], v[1]] };
-        let size = |v: i64| u32::try_from(v).map_err(|_| too_deep(span));
+        let taps: Vec<u32> = kernel[..spatial].iter().map(|&k| k as u32).collect();
         let lows: Vec<i64> = c.padding.iter().map(|p| p.0).collect();
-        let taps: Vec<i64> = kernel[..spatial].iter().map(|&k| k as i64).collect();
-        let [kernel_h, kernel_w] = pair(&taps, 1);
-        let [stride_h, stride_w] = pair(&c.strides, 1);
-        let [pad_top, pad_left] = pair(&lows, 0);
-        let [dilation_h, dilation_w] = pair(&c.rhs_dilation, 1);
-        let pad = |v: i64| i32::try_from(v).map_err(|_| too_deep(span));
+        let g = Geometry::of(c, &in_dims, &out_dims, &taps, &lows).ok_or_else(|| too_deep(span))?;
         let columns = kernel[kernel.len() - 1];
         let rows = values.len().checked_div(columns).unwrap_or(0);
         let weights = pack(&values, rows, columns);
         let weights = self.f32_constant(&weights);
         let bias = self.packed_bias(epilogue);
         let (output, ..) = self.result(epilogue.result, op)?;
-        let (kernel_h, kernel_w) = (size(kernel_h)?, size(kernel_w)?);
-        let (stride_h, stride_w) = (size(stride_h)?, size(stride_w)?);
-        let (pad_top, pad_left) = (pad(pad_top)?, pad(pad_left)?);
-        let (dilation_h, dilation_w) = (size(dilation_h)?, size(dilation_w)?);
+        let Geometry { batch, in_c, out_c, .. } = g;
+        let ([in_h, in_w], [out_h, out_w]) = (g.input, g.output);
+        let ([kernel_h, kernel_w], [stride_h, stride_w]) = (g.kernel, g.stride);
+        let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
         let activation = epilogue.activation;
         let kernel = if c.feature_group_count == 1 {
             #[rustfmt::skip]
@@ -184,23 +172,11 @@ impl Lowerer<'_> {
 
     /// A matrix product with constant right-hand side, as a convolution over rows.
     fn dot_packed(&mut self, op: OpId, d: &DotGeneral, epilogue: &Epilogue) -> Lowered<()> {
-        let span = self.span(op);
         let (values, dims) = self.weights(op)?;
-        let lhs = self.view(self.body.ops[op].operands[0], span)?;
-        // Rows of the left-hand side, contracted dimensions last in the order of the weights'.
-        let free: Vec<i64> =
-            (0..lhs.sizes.len() as i64).filter(|i| !d.lhs_contracting.contains(i)).collect();
-        let order: Vec<i64> = free.iter().chain(&d.lhs_contracting).copied().collect();
-        let lhs = lhs.permuted(&order);
-        let input = if lhs.is_dense() { lhs.base } else { self.copied(&lhs, "lhs", span)? };
-        let rows: u32 = lhs.sizes[..free.len()].iter().product();
-        let depth: u32 = lhs.sizes[free.len()..].iter().product();
-        let column = (0..dims.len()).find(|i| !d.rhs_contracting.contains(&(*i as i64)));
-        let column = column.ok_or_else(|| too_deep(span))?;
-        let mut order: Vec<usize> = d.rhs_contracting.iter().map(|&i| i as usize).collect();
-        order.push(column);
+        let MatrixProduct { input, rows, depth, columns, order } =
+            self.matrix_product(op, d, &dims)?;
         let matrix = permuted_values(&values, &dims, &order);
-        let weights = self.f32_constant(&pack(&matrix, depth as usize, dims[column]));
+        let weights = self.f32_constant(&pack(&matrix, depth as usize, columns as usize));
         let bias = self.packed_bias(epilogue);
         let (output, ..) = self.result(epilogue.result, op)?;
         let kernel = ConvF32 {
@@ -214,7 +190,7 @@ impl Lowerer<'_> {
             in_c: depth,
             out_h: 1,
             out_w: rows,
-            out_c: dims[column] as u32,
+            out_c: columns,
             kernel_h: 1,
             kernel_w: 1,
             stride_h: 1,
@@ -228,6 +204,35 @@ impl Lowerer<'_> {
         self.step(Kernel::conv_f32(kernel), op);
         self.name_epilogue(epilogue);
         Ok(())
+    }
+
+    /// A matrix product without batch, with the right-hand side's one free dimension, as rows times
+    /// a matrix; `dims` are the right-hand side's.
+    pub(super) fn matrix_product(
+        &mut self,
+        op: OpId,
+        d: &DotGeneral,
+        dims: &[usize],
+    ) -> Lowered<MatrixProduct> {
+        let span = self.span(op);
+        let lhs = self.view(self.body.ops[op].operands[0], span)?;
+        // Rows of the left-hand side, contracted dimensions last in the order of the weights'.
+        let free: Vec<i64> =
+            (0..lhs.sizes.len() as i64).filter(|i| !d.lhs_contracting.contains(i)).collect();
+        let order: Vec<i64> = free.iter().chain(&d.lhs_contracting).copied().collect();
+        let lhs = lhs.permuted(&order);
+        let input = if lhs.is_dense() { lhs.base } else { self.copied(&lhs, "lhs", span)? };
+        let column = (0..dims.len()).find(|i| !d.rhs_contracting.contains(&(*i as i64)));
+        let column = column.ok_or_else(|| too_deep(span))?;
+        let mut order: Vec<usize> = d.rhs_contracting.iter().map(|&i| i as usize).collect();
+        order.push(column);
+        Ok(MatrixProduct {
+            input,
+            rows: lhs.sizes[..free.len()].iter().product(),
+            depth: lhs.sizes[free.len()..].iter().product(),
+            columns: dims[column] as u32,
+            order,
+        })
     }
 
     /// Any other matrix product.
@@ -409,6 +414,17 @@ impl Lowerer<'_> {
     }
 }
 
+/// Rows times a matrix.
+pub(super) struct MatrixProduct {
+    /// The rows, dense: `[rows, depth]`.
+    pub(super) input: Ref,
+    pub(super) rows: u32,
+    pub(super) depth: u32,
+    pub(super) columns: u32,
+    /// The right-hand side's dimensions, contracted ones first, as the rows have them.
+    pub(super) order: Vec<usize>,
+}
+
 /// An operand of a matrix product with its dimensions ordered batch, free, contracted.
 struct Sides {
     view: View,
@@ -430,7 +446,7 @@ impl Sides {
 }
 
 /// Values of a row-major tensor with its dimensions reordered.
-fn permuted_values(values: &[f32], dims: &[usize], order: &[usize]) -> Vec<f32> {
+pub(super) fn permuted_values<T: Copy>(values: &[T], dims: &[usize], order: &[usize]) -> Vec<T> {
     let mut strides = vec![1; dims.len()];
     for d in (1..dims.len()).rev() {
         strides[d - 1] = strides[d] * dims[d];

@@ -2,7 +2,8 @@
 
 use microhlo_format::{DType, MicroOp};
 
-use crate::ir::{BlockId, Body, Constant, Def, EntityId, OpId, ValueId};
+use crate::eval::Tensor;
+use crate::ir::{BlockId, Body, Constant, Def, EntityId, OpId, TensorType, ValueId};
 use crate::ops::region::simple_op;
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -94,6 +95,32 @@ impl<'a> Facts<'a> {
         if let Some(v) = self.splat_f32(value) {
             return Some(vec![v; channels]);
         }
+        let values = self.channel_constant(value, dim)?.to_f32s()?;
+        (values.len() == channels).then_some(values)
+    }
+
+    /// Values of an integer constant that varies along dimension `dim` of `value` only.
+    pub fn per_channel_ints(
+        &self,
+        value: ValueId,
+        dim: usize,
+        channels: usize,
+    ) -> Option<Vec<i64>> {
+        let ints = |c: &Constant| -> Option<Vec<i64>> {
+            let elements = Tensor::from_constant(c).ok()?;
+            elements.elements().map(|e| i64::try_from(e.as_int()?).ok()).collect()
+        };
+        if let Some((c, bytes)) = self.splat(value) {
+            let scalar = TensorType { dims: Vec::new(), elem: c.ty.elem.clone() };
+            let one = ints(&Constant::splat(scalar, bytes))?;
+            return Some(vec![*one.first()?; channels]);
+        }
+        let values = ints(self.channel_constant(value, dim)?)?;
+        (values.len() == channels).then_some(values)
+    }
+
+    /// The constant behind a value that varies along one of its dimensions only.
+    fn channel_constant(&self, value: ValueId, dim: usize) -> Option<&'a Constant> {
         let (source, dims): (ValueId, Vec<usize>) = match self.def(value)? {
             (op, OpKind::BroadcastInDim(b)) => {
                 let dims = b.dims.iter().map(|&d| d as usize).collect();
@@ -107,8 +134,7 @@ impl<'a> Facts<'a> {
         if !sizes.all(|(size, &d)| size.size() == Some(1) || d == dim) {
             return None;
         }
-        let values = c.to_f32s()?;
-        (values.len() == channels).then_some(values)
+        Some(c)
     }
 }
 

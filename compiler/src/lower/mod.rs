@@ -6,24 +6,29 @@
 pub mod cluster;
 mod contraction;
 mod control;
+mod conv_i8;
 mod data;
 mod draft;
 mod epilogue;
 pub(crate) mod facts;
 pub mod flow_check;
+mod geometry;
 mod linear;
 pub mod liveness;
 mod map;
+mod pointwise_i8;
 pub mod program;
 mod reduce;
 mod reduce_any;
 pub(crate) mod region;
+mod requant;
 mod scatter;
 mod scope;
 pub mod share;
 mod slices;
 mod softmax;
 mod sort;
+mod table;
 pub mod view;
 
 use std::collections::HashMap;
@@ -165,8 +170,12 @@ impl<'a> Lowerer<'a> {
     fn cluster_steps(&mut self, cluster: &Cluster) -> Lowered<()> {
         match &cluster.kind {
             ClusterKind::Contraction(op, epilogue) => self.contraction(*op, epilogue),
+            ClusterKind::Int8(int8) => self.int8(int8),
+            ClusterKind::SumI8(sum) => self.sum_i8(sum),
+            ClusterKind::PoolI8(pool) => self.pool_i8(pool),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
+            ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
             ClusterKind::Map => self.map(&cluster.ops),
             ClusterKind::Single(op) => self.single(*op),
         }

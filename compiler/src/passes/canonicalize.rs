@@ -45,6 +45,7 @@ fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
     }
     match ed.body.ops[op].kind.clone() {
         OpKind::Dot(_) => Some(dot_to_dot_general(ed, op)),
+        OpKind::DotGeneral(_) | OpKind::Convolution(_) => products_of_nothing(ed, op),
         OpKind::Broadcast(_) => prefix_broadcast(ed, op),
         OpKind::BroadcastInDim(b) => broadcast(ed, op, &b),
         OpKind::Reshape(_) => reshape(ed, op),
@@ -54,6 +55,7 @@ fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
             whole.then(|| same_type(ed.body, op)).flatten()
         }
         OpKind::Concatenate(_) if ed.body.ops[op].operands.len() == 1 => same_type(ed.body, op),
+        OpKind::BitcastConvert(_) => same_type(ed.body, op),
         OpKind::Pad(p) => {
             let none = |v: &[i64]| v.iter().all(|&x| x == 0);
             (none(&p.low) && none(&p.high) && none(&p.interior))
@@ -73,6 +75,20 @@ fn empty(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
     let ty = ed.body.ty(ed.body.result(op)?).tensor()?.clone();
     let span = ed.body.ops[op].span;
     (ty.elements() == Some(0)).then(|| ed.constant(Constant::dense(ty, Vec::new()), span))
+}
+
+/// The sums of no products: zeros, in place of a contraction of tensors without elements.
+fn products_of_nothing(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
+    let o = &ed.body.ops[op];
+    let empty = |v: &ValueId| ed.body.ty(*v).tensor().and_then(TensorType::elements) == Some(0);
+    if !o.operands.iter().any(empty) {
+        return None;
+    }
+    let span = o.span;
+    let ty = ed.body.ty(ed.body.result(op)?).tensor()?.clone();
+    ty.static_dims()?;
+    let zero = vec![0; ty.dtype()?.size()];
+    Some(ed.constant(Constant::splat(ty, &zero), span))
 }
 
 /// The first operand, if the operation does not change its type.

@@ -11,7 +11,7 @@ use crate::ops::OpKind;
 const MAX_GROWTH_BYTES: u64 = 256;
 
 /// Largest result of an operation without operands that is folded, in bytes.
-const MAX_TABLE_BYTES: u64 = 64 << 10;
+pub(super) const MAX_TABLE_BYTES: u64 = 64 << 10;
 
 /// Evaluation steps after which an operation is left to the device, so that compilation ends.
 const MAX_STEPS: u64 = 100_000_000;

@@ -2,7 +2,8 @@
 //!
 //! Shape arithmetic (`shape`, `tensor`, `arith` on `index`) becomes arithmetic on `i64` tensors,
 //! which folds away when shapes are known. `mhlo.copy` is the identity, `tf.Reshape` a
-//! `dynamic_reshape`. Meaning: the operations' descriptions in MLIR and TensorFlow.
+//! `dynamic_reshape`. How Shardy lays values out on several devices means nothing on one.
+//! Meaning: the operations' descriptions in MLIR, TensorFlow and Shardy.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use crate::ops::{self, ElementwiseOp, OpKind};
 /// Rewrites a module. All or nothing of the shape arithmetic: where operations remain that have no
 /// meaning here, the others stay as they are for the host.
 pub fn legalize_foreign(module: &mut Module) {
+    let entry = module.globals.entry;
+    let globals = &mut module.globals;
+    globals.blocks[entry].ops.retain(|&op| globals.ops[op].kind.spelling() != "sdy.mesh");
     for func in module.funcs.values_mut() {
         rewrite(&mut func.body, identity);
         rewrite(&mut func.body, widen_operands);
@@ -54,13 +58,24 @@ fn foreign_of(body: &Body, op: OpId) -> Option<Foreign> {
     }
 }
 
-/// Copies, which mean nothing but an order of instructions.
+/// Operations that give their first operand: copies, which mean nothing but an order of
+/// instructions, and hints about several devices. Bytecode casts between VHLO's types and others.
+const COPIES: &[&str] = &[
+    "builtin.unrealized_conversion_cast",
+    "mhlo.add_dependency",
+    "mhlo.copy",
+    "sdy.propagation_barrier",
+    "sdy.reshard",
+    "sdy.sharding_constraint",
+    "sdy.sharding_group",
+];
+
+/// Removes [`COPIES`].
 fn identity(ed: &mut Editor<'_>, op: OpId) -> Visit {
     let o = &ed.body.ops[op];
-    let name = o.kind.spelling();
-    let copies =
-        matches!(o.kind, OpKind::Foreign(_)) && matches!(name, "mhlo.copy" | "mhlo.add_dependency");
+    let copies = matches!(o.kind, OpKind::Foreign(_)) && COPIES.contains(&o.kind.spelling());
     match (copies, o.operands.first().copied(), o.results.as_slice()) {
+        (true, Some(_), []) => Visit::Drop,
         (true, Some(from), &[to]) if ed.body.ty(from) == ed.body.ty(to) => {
             ed.replace(to, from);
             Visit::Drop
@@ -72,8 +87,9 @@ fn identity(ed: &mut Editor<'_>, op: OpId) -> Visit {
 /// Longest list that is taken for a shape.
 const MAX_RANK: usize = 64;
 
-/// XLA multiplies integers of two widths, which TensorFlow's quantiser makes use of; StableHLO
-/// wants one type. The operands become what the result is, which holds their values.
+/// XLA multiplies integers of two widths, which TensorFlow's quantiser makes use of, and floats
+/// with integers, as JAX does on mixed operands; StableHLO wants one type. The operands become what
+/// the result is, as in XLA.
 fn widen_operands(ed: &mut Editor<'_>, op: OpId) -> Visit {
     let o = &ed.body.ops[op];
     let product = matches!(o.kind, OpKind::Dot(_) | OpKind::DotGeneral(_) | OpKind::Convolution(_));
@@ -86,11 +102,15 @@ fn widen_operands(ed: &mut Editor<'_>, op: OpId) -> Visit {
     let (Some(a), Some(b), Some(wide)) = (dtype(lhs), dtype(rhs), dtype(result)) else {
         return Visit::Keep;
     };
-    let holds = |d: DType| {
-        let sign = d.is_signed_integer() == wide.is_signed_integer() || wide.bits() > d.bits();
-        d == wide || d.is_integer() && d.bits() < wide.bits() && sign
+    let holds = |d: DType| match wide.is_float() {
+        true => d.is_integer() || d.is_float() && d.bits() <= wide.bits(),
+        false => {
+            let sign = d.is_signed_integer() == wide.is_signed_integer() || wide.bits() > d.bits();
+            d == wide || d.is_integer() && d.bits() < wide.bits() && sign
+        }
     };
-    if a == b || !wide.is_signed_integer() || !holds(a) || !holds(b) {
+    let real = wide.is_signed_integer() || wide.is_float();
+    if a == b || !real || !holds(a) || !holds(b) {
         return Visit::Keep;
     }
     for (i, value) in [lhs, rhs].into_iter().enumerate() {

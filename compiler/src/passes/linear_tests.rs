@@ -1,7 +1,7 @@
 //! Transforms and linear algebra: evaluator and kernels agree bit for bit for every kind, side,
 //! triangle and element type.
 
-use super::tests::same_bits;
+use super::tests::{kernels, results, same_bits};
 
 /// Programs take `f32`; this makes a value of an element type from two of them.
 fn value(name: &str, dims: &str, dtype: &str) -> String {
@@ -211,4 +211,35 @@ fn other_decompositions_on_the_kernels() {
            return %0 : tensor<4x2xf32>
          }",
     );
+}
+
+#[test]
+fn products_of_mixed_types_are_of_the_type_of_their_sum() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x3xf32>, %y: tensor<3x2xf32>) -> tensor<2x2xf32> {
+  %c = stablehlo.constant dense<100.0> : tensor<3x2xf32>
+  %0 = stablehlo.multiply %y, %c : tensor<3x2xf32>
+  %1 = stablehlo.convert %0 : (tensor<3x2xf32>) -> tensor<3x2xi32>
+  %2 = stablehlo.dot_general %x, %1, contracting_dims = [1] x [0]
+    : (tensor<2x3xf32>, tensor<3x2xi32>) -> tensor<2x2xf32>
+  return %2 : tensor<2x2xf32>
+}"#,
+    );
+    assert_eq!(kernels(&compiled), ["map", "dot_f32"]);
+}
+
+#[test]
+fn products_of_nothing_are_zeros() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<2x0xf32>, %y: tensor<0x3xf32>, %i: tensor<1x0x4xf32>,
+    %w: tensor<2x0x3xf32>) -> (tensor<2x3xf32>, tensor<1x2x2xf32>) {
+  %0 = stablehlo.dot_general %x, %y, contracting_dims = [1] x [0]
+    : (tensor<2x0xf32>, tensor<0x3xf32>) -> tensor<2x3xf32>
+  %1 = stablehlo.convolution(%i, %w) dim_numbers = [b, f, 0]x[o, i, 0]->[b, f, 0], window = {}
+    {batch_group_count = 1 : i64, feature_group_count = 1 : i64}
+    : (tensor<1x0x4xf32>, tensor<2x0x3xf32>) -> tensor<1x2x2xf32>
+  return %0, %1 : tensor<2x3xf32>, tensor<1x2x2xf32>
+}"#,
+    );
+    assert!(results(&compiled).iter().flatten().all(|&b| b == 0));
 }

@@ -13,7 +13,10 @@ pub mod cse;
 pub mod dce;
 pub mod decompose;
 pub mod fold;
+pub mod fuse_quant;
 pub mod inline;
+#[cfg(test)]
+mod int8_tests;
 pub mod layout;
 pub mod legalize_foreign;
 pub mod legalize_quant;
@@ -45,6 +48,7 @@ pub const NAMES: &[&str] = &[
     "inline",
     "chlo",
     "single-device",
+    "fuse-quant",
     "legalize-quant",
     "decompose",
     "batch-groups",
@@ -66,6 +70,8 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     observe("chlo", func);
     single_device::single_device(func);
     observe("single-device", func);
+    fuse_quant::fuse_quant(&mut func.body);
+    observe("fuse-quant", func);
     legalize_quant::legalize_quant(func);
     observe("legalize-quant", func);
     decompose::decompose(&mut func.body);

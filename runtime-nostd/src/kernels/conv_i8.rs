@@ -4,7 +4,7 @@ use microhlo_format::Place;
 use microhlo_format::kernels::ConvI8;
 
 use super::Memory;
-use super::i8_block::{Conv, LANES, complete_conv, gather, products};
+use super::i8_block::{Conv, complete_conv, pixels};
 use crate::registry::Undecodable;
 
 entry!(conv_i8, ConvI8);
@@ -13,22 +13,9 @@ entry!(conv_i8, ConvI8);
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &ConvI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let conv = Conv::new(p, memory);
-    let (pixels, lanes) = (conv.pixels, p.lanes());
-    let mut done = 0;
-    while done < pixels {
-        // The last pixels are computed together with some of those before them once more.
-        let first = done.min(pixels.saturating_sub(lanes));
-        let mut pixel = conv.pixel(first);
-        let together = core::array::from_fn::<_, LANES, _>(|_| conv.next(&mut pixel));
-        for group in 0..p.groups {
-            let group = conv.group(group);
-            // SAFETY: pixels and group of the accepted parameters.
-            unsafe {
-                gather(&conv, &group, &together);
-                products(&conv, &group, &together);
-            }
-        }
-        done = first + lanes;
+    for group in 0..p.groups {
+        // SAFETY: a group of the accepted parameters.
+        unsafe { pixels(&conv, &conv.group(group)) };
     }
     // SAFETY: all results have been computed.
     unsafe { complete_conv(&conv) };

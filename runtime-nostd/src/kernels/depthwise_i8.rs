@@ -4,7 +4,7 @@ use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI8;
 
 use super::Memory;
-use super::i8_block::{CHANNELS, Depthwise, channels, complete};
+use super::i8_block::{Depthwise, complete, image};
 use crate::registry::Undecodable;
 
 entry!(depthwise_i8, DepthwiseI8);
@@ -13,13 +13,9 @@ entry!(depthwise_i8, DepthwiseI8);
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let conv = Depthwise::new(p, memory);
-    for image in 0..conv.batch {
-        let mut channel = 0;
-        while channel < conv.channels {
-            // SAFETY: a block of the accepted parameters.
-            unsafe { channels(&conv, &conv.block(image, channel)) };
-            channel += CHANNELS;
-        }
+    for index in 0..conv.batch {
+        // SAFETY: an image of the accepted parameters.
+        unsafe { image(&conv, index) };
     }
     // SAFETY: all results have been computed.
     unsafe { complete(&conv) };

@@ -186,6 +186,7 @@ modules! {
     gather,
     map,
     move_,
+    pool_i8,
     reduce,
     reduce_any,
     scatter,
@@ -193,7 +194,9 @@ modules! {
     select_and_scatter,
     softmax_f32,
     sort,
+    sum_i8,
     switch,
+    table_i8,
     window,
     ; cholesky: cholesky_f32, cholesky_f64, cholesky_c64, cholesky_c128
     ; fft: fft_f32, fft_f64

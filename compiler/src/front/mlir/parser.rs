@@ -244,6 +244,7 @@ impl<'a> Parser<'a> {
                 self.c.expect("=")?;
                 self.c.skip();
                 self.skip_angle()?;
+                self.optional_dict(&mut Dict::default())?;
                 self.optional_location().map(|_| ())
             }
             word => {

@@ -8,6 +8,7 @@
 
 use microhlo_format::DType;
 
+use super::iota::counting;
 use crate::eval::Element;
 use crate::ir::{OpId, TensorType, ValueId};
 use crate::ops::ElementwiseOp::{
@@ -20,9 +21,6 @@ use crate::ops::rng::Distribution;
 use crate::ops::rng_bit_generator::Algorithm;
 use crate::passes::build::Build;
 use crate::passes::rewrite::Editor;
-
-/// Longest table of consecutive numbers; longer ones are sums of two.
-const MAX_TABLE: u64 = 1024;
 
 /// The next state and the bits of `rng_bit_generator`.
 pub(super) fn bits(ed: &mut Editor<'_>, op: OpId, algorithm: Algorithm) -> Option<Vec<ValueId>> {
@@ -68,7 +66,7 @@ fn generate(
 }
 
 /// An integer operation with a constant.
-fn with(
+pub(super) fn with(
     b: &mut Build<'_, '_>,
     op: ElementwiseOp,
     value: ValueId,
@@ -97,27 +95,12 @@ fn repeat(b: &mut Build<'_, '_>, value: ValueId, dims: &[u64]) -> Option<ValueId
     b.broadcast(value, &[], dims)
 }
 
-/// `0..n` as `ui64`, of small tables.
-fn counting(b: &mut Build<'_, '_>, n: u64) -> Option<ValueId> {
-    if n <= MAX_TABLE {
-        return Some(b.iota(n, DType::U64));
-    }
-    let rows = n.div_ceil(MAX_TABLE);
-    let (high, low) = (b.iota(rows, DType::U64), b.iota(MAX_TABLE, DType::U64));
-    let high = with(b, Multiply, high, MAX_TABLE)?;
-    let dims = [rows, MAX_TABLE];
-    let (high, low) = (b.broadcast(high, &[0], &dims)?, b.broadcast(low, &[1], &dims)?);
-    let all = b.same(Add, &[high, low])?;
-    let flat = b.reshape(all, &[rows * MAX_TABLE])?;
-    b.slice(flat, 0, 0, n)
-}
-
 /// The row-major position of every element, as `ui64`.
 fn positions(b: &mut Build<'_, '_>, dims: &[u64]) -> Option<ValueId> {
     let mut sum = None;
     let mut step = 1;
     for (d, &n) in dims.iter().enumerate().rev().filter(|(_, n)| **n > 1) {
-        let count = counting(b, n)?;
+        let count = counting(b, n, DType::U64)?;
         let count = if step == 1 { count } else { with(b, Multiply, count, step)? };
         let spread = b.broadcast(count, &[d as i64], dims)?;
         sum = Some(match sum {

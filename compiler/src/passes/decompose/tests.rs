@@ -6,6 +6,7 @@ use super::*;
 use crate::eval::Element;
 use crate::ops::rng_bit_generator::{Algorithm, RngBitGenerator};
 use crate::ops::testing::eval_regions;
+use crate::passes::tests::same_bits;
 
 fn numbers(text: &str) -> Vec<u64> {
     text.split_whitespace().map(|n| n.parse().unwrap()).collect()
@@ -233,8 +234,16 @@ fn calls_that_are_left_are_refused_with_their_reason() {
     assert!(
         refusal(&format!("%0 = stablehlo.custom_call @mine{same}")).contains("@mine` is not known")
     );
-    let qr = refusal(&format!("%0 = stablehlo.custom_call @lapack_ssyevd_ffi{same}"));
-    assert!(qr.contains("eigenvalues"), "{qr}");
+    for (target, message) in [
+        ("lapack_sgeev_ffi", "not symmetric"),
+        ("lapack_sgehrd_ffi", "Hessenberg"),
+        ("lapack_sgees_ffi", "Schur"),
+        ("lapack_sgeqp3_ffi", "with pivots"),
+        ("lapack_ssyevd_ffi", "operands or settings"),
+    ] {
+        let text = refusal(&format!("%0 = stablehlo.custom_call @{target}{same}"));
+        assert!(text.contains(message), "{text}");
+    }
     let assertion = "%0 = stablehlo.negate %a : tensor<2x2xf32>
       stablehlo.custom_call @shape_assertion(%f, %n) {error_message = \"size {0} is odd\",
         has_side_effect = true} : (tensor<i1>, tensor<i32>) -> ()";
@@ -294,4 +303,23 @@ fn qr_factors_multiply_to_the_matrix() {
     close(&product(&q, &upper, 3), &a);
     let transposed: Vec<f32> = (0..12).map(|at| q[at % 4 * 3 + at / 4]).collect();
     close(&product(&transposed, &q, 4), &[1., 0., 0., 0., 1., 0., 0., 0., 1.]);
+}
+
+#[test]
+fn large_tables_of_indices_are_made_of_small_ones() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<20001xf32>, %y: tensor<100x300xf32>)
+    -> (tensor<20001xf32>, tensor<100x300xi32>, tensor<100x300xbf16>) {
+  %0 = stablehlo.iota dim = 0 : tensor<20001xf32>
+  %1 = stablehlo.add %x, %0 : tensor<20001xf32>
+  %2 = stablehlo.iota dim = 1 : tensor<100x300xi32>
+  %3 = stablehlo.convert %y : (tensor<100x300xf32>) -> tensor<100x300xi32>
+  %4 = stablehlo.add %2, %3 : tensor<100x300xi32>
+  %5 = stablehlo.iota dim = 0 : tensor<100x300x2xbf16>
+  %6 = stablehlo.slice %5 [0:100, 0:300, 0:1] : (tensor<100x300x2xbf16>) -> tensor<100x300x1xbf16>
+  %7 = stablehlo.reshape %6 : (tensor<100x300x1xbf16>) -> tensor<100x300xbf16>
+  return %1, %4, %7 : tensor<20001xf32>, tensor<100x300xi32>, tensor<100x300xbf16>
+}"#,
+    );
+    assert!(compiled.report.const_bytes < 8192, "{} bytes", compiled.report.const_bytes);
 }

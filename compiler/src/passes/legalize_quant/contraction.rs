@@ -14,6 +14,7 @@ use microhlo_format::DType;
 
 use super::super::rewrite::{Editor, Visit};
 use super::fixed_point::{Term, is_precise, magnitude};
+use super::range;
 use super::values::{Legalizer, scaling_type};
 use crate::eval::{Element, Tensor, for_each_index};
 use crate::ir::{Body, OpId, QuantType, TensorType, ValueId};
@@ -214,7 +215,7 @@ impl Contraction {
         let n = sums.len().max(to.len());
         let ratio = |i: usize| sums[i % sums.len()] / to[i % to.len()];
         let ratios = (0..n).map(ratio).collect();
-        let largest = i32::MAX as u64;
+        let largest = range::largest(lg.ed.body, value).min(i32::MAX as u64);
         let axis = axis.or(self.quant.axis);
         lg.requantised(&[Term { value, largest, ratios, axis }], &self.result)
     }

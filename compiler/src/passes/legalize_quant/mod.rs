@@ -18,6 +18,7 @@
 
 mod contraction;
 mod fixed_point;
+pub(crate) mod range;
 mod values;
 
 use microhlo_format::DType;

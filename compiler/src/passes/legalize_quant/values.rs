@@ -3,6 +3,7 @@
 use microhlo_format::DType;
 
 use super::super::rewrite::Editor;
+use super::fixed_point::Term;
 use crate::diag::Span;
 use crate::eval::Element;
 use crate::ir::{Constant, Dim, QuantType, TensorType, ValueId, full_range};
@@ -215,7 +216,7 @@ impl Legalizer<'_, '_> {
         }
         if let (Some(_), Some(to)) = (have.elem.quant(), ty.elem.quant().cloned())
             && let Some(term) = self.term(value, 1.0, &to)
-            && let Some(new) = self.requantised(&[term], ty)
+            && let Some(new) = self.rebased(&term, ty).or_else(|| self.requantised(&[term], ty))
         {
             return Some(new);
         }
@@ -225,6 +226,22 @@ impl Legalizer<'_, '_> {
             (None, Some(dtype)) => self.cast(float, dtype),
             (None, None) => return None,
         })
+    }
+
+    /// Values of the same scales with another zero point or storage type.
+    fn rebased(&mut self, term: &Term, ty: &TensorType) -> Option<ValueId> {
+        let q = ty.elem.quant()?.clone();
+        let narrow = |&z: &i64| z.unsigned_abs() < 1 << 30;
+        let (min, max) = q.storage_range;
+        let fits = |n: i64| i32::try_from(n).is_ok();
+        let small = term.largest < 1 << 30 && q.zero_points.iter().all(narrow);
+        let small = small && fits(min) && fits(max);
+        if term.ratios.iter().any(|&r| r != 1.0) {
+            return None;
+        }
+        let wide = self.cast(term.value, if small { DType::I32 } else { DType::I64 });
+        let value = self.shift(wide, &q, ElementwiseOp::Add);
+        Some(self.saturated(value, ty))
     }
 
     /// Emits any operation with one result.

@@ -12,6 +12,7 @@ mod data;
 mod decode;
 mod linear;
 mod map;
+mod pointwise_i8;
 mod reduce;
 mod region;
 mod slices;
@@ -23,6 +24,7 @@ pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
+pub use pointwise_i8::{PoolI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
@@ -151,6 +153,12 @@ macro_rules! for_each_kernel {
             60, conv_i8, ConvI8;
             /// `i8` depthwise convolution, NHWC, with bias and requantisation.
             61, depthwise_i8, DepthwiseI8;
+            /// Sum of two `i8` tensors, each times a constant.
+            62, sum_i8, SumI8;
+            /// Function of single bytes by table.
+            63, table_i8, TableI8;
+            /// Sums of `i8` over windows, requantised.
+            64, pool_i8, PoolI8;
         }
     };
 }

@@ -6,9 +6,11 @@
 use core::arch::naked_asm;
 use core::ptr::null;
 
+use microhlo_format::kernels::Requant;
+
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
 
-/// What sums of a channel become.
+/// What sums of a channel become, and its weights if the kernel is one of 3x3.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Record {
@@ -18,6 +20,8 @@ struct Record {
     offset: i32,
     /// What the shift exceeds 33 by.
     shift: u32,
+    /// Of each line, the first and second weight, and the second and third.
+    weights: [u32; 6],
 }
 
 /// A line of outputs of a kernel of 3x3. The assembly copies it to the stack.
@@ -33,8 +37,6 @@ struct Line3 {
     odd: u32,
     /// Bytes from a channel's line to the next one's.
     channel: usize,
-    /// The first channel's weights, six words per channel.
-    rows: *const i16,
     records: *const Record,
     channels: usize,
     /// Bytes from a result to the channel's next one.
@@ -111,7 +113,7 @@ macro_rules! store_pair {
     ($shift:expr) => {
         concat!(
             $shift,
-            "ldr lr, [sp, #68]
+            "ldr lr, [sp, #60]
             ssat r10, #8, r10, asr #1
             strb r10, [r9]
             ssat r11, #8, r11, asr #1
@@ -122,9 +124,8 @@ macro_rules! store_pair {
     };
 }
 
-/// A function for the channels of a block. From sp: record (0), end of the pairs (20), the job (28):
-/// lines, output (40), pairs (44), odd (48), channel (52), rows (56), records (60), channels (64), step
-/// (68).
+/// A function for the channels of a block. From sp: record (0), end of the pairs (20), the job (24):
+/// lines, output (36), pairs (40), odd (44), channel (48), records (52), channels (56), step (60).
 macro_rules! line_kernel {
     ($name:ident, $row:ident, $pair:literal, $shift:expr) => {
         /// Computes a line of outputs.
@@ -135,65 +136,84 @@ macro_rules! line_kernel {
         unsafe extern "C" fn $name(line: &Line3) {
             naked_asm!(
                 "push {{r4-r11, lr}}
-                ldr r12, [r0, #40]
-                str r12, [sp, #-8]!
                 ldm r0, {{r3-r12}}
                 push {{r3-r12}}
-                sub sp, #28
+                sub sp, #24
                 mov r0, r3
                 mov r1, r4
                 mov r2, r5
                 mov r9, r6
                 1:
-                ldr r12, [sp, #60]
+                ldr r12, [sp, #52]
                 ldm r12!, {{r3-r7}}
-                str r12, [sp, #60]
                 stm sp, {{r3-r7}}
-                ldr r12, [sp, #56]
                 ldm r12!, {{r3-r8}}
-                str r12, [sp, #56]
-                ldr r12, [sp, #44]
+                str r12, [sp, #52]
+                ldr r12, [sp, #40]
                 add lr, r0, r12
                 str lr, [sp, #20]
                 cmp r12, #0
                 beq 4f
                 ",
-                concat!("tst r12, #", $pair),
-                "bne 3f
-                2:
+                concat!("ubfx r12, r12, #", $pair, ", #2"),
+                "tbb [pc, r12]
+                7:
+                .byte (20f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
+                20:
                 ",
                 pair_3!($row),
                 store_pair!($shift),
-                "3:
+                "23:
+                ",
+                pair_3!($row),
+                store_pair!($shift),
+                "22:
+                ",
+                pair_3!($row),
+                store_pair!($shift),
+                "21:
                 ",
                 pair_3!($row),
                 store_pair!($shift),
                 "ldr r12, [sp, #20]
                 cmp r0, r12
-                bne.w 2b
+                bne.w 20b
                 4:
-                ldr r12, [sp, #48]
+                ldr r12, [sp, #44]
                 cmp r12, #0
                 beq 5f
+                ldr r10, [sp]
+                ldrd r12, lr, [r0]
+                smlad r10, r12, r3, r10
+                smlabt r10, lr, r4, r10
+                ldrd r12, lr, [r1]
+                smlad r10, r12, r5, r10
+                smlabt r10, lr, r6, r10
+                ldrd r12, lr, [r2]
+                smlad r10, r12, r7, r10
+                smlabt r10, lr, r8, r10
+                ldrd r12, lr, [sp, #8]
+                smmla r10, r10, r12, lr
                 ",
-                pair_3!($row),
                 $shift,
                 "ssat r10, #8, r10, asr #1
                 strb r10, [r9]
                 5:
-                add r12, sp, #28
+                ldr r3, [sp, #56]
+                subs r3, #1
+                str r3, [sp, #56]
+                beq 6f
+                add r12, sp, #24
                 ldm r12, {{r0-r2, r9}}
-                ldr r3, [sp, #52]
+                ldr r3, [sp, #48]
                 add r0, r0, r3
                 add r1, r1, r3
                 add r2, r2, r3
                 add r9, r9, #1
                 stm r12, {{r0-r2, r9}}
-                ldr r12, [sp, #64]
-                subs r12, r12, #1
-                str r12, [sp, #64]
-                bne.w 1b
-                add sp, #76
+                b.w 1b
+                6:
+                add sp, #64
                 pop {{r4-r11, pc}}",
             )
         }
@@ -210,10 +230,10 @@ macro_rules! shift_pair {
     };
 }
 
-line_kernel!(line_3_1, row_3_1, "4", "");
-line_kernel!(line_3_1_shift, row_3_1, "4", shift_pair!());
-line_kernel!(line_3_2, row_3_2, "8", "");
-line_kernel!(line_3_2_shift, row_3_2, "8", shift_pair!());
+line_kernel!(line_3_1, row_3_1, "2", "");
+line_kernel!(line_3_1_shift, row_3_1, "2", shift_pair!());
+line_kernel!(line_3_2, row_3_2, "3", "");
+line_kernel!(line_3_2_shift, row_3_2, "3", shift_pair!());
 
 /// A line of outputs of one channel, of any kernel. The assembly copies it to the stack.
 #[repr(C)]
@@ -249,11 +269,6 @@ macro_rules! store_one {
             "cmp r11, #",
             $number,
             "\nblt 8f\n",
-            "asr ",
-            $acc,
-            ", ",
-            $acc,
-            ", r10\n",
             "ssat ",
             $acc,
             ", #8, ",
@@ -263,6 +278,22 @@ macro_rules! store_one {
             $acc,
             ", [r0]\nadd r0, r0, r1\n",
         )
+    };
+}
+
+/// Two taps of four outputs.
+macro_rules! taps_4 {
+    () => {
+        "ldr r8, [r1], #4
+        ldr r9, [r0, r2]
+        ldr r10, [r0, r3]
+        smlad r5, r9, r8, r5
+        smlad r7, r10, r8, r7
+        ldr r9, [r0, r2, lsl #1]
+        ldr r10, [r0], #4
+        smlad r6, r9, r8, r6
+        smlad r4, r10, r8, r4
+        "
     };
 }
 
@@ -293,17 +324,17 @@ unsafe extern "C" fn line_any(line: &Line) {
         ldr r8, [sp, #12]
         add r0, r0, r8
         ldr r11, [sp, #8]
+        lsrs r11, r11, #1
+        it cs
+        addcs r11, #1
+        bcs 4f
         3:
-        ldr r8, [r1], #4
-        ldr r9, [r0, r2]
-        ldr r10, [r0, r3]
-        smlad r5, r9, r8, r5
-        smlad r7, r10, r8, r7
-        ldr r9, [r0, r2, lsl #1]
-        ldr r10, [r0], #4
-        smlad r6, r9, r8, r6
-        smlad r4, r10, r8, r4
-        subs r11, #1
+        ",
+        taps_4!(),
+        "4:
+        ",
+        taps_4!(),
+        "subs r11, #1
         bne 3b
         subs lr, #1
         bne 2b
@@ -313,22 +344,43 @@ unsafe extern "C" fn line_any(line: &Line) {
         smmla r5, r5, r8, r9
         smmla r6, r6, r8, r9
         smmla r7, r7, r8, r9
+        cmp r10, #0
+        beq 7f
+        asr r4, r4, r10
+        asr r5, r5, r10
+        asr r6, r6, r10
+        asr r7, r7, r10
+        7:
         ldr r0, [sp, #24]
         ldr r1, [sp, #28]
         ldr r11, [sp, #20]
         ",
-        store_one!("r4", "1"),
-        store_one!("r5", "2"),
-        store_one!("r6", "3"),
-        store_one!("r7", "4"),
-        "8:
+        "cmp r11, #4
+        blt 9f
+        ssat r4, #8, r4, asr #1
+        strb r4, [r0]
+        ssat r5, #8, r5, asr #1
+        strb r5, [r0, r1]
+        add r0, r0, r1, lsl #1
+        ssat r6, #8, r6, asr #1
+        strb r6, [r0]
+        ssat r7, #8, r7, asr #1
+        strb r7, [r0, r1]
+        add r0, r0, r1, lsl #1
         str r0, [sp, #24]
         ldr r12, [sp, #12]
         add r12, r12, r2, lsl #2
         str r12, [sp, #12]
         subs r11, #4
         str r11, [sp, #20]
-        bgt 1b
+        bne 1b
+        b 8f
+        9:
+        ",
+        store_one!("r4", "1"),
+        store_one!("r5", "2"),
+        store_one!("r6", "3"),
+        "8:
         add sp, #52
         pop {{r4-r11, pc}}",
     )
@@ -341,8 +393,10 @@ struct Columns {
     from: *const i8,
     /// Bytes from a coordinate to the next one.
     step: usize,
-    /// The channels' lines.
-    to: [*mut i16; CHANNELS],
+    /// The first channel's line.
+    to: *mut i16,
+    /// Bytes from a channel's line to the next one's.
+    channel: usize,
     /// Coordinates before, inside and behind the input.
     before: usize,
     inside: usize,
@@ -417,7 +471,10 @@ unsafe extern "C" fn widen_columns(columns: &Columns) {
     naked_asm!(
         "push {{r4-r11, lr}}
         mov r12, r0
-        ldm r12!, {{r0-r6}}
+        ldm r12!, {{r0-r3, r6}}
+        add r4, r2, r3, lsl #1
+        add r5, r4, r3
+        add r3, r3, r2
         ldr lr, [r12, #8]
         cmp r6, #0
         beq 2f
@@ -491,161 +548,234 @@ unsafe extern "C" fn fill(to: *mut i16, value: u32, words: usize) {
     )
 }
 
-/// How a convolution is computed.
-struct Plan<'a> {
+/// Widens a line of a block into a slot.
+struct Loader<'a> {
     conv: &'a Depthwise,
-    /// The kernel of three lines, if it is one of them.
-    three: Option<unsafe extern "C" fn(&Line3)>,
-    records: [Record; CHANNELS],
-    zero: u32,
+    block: &'a Block,
+    columns: Columns,
+    /// The first coordinate inside the input of line 0.
+    from: *const i8,
+}
+
+impl<'a> Loader<'a> {
+    fn new(conv: &'a Depthwise, block: &'a Block) -> Loader<'a> {
+        let along = &conv.along;
+        let span = along.span(-along.pad, conv.values());
+        let start = (span.before - along.pad).wrapping_mul(along.input_step);
+        let columns = Columns {
+            from: block.input,
+            step: along.input_step as usize,
+            to: conv.lines,
+            channel: 2 * conv.line,
+            before: span.before as usize,
+            inside: span.inside as usize,
+            behind: span.behind as usize,
+            zero: u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001),
+        };
+        let from = block.input.wrapping_offset(start as isize);
+        Loader { conv, block, columns, from }
+    }
+
+    /// Widens a line.
+    ///
+    /// # Safety
+    /// Block and slot are those of an accepted convolution.
+    #[inline(always)]
+    unsafe fn load(&mut self, line: i32, slot: *mut i16) {
+        let conv = self.conv;
+        let offset = line.wrapping_mul(conv.across.input_step);
+        self.columns.to = slot;
+        self.columns.from = self.from.wrapping_offset(offset as isize);
+        // SAFETY: a slot, whose lines are of an even number of values, and a line of the input, of
+        // four channels for the assembly.
+        unsafe {
+            if !conv.across.has(line) {
+                fill(slot, self.columns.zero, conv.line * CHANNELS / 2);
+            } else if self.block.lanes == CHANNELS {
+                widen_columns(&self.columns);
+            } else {
+                portable::load_line(conv, self.block, line, slot);
+            }
+        }
+    }
+}
+
+/// The functions for a kernel of three lines of three taps: without and with a shift.
+type Three = [unsafe extern "C" fn(&Line3); 2];
+
+/// Notes what the sums of a block's channels become.
+fn note(block: &Block, requant: &Requant, records: &mut [Record; CHANNELS]) {
+    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
+        // SAFETY: a channel of the block.
+        let ([bias, multiplier], shift) = unsafe { block.results.record(channel, requant) };
+        let shift = u32::from(shift);
+        record.bias = [bias; 2];
+        record.multiplier = multiplier;
+        record.offset = requant.offset(shift);
+        record.shift = shift.wrapping_sub(33);
+    }
+}
+
+/// Computes a block of channels of a kernel of 3x3.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters, without dilation.
+unsafe fn channels_3(
+    conv: &Depthwise,
+    block: &Block,
+    records: &mut [Record; CHANNELS],
+    functions: Three,
+) {
+    let (along, across) = (&conv.along, &conv.across);
+    let (mut own, step) = (false, along.weights_step as usize);
+    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
+        own |= record.shift != 0;
+        let weights = block.weights.wrapping_add(channel * 9);
+        // SAFETY: nine weights of the channel.
+        unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
+    }
+    let size = CHANNELS * conv.line;
+    let slot = |i: usize| conv.lines.wrapping_add(i * size);
+    let mut slots = [slot(0), slot(1), slot(2)];
+    let outputs = along.output as usize;
+    let mut line = Line3 {
+        lines: [null(); 3],
+        output: block.output,
+        pairs: (outputs / 2) * 4 * along.stride as usize,
+        odd: outputs as u32 & 1,
+        channel: 2 * conv.line,
+        records: records.as_ptr(),
+        channels: block.lanes,
+        step: along.output_step as usize,
+    };
+    let [plain, shifted] = functions;
+    let function = if own { shifted } else { plain };
+    let mut loader = Loader::new(conv, block);
+    let (mut first, mut left) = (across.origin(0), 3);
+    for _ in 0..across.output {
+        for (i, slot) in (0..3).zip(slots) {
+            if i >= 3 - left {
+                // SAFETY: the caller's promise.
+                unsafe { loader.load(first + i, slot) };
+            }
+        }
+        line.lines = slots.map(|slot| slot.cast_const());
+        // SAFETY: a line of the block's channels.
+        unsafe { function(&line) };
+        line.output = line.output.wrapping_add(across.output_step as usize);
+        first += across.stride;
+        left = across.stride.min(3);
+        let [a, b, c] = slots;
+        slots = match across.stride {
+            1 => [b, c, a],
+            2 => [c, a, b],
+            _ => slots,
+        };
+    }
+}
+
+/// Widens the weights of a channel of 3x3: those of a line are `step` bytes apart, 1 or 3, and lines
+/// `other` bytes.
+///
+/// # Safety
+/// There are nine.
+#[unsafe(naked)]
+unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, to: &mut [u32; 6]) {
+    macro_rules! line {
+        () => {
+            "ldrsb r4, [r0]
+            ldrsb r5, [r0, r1]
+            ldrsb r6, [r0, r1, lsl #1]
+            add r0, r0, r2
+            pkhbt r4, r4, r5, lsl #16
+            pkhbt r5, r5, r6, lsl #16
+            strd r4, r5, [r3], #8
+            "
+        };
+    }
+    naked_asm!("push {{r4-r6, lr}}", line!(), line!(), line!(), "pop {{r4-r6, pc}}")
 }
 
 /// Lines of a kernel that [`line_any`] takes.
 const MAX_LINES: usize = 16;
 
-impl Plan<'_> {
-    /// A plan for a block, unless its results or its kernel need the portable code.
-    fn new<'a>(conv: &'a Depthwise, block: &Block) -> Option<Plan<'a>> {
-        let requant = block.results.requant.filter(|requant| !requant.ties_even)?;
-        let (along, across) = (&conv.along, &conv.across);
-        if along.dilation != 1 || across.kernel as usize > MAX_LINES {
-            return None;
-        }
-        let mut records = [Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0 }; CHANNELS];
-        let mut own = false;
-        for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
-            // SAFETY: a channel of the block.
-            let ([bias, multiplier], shift) = unsafe { block.results.record(channel, &requant) };
-            let shift = u32::from(shift);
-            let offset = requant.offset(shift);
-            *record = Record { bias: [bias; 2], multiplier, offset, shift: shift - 33 };
-            own |= shift != 33;
-        }
-        let three = match (across.kernel, along.kernel, along.stride) {
-            (3, 3, 1) => Some(if own { line_3_1_shift } else { line_3_1 } as _),
-            (3, 3, 2) => Some(if own { line_3_2_shift } else { line_3_2 } as _),
-            _ => None,
-        };
-        let zero = u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001);
-        Some(Plan { conv, three, records, zero })
-    }
-
-    /// Widens a line into its slot.
-    ///
-    /// # Safety
-    /// Block and slot are those of an accepted convolution.
-    unsafe fn load(&self, block: &Block, line: i32, slot: *mut i16) {
-        let conv = self.conv;
-        let (along, values) = (&conv.along, conv.values());
-        if !conv.across.has(line) {
-            // SAFETY: a slot, whose lines are of an even number of values.
-            unsafe { fill(slot, self.zero, conv.line * CHANNELS / 2) };
-            return;
-        }
-        if block.lanes < CHANNELS {
-            // SAFETY: the caller's promise.
-            unsafe { portable::load_line(conv, block, line, slot) };
-            return;
-        }
-        let span = along.span(-along.pad, values);
-        let at = line.wrapping_mul(conv.across.input_step);
-        let start = at.wrapping_add((span.before - along.pad).wrapping_mul(along.input_step));
-        let columns = Columns {
-            from: block.input.wrapping_offset(start as isize),
-            step: along.input_step as usize,
-            to: core::array::from_fn(|channel| slot.wrapping_add(channel * conv.line)),
-            before: span.before as usize,
-            inside: span.inside as usize,
-            behind: span.behind as usize,
-            zero: self.zero,
-        };
-        // SAFETY: four channels of a line inside the input.
-        unsafe { widen_columns(&columns) };
-    }
-
-    /// Computes a line of outputs.
-    ///
-    /// # Safety
-    /// As for [`portable::line_outputs`].
-    unsafe fn outputs(&self, block: &Block, first: i32, output: *mut u8) {
-        let conv = self.conv;
-        let (along, across) = (&conv.along, &conv.across);
-        let mut lines = [null::<i16>(); MAX_LINES];
+/// Computes a block of channels of any kernel.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters, without dilation along lines, and with
+/// at most [`MAX_LINES`] lines.
+unsafe fn channels_any(conv: &Depthwise, block: &Block, records: &[Record; CHANNELS]) {
+    let (along, across) = (&conv.along, &conv.across);
+    let mut loader = Loader::new(conv, block);
+    let mut lines = [null::<i16>(); MAX_LINES];
+    let mut line = Line {
+        lines: null(),
+        count: across.kernel as usize,
+        pairs: conv.row / 2,
+        offset: 0,
+        rows: conv.rows,
+        outputs: along.output as usize,
+        output: block.output,
+        step: along.output_step as usize,
+        stride: 2 * along.stride as usize,
+        bias: 0,
+        multiplier: 0,
+        zero: 0,
+        shift: 0,
+    };
+    let weights = across.kernel as usize * conv.row;
+    let outputs = &mut |first: i32, output: *mut u8| {
         for (tap, line) in (0..across.kernel).zip(&mut lines) {
             *line = conv.slot(first + tap * across.dilation, tap);
         }
-        let channel = 2 * conv.line;
-        let outputs = along.output as usize;
-        let Some(three) = self.three else {
-            let mut line = Line {
-                lines: lines.as_ptr(),
-                count: across.kernel as usize,
-                pairs: conv.row / 2,
-                offset: 0,
-                rows: conv.rows,
-                outputs,
-                output,
-                step: along.output_step as usize,
-                stride: 2 * along.stride as usize,
-                bias: 0,
-                multiplier: 0,
-                zero: 0,
-                shift: 0,
-            };
-            for (i, record) in self.records.iter().enumerate().take(block.lanes) {
-                (line.bias, line.multiplier) = (record.bias[0], record.multiplier);
-                (line.zero, line.shift) = (record.offset, record.shift);
-                line.offset = i * channel;
-                // SAFETY: a channel of the block.
-                unsafe { line_any(&line) };
-                line.output = line.output.wrapping_add(1);
-                line.rows = line.rows.wrapping_add(across.kernel as usize * conv.row);
-            }
-            return;
-        };
-        let line = Line3 {
-            lines: [lines[0], lines[1], lines[2]],
-            output,
-            pairs: (outputs / 2) * 4 * along.stride as usize,
-            odd: outputs as u32 & 1,
-            channel,
-            rows: conv.rows,
-            records: self.records.as_ptr(),
-            channels: block.lanes,
-            step: along.output_step as usize,
-        };
-        // SAFETY: a line of the block's channels.
-        unsafe { three(&line) };
-    }
-}
-
-/// Computes a block of channels, line by line.
-///
-/// # Safety
-/// Convolution and block are those of accepted parameters.
-pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
-    let Some(plan) = Plan::new(conv, block) else {
-        // SAFETY: the caller's promise.
-        unsafe { portable::channels(conv, block) };
-        return;
+        line.lines = lines.as_ptr();
+        for (i, record) in records.iter().enumerate().take(block.lanes) {
+            (line.bias, line.multiplier) = (record.bias[0], record.multiplier);
+            (line.zero, line.shift) = (record.offset, record.shift);
+            line.offset = i * 2 * conv.line;
+            line.output = output.wrapping_add(i);
+            line.rows = conv.rows.wrapping_add(i * weights);
+            // SAFETY: a channel of the block.
+            unsafe { line_any(&line) };
+        }
     };
     // SAFETY: the caller's promise.
     unsafe {
         portable::widen_weights(conv, block);
-        if plan.three.is_some() {
-            // The third weight is needed beside the second one.
-            for i in 0..3 * block.lanes {
-                let row = conv.rows.wrapping_add(4 * i);
-                *row.add(3) = *row.add(2);
-                *row.add(2) = *row.add(1);
+        portable::sweep(conv, block, &mut |line, slot| loader.load(line, slot), outputs);
+    }
+}
+
+/// Computes the channels of an image.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
+    let (along, across) = (&conv.along, &conv.across);
+    let fits = along.dilation == 1 && across.kernel as usize <= MAX_LINES;
+    let requant = conv.results.requant.filter(|requant| !requant.ties_even && fits);
+    let Some(requant) = requant else {
+        // SAFETY: the caller's promise.
+        unsafe { portable::image(conv, image) };
+        return;
+    };
+    let three: Option<Three> = match (along.kernel, along.stride, across.kernel, across.dilation) {
+        (3, 1, 3, 1) => Some([line_3_1, line_3_1_shift]),
+        (3, 2, 3, 1) => Some([line_3_2, line_3_2_shift]),
+        _ => None,
+    };
+    let none = Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0, weights: [0; 6] };
+    let mut records = [none; CHANNELS];
+    for first in (0..conv.channels).step_by(CHANNELS) {
+        let block = conv.block(image, first);
+        note(&block, &requant, &mut records);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match three {
+                Some(three) => channels_3(conv, &block, &mut records, three),
+                None => channels_any(conv, &block, &records),
             }
         }
-        portable::sweep(
-            conv,
-            block,
-            &mut |line, slot| plan.load(block, line, slot),
-            &mut |first, output| plan.outputs(block, first, output),
-        );
     }
 }
 

@@ -8,7 +8,12 @@
 mod dsp_conv;
 #[cfg(cortex_m_dsp)]
 mod dsp_depthwise;
+#[cfg(cortex_m_dsp)]
+mod dsp_gather;
 mod portable;
+#[cfg(rv32_tiles)]
+mod rv32;
+mod tiles;
 
 use core::ptr::null;
 
@@ -18,11 +23,11 @@ use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant};
 use super::Memory;
 
 #[cfg(cortex_m_dsp)]
-pub(super) use dsp_conv::{complete_conv, gather, products};
+pub(super) use dsp_conv::{complete_conv, pixels};
 #[cfg(cortex_m_dsp)]
-pub(super) use dsp_depthwise::{channels, complete};
+pub(super) use dsp_depthwise::{complete, image};
 #[cfg(not(cortex_m_dsp))]
-pub(super) use portable::{channels, complete, complete_conv, gather, products};
+pub(super) use portable::{complete, complete_conv, image, pixels};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
@@ -199,7 +204,7 @@ impl Conv {
         let pixel = p.groups as i32 * p.in_c as i32;
         let (kernel, stride) = ([p.kernel_h, p.kernel_w], [p.stride_h, p.stride_w]);
         let (pad, dilation) = ([p.pad_top, p.pad_left], [p.dilation_h, p.dilation_w]);
-        let axis = |d: usize, input: u32, output: u32, input_step: i32| Axis {
+        let axis = |d: usize, [input, output]: [u32; 2], input_step: i32| Axis {
             input: input as i32,
             output: output as i32,
             kernel: kernel[d] as i32,
@@ -210,11 +215,18 @@ impl Conv {
             output_step: 0,
             weights_step: 0,
         };
-        let row = p.in_w as i32 * pixel;
+        // A convolution that sees one pixel at a time has one long row.
+        let pointwise = (kernel, stride, pad) == ([1, 1], [1, 1], [0, 0])
+            && (p.in_h, p.in_w) == (p.out_h, p.out_w);
+        let (mut heights, mut widths) = ([p.in_h, p.out_h], [p.in_w, p.out_w]);
+        if pointwise {
+            (heights, widths) = ([1; 2], [p.pixels(); 2]);
+        }
+        let row = widths[0] as i32 * pixel;
         let results = Results::new(memory, p.channels, p.shifts, p.requant);
         Conv {
-            axes: [axis(0, p.in_h, p.out_h, row), axis(1, p.in_w, p.out_w, pixel)],
-            image: p.in_h as usize * row as usize,
+            axes: [axis(0, heights, row), axis(1, widths, pixel)],
+            image: heights[0] as usize * row as usize,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
             pixels: p.pixels(),
@@ -252,10 +264,17 @@ impl Conv {
     /// A pixel, which becomes the one after it.
     pub fn next(&self, pixel: &mut Pixel) -> Pixel {
         let this = *pixel;
+        self.skip(pixel, 1);
+        this
+    }
+
+    /// Goes on by so many pixels, not beyond the first one of the next row.
+    #[inline(always)]
+    fn skip(&self, pixel: &mut Pixel, count: i32) {
         let [h, w] = &self.axes;
-        pixel.output = pixel.output.wrapping_add(self.output_step);
-        pixel.x = pixel.x.wrapping_add(w.stride);
-        pixel.columns -= 1;
+        pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
+        pixel.x = pixel.x.wrapping_add(count * w.stride);
+        pixel.columns -= count;
         if pixel.columns == 0 {
             (pixel.columns, pixel.x) = (w.output, -w.pad);
             pixel.y = pixel.y.wrapping_add(h.stride);
@@ -265,7 +284,6 @@ impl Conv {
                 pixel.image = pixel.image.wrapping_add(self.image);
             }
         }
-        this
     }
 
     /// The parts of a group.

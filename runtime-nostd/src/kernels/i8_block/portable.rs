@@ -1,7 +1,7 @@
 //! Microkernels for every target.
 #![allow(dead_code, reason = "targets with assembly do not need all of it")]
 
-use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel};
+use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
 /// The widened taps of one pixel of several, in their order.
 struct Lane {
@@ -43,22 +43,42 @@ impl Lane {
     ///
     /// # Safety
     /// There are as many taps left, and values at `from`.
-    unsafe fn copy(&mut self, from: *const i8, count: i32) {
-        for i in 0..count as usize {
+    unsafe fn copy(&mut self, mut from: *const i8, count: i32) {
+        let mut count = count as usize;
+        // Four at a time, from a multiple of four on.
+        while count >= 4 && self.next & 3 == 0 {
+            let to = self.taps.wrapping_add((self.next >> 1) * self.step);
+            // SAFETY: the caller's promise.
+            count -= 4 * unsafe { self.fours(&mut from, to, count >> 2) };
+        }
+        for i in 0..count {
             // SAFETY: the caller's promise.
             unsafe { self.put(*from.add(i)) };
         }
     }
-}
 
-/// Widens the taps of pixels of a group into scratch.
-///
-/// # Safety
-/// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
-pub(in crate::kernels) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
-    for (lane, pixel) in pixels.iter().take(conv.lanes).enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { gather_pixel(conv, group, pixel, lane) };
+    /// Stores so many times four adjacent values; returns that number.
+    ///
+    /// # Safety
+    /// As for [`Lane::copy`]; the next tap is a multiple of four, whose place is `to`.
+    #[inline(never)]
+    unsafe fn fours(&mut self, from: &mut *const i8, mut to: *mut i16, count: usize) -> usize {
+        let mut source = *from;
+        let (second, third) = if self.swizzled { (self.step, 1) } else { (1, self.step) };
+        for _ in 0..count {
+            // SAFETY: the caller's promise.
+            unsafe {
+                *to = i16::from(*source);
+                *to.add(second) = i16::from(*source.add(1));
+                *to.add(third) = i16::from(*source.add(2));
+                *to.add(self.step + 1) = i16::from(*source.add(3));
+            }
+            source = source.wrapping_add(4);
+            to = to.wrapping_add(2 * self.step);
+        }
+        *from = source;
+        self.next += 4 * count;
+        count
     }
 }
 
@@ -100,104 +120,216 @@ unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     }
 }
 
-/// The sums of products of some pixels and some channels of a block.
-///
-/// # Safety
-/// `taps` has `pairs` pairs of each pixel, `weights` those of a block of `N` channels.
-#[inline(always)]
-unsafe fn sums<const PIXELS: usize, const N: usize>(
-    taps: *const i16,
-    weights: *const i8,
-    pairs: usize,
-    mut acc: [[i32; N]; PIXELS],
-) -> [[i32; N]; PIXELS] {
-    let (mut taps, mut weights) = (taps.cast::<[[i16; 2]; PIXELS]>(), weights.cast::<[i8; 4]>());
-    for _ in 0..pairs {
-        // SAFETY: the caller's promise.
-        let x = unsafe { taps.read() };
-        for pair in 0..N / 2 {
-            // SAFETY: as above.
-            let w = unsafe { weights.read() }.map(i32::from);
-            for (acc, x) in acc.iter_mut().zip(&x) {
-                let [x0, x1] = x.map(i32::from);
-                for c in 0..2 {
-                    let sum = x0 * w[c] + x1 * w[c + 2];
-                    acc[2 * pair + c] = acc[2 * pair + c].wrapping_add(sum);
-                }
-            }
-            weights = weights.wrapping_add(1);
-        }
-        taps = taps.wrapping_add(1);
-    }
-    acc
+/// Whether there are registers for sixteen sums.
+const WIDE: bool = !cfg!(target_arch = "arm");
+
+/// What all channels have in common, if the results are rounded the usual way.
+#[derive(Clone, Copy)]
+struct Common {
+    offset: i32,
+    /// What the shift exceeds 32 by.
+    shift: u32,
+    min: i32,
+    max: i32,
 }
 
-/// Computes a block of `N` channels from `first` on for pixels whose taps are in scratch.
+impl Common {
+    /// The result of a sum.
+    #[inline(always)]
+    fn apply(&self, acc: i32, multiplier: i32) -> u8 {
+        let high = ((i64::from(acc) * i64::from(multiplier)) >> 32) as i32;
+        let y = high.wrapping_add(self.offset).wrapping_shr(self.shift);
+        y.max(self.min).min(self.max) as u8
+    }
+}
+
+impl Results {
+    /// What all channels have in common: one shift, and no ties to even.
+    fn common(&self) -> Option<Common> {
+        let requant = self.requant.filter(|r| self.shifts.is_null() && !r.ties_even)?;
+        let shift = u32::from(requant.shift);
+        let (offset, shift) = (requant.offset(shift), shift & 31);
+        let (min, max) = (i32::from(requant.min), i32::from(requant.max));
+        Some(Common { offset, shift, min, max })
+    }
+
+    /// Stores the sums of `N` adjacent channels of some pixels, as far as these exist.
+    ///
+    /// # Safety
+    /// `first` is a channel, `output` the place of its result for the first pixel, and results of
+    /// pixels are `step` bytes apart.
+    unsafe fn store_all<const N: usize>(
+        &self,
+        common: &Option<Common>,
+        [first, channels]: [usize; 2],
+        acc: &[[i32; N]],
+        mut output: *mut u8,
+        step: usize,
+    ) {
+        for (c, channel) in (0..N).zip(first..channels) {
+            let mut place = output;
+            // SAFETY: the caller's promise.
+            let [_, multiplier] = unsafe { *self.channels.add(channel) };
+            for acc in acc {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match common {
+                        Some(common) => *place = common.apply(acc[c], multiplier),
+                        None => self.store(channel, acc[c], place),
+                    }
+                }
+                place = place.wrapping_add(step);
+            }
+            output = output.wrapping_add(self.bytes());
+        }
+    }
+}
+
+/// Computes channels from `first` on for four pixels whose taps are in scratch and whose results lie
+/// from `output` on; returns how many.
 ///
 /// # Safety
-/// As for [`products`].
-#[inline(always)]
-unsafe fn block<const PIXELS: usize, const N: usize>(
+/// Convolution, group and pixels are those of accepted parameters; there is such a block.
+unsafe fn block_of_four(
     conv: &Conv,
     group: &Group,
-    pixels: &[Pixel],
+    common: &Option<Common>,
+    mut output: *mut u8,
+    first: usize,
+) -> usize {
+    let (results, step) = (&group.results, conv.output_step);
+    let size = conv.pairs * 4;
+    let weights = group.weights.wrapping_add(first / 2 * size);
+    let channels = [first, conv.out_c];
+    output = output.wrapping_add(group.output + first * results.bytes());
+    #[cfg(rv32_tiles)]
+    if let Some(common) = common.filter(|_| first + 4 <= conv.out_c) {
+        let tile = super::rv32::Tile {
+            taps: conv.scratch,
+            weights: [weights, weights.wrapping_add(size)],
+            end: conv.scratch.wrapping_add(conv.pairs * 2 * LANES),
+            records: results.channels.wrapping_add(first),
+            output,
+            step,
+            offset: common.offset,
+            shift: common.shift,
+            min: common.min,
+            max: common.max,
+        };
+        // SAFETY: four channels of four pixels.
+        unsafe { super::rv32::tile(&tile) };
+        return 4;
+    }
+    // SAFETY: records are there for an even number of channels, and their blocks.
+    unsafe {
+        let bias = |c: usize| results.bias(first + c);
+        if WIDE && first + 2 < conv.out_c {
+            let mut acc = [[0; 4]; LANES];
+            let weights = [weights, weights.wrapping_add(size)];
+            let bias = [bias(0), bias(1), bias(2), bias(3)];
+            tiles::sums_4x4(conv.scratch, weights, conv.pairs, bias, &mut acc);
+            results.store_all(common, channels, &acc, output, step);
+            return 4;
+        }
+        let mut acc = [[0; 2]; LANES];
+        tiles::sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
+        results.store_all(common, channels, &acc, output, step);
+    }
+    2
+}
+
+/// Computes eight channels from `first` on for one pixel, as [`block_of_four`].
+///
+/// # Safety
+/// As for [`block_of_four`]; there is such a block.
+unsafe fn block_of_one(
+    conv: &Conv,
+    group: &Group,
+    common: &Option<Common>,
+    output: *mut u8,
     first: usize,
 ) {
     let results = &group.results;
     let weights = group.weights.wrapping_add(first * conv.pairs * 2);
-    let mut acc = [[0; N]; PIXELS];
-    for c in 0..N {
-        // SAFETY: records are there for an even number of channels.
-        let bias = unsafe { results.bias(first + c) };
-        acc.iter_mut().for_each(|acc| acc[c] = bias);
-    }
     // SAFETY: the caller's promise.
-    let acc = unsafe { sums(conv.scratch, weights, conv.pairs, acc) };
-    for (acc, pixel) in acc.iter().zip(pixels) {
-        for (channel, &acc) in (first..conv.out_c).zip(acc) {
-            let offset = group.output + channel * results.bytes();
-            // SAFETY: a channel of the pixel.
-            unsafe { results.store(channel, acc, pixel.output.wrapping_add(offset)) };
+    unsafe {
+        let mut acc = core::array::from_fn(|c| results.bias(first + c));
+        tiles::sums_1x8(conv.scratch, weights, conv.pairs, &mut acc);
+        let output = output.wrapping_add(group.output + first * results.bytes());
+        results.store_all(common, [first, conv.out_c], &[acc], output, 0);
+    }
+}
+
+/// Computes two channels from `first` on for one pixel, as [`block_of_four`].
+///
+/// # Safety
+/// As for [`block_of_four`]; there is such a block.
+pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, first: usize) {
+    let results = &group.results;
+    let mut taps = conv.scratch.cast_const();
+    let mut weights = group.weights.wrapping_add(first * conv.pairs * 2);
+    // SAFETY: records are there for an even number of channels.
+    let mut acc = unsafe { [results.bias(first), results.bias(first + 1)] };
+    for _ in 0..conv.pairs {
+        for (c, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let (x, y, w, v) =
+                unsafe { (*taps, *taps.add(1), *weights.add(c), *weights.add(c + 2)) };
+            let sum = i32::from(x) * i32::from(w) + i32::from(y) * i32::from(v);
+            *acc = acc.wrapping_add(sum);
         }
+        taps = taps.wrapping_add(2);
+        weights = weights.wrapping_add(4);
+    }
+    let output = output.wrapping_add(group.output + first * results.bytes());
+    // SAFETY: the caller's promise.
+    unsafe { results.store_all(&None, [first, conv.out_c], &[acc], output, 0) };
+}
+
+/// Computes the channels of a group, several pixels at a time.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters.
+pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+    let lanes = conv.lanes as u32;
+    let common = group.results.common();
+    let mut done = 0;
+    while done < conv.pixels {
+        // The last pixels are computed together with some of those before them once more.
+        let first = done.min(conv.pixels.saturating_sub(lanes));
+        let mut next = conv.pixel(first);
+        let output = next.output;
+        // SAFETY: pixels of the accepted parameters.
+        unsafe {
+            for lane in 0..conv.lanes {
+                gather_pixel(conv, group, &conv.next(&mut next), lane);
+            }
+            products(conv, group, &common, output);
+        }
+        done = first + lanes;
     }
 }
 
 /// Computes all channels of a group for pixels whose taps are in scratch.
 ///
 /// # Safety
-/// Convolution, group and as many pixels as it has lanes are those of accepted parameters.
-pub(in crate::kernels) unsafe fn products(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+/// As for [`pixels`].
+unsafe fn products(conv: &Conv, group: &Group, common: &Option<Common>, output: *mut u8) {
     let mut first = 0;
     while first < conv.out_c {
-        let left = conv.out_c - first;
         // SAFETY: the caller's promise; blocks are as parameters say.
         unsafe {
             if conv.lanes == LANES {
-                block::<LANES, 2>(conv, group, pixels, first);
-                first += 2;
-            } else if left >= 8 {
-                block::<1, 8>(conv, group, pixels, first);
+                first += block_of_four(conv, group, common, output, first);
+            } else if conv.out_c - first >= 8 {
+                block_of_one(conv, group, common, output, first);
                 first += 8;
             } else {
-                block::<1, 2>(conv, group, pixels, first);
+                products_1x2(conv, group, output, first);
                 first += 2;
             }
         }
     }
-}
-
-/// Computes two channels from `first` on for a pixel whose taps are in scratch.
-///
-/// # Safety
-/// As for [`products`]; there is such a block.
-pub(super) unsafe fn products_1x2(
-    conv: &Conv,
-    group: &Group,
-    pixels: &[Pixel; LANES],
-    first: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { block::<1, 2>(conv, group, pixels, first) };
 }
 
 /// Widens a line of a block's channels into a slot.
@@ -213,6 +345,18 @@ pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot:
     let (begin, end) = (span.before as usize, (span.before + span.inside) as usize);
     let at = line.wrapping_mul(conv.across.input_step);
     let start = at.wrapping_add((span.before - along.pad).wrapping_mul(along.input_step));
+    if block.lanes == CHANNELS {
+        let from = block.input.wrapping_offset(start as isize);
+        let step = along.input_step as usize;
+        // SAFETY: lines of four channels have room for `count` values; the coordinates between lie
+        // inside the input.
+        unsafe {
+            fill_columns(slot, conv.line, conv.zero, 0..begin);
+            widen_columns(slot.wrapping_add(begin), conv.line, from, step, end - begin);
+            fill_columns(slot, conv.line, conv.zero, end..count as usize);
+        }
+        return;
+    }
     for channel in 0..block.lanes {
         let to = slot.wrapping_add(channel * conv.line);
         let mut from = block.input.wrapping_offset(start as isize).wrapping_add(channel);
@@ -231,6 +375,46 @@ pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot:
     }
 }
 
+/// Fills coordinates of lines of four channels, which are `line` values long.
+///
+/// # Safety
+/// These are there.
+unsafe fn fill_columns(to: *mut i16, line: usize, zero: i8, at: core::ops::Range<usize>) {
+    for i in at {
+        for channel in 0..CHANNELS {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(channel * line + i) = i16::from(zero) };
+        }
+    }
+}
+
+/// Widens `count` coordinates of four channels, which are `step` bytes apart, to their lines.
+///
+/// # Safety
+/// These are there.
+#[inline(never)]
+unsafe fn widen_columns(
+    mut to: *mut i16,
+    line: usize,
+    mut from: *const i8,
+    step: usize,
+    count: usize,
+) {
+    let (second, third) = (line, 2 * line);
+    let fourth = second + third;
+    for _ in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *to = i16::from(*from);
+            *to.add(second) = i16::from(*from.add(1));
+            *to.add(third) = i16::from(*from.add(2));
+            *to.add(fourth) = i16::from(*from.add(3));
+        }
+        to = to.wrapping_add(1);
+        from = from.wrapping_add(step);
+    }
+}
+
 /// Computes the outputs of a line for all channels of a block, whose lines are in their slots.
 ///
 /// # Safety
@@ -239,6 +423,17 @@ pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot:
 unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut u8) {
     let (across, along): (&Axis, &Axis) = (&conv.across, &conv.along);
     let step = along.output_step as usize * block.results.bytes();
+    let three = (across.kernel, along.kernel, along.dilation) == (3, 3, 1);
+    if three && along.stride <= 2 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match along.stride {
+                1 => outputs_3x3::<1>(conv, block, first, output),
+                _ => outputs_3x3::<2>(conv, block, first, output),
+            }
+        }
+        return;
+    }
     for channel in 0..block.lanes.min(CHANNELS) {
         let rows = conv.rows.wrapping_add(channel * across.kernel as usize * conv.row);
         let mut output = output.wrapping_add(channel * block.results.bytes());
@@ -262,11 +457,93 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
     }
 }
 
+/// Computes a channel's line of outputs by assembly, unless its results need more.
+///
+/// # Safety
+/// As for [`outputs_3x3`], with the channel's lines and first result.
+#[cfg(rv32_tiles)]
+unsafe fn line_rv32<const STRIDE: usize>(
+    conv: &Depthwise,
+    block: &Block,
+    channel: usize,
+    lines: &[*const i16; 3],
+    output: *mut u8,
+) -> bool {
+    let Some(requant) = block.results.requant.filter(|requant| !requant.ties_even) else {
+        return false;
+    };
+    let rows = conv.rows.wrapping_add(12 * channel);
+    let count = conv.along.output as usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ([bias, multiplier], shift) = block.results.record(channel, &requant);
+        let finish = super::rv32::Finish {
+            bias,
+            multiplier,
+            offset: requant.offset(u32::from(shift)),
+            shift: u32::from(shift & 31),
+            min: i32::from(requant.min),
+            max: i32::from(requant.max),
+            step: conv.along.output_step as usize,
+        };
+        match STRIDE {
+            1 => super::rv32::line_3_1(lines, rows, &finish, output, count),
+            _ => super::rv32::line_3_2(lines, rows, &finish, output, count),
+        }
+    }
+    true
+}
+
+/// As [`line_outputs`], of a kernel of three lines of three adjacent taps.
+///
+/// # Safety
+/// As for [`line_outputs`].
+unsafe fn outputs_3x3<const STRIDE: usize>(
+    conv: &Depthwise,
+    block: &Block,
+    first: i32,
+    output: *mut u8,
+) {
+    let dilation = conv.across.dilation;
+    let step = conv.along.output_step as usize * block.results.bytes();
+    for channel in 0..block.lanes {
+        let at = channel * conv.line;
+        let mut lines = [0, 1, 2]
+            .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
+        let mut output = output.wrapping_add(channel * block.results.bytes());
+        #[cfg(rv32_tiles)]
+        // SAFETY: the caller's promise; a channel of the block.
+        if unsafe { line_rv32::<STRIDE>(conv, block, channel, &lines, output) } {
+            continue;
+        }
+        // SAFETY: three rows of four weights, the last one filled up; the channel exists.
+        let (w, bias): ([i32; 9], i32) = unsafe {
+            let rows = conv.rows.wrapping_add(12 * channel);
+            let weight = |i: usize| i32::from(*rows.add(i / 3 * 4 + i % 3));
+            (core::array::from_fn(weight), block.results.bias(channel))
+        };
+        let mut left = conv.along.output;
+        while left > 0 {
+            // SAFETY: lines have room for an even number of outputs; those stored exist.
+            unsafe {
+                let [a, b] = tiles::pair_3x3::<STRIDE>(lines, &w, bias);
+                block.results.store(channel, a, output);
+                if left > 1 {
+                    block.results.store(channel, b, output.wrapping_add(step));
+                }
+            }
+            output = output.wrapping_add(2 * step);
+            lines = lines.map(|line| line.wrapping_add(2 * STRIDE));
+            left -= 2;
+        }
+    }
+}
+
 /// Computes a block of channels, line by line.
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters.
-pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
+pub(super) unsafe fn channels(conv: &Depthwise, block: &Block) {
     // SAFETY: the caller's promise.
     unsafe {
         widen_weights(conv, block);
@@ -276,6 +553,17 @@ pub(in crate::kernels) unsafe fn channels(conv: &Depthwise, block: &Block) {
             &mut |line, slot| load_line(conv, block, line, slot),
             &mut |first, output| line_outputs(conv, block, first, output),
         );
+    }
+}
+
+/// Computes the channels of an image.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
+    for first in (0..conv.channels).step_by(CHANNELS) {
+        // SAFETY: the caller's promise.
+        unsafe { channels(conv, &conv.block(image, first)) };
     }
 }
 

@@ -1,5 +1,6 @@
 //! Short forms of operations of other dialects that stand beside StableHLO in real programs:
-//! TensorFlow's executor (`tf_executor_ops.td`), and MLIR's `shape`, `tensor` and `arith`.
+//! TensorFlow's executor (`tf_executor_ops.td`), MLIR's `shape`, `tensor` and `arith`, and Shardy's
+//! annotations (`sdy`), which JAX exports.
 //!
 //! They are read well enough to keep the operation as it is: operands, attributes, regions, types.
 
@@ -47,6 +48,7 @@ const FORMS: &[(&str, Results)] = &[
     ("tf_executor.LoopCond", Results::With(&[CONTROL])),
     ("tf_executor.NextIteration.Source", Results::With(&["!tf_executor.token", CONTROL])),
     ("tf_executor.NextIteration.Sink", Nothing),
+    ("builtin.unrealized_conversion_cast", Listed),
     ("mhlo.copy", Listed),
     ("mhlo.add_dependency", Listed),
     ("arith.addi", Listed),
@@ -110,6 +112,11 @@ impl<'a> Parser<'a> {
                 raw.results = vec![opaque("!shape.witness")];
             }
             "shape.assuming" => self.shape_assuming(raw)?,
+            "sdy.propagation_barrier" | "sdy.reshard" | "sdy.sharding_constraint" => {
+                let ty = self.sharded(raw)?;
+                raw.results = vec![ty];
+            }
+            "sdy.sharding_group" => self.sharded(raw).map(|_| ())?,
             name => {
                 let Some(&(_, results)) = FORMS.iter().find(|(form, _)| *form == name) else {
                     return Ok(false);
@@ -225,6 +232,32 @@ impl<'a> Parser<'a> {
             "tensor<i32>" => TensorType::scalar(microhlo_format::DType::I32).into(),
             other => opaque(other),
         }
+    }
+
+    /// `%a <@mesh, [{"x"}]> : T` or `%a group_id=0 : T`: a hint how values lie on several devices.
+    fn sharded(&mut self, raw: &mut RawOp<'a>) -> PResult<Type> {
+        let operand = self.operand()?;
+        raw.operands.push(operand);
+        self.c.skip();
+        self.skip_angle()?;
+        if !self.c.at(":") && !self.c.at("{") {
+            self.c.word();
+            self.c.expect("=")?;
+            self.skip_setting()?;
+        }
+        self.optional_dict(&mut raw.attrs)?;
+        self.c.expect(":")?;
+        self.parse_type()
+    }
+
+    /// A number or a keyword, which is left out.
+    fn skip_setting(&mut self) -> PResult<()> {
+        if self.c.peek().is_ascii_digit() {
+            self.c.integer()?;
+        } else {
+            self.c.word();
+        }
+        Ok(())
     }
 
     /// `1 : index`, `dense<[1, 2]> : tensor<2xindex>`, `true`.

@@ -1,0 +1,283 @@
+//! Lowering of contractions of 8-bit integers with constant weights.
+
+use std::sync::Arc;
+
+use microhlo_format::kernels::{ConvI8, DepthwiseI8};
+use microhlo_format::{AccessKind, DType, Kernel};
+
+use super::cluster;
+use super::contraction::{channels_last, permuted_values};
+use super::facts::Facts;
+use super::geometry::Geometry;
+use super::program::{Ref, Storage};
+use super::requant::{self, Requant};
+use super::{Lowered, Lowerer, too_deep};
+use crate::compile::CompileError;
+use crate::ir::{Body, OpId, ValueId};
+use crate::ops::OpKind;
+use crate::ops::convolution::Convolution;
+use crate::ops::dot_general::DotGeneral;
+
+/// A contraction that the 8-bit kernels execute, with what surrounds it.
+#[derive(Clone, Debug)]
+pub struct Int8 {
+    /// The convolution or matrix product.
+    pub root: OpId,
+    /// The `pad` before it that the kernel does itself.
+    pub pad: Option<OpId>,
+    /// What follows.
+    pub requant: Requant,
+}
+
+/// The contraction `root` with what its kernel absorbs, if the 8-bit kernels execute it: 8-bit
+/// operands, 32-bit sums, constant weights; convolutions of one or two spatial dimensions with
+/// channels last, matrix products without batch. Also returns the operations absorbed.
+pub fn find(facts: &Facts<'_>, root: OpId) -> Option<(Int8, Vec<OpId>)> {
+    let body = facts.body;
+    let o = &body.ops[root];
+    let (&[lhs, rhs], &[sums]) = (o.operands.as_slice(), o.results.as_slice()) else { return None };
+    let is = |v: ValueId, dtype| cluster::dtype(body, v) == Some(dtype);
+    let ty = body.ty(sums).tensor()?;
+    let empty = ty.elements() == Some(0) || body.ty(lhs).tensor()?.elements() == Some(0);
+    if !is(lhs, DType::I8) || !is(rhs, DType::I8) || !is(sums, DType::I32) || empty {
+        return None;
+    }
+    body.constant(rhs)?;
+    let (dim, pad) = match &o.kind {
+        OpKind::Convolution(c) if is_plain(c) => {
+            (c.dims.output_feature as usize, padded(facts, lhs, c))
+        }
+        OpKind::DotGeneral(d) if is_matrix(body, rhs, d) => (ty.rank().checked_sub(1)?, None),
+        _ => return None,
+    };
+    let channels = ty.dims.get(dim)?.size()? as usize;
+    let (requant, mut ops) = requant::of_sums(facts, sums, dim, channels);
+    ops.insert(0, root);
+    ops.extend(pad);
+    Some((Int8 { root, pad, requant }, ops))
+}
+
+/// Whether the kernels have this kind of convolution.
+fn is_plain(c: &Convolution) -> bool {
+    channels_last(c)
+        && (1..=2).contains(&c.dims.input_spatial.len())
+        && c.batch_group_count == 1
+        && c.lhs_dilation.iter().all(|&d| d == 1)
+        && c.reversal.iter().all(|&r| !r)
+}
+
+/// Whether a product has no batch and one free dimension on the right.
+fn is_matrix(body: &Body, rhs: ValueId, d: &DotGeneral) -> bool {
+    let rank = body.ty(rhs).tensor().map_or(0, |t| t.rank());
+    d.lhs_batching.is_empty() && d.rhs_contracting.len() + 1 == rank && rank > 1
+}
+
+/// The `pad` that makes a convolution's operand, if only spatial dimensions are padded and nothing
+/// else uses it.
+fn padded(facts: &Facts<'_>, lhs: ValueId, c: &Convolution) -> Option<OpId> {
+    let (op, OpKind::Pad(pad)) = facts.def(lhs)? else { return None };
+    facts.only_user(lhs)?;
+    let plain = c.padding.iter().all(|&p| p == (0, 0));
+    let spatial = |d: &usize| c.dims.input_spatial.contains(&(*d as i64));
+    let others = (0..pad.low.len()).filter(|d| !spatial(d));
+    let untouched = others.map(|d| (pad.low[d], pad.high[d])).all(|p| p == (0, 0));
+    let dense = pad.interior.iter().all(|&i| i == 0);
+    facts.splat(facts.body.ops[op].operands[1])?;
+    let source = facts.body.ty(facts.body.ops[op].operands[0]).tensor()?;
+    (plain && untouched && dense && source.elements() != Some(0)).then_some(op)
+}
+
+/// Weights as stored integers, and where they lie: `[taps][in_c][out_c]` for a convolution,
+/// `[depth][columns]` for a product.
+struct Weights {
+    bytes: Arc<[u8]>,
+    dims: Vec<usize>,
+}
+
+impl Weights {
+    fn at(&self, row: u32, column: u32) -> i8 {
+        let columns = self.dims.last().copied().unwrap_or(1);
+        self.bytes.get(row as usize * columns + column as usize).copied().unwrap_or(0) as i8
+    }
+}
+
+impl Lowerer<'_> {
+    /// A contraction of 8-bit integers with what surrounds it.
+    pub(super) fn int8(&mut self, int8: &Int8) -> Lowered<()> {
+        let span = self.span(int8.root);
+        let constant = self.body.constant(self.body.ops[int8.root].operands[1]);
+        let weights = constant
+            .and_then(|c| Some((c.to_bytes(), c.ty.static_dims()?)))
+            .ok_or_else(|| CompileError::at(span, "the weights are not constant"))?;
+        let dims = weights.1.iter().map(|&d| d as usize).collect();
+        let weights = Weights { bytes: weights.0, dims };
+        match &self.body.ops[int8.root].kind {
+            OpKind::Convolution(c) => {
+                let c = c.clone();
+                self.conv_i8(int8, &c, &weights)?;
+            }
+            OpKind::DotGeneral(d) => {
+                let d = d.clone();
+                self.dot_i8(int8, &d, weights)?;
+            }
+            _ => return Err(CompileError::at(span, "not a contraction")),
+        }
+        self.name_int8(int8);
+        Ok(())
+    }
+
+    fn name_int8(&mut self, int8: &Int8) {
+        if let Some(step) = self.program.steps.last_mut() {
+            if int8.requant.bias.iter().any(|&b| b != 0) {
+                step.name.push_str("+bias");
+            }
+            if int8.requant.scaled.is_some() {
+                step.name.push_str("+requantize");
+            }
+        }
+    }
+
+    fn conv_i8(&mut self, int8: &Int8, c: &Convolution, weights: &Weights) -> Lowered<()> {
+        let span = self.span(int8.root);
+        let deep = || too_deep(span);
+        let mut operand = self.body.ops[int8.root].operands[0];
+        let mut lows: Vec<i64> = c.padding.iter().map(|p| p.0).collect();
+        let mut input_zero = 0;
+        if let Some(op) = int8.pad
+            && let OpKind::Pad(pad) = &self.body.ops[op].kind
+        {
+            let value = self.body.ops[op].operands[1];
+            lows = c.dims.input_spatial.iter().map(|&d| pad.low[d as usize]).collect();
+            input_zero =
+                self.facts.splat(value).and_then(|(_, b)| b.first()).map_or(0, |&b| b as i8);
+            operand = self.body.ops[op].operands[0];
+        }
+        let input = self.dense(operand, span)?;
+        let (_, in_dims) = self.static_tensor(operand, span)?;
+        let (_, out_dims) = self.static_tensor(self.body.ops[int8.root].results[0], span)?;
+        let spatial = c.dims.kernel_spatial.len();
+        let taps: Vec<u32> = weights.dims[..spatial].iter().map(|&k| k as u32).collect();
+        let g = Geometry::of(c, &in_dims, &out_dims, &taps, &lows).ok_or_else(deep)?;
+        let groups = u32::try_from(c.feature_group_count).map_err(|_| deep())?;
+        self.step_i8(int8, input, input_zero, &g, groups, weights)
+    }
+
+    fn dot_i8(&mut self, int8: &Int8, d: &DotGeneral, mut weights: Weights) -> Lowered<()> {
+        let product = self.matrix_product(int8.root, d, &weights.dims)?;
+        weights.bytes = permuted_values(&weights.bytes, &weights.dims, &product.order).into();
+        weights.dims = vec![product.depth as usize, product.columns as usize];
+        let g = Geometry::of_matrix(product.rows, product.depth, product.columns);
+        self.step_i8(int8, product.input, 0, &g, 1, &weights)
+    }
+
+    /// The step of a convolution: a depthwise one if every group has one channel on each side.
+    fn step_i8(
+        &mut self,
+        int8: &Int8,
+        input: Ref,
+        input_zero: i8,
+        g: &Geometry,
+        groups: u32,
+        weights: &Weights,
+    ) -> Lowered<()> {
+        let (output, ..) = self.result(int8.requant.result, int8.root)?;
+        let empty = Places { input, output, weights: input, channels: input, scratch: input };
+        let requant = &int8.requant;
+        let depthwise = groups > 1 && g.in_c == groups && g.out_c == groups;
+        let kernel = if depthwise {
+            let mut p = depthwise_params(g, empty, input_zero, requant);
+            let weights = p.pack_weights(&mut |c, tap| weights.at(tap, c));
+            p.weights = self.constant(weights.into(), 4);
+            let records = p.pack_channels(&mut |c| requant.record(c));
+            p.channels = self.constant(records.into(), 4);
+            if requant.own_shifts() {
+                let shifts = p.pack_shifts(&mut |c| requant.shift(c));
+                p.shifts = Some(self.constant(shifts.into(), 4));
+            }
+            let kernel = Kernel::depthwise_i8(p);
+            p.scratch = self.scratch_i8(&kernel, int8.root)?;
+            Kernel::depthwise_i8(p)
+        } else {
+            let mut p = conv_params(g, empty, input_zero, requant, groups);
+            let per = p.out_c;
+            let weights = p.pack_weights(&mut |group, c, tap| weights.at(tap, group * per + c));
+            p.weights = self.constant(weights.into(), 4);
+            let records = p.pack_channels(&mut |group, c| requant.record(group * per + c));
+            p.channels = self.constant(records.into(), 4);
+            if requant.own_shifts() {
+                let shifts = p.pack_shifts(&mut |group, c| requant.shift(group * per + c));
+                p.shifts = Some(self.constant(shifts.into(), 4));
+            }
+            let kernel = Kernel::conv_i8(p);
+            p.scratch = self.scratch_i8(&kernel, int8.root)?;
+            Kernel::conv_i8(p)
+        };
+        self.step(kernel, int8.root);
+        Ok(())
+    }
+
+    /// A buffer of the scratch bytes that a kernel says it needs.
+    fn scratch_i8(&mut self, kernel: &Kernel<Ref>, op: OpId) -> Lowered<Ref> {
+        let span = self.span(op);
+        let mut bytes = 0;
+        let valid = kernel.accesses(&mut |access| {
+            if access.kind == AccessKind::Scratch {
+                bytes = u32::try_from(access.end - access.start).unwrap_or(u32::MAX);
+            }
+        });
+        valid.map_err(|e| {
+            CompileError::unsupported(span, format!("no kernel for these sizes: {e}"))
+        })?;
+        self.buffer("scratch", DType::U8, &[bytes], Storage::Temp, span)
+    }
+}
+
+/// Operands of a step.
+struct Places {
+    input: Ref,
+    weights: Ref,
+    channels: Ref,
+    output: Ref,
+    scratch: Ref,
+}
+
+fn conv_params(
+    g: &Geometry,
+    places: Places,
+    input_zero: i8,
+    requant: &Requant,
+    groups: u32,
+) -> ConvI8<Ref> {
+    let Places { input, weights, channels, output, scratch } = places;
+    let ([in_h, in_w], [out_h, out_w]) = (g.input, g.output);
+    let ([kernel_h, kernel_w], [stride_h, stride_w]) = (g.kernel, g.stride);
+    let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
+    let share = |channels: u32| channels.checked_div(groups).unwrap_or(0);
+    #[rustfmt::skip]
+    let params = ConvI8 {
+        input, weights, channels, shifts: None, output, scratch, batch: g.batch, in_h, in_w,
+        in_c: share(g.in_c), out_h, out_w, out_c: share(g.out_c), groups, kernel_h, kernel_w,
+        stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, input_zero,
+        requant: requant.params(),
+    };
+    params
+}
+
+fn depthwise_params(
+    g: &Geometry,
+    places: Places,
+    input_zero: i8,
+    requant: &Requant,
+) -> DepthwiseI8<Ref> {
+    let Places { input, weights, channels, output, scratch } = places;
+    let ([in_h, in_w], [out_h, out_w]) = (g.input, g.output);
+    let ([kernel_h, kernel_w], [stride_h, stride_w]) = (g.kernel, g.stride);
+    let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
+    #[rustfmt::skip]
+    let params = DepthwiseI8 {
+        input, weights, channels, shifts: None, output, scratch, batch: g.batch, in_h, in_w,
+        channels_count: g.in_c, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top,
+        pad_left, dilation_h, dilation_w, input_zero, requant: requant.params(),
+    };
+    params
+}

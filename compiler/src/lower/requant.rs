@@ -1,0 +1,334 @@
+//! What follows a contraction of 8-bit integers: the arithmetic that leads from its 32-bit sums back
+//! to 8 bits, whoever wrote it. `docs/integer-arithmetic.md` has the formula.
+//!
+//! The chain is constants added to the sums; a product with constants in 64 bits, half of `2^shift`
+//! added, shifted right by it; then constants added and limits, in any number and order.
+
+use std::collections::HashSet;
+
+use microhlo_format::{DType, kernels};
+
+use super::facts::Facts;
+use crate::ir::{OpId, ValueId};
+use crate::ops::{ElementwiseOp, OpKind};
+
+/// Most operations of a chain.
+const MAX_CHAIN: usize = 32;
+
+/// From the sums of an integer contraction to what is stored.
+#[derive(Clone, Debug)]
+pub struct Requant {
+    /// Added to the sums, one value per channel.
+    pub bias: Vec<i64>,
+    /// The way back to 8 bits; without it, sums with bias are stored.
+    pub scaled: Option<Scaled>,
+    /// The value that the fused kernel computes.
+    pub result: ValueId,
+}
+
+/// `clamp(min, zero + round(sum * multiplier / 2^shift), max)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaled {
+    /// One per channel, from 0 to `2^31 - 1`.
+    pub multipliers: Vec<i64>,
+    /// One per channel.
+    pub shifts: Vec<u8>,
+    /// Added after rounding.
+    pub zero: i64,
+    /// Least result.
+    pub min: i64,
+    /// Greatest result.
+    pub max: i64,
+    /// Whether a result between two integers becomes the even one, rather than the greater.
+    pub ties_even: bool,
+}
+
+impl Requant {
+    /// Bias and multiplier of a channel, as kernels take them.
+    pub fn record(&self, channel: u32) -> (i32, i32) {
+        let i = channel as usize;
+        let bias = self.bias.get(i).map_or(0, |&b| b as i32);
+        let scaled = self.scaled.as_ref().and_then(|s| s.multipliers.get(i));
+        (bias, scaled.map_or(0, |&m| m as i32))
+    }
+
+    /// The shift of a channel.
+    pub fn shift(&self, channel: u32) -> u8 {
+        let shifts = self.scaled.as_ref().map(|s| &s.shifts);
+        shifts.and_then(|s| s.get(channel as usize)).copied().unwrap_or(33)
+    }
+
+    /// Whether channels have different shifts.
+    pub fn own_shifts(&self) -> bool {
+        self.scaled.as_ref().is_some_and(|s| s.shifts.iter().any(|n| *n != s.shifts[0]))
+    }
+
+    /// What is the same for all channels, as kernels take it.
+    pub fn params(&self) -> Option<kernels::Requant> {
+        let scaled = self.scaled.as_ref()?;
+        Some(kernels::Requant {
+            shift: self.shift(0),
+            zero: scaled.zero as i32,
+            min: scaled.min as i8,
+            max: scaled.max as i8,
+            ties_even: scaled.ties_even,
+        })
+    }
+}
+
+/// Follows values from one to its only user, as long as the user is known.
+struct Chain<'f, 'b> {
+    facts: &'f Facts<'b>,
+    dim: usize,
+    channels: usize,
+    value: ValueId,
+    absorbed: Vec<OpId>,
+}
+
+/// Matches the chain behind the contraction whose result is `sums`, with channels along `dim`. Also
+/// returns the operations absorbed.
+pub fn of_sums(
+    facts: &Facts<'_>,
+    sums: ValueId,
+    dim: usize,
+    channels: usize,
+) -> (Requant, Vec<OpId>) {
+    let mut chain = Chain { facts, dim, channels, value: sums, absorbed: Vec::new() };
+    let mut bias = vec![0i64; channels];
+    while let Some((op, numbers)) = chain.next_with(&[ElementwiseOp::Add, ElementwiseOp::Subtract])
+    {
+        let sign = if chain.kind(op) == Some(ElementwiseOp::Add) { 1 } else { -1 };
+        let fits = |n: &i64| i32::try_from(*n).is_ok();
+        let sum: Vec<i64> = bias.iter().zip(&numbers).map(|(b, n)| b + sign * n).collect();
+        if !sum.iter().all(fits) {
+            break;
+        }
+        bias = sum;
+        chain.absorb(op);
+    }
+    let raw = Requant { bias, scaled: None, result: chain.value };
+    let before = chain.absorbed.clone();
+    match chain.scaled() {
+        Some(scaled) => {
+            (Requant { scaled: Some(scaled), result: chain.value, ..raw }, chain.absorbed)
+        }
+        None => (raw, before),
+    }
+}
+
+/// Constants added and limits, from a value to its 8-bit form.
+pub struct Limits {
+    /// Added first.
+    pub zero: i64,
+    /// Least result.
+    pub min: i64,
+    /// Greatest result.
+    pub max: i64,
+    /// The 8-bit value.
+    pub result: ValueId,
+}
+
+/// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
+/// operations absorbed.
+pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
+    let (zero, min, max) = chain.stored()?;
+    let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
+    let limits = Limits { zero, min, max, result: chain.value };
+    (valid && min <= max).then_some((limits, chain.absorbed))
+}
+
+impl Chain<'_, '_> {
+    fn kind(&self, op: OpId) -> Option<ElementwiseOp> {
+        match &self.facts.body.ops[op].kind {
+            OpKind::Elementwise(e) => Some(*e),
+            _ => None,
+        }
+    }
+
+    fn absorb(&mut self, op: OpId) {
+        self.absorbed.push(op);
+        self.value = self.facts.body.ops[op].results[0];
+    }
+
+    fn dtype(&self, value: ValueId) -> Option<DType> {
+        self.facts.body.ty(value).tensor()?.dtype()
+    }
+
+    fn numbers(&self, value: ValueId) -> Option<Vec<i64>> {
+        self.facts.per_channel_ints(value, self.dim, self.channels)
+    }
+
+    /// The only user, if it is a conversion to this type.
+    fn next_convert(&self, to: DType) -> Option<OpId> {
+        let user = self.facts.only_user(self.value)?;
+        let result = self.facts.body.result(user)?;
+        let converts = self.kind(user) == Some(ElementwiseOp::Convert);
+        (converts && self.dtype(result) == Some(to)).then_some(user)
+    }
+
+    /// The only user, if it is one of these operations of the value and constants per channel.
+    /// The value is the first operand, or the operation is commutative.
+    fn next_with(&self, kinds: &[ElementwiseOp]) -> Option<(OpId, Vec<i64>)> {
+        let user = self.facts.only_user(self.value)?;
+        self.constants_of(user, self.value, kinds).map(|numbers| (user, numbers))
+    }
+
+    fn constants_of(
+        &self,
+        user: OpId,
+        value: ValueId,
+        kinds: &[ElementwiseOp],
+    ) -> Option<Vec<i64>> {
+        use ElementwiseOp::{ShiftRightArithmetic, Subtract};
+        let kind = self.kind(user).filter(|k| kinds.contains(k))?;
+        let &[a, b] = self.facts.body.ops[user].operands.as_slice() else { return None };
+        if a == value {
+            return self.numbers(b);
+        }
+        let commutes = !matches!(kind, Subtract | ShiftRightArithmetic);
+        (b == value && commutes).then(|| self.numbers(a)).flatten()
+    }
+
+    /// The rest of the chain, from the conversion to 64 bits to that to 8.
+    fn scaled(&mut self) -> Option<Scaled> {
+        let wide = self.next_convert(DType::I64)?;
+        self.absorb(wide);
+        let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
+        self.absorb(product);
+        let (shifts, ties_even) = match self.half_up() {
+            Some(shifts) => (shifts, None),
+            None => self.half_even().map(|(shifts, parity)| (shifts, Some(parity)))?,
+        };
+        let (zero, min, max) = self.stored()?;
+        let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
+            && shifts.iter().all(|s| (33..=53).contains(s))
+            && ties_even.is_none_or(|parity| parity == zero & 1)
+            && (-512..=511).contains(&zero)
+            && (-128..=127).contains(&min)
+            && (min..=127).contains(&max);
+        let shifts = shifts.iter().map(|&s| s as u8).collect();
+        let ties_even = ties_even.is_some();
+        valid.then_some(Scaled { multipliers, shifts, zero, min, max, ties_even })
+    }
+
+    /// `(x + 2^(shift - 1)) >> shift`.
+    fn half_up(&mut self) -> Option<Vec<i64>> {
+        let (add, halves) = self.next_with(&[ElementwiseOp::Add])?;
+        let sum = self.facts.body.ops[add].results[0];
+        let shift = self.facts.only_user(sum)?;
+        let shifts = self.constants_of(shift, sum, &[ElementwiseOp::ShiftRightArithmetic])?;
+        let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == 1 << (s - 1);
+        if !shifts.iter().zip(&halves).all(halved) {
+            return None;
+        }
+        self.absorb(add);
+        self.absorb(shift);
+        Some(shifts)
+    }
+
+    /// `(x + (2^(shift - 1) - 1) + odd) >> shift`, where `odd` is the last bit of `x >> shift`, or
+    /// its opposite: the second result says for which parity of the zero point that is even.
+    fn half_even(&mut self) -> Option<(Vec<i64>, i64)> {
+        use ElementwiseOp::{Add, And, ShiftRightArithmetic, Xor};
+        let body = self.facts.body;
+        let x = self.value;
+        let &[first, second] = self.facts.users(x) else { return None };
+        let is_shift = |op: OpId| self.kind(op) == Some(ShiftRightArithmetic);
+        let (below, half) = if is_shift(first) { (first, second) } else { (second, first) };
+        let shifts = self.constants_of(below, x, &[ShiftRightArithmetic])?;
+        let halves = self.constants_of(half, x, &[Add])?;
+        let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == (1 << (s - 1)) - 1;
+        let result = |op: OpId| body.ops[op].results[0];
+        let one = |list: Vec<i64>| list.iter().all(|&n| n == 1).then_some(());
+        let and = self.facts.only_user(result(below))?;
+        one(self.constants_of(and, result(below), &[And])?)?;
+        let mut odd = and;
+        let mut parity = 0;
+        let mut absorbed = vec![below, half, and];
+        let next = self.facts.only_user(result(and))?;
+        if let Some(list) = self.constants_of(next, result(and), &[Xor]) {
+            one(list)?;
+            (odd, parity) = (next, 1);
+            absorbed.push(next);
+        }
+        let sum = self.facts.only_user(result(half)).filter(|&op| self.kind(op) == Some(Add))?;
+        let operands: HashSet<ValueId> = body.ops[sum].operands.iter().copied().collect();
+        let both = operands == HashSet::from([result(half), result(odd)]);
+        let last = self.facts.only_user(result(sum))?;
+        let again = self.constants_of(last, result(sum), &[ShiftRightArithmetic])?;
+        if !both || again != shifts || !shifts.iter().zip(&halves).all(halved) {
+            return None;
+        }
+        self.facts.only_user(result(odd))?;
+        self.absorbed.extend(absorbed);
+        self.absorb(sum);
+        self.absorb(last);
+        Some((shifts, parity))
+    }
+
+    /// Constants added and limits, as one addition and one clamp, up to the 8-bit value and
+    /// through limits on that.
+    fn stored(&mut self) -> Option<(i64, i64, i64)> {
+        use ElementwiseOp::{Maximum, Minimum};
+        let (zero, mut min, mut max) = self.limits()?;
+        let last = self.next_convert(DType::I8)?;
+        if min < -128 || max > 127 {
+            return None;
+        }
+        self.absorb(last);
+        while let Some((op, numbers)) = self.next_with(&[Maximum, Minimum])
+            && let Some(n) = same(&numbers)
+        {
+            match self.kind(op)? {
+                Maximum => (min, max) = (min.max(n), max.max(n)),
+                _ => (min, max) = (min.min(n), max.min(n)),
+            }
+            self.absorb(op);
+        }
+        Some((zero, min, max))
+    }
+
+    /// Constants added and limits, as one addition and one clamp.
+    fn limits(&mut self) -> Option<(i64, i64, i64)> {
+        use ElementwiseOp::{Add, Clamp, Maximum, Minimum};
+        let wide = 1i64 << 40;
+        let (mut zero, mut min, mut max) = (0i64, -wide, wide);
+        for _ in 0..MAX_CHAIN {
+            if self.next_convert(DType::I8).is_some() {
+                break;
+            }
+            if let Some(op) = self.next_convert(DType::I32) {
+                // 31 bits of product remain after the shift, so that nothing wraps.
+                self.absorb(op);
+            } else if let Some((op, numbers)) = self.next_with(&[Add, Maximum, Minimum]) {
+                let n = same(&numbers).filter(|n| n.abs() < 1 << 20)?;
+                match self.kind(op)? {
+                    Add => (zero, min, max) = (zero + n, min + n, max + n),
+                    Maximum => (min, max) = (min.max(n), max.max(n)),
+                    _ => (min, max) = (min.min(n), max.min(n)),
+                }
+                self.absorb(op);
+            } else {
+                let op =
+                    self.facts.only_user(self.value).filter(|&o| self.kind(o) == Some(Clamp))?;
+                let &[low, x, high] = self.facts.body.ops[op].operands.as_slice() else {
+                    return None;
+                };
+                let (low, high) = (same(&self.numbers(low)?)?, same(&self.numbers(high)?)?);
+                if x != self.value || low > high {
+                    return None;
+                }
+                (min, max) = (min.clamp(low, high), max.clamp(low, high));
+                self.absorb(op);
+            }
+        }
+        Some((zero, min, max))
+    }
+}
+
+/// The number that all of a list are.
+fn same(numbers: &[i64]) -> Option<i64> {
+    let first = *numbers.first()?;
+    numbers.iter().all(|&n| n == first).then_some(first)
+}

@@ -1,0 +1,195 @@
+//! Quantised programs on the integer kernels: the evaluator's bits, and nothing left beside them.
+
+use super::tests::{kernels, results, same_bits};
+
+const X: &str = "!quant.uniform<i8:f32, 0.05:-7>";
+
+/// Weights as a hexadecimal constant of `n` bytes.
+fn bytes(n: usize) -> String {
+    (0..n).map(|i| format!("{:02X}", (i * 89 + 41) % 251)).collect()
+}
+
+fn list(n: usize, f: impl Fn(usize) -> f64) -> String {
+    let all: Vec<String> = (0..n).map(|i| format!("{:?}", f(i))).collect();
+    all.join(", ")
+}
+
+/// A convolution of `dims` with kernel `[h, w, i, o]`, bias and requantisation.
+fn conv(dims: [usize; 4], k: [usize; 4], groups: usize, window: &str, out: &str) -> String {
+    let o = k[3];
+    let scale = |i: usize| 0.001 + 0.0003 * (i % 5) as f64;
+    let (ws, accs) = (list(o, scale), list(o, |i| scale(i) * 0.05));
+    let x = format!("tensor<{}x{}x{}x{}x{X}>", dims[0], dims[1], dims[2], dims[3]);
+    let wt = format!("tensor<{}x{}x{}x{o}x!quant.uniform<i8:f32:3, {{{ws}}}>>", k[0], k[1], k[2]);
+    let weights = bytes(k.iter().product());
+    let acc = format!("!quant.uniform<i32:f32:3, {{{accs}}}>");
+    let b = format!("tensor<{o}x!quant.uniform<i32:f32:0, {{{accs}}}>>");
+    let bias: Vec<String> = (0..o).map(|i| (700 - 231 * i as i64).to_string()).collect();
+    let bias = bias.join(", ");
+    format!(
+        "func.func @main(%x: {x}) -> tensor<{out}x!quant.uniform<i8:f32, 0.11:12>> {{
+  %w = stablehlo.constant() <{{value = dense<\"0x{weights}\"> : tensor<{}x{}x{}x{o}xi8>}}> : () -> {wt}
+  %0 = stablehlo.convolution(%x, %w) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = {groups} : i64}} : ({x}, {wt}) -> tensor<{out}x{acc}>
+  %b = stablehlo.constant() <{{value = dense<[{bias}]> : tensor<{o}xi32>}}> : () -> {b}
+  %c = stablehlo.broadcast_in_dim %b, dims = [3] : ({b}) -> tensor<{out}x{acc}>
+  %1 = stablehlo.add %0, %c : tensor<{out}x{acc}>
+  %2 = stablehlo.uniform_quantize %1 : (tensor<{out}x{acc}>) -> tensor<{out}x!quant.uniform<i8:f32, 0.11:12>>
+  return %2 : tensor<{out}x!quant.uniform<i8:f32, 0.11:12>>
+}}",
+        k[0], k[1], k[2]
+    )
+}
+
+#[test]
+fn convolutions_run_on_one_kernel_with_all_that_follows() {
+    for (text, kernel) in [
+        (conv([1, 5, 6, 3], [3, 2, 3, 5], 1, "pad = [[1, 1], [1, 0]]", "1x5x6x5"), "conv_i8"),
+        (conv([1, 5, 6, 4], [1, 1, 4, 6], 1, "stride = [2, 2]", "1x3x3x6"), "conv_i8"),
+        (conv([2, 5, 6, 6], [2, 2, 3, 8], 2, "rhs_dilate = [2, 1]", "2x3x5x8"), "conv_i8"),
+        (conv([1, 7, 5, 5], [3, 3, 1, 5], 5, "pad = [[1, 1], [1, 1]]", "1x7x5x5"), "depthwise_i8"),
+        (conv([1, 7, 5, 3], [3, 3, 1, 6], 3, "stride = [1, 2]", "1x5x2x6"), "conv_i8"),
+        (conv([1, 6, 5, 2], [3, 1, 2, 4], 1, "pad = [[-1, 2], [0, 0]]", "1x5x5x4"), "conv_i8"),
+    ] {
+        let compiled = same_bits(&text);
+        assert_eq!(kernels(&compiled), [kernel], "{text}");
+    }
+}
+
+/// Scales that are powers of two make results that lie between two integers.
+#[test]
+fn ties_and_single_scales_are_absorbed_too() {
+    let text = conv([1, 5, 6, 3], [3, 2, 3, 5], 1, "pad = [[1, 1], [1, 0]]", "1x5x6x5");
+    let scales = |factor: f64| list(5, |i| (0.001 + 0.0003 * i as f64) * factor);
+    let text = text.replace(&scales(1.0), &list(5, |_| 0.03125)).replace("0.11:12", "0.5:13");
+    let text =
+        text.replace(&scales(0.05), &list(5, |_| 0.03125 * 0.0625)).replace("0.05:-7", "0.0625:-7");
+    assert_eq!(kernels(&same_bits(&text)), ["conv_i8"]);
+    assert_eq!(kernels(&same_bits(&text.replace("0.5:13", "0.5:12"))), ["conv_i8"]);
+}
+
+#[test]
+fn sums_without_requantisation_stay_sums() {
+    let compiled = same_bits(
+        r#"func.func @main(%x: tensor<3x4xi8>) -> (tensor<3x2xi32>, tensor<2x2xi32>) {
+  %w = stablehlo.constant dense<[[1, -2], [25, 4], [-128, 5], [3, 127]]> : tensor<4x2xi8>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<3x4xi8>, tensor<4x2xi8>) -> tensor<3x2xi32>
+  %b = stablehlo.constant dense<[[7, -100000], [7, -100000]]> : tensor<2x2xi32>
+  %v = stablehlo.constant dense<[[1, -2], [25, 4], [-128, 5]]> : tensor<3x2xi8>
+  %s = stablehlo.slice %x [0:3, 0:2] : (tensor<3x4xi8>) -> tensor<3x2xi8>
+  %1 = stablehlo.dot_general %s, %v, contracting_dims = [0] x [0] : (tensor<3x2xi8>, tensor<3x2xi8>) -> tensor<2x2xi32>
+  %2 = stablehlo.subtract %1, %b : tensor<2x2xi32>
+  return %0, %2 : tensor<3x2xi32>, tensor<2x2xi32>
+}"#,
+    );
+    let kinds = kernels(&compiled);
+    assert_eq!(kinds.iter().filter(|k| **k == "conv_i8").count(), 2, "{kinds:?}");
+}
+
+#[test]
+fn residuals_are_sums_and_functions_are_tables() {
+    let (a, b, c) = (X, "!quant.uniform<i8:f32, 0.02:100>", "!quant.uniform<i8:f32, 0.07:-128>");
+    let t = |q: &str| format!("tensor<4x20x{q}>");
+    let (ta, tb, tc) = (t(a), t(b), t(c));
+    for op in ["add", "subtract"] {
+        let text = format!(
+            "func.func @main(%x: {ta}, %y: {tb}) -> {tc} {{
+  %0 = stablehlo.{op} %x, %y : ({ta}, {tb}) -> {tc}
+  return %0 : {tc}
+}}"
+        );
+        assert_eq!(kernels(&same_bits(&text)), ["sum_i8"]);
+    }
+    for body in [
+        format!("%0 = stablehlo.uniform_quantize %x : ({ta}) -> {tc}"),
+        format!("%0 = stablehlo.tanh %x : ({ta}) -> {tc}"),
+        format!(
+            "%1 = stablehlo.logistic %x : ({ta}) -> {tb}\n  %0 = stablehlo.uniform_quantize %1 : ({tb}) -> {tc}"
+        ),
+    ] {
+        let text =
+            format!("func.func @main(%x: {ta}) -> {tc} {{\n  {body}\n  return %0 : {tc}\n}}");
+        assert_eq!(kernels(&same_bits(&text)), ["table_i8"], "{body}");
+    }
+}
+
+/// The same network in floats between pairs, and the result of the integers beside it.
+#[test]
+fn pairs_around_float_operations_become_integer_kernels() {
+    let (q, r) = ("!quant.uniform<i8:f32, 0.05:-7>", "!quant.uniform<i8:f32, 0.02:-128>");
+    let weights = bytes(3 * 3 * 4 * 8);
+    let text = format!(
+        "func.func @main(%x: tensor<1x8x8x4x{q}>) -> tensor<1x8x{r}> {{
+  %w = stablehlo.constant() <{{value = dense<\"0x{weights}\"> : tensor<3x3x4x8xi8>}}> : () -> tensor<3x3x4x8x!quant.uniform<i8:f32, 0.001>>
+  %b = stablehlo.constant dense<[0.1, -0.2, 0.3, 0.0, 0.5, 0.05, -0.7, 1.5]> : tensor<8xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %six = stablehlo.constant dense<6.0> : tensor<1x8x8x8xf32>
+  %n = stablehlo.constant dense<64.0> : tensor<1x8xf32>
+  %0 = stablehlo.uniform_dequantize %x : (tensor<1x8x8x4x{q}>) -> tensor<1x8x8x4xf32>
+  %1 = stablehlo.uniform_dequantize %w : (tensor<3x3x4x8x!quant.uniform<i8:f32, 0.001>>) -> tensor<3x3x4x8xf32>
+  %2 = stablehlo.convolution(%0, %1) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {{pad = [[1, 1], [1, 1]]}} {{batch_group_count = 1 : i64, feature_group_count = 1 : i64}} : (tensor<1x8x8x4xf32>, tensor<3x3x4x8xf32>) -> tensor<1x8x8x8xf32>
+  %3 = stablehlo.broadcast_in_dim %b, dims = [3] : (tensor<8xf32>) -> tensor<1x8x8x8xf32>
+  %4 = stablehlo.add %2, %3 : tensor<1x8x8x8xf32>
+  %5 = stablehlo.broadcast_in_dim %z, dims = [] : (tensor<f32>) -> tensor<1x8x8x8xf32>
+  %6 = stablehlo.maximum %4, %5 : tensor<1x8x8x8xf32>
+  %7 = stablehlo.minimum %6, %six : tensor<1x8x8x8xf32>
+  %8 = stablehlo.uniform_quantize %7 : (tensor<1x8x8x8xf32>) -> tensor<1x8x8x8x{r}>
+  %9 = stablehlo.uniform_dequantize %8 : (tensor<1x8x8x8x{r}>) -> tensor<1x8x8x8xf32>
+  %10 = stablehlo.reduce(%9 init: %z) applies stablehlo.add across dimensions = [1, 2] : (tensor<1x8x8x8xf32>, tensor<f32>) -> tensor<1x8xf32>
+  %11 = stablehlo.divide %10, %n : tensor<1x8xf32>
+  %12 = stablehlo.uniform_quantize %11 : (tensor<1x8xf32>) -> tensor<1x8x{r}>
+  return %12 : tensor<1x8x{r}>
+}}"
+    );
+    let fused = super::tests::compiled(&text);
+    assert_eq!(kernels(&fused), ["conv_i8", "pool_i8"]);
+    // Kept apart by a barrier, the groups are floats.
+    let apart = text.replace(
+        "%2 = stablehlo.convolution(%0,",
+        "%20 = stablehlo.negate %0 : tensor<1x8x8x4xf32>\n  %21 = stablehlo.negate %20 : tensor<1x8x8x4xf32>\n  %2 = stablehlo.convolution(%21,",
+    );
+    let apart = super::tests::compiled(&apart);
+    assert!(kernels(&apart).contains(&"conv_any"), "{:?}", kernels(&apart));
+    let (ints, floats) = (results(&fused), results(&apart));
+    for (a, b) in ints[0].iter().zip(&floats[0]) {
+        assert!((*a as i8).abs_diff(*b as i8) <= 1, "{ints:?} {floats:?}");
+    }
+}
+
+/// What converters of integer-only programs write.
+#[test]
+fn integer_arithmetic_is_recognised() {
+    let text = |tail: &str| {
+        format!(
+            r#"func.func @main(%x: tensor<6x4xi8>) -> tensor<6x2xi8> {{
+  %w = stablehlo.constant dense<[[1, -2], [25, 4], [-128, 5], [3, 127]]> : tensor<4x2xi8>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<6x4xi8>, tensor<4x2xi8>) -> tensor<6x2xi32>
+  %b = stablehlo.constant dense<[[100, -20]]> : tensor<1x2xi32>
+  %c = stablehlo.broadcast_in_dim %b, dims = [0, 1] : (tensor<1x2xi32>) -> tensor<6x2xi32>
+  %1 = stablehlo.add %0, %c : tensor<6x2xi32>
+  %2 = stablehlo.convert %1 : (tensor<6x2xi32>) -> tensor<6x2xi64>
+  %m = stablehlo.constant dense<1185020333> : tensor<6x2xi64>
+  %3 = stablehlo.multiply %2, %m : tensor<6x2xi64>
+  %h = stablehlo.constant dense<34359738368> : tensor<6x2xi64>
+  %4 = stablehlo.add %3, %h : tensor<6x2xi64>
+  %s = stablehlo.constant dense<36> : tensor<6x2xi64>
+  %5 = stablehlo.shift_right_arithmetic %4, %s : tensor<6x2xi64>
+  %6 = stablehlo.convert %5 : (tensor<6x2xi64>) -> tensor<6x2xi32>
+  %z = stablehlo.constant dense<-100> : tensor<6x2xi32>
+  %7 = stablehlo.add %6, %z : tensor<6x2xi32>
+  %low = stablehlo.constant dense<-128> : tensor<6x2xi32>
+  %high = stablehlo.constant dense<{tail}> : tensor<6x2xi32>
+  %8 = stablehlo.maximum %7, %low : tensor<6x2xi32>
+  %9 = stablehlo.minimum %8, %high : tensor<6x2xi32>
+  %10 = stablehlo.convert %9 : (tensor<6x2xi32>) -> tensor<6x2xi8>
+  return %10 : tensor<6x2xi8>
+}}"#
+        )
+    };
+    assert_eq!(kernels(&same_bits(&text("127"))), ["conv_i8"]);
+    assert_eq!(kernels(&same_bits(&text("50"))), ["conv_i8"]);
+    // Beyond 8 bits, the conversion wraps, which the kernel does not.
+    assert_eq!(kernels(&same_bits(&text("500"))), ["conv_i8", "map"]);
+    // Not half of the divisor.
+    let odd = text("127").replace("34359738368", "34359738367");
+    assert_eq!(kernels(&same_bits(&odd)), ["conv_i8", "map"]);
+}

@@ -1,0 +1,79 @@
+//! How large integers of a program can be: types, and sums of products with known weights, tell.
+
+use microhlo_format::DType;
+
+use crate::eval::{Element, Tensor, for_each_index};
+use crate::ir::{Body, OpId, ValueId};
+use crate::ops::{ElementwiseOp, OpKind};
+
+/// Operations that a value is followed through.
+const MAX_DEPTH: usize = 16;
+
+/// A bound on the magnitude of a value's stored integers; `u64::MAX` if it is not of integers.
+pub(crate) fn largest(body: &Body, value: ValueId) -> u64 {
+    followed(body, value, MAX_DEPTH)
+}
+
+fn followed(body: &Body, value: ValueId, depth: usize) -> u64 {
+    let Some(ty) = body.ty(value).tensor() else { return u64::MAX };
+    let any = of_type(ty.elem.storage());
+    let known = depth.checked_sub(1).and_then(|depth| defined(body, body.def_op(value)?, depth));
+    known.unwrap_or(u64::MAX).min(any)
+}
+
+fn of_type(dtype: DType) -> u64 {
+    match dtype.bits() {
+        _ if !dtype.is_integer() => u64::MAX,
+        bits if dtype.is_signed_integer() => 1 << (bits - 1),
+        bits => u64::MAX >> (64 - bits),
+    }
+}
+
+fn defined(body: &Body, op: OpId, depth: usize) -> Option<u64> {
+    let o = &body.ops[op];
+    let operand = |i: usize| Some(followed(body, *o.operands.get(i)?, depth));
+    match &o.kind {
+        OpKind::Constant(_) => {
+            let tensor = Tensor::from_constant(body.constant(*o.results.first()?)?).ok()?;
+            tensor.elements().map(magnitude).try_fold(0, |most, n| Some(most.max(n?)))
+        }
+        OpKind::BroadcastInDim(_) | OpKind::Reshape(_) | OpKind::Transpose(_) => operand(0),
+        OpKind::Elementwise(ElementwiseOp::Convert) => operand(0),
+        OpKind::Elementwise(ElementwiseOp::Add | ElementwiseOp::Subtract) => {
+            operand(0)?.checked_add(operand(1)?)
+        }
+        OpKind::Convolution(c) => {
+            let feature = usize::try_from(c.dims.kernel_output_feature).ok()?;
+            weights(body, o.operands.get(1).copied()?, &[feature])?.checked_mul(operand(0)?)
+        }
+        OpKind::DotGeneral(d) => {
+            let rank = body.ty(*o.operands.get(1)?).tensor()?.rank();
+            let summed = |i: &usize| d.rhs_contracting.contains(&(*i as i64));
+            let kept: Vec<usize> = (0..rank).filter(|i| !summed(i)).collect();
+            weights(body, o.operands.get(1).copied()?, &kept)?.checked_mul(operand(0)?)
+        }
+        _ => None,
+    }
+}
+
+fn magnitude(element: Element) -> Option<u64> {
+    u64::try_from(element.as_int()?.unsigned_abs()).ok()
+}
+
+/// The largest sum of magnitudes of constant weights over the dimensions that are not kept.
+fn weights(body: &Body, value: ValueId, kept: &[usize]) -> Option<u64> {
+    let weights = Tensor::from_constant(body.constant(value)?).ok()?;
+    let dims: Vec<usize> =
+        kept.iter().map(|&d| weights.dims().get(d).copied()).collect::<Option<_>>()?;
+    let mut sums = vec![0u64; dims.iter().product()];
+    let mut elements = weights.elements();
+    let added = for_each_index(weights.dims(), |index| {
+        let at: Vec<usize> = kept.iter().map(|&d| index[d]).collect();
+        let n = elements.next().and_then(magnitude).ok_or(())?;
+        let slot = sums.get_mut(crate::eval::linear(&dims, &at)).ok_or(())?;
+        *slot = slot.saturating_add(n);
+        Ok::<(), ()>(())
+    });
+    added.ok()?;
+    sums.into_iter().max()
+}

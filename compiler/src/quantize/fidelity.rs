@@ -1,0 +1,172 @@
+//! How near a quantised program is to the float one.
+
+use std::collections::HashMap;
+
+use super::annotate::Plan;
+use super::observe::{self, floats};
+use crate::compile::CompileError;
+use crate::eval::{Evaluator, Tensor};
+use crate::ir::{Func, Module, ValueId};
+use crate::passes::legalize_quant::legalized;
+
+/// Sums of squares of a signal and of its errors.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noise {
+    signal: f64,
+    error: f64,
+    largest: f64,
+}
+
+impl Noise {
+    fn add(&mut self, wanted: &[f32], got: &[f32]) {
+        for (&w, &g) in wanted.iter().zip(got) {
+            let (w, e) = (f64::from(w), f64::from(w) - f64::from(g));
+            self.signal += w * w;
+            self.error += e * e;
+            self.largest = self.largest.max(e.abs());
+        }
+    }
+
+    /// In decibels; infinite without errors.
+    fn ratio(&self) -> f64 {
+        10.0 * (self.signal / self.error).log10()
+    }
+}
+
+/// A layer of a quantised program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerFidelity {
+    /// The operation's name and its number among the layers.
+    pub name: String,
+    /// Shape and element type of its result.
+    pub ty: String,
+    /// Signal-to-noise ratio of its result against the float program, in dB.
+    pub snr_db: f64,
+    /// Largest absolute difference.
+    pub largest: f64,
+}
+
+/// A quantised program's outputs against the float program's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fidelity {
+    /// Cases compared.
+    pub cases: usize,
+    /// Signal-to-noise ratio of all float outputs, in dB.
+    pub snr_db: f64,
+    /// Largest absolute difference of a float output.
+    pub largest: f64,
+    /// Rows of the first output whose greatest element is at the same place.
+    pub same_argmax: usize,
+    /// Rows of the first output.
+    pub rows: usize,
+}
+
+/// Runs both programs operation by operation, with rounded values in the second, and compares the
+/// layers' results.
+pub(super) fn layers(
+    float: &Func,
+    rounded: &Func,
+    plan: &Plan,
+    made: &HashMap<ValueId, ValueId>,
+    cases: &[Vec<Tensor>],
+) -> Result<Vec<LayerFidelity>, CompileError> {
+    let mut noise = vec![Noise::default(); plan.layers.len()];
+    for case in cases {
+        let (wanted, got) = (observe::run(float, case)?, observe::run(rounded, case)?);
+        for (layer, noise) in plan.layers.iter().zip(&mut noise) {
+            let result = made.get(&layer.result).unwrap_or(&layer.result);
+            let pair = (wanted.get(&layer.result), got.get(result));
+            if let (Some(wanted), Some(got)) = pair
+                && let (Some(wanted), Some(got)) = (floats(wanted), floats(got))
+            {
+                noise.add(&wanted, &got);
+            }
+        }
+    }
+    let named = |(i, (layer, noise)): (usize, (&super::annotate::Layer, &Noise))| {
+        let kind = float.body.ops[layer.root].kind.name();
+        LayerFidelity {
+            name: format!("{i}:{}", kind.strip_prefix("stablehlo.").unwrap_or(kind)),
+            ty: float.body.ty(layer.result).to_string(),
+            snr_db: noise.ratio(),
+            largest: noise.largest,
+        }
+    };
+    Ok(plan.layers.iter().zip(&noise).enumerate().map(named).collect())
+}
+
+/// Runs the float function and a quantised module, as it will run on the device, and compares
+/// their outputs.
+///
+/// # Errors
+/// An operation cannot be evaluated.
+pub fn compare(
+    float: &Func,
+    quantised: &Module,
+    cases: &[Vec<Tensor>],
+) -> Result<Fidelity, CompileError> {
+    let mut reference = Module::default();
+    let id = reference.funcs.push(float.clone());
+    let plain = legalized(quantised).unwrap_or_else(|| quantised.clone());
+    let span = float.span;
+    let entry = |m: &Module| m.entry().ok_or_else(|| CompileError::at(span, "no entry function"));
+    let (own, typed) = (entry(&plain)?, &quantised.funcs[entry(quantised)?]);
+    let failed = |e: crate::eval::EvalError| CompileError::at(span, e.to_string());
+    let mut noise = Noise::default();
+    let (mut same_argmax, mut rows) = (0, 0);
+    for case in cases {
+        let wanted = Evaluator::new(&reference).run(id, case).map_err(failed)?;
+        let inputs: Vec<Tensor> = case
+            .iter()
+            .zip(&typed.body.blocks[typed.body.entry].args)
+            .map(|(x, &arg)| stored(x, typed.body.ty(arg)))
+            .collect();
+        let got = Evaluator::new(&plain).run(own, &inputs).map_err(failed)?;
+        for (i, (wanted, got)) in wanted.iter().zip(&got).enumerate() {
+            let (Some(w), Some(g)) = (floats(wanted), outputs(got, typed.results.get(i))) else {
+                continue;
+            };
+            noise.add(&w, &g);
+            if i == 0 {
+                let n = wanted.dims().last().copied().unwrap_or(1).max(1);
+                let pairs = w.chunks(n).zip(g.chunks(n));
+                rows += w.len() / n;
+                same_argmax += pairs.filter(|(w, g)| argmax(w) == argmax(g)).count();
+            }
+        }
+    }
+    let (snr_db, largest) = (noise.ratio(), noise.largest);
+    Ok(Fidelity { cases: cases.len(), snr_db, largest, same_argmax, rows })
+}
+
+fn argmax(row: &[f32]) -> usize {
+    let better = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+    (0..row.len()).fold(0, better)
+}
+
+/// A float input as an argument of this type takes it.
+fn stored(x: &Tensor, ty: &crate::ir::Type) -> Tensor {
+    let quant = ty.tensor().and_then(|t| t.elem.quant());
+    let (Some(q), Some(values)) = (quant, floats(x)) else { return x.clone() };
+    let (least, most) = (q.storage_range.0 as f64, q.storage_range.1 as f64);
+    let bytes: Vec<u8> = values
+        .iter()
+        .map(|&v| (f64::from(v) / q.scales[0] + q.zero_points[0] as f64).clamp(least, most))
+        .map(|steps| steps.round_ties_even() as i8 as u8)
+        .collect();
+    let dims: Vec<u64> = x.dims().iter().map(|&d| d as u64).collect();
+    let ty = crate::ir::TensorType::fixed(&dims, q.storage);
+    Tensor::from_bytes(&ty, bytes).unwrap_or_else(|_| x.clone())
+}
+
+/// The floats that an output stands for.
+fn outputs(x: &Tensor, ty: Option<&crate::ir::Type>) -> Option<Vec<f32>> {
+    let quant = ty.and_then(|t| t.tensor()).and_then(|t| t.elem.quant());
+    match (quant, x.ints()) {
+        (Some(q), Some(ints)) => {
+            let value = |n: i64| ((n - q.zero_points[0]) as f64 * q.scales[0]) as f32;
+            Some(ints.into_iter().map(value).collect())
+        }
+        _ => floats(x),
+    }
+}

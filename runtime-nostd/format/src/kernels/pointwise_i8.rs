@@ -1,0 +1,214 @@
+//! Parameters of `i8` kernels without weights: sums of two tensors, tables, sums over windows.
+
+use serde::Serialize;
+
+use super::check::{Slide, dense, nonzero};
+use super::{Params, Requant};
+use crate::{Access, AccessKind, ParamError};
+
+/// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
+/// lhs_multiplier + rhs * rhs_multiplier + offset) >> shift, max)`, in 32 bits, the shift
+/// arithmetic. `offset` holds zero points and half a step. In place when `output` is an operand.
+///
+/// No sum exceeds 32 bits: `128 * (|lhs_multiplier| + |rhs_multiplier|) + |offset| < 2^31`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SumI8<P> {
+    /// First operand.
+    pub lhs: P,
+    /// Second operand.
+    pub rhs: P,
+    /// Result.
+    pub output: P,
+    /// Number of elements.
+    pub count: u32,
+    /// Steps of the result, times `2^shift`, in one of `lhs`.
+    pub lhs_multiplier: i32,
+    /// Steps of the result, times `2^shift`, in one of `rhs`.
+    pub rhs_multiplier: i32,
+    /// Added to the products.
+    pub offset: i32,
+    /// Bits that the sum is shifted right by, 0 to 31.
+    pub shift: u8,
+    /// Smallest result.
+    pub min: i8,
+    /// Largest result.
+    pub max: i8,
+}
+
+/// A function of single bytes: `output[i] = table[input[i]]`, the byte taken as unsigned. In place
+/// when `output` is `input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TableI8<P> {
+    /// Operand.
+    pub input: P,
+    /// 256 results.
+    pub table: P,
+    /// Result.
+    pub output: P,
+    /// Number of elements.
+    pub count: u32,
+}
+
+/// Sums of `i8` over windows of an NHWC tensor, as 8-bit results: [`Requant::apply`] of `bias` plus
+/// the sum, in 32 bits. Taps outside the input count as `input_zero`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PoolI8<P> {
+    /// `[batch, in_h, in_w, channels]`, dense.
+    pub input: P,
+    /// `[batch, out_h, out_w, channels]`, dense.
+    pub output: P,
+    /// Independent images.
+    pub batch: u32,
+    /// Input height.
+    pub in_h: u32,
+    /// Input width.
+    pub in_w: u32,
+    /// Channels.
+    pub channels: u32,
+    /// Output height.
+    pub out_h: u32,
+    /// Output width.
+    pub out_w: u32,
+    /// Window height.
+    pub kernel_h: u32,
+    /// Window width.
+    pub kernel_w: u32,
+    /// Vertical stride.
+    pub stride_h: u32,
+    /// Horizontal stride.
+    pub stride_w: u32,
+    /// Rows of padding above; negative crops.
+    pub pad_top: i32,
+    /// Columns of padding on the left; negative crops.
+    pub pad_left: i32,
+    /// What taps outside the input count as.
+    pub input_zero: i8,
+    /// Added to each sum.
+    pub bias: i32,
+    /// Multiplier of each sum.
+    pub multiplier: i32,
+    /// How sums become results.
+    pub requant: Requant,
+}
+
+/// Marks an operand that may be updated in place.
+fn in_place<P>(access: Access<P>) -> Access<P> {
+    Access { in_place: true, ..access }
+}
+
+impl<P: Copy> Params<P> for SumI8<P> {
+    type With<Q: Copy> = SumI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> SumI8<Q> {
+        SumI8 {
+            lhs: f(self.lhs),
+            rhs: f(self.rhs),
+            output: f(self.output),
+            count: self.count,
+            lhs_multiplier: self.lhs_multiplier,
+            rhs_multiplier: self.rhs_multiplier,
+            offset: self.offset,
+            shift: self.shift,
+            min: self.min,
+            max: self.max,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        if self.shift > 31 || self.min > self.max {
+            return Err(ParamError::BadCode);
+        }
+        let most = [self.lhs_multiplier, self.rhs_multiplier]
+            .iter()
+            .fold(u64::from(self.offset.unsigned_abs()), |sum, m| {
+                sum + 128 * u64::from(m.unsigned_abs())
+            });
+        if most >= 1 << 31 {
+            return Err(ParamError::Overflow);
+        }
+        let bytes = dense(&[self.count])?;
+        visit(in_place(bytes.access(AccessKind::Read, self.lhs, 1)));
+        visit(in_place(bytes.access(AccessKind::Read, self.rhs, 1)));
+        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for TableI8<P> {
+    type With<Q: Copy> = TableI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> TableI8<Q> {
+        TableI8 {
+            input: f(self.input),
+            table: f(self.table),
+            output: f(self.output),
+            count: self.count,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let bytes = dense(&[self.count])?;
+        visit(in_place(bytes.access(AccessKind::Read, self.input, 1)));
+        visit(dense(&[256])?.access(AccessKind::Read, self.table, 1));
+        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        Ok(())
+    }
+}
+
+impl<P> PoolI8<P> {
+    fn slides(&self) -> [Slide; 2] {
+        let slide = |[input, output, kernel, stride]: [u32; 4], pad| Slide {
+            input,
+            output,
+            kernel,
+            stride,
+            pad,
+            input_dilation: 1,
+            kernel_dilation: 1,
+        };
+        [
+            slide([self.in_h, self.out_h, self.kernel_h, self.stride_h], self.pad_top),
+            slide([self.in_w, self.out_w, self.kernel_w, self.stride_w], self.pad_left),
+        ]
+    }
+}
+
+impl<P: Copy> Params<P> for PoolI8<P> {
+    type With<Q: Copy> = PoolI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> PoolI8<Q> {
+        PoolI8 {
+            input: f(self.input),
+            output: f(self.output),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels: self.channels,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            input_zero: self.input_zero,
+            bias: self.bias,
+            multiplier: self.multiplier,
+            requant: self.requant,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.channels])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        self.requant.check()?;
+        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels])?;
+        visit(input.access(AccessKind::Read, self.input, 1));
+        visit(output.access(AccessKind::Write, self.output, 1));
+        Ok(())
+    }
+}

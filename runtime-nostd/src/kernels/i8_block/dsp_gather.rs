@@ -1,0 +1,501 @@
+//! Assembly that widens the taps of pixels, for Cortex-M with the DSP extension.
+
+use core::arch::naked_asm;
+
+use super::{Axis, Conv, Group, LANES, Pixel, Span};
+
+/// Widened runs of four pixels inside the image.
+#[repr(C)]
+struct Runs {
+    /// The first run of each pixel.
+    from: [*const i8; LANES],
+    to: *mut i16,
+    /// Runs of each pixel, at least one.
+    runs: usize,
+    /// Words of a run plus one.
+    words: usize,
+    /// Bytes from the end of a run to the next one.
+    skip: isize,
+}
+
+/// A word of each of four pixels.
+macro_rules! widen_word {
+    () => {
+        "ldr r8, [r0], #4
+        ldr r9, [r1], #4
+        ldr r10, [r2], #4
+        ldr r11, [r3], #4
+        sxtb16 r4, r8
+        sxtb16 r5, r9
+        sxtb16 r6, r10
+        sxtb16 r7, r11
+        sxtb16 r8, r8, ror #8
+        sxtb16 r9, r9, ror #8
+        sxtb16 r10, r10, ror #8
+        sxtb16 r11, r11, ror #8
+        stm r12!, {{r4-r11}}
+        "
+    };
+}
+
+/// Widens runs of whole words of four pixels.
+///
+/// # Safety
+/// Runs and their place are those of an accepted convolution.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(runs: &Runs) {
+    naked_asm!(
+        "push {{r4-r11, lr}}
+        mov lr, r0
+        ldm lr!, {{r0-r3, r12}}
+        ldm lr, {{r4-r6}}
+        sub sp, #12
+        stm sp, {{r4-r6}}
+        1:
+        ldr lr, [sp, #4]
+        lsrs lr, lr, #1
+        bcc 3f
+        2:
+        ",
+        widen_word!(),
+        "3:
+        ",
+        widen_word!(),
+        "subs lr, lr, #1
+        bne 2b
+        ldr r4, [sp]
+        subs r4, #1
+        beq 4f
+        str r4, [sp]
+        ldr r4, [sp, #8]
+        add r0, r0, r4
+        add r1, r1, r4
+        add r2, r2, r4
+        add r3, r3, r4
+        b 1b
+        4:
+        add sp, #12
+        pop {{r4-r11, pc}}",
+    )
+}
+
+/// Some taps of one pixel: `top` bytes of padding, then rows, then `bottom` bytes of padding.
+#[repr(C)]
+struct Lane {
+    /// The number of taps before these, modulo four.
+    phase: usize,
+    /// The first byte of the first row.
+    from: *const i8,
+    /// The lane's part of the taps, of four, that the first one is among.
+    to: *mut i16,
+    /// Two taps of padding.
+    zero: u32,
+    /// Bytes from the end of a row to the next one.
+    skip: isize,
+    top: usize,
+    rows: usize,
+    /// Bytes of padding before each row.
+    before: usize,
+    /// Bytes of a row.
+    inside: usize,
+    /// Bytes of padding behind each row.
+    behind: usize,
+    bottom: usize,
+}
+
+/// The bytes one after another from one of four taps on, as `$value` gets them into r11.
+macro_rules! taps {
+    ($value:literal, $word:expr, $at:tt, $step:literal) => {
+        concat!(
+            "cmp r5, #0\nit eq\nbxeq lr\ntbb [pc, r0]
+            61: .byte (70f - 61b) / 2, (71f - 61b) / 2, (72f - 61b) / 2, (73f - 61b) / 2
+            70: subs r5, #4\nblo 75f
+            74: ",
+            $word,
+            "subs r5, #4\nbhs 74b
+            75: adds r5, #4\nbeq 80f
+            ",
+            $value,
+            "\nstrh r11, [r2]\nsubs r5, #1\nbeq 81f
+            71: ",
+            $value,
+            "\nstrh r11, [r2, #",
+            tap!($at, 1),
+            "]\nsubs r5, #1\nbeq 82f
+            72: ",
+            $value,
+            "\nstrh r11, [r2, #",
+            tap!($at, 2),
+            "]\nsubs r5, #1\nbeq 83f
+            73: ",
+            $value,
+            "\nstrh r11, [r2, #",
+            tap!($at, 3),
+            "]
+            add r2, r2, #2 * ",
+            stringify!($step),
+            "\nsubs r5, #1\nbne 70b
+            80: movs r0, #0\nbx lr
+            81: movs r0, #1\nbx lr
+            82: movs r0, #2\nbx lr
+            83: movs r0, #3\nbx lr
+            "
+        )
+    };
+}
+
+/// Bytes to each of four taps from the first.
+macro_rules! tap {
+    ((swizzled $step:literal), 1) => {
+        stringify!($step)
+    };
+    ((swizzled $step:literal), 2) => {
+        "2"
+    };
+    ((natural $step:literal), 1) => {
+        "2"
+    };
+    ((natural $step:literal), 2) => {
+        stringify!($step)
+    };
+    (($order:ident $step:literal), 3) => {
+        concat!(stringify!($step), " + 2")
+    };
+}
+
+/// A function that widens taps of a [`Lane`] whose pairs are `$step` bytes apart. `$pack` brings the
+/// taps 0 and 2 in r12 and 1 and 3 in r11 into their order, the first two in `$first`.
+macro_rules! lane_kernel {
+    ($name:ident, $order:ident, $step:literal, $first:literal, $pack:literal) => {
+        /// Widens some taps of a pixel.
+        ///
+        /// # Safety
+        /// The taps and their place are those of an accepted convolution.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(lane: &Lane) {
+            naked_asm!(
+                "push {{r4-r11, lr}}
+                ldm r0, {{r0-r10}}
+                push {{r10}}
+                bl 60f
+                cmp r6, #0
+                beq 3f
+                1:
+                cbz r7, 2f
+                mov r5, r7
+                bl 60f
+                2:
+                mov r5, r8
+                bl 65f
+                movs r5, r9
+                beq 4f
+                bl 60f
+                4:
+                add r1, r1, r4
+                subs r6, #1
+                bne 1b
+                3:
+                pop {{r5}}
+                bl 60f
+                pop {{r4-r11, pc}}
+                60:
+                mov r11, r3
+                ",
+                taps!(
+                    "",
+                    concat!(
+                        "str r3, [r2], #", stringify!($step), "\n",
+                        "str r3, [r2], #", stringify!($step), "\n",
+                    ),
+                    ($order $step),
+                    $step
+                ),
+                "65:
+                ",
+                taps!(
+                    "ldrsb r11, [r1], #1",
+                    concat!(
+                        "ldr r11, [r1], #4\n",
+                        "sxtb16 r12, r11\n",
+                        "sxtb16 r11, r11, ror #8\n",
+                        $pack,
+                        "str ", $first, ", [r2], #", stringify!($step), "\n",
+                        "str r11, [r2], #", stringify!($step), "\n",
+                    ),
+                    ($order $step),
+                    $step
+                ),
+            )
+        }
+    };
+}
+
+/// Pairs of neighbours.
+macro_rules! neighbours {
+    ($name:ident, $step:literal) => {
+        lane_kernel!(
+            $name,
+            natural,
+            $step,
+            "r10",
+            "pkhbt r10, r12, r11, lsl #16\npkhtb r11, r11, r12, asr #16\n"
+        );
+    };
+}
+
+lane_kernel!(lane_swizzled, swizzled, 16, "r12", "");
+lane_kernel!(single_swizzled, swizzled, 4, "r12", "");
+neighbours!(lane_natural, 16);
+neighbours!(single_natural, 4);
+
+/// Whether all taps along an axis lie inside the input.
+fn inside(axis: &Axis, first: i32) -> bool {
+    let reach = (axis.kernel - 1) * axis.dilation;
+    first >= 0 && first < axis.input - reach
+}
+
+/// Four pixels in one row whose taps all lie inside the image: the most common, so that what they
+/// need is prepared.
+pub(super) struct Straight {
+    /// The first one's results.
+    pub output: *mut u8,
+    /// The first row whose taps do not all lie inside, and the first column.
+    rows: i32,
+    columns: i32,
+    /// Bytes from a pixel to the next one.
+    step: isize,
+    /// For taps in the order 0, 2, 1, 3, and for those in order.
+    runs: Runs,
+    lane: Lane,
+}
+
+impl Straight {
+    pub fn new(conv: &Conv, group: &Group) -> Straight {
+        let [h, w] = &conv.axes;
+        let run = conv.run * conv.in_c;
+        let limit = |axis: &Axis| axis.input - (axis.kernel - 1) * axis.dilation;
+        let whole = conv.lanes == LANES && conv.run == w.kernel;
+        Straight {
+            output: conv.output,
+            rows: if whole { limit(h) } else { 0 },
+            columns: limit(w) - 3 * w.stride,
+            step: (w.input_step * w.stride) as isize,
+            runs: Runs {
+                from: [conv.input.wrapping_add(group.input); LANES],
+                to: conv.scratch,
+                runs: h.kernel as usize,
+                words: (run as usize >> 2) + 1,
+                skip: (h.input_step * h.dilation - run) as isize,
+            },
+            lane: whole_lane(conv),
+        }
+    }
+
+    /// Widens the taps of the next four pixels, if they are such.
+    ///
+    /// # Safety
+    /// The convolution is that of accepted parameters, and the pixel one of its.
+    #[inline(always)]
+    pub unsafe fn gather(&mut self, conv: &Conv, group: &Group, next: &mut Pixel) -> bool {
+        let inside = next.y >= 0 && next.y < self.rows && next.x >= 0 && next.x < self.columns;
+        if !inside || next.columns < LANES as i32 {
+            return false;
+        }
+        let mut from = next.at(conv, group);
+        self.output = next.output;
+        conv.skip(next, LANES as i32);
+        if conv.swizzled {
+            for place in &mut self.runs.from {
+                *place = from;
+                from = from.wrapping_offset(self.step);
+            }
+            // SAFETY: all taps of all rows of the pixels lie inside the image.
+            unsafe { widen(&self.runs) };
+            return true;
+        }
+        for lane in 0..LANES {
+            (self.lane.from, self.lane.to) = (from, conv.scratch.wrapping_add(2 * lane));
+            from = from.wrapping_offset(self.step);
+            // SAFETY: as above, of one pixel.
+            unsafe {
+                lane_natural(&self.lane);
+                even_out(conv, self.lane.to);
+            }
+        }
+        true
+    }
+}
+
+/// Widens the taps of the first `count` pixels of a group into scratch.
+///
+/// # Safety
+/// Convolution, group and pixels are those of accepted parameters; scratch has so many lanes.
+pub(super) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES], count: usize) {
+    let [h, w] = &conv.axes;
+    let within = pixels.map(|pixel| inside(h, pixel.y) && inside(w, pixel.x));
+    let mut lanes = (1 << count) - 1u32;
+    let some = within.iter().zip(pixels).find(|(within, _)| **within);
+    if let Some((_, pixel)) = some.filter(|_| conv.swizzled && count == LANES) {
+        let mut from = [*pixel; LANES];
+        for (lane, within) in within.iter().enumerate() {
+            if *within {
+                // Others have some taps that may lie outside of memory.
+                from[lane & 3] = pixels[lane & 3];
+                lanes &= !(1 << lane);
+            }
+        }
+        // SAFETY: the caller's promise; all taps lie inside the image.
+        unsafe { gather_inside(conv, group, &from) };
+    }
+    let mut job = whole_lane(conv);
+    let widen = lane_function(conv);
+    for ((lane, pixel), within) in pixels.iter().enumerate().zip(within) {
+        if lanes >> lane & 1 == 0 {
+            continue;
+        }
+        // SAFETY: the caller's promise; this lane of the pixel.
+        unsafe {
+            if within && conv.run == w.kernel {
+                job.from = pixel.at(conv, group);
+                job.to = conv.scratch.wrapping_add(2 * lane);
+                widen(&job);
+                even_out(conv, job.to);
+            } else {
+                gather_pixel(conv, group, pixel, lane);
+            }
+        }
+    }
+}
+
+/// The taps of a pixel that lie inside the image, whose place is to be set.
+fn whole_lane(conv: &Conv) -> Lane {
+    let [h, _] = &conv.axes;
+    let run = conv.run * conv.in_c;
+    Lane {
+        phase: 0,
+        from: conv.input,
+        to: conv.scratch,
+        zero: u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001),
+        skip: (h.input_step * h.dilation - run) as isize,
+        top: 0,
+        rows: h.kernel as usize,
+        before: 0,
+        inside: run as usize,
+        behind: 0,
+        bottom: 0,
+    }
+}
+
+/// The function that widens taps in the convolution's order.
+fn lane_function(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
+    match (conv.lanes == LANES, conv.swizzled) {
+        (true, true) => lane_swizzled,
+        (true, false) => lane_natural,
+        (false, true) => single_swizzled,
+        (false, false) => single_natural,
+    }
+}
+
+/// Widens the taps of four pixels that lie inside the image.
+///
+/// # Safety
+/// As for [`gather`].
+unsafe fn gather_inside(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+    let [h, w] = &conv.axes;
+    let run = conv.run * conv.in_c;
+    let row = h.input_step * h.dilation;
+    let mut runs = Runs {
+        from: pixels.map(|pixel| pixel.at(conv, group)),
+        to: conv.scratch,
+        runs: h.kernel as usize,
+        words: (run as usize >> 2) + 1,
+        skip: (row - run) as isize,
+    };
+    if conv.run == w.kernel {
+        // SAFETY: all rows of all pixels, which lie inside the image.
+        unsafe { widen(&runs) };
+        return;
+    }
+    runs.runs = w.kernel as usize;
+    runs.skip = (w.input_step * w.dilation - run) as isize;
+    for _ in 0..h.kernel {
+        // SAFETY: all taps of one row.
+        unsafe { widen(&runs) };
+        runs.to = runs.to.wrapping_add(LANES * (w.kernel * run) as usize);
+        runs.from = runs.from.map(|from| from.wrapping_offset(row as isize));
+    }
+}
+
+/// Widens the taps of a pixel into its lane.
+///
+/// # Safety
+/// As for [`gather`]; there is such a lane.
+unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+    let [h, w] = &conv.axes;
+    let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
+    let bytes = |taps: i32| (taps * conv.in_c) as usize;
+    let row = h.input_step * h.dilation;
+    let to = conv.scratch.wrapping_add(2 * lane);
+    let first = pixel.at(conv, group);
+    let from = first.wrapping_offset((columns.before * w.dilation * w.input_step) as isize);
+    let mut job = Lane {
+        from: from.wrapping_offset((rows.before.wrapping_mul(row)) as isize),
+        to,
+        skip: (row - columns.inside * conv.in_c) as isize,
+        top: bytes(rows.before * w.kernel),
+        rows: rows.inside as usize,
+        before: bytes(columns.before),
+        inside: bytes(columns.inside),
+        behind: bytes(columns.behind),
+        bottom: bytes(rows.behind * w.kernel),
+        ..whole_lane(conv)
+    };
+    // SAFETY: all rows of the pixel; those parts that are read lie inside the image.
+    unsafe {
+        if conv.run == w.kernel {
+            lane_function(conv)(&job);
+        } else {
+            gather_rows(conv, &mut job, rows, columns);
+        }
+        even_out(conv, to);
+    }
+}
+
+/// Widens the taps of a pixel row by row, since those of a row are not adjacent.
+///
+/// # Safety
+/// As for [`gather_pixel`], which has made the job.
+#[inline(never)]
+unsafe fn gather_rows(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
+    let [h, w] = &conv.axes;
+    let bytes = |taps: i32| (taps * conv.in_c) as usize;
+    let to = job.to;
+    job.skip = (w.input_step * w.dilation - conv.in_c) as isize;
+    (job.before, job.inside, job.behind) = (0, bytes(1), 0);
+    for y in 0..h.kernel {
+        let there = y >= rows.before && y < rows.before + rows.inside;
+        let tap = bytes(y * w.kernel);
+        (job.phase, job.to) = (tap & 3, to.wrapping_add((tap >> 2) * 4 * conv.lanes));
+        (job.top, job.bottom) = (bytes(columns.before), bytes(columns.behind));
+        job.rows = columns.inside as usize;
+        if !there {
+            (job.top, job.rows, job.bottom) = (bytes(w.kernel), 0, 0);
+        }
+        // SAFETY: the taps of one kernel row; those that are read lie inside the image.
+        unsafe { lane_function(conv)(job) };
+        if there {
+            job.from = job.from.wrapping_offset((h.input_step * h.dilation) as isize);
+        }
+    }
+}
+
+/// Fills up an odd number of taps of a lane.
+///
+/// # Safety
+/// As for [`gather_pixel`].
+unsafe fn even_out(conv: &Conv, to: *mut i16) {
+    if conv.odd {
+        // SAFETY: the last tap of the lane's last pair.
+        unsafe { *to.add((conv.pairs - 1) * 2 * conv.lanes + 1) = 0 };
+    }
+}
