@@ -123,66 +123,103 @@ unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
 /// Whether there are registers for sixteen sums.
 const WIDE: bool = !cfg!(target_arch = "arm");
 
-impl Results {
-    /// Stores the sums of adjacent channels of a pixel, as far as these exist.
-    ///
-    /// # Safety
-    /// `first` is a channel, and `output` the place of its result.
-    unsafe fn store_all(&self, first: usize, channels: usize, acc: &[i32], mut output: *mut u8) {
-        let common = self.requant.filter(|r| self.shifts.is_null() && !r.ties_even);
-        let Some(requant) = common else {
-            for (channel, &acc) in (first..channels).zip(acc) {
-                // SAFETY: the caller's promise.
-                unsafe { self.store(channel, acc, output) };
-                output = output.wrapping_add(self.bytes());
-            }
-            return;
-        };
-        let shift = u32::from(requant.shift);
-        let (offset, below) = (requant.offset(shift), shift & 31);
-        let (min, max) = (i32::from(requant.min), i32::from(requant.max));
-        for (channel, &acc) in (first..channels).zip(acc) {
-            // SAFETY: the caller's promise.
-            let [_, multiplier] = unsafe { *self.channels.add(channel) };
-            let high = ((i64::from(acc) * i64::from(multiplier)) >> 32) as i32;
-            let y = high.wrapping_add(offset).wrapping_shr(below).max(min).min(max);
-            // SAFETY: the caller's promise.
-            unsafe { *output = y as u8 };
-            output = output.wrapping_add(1);
-        }
+/// What all channels have in common, if the results are rounded the usual way.
+#[derive(Clone, Copy)]
+struct Common {
+    offset: i32,
+    /// What the shift exceeds 32 by.
+    shift: u32,
+    min: i32,
+    max: i32,
+}
+
+impl Common {
+    /// The result of a sum.
+    #[inline(always)]
+    fn apply(&self, acc: i32, multiplier: i32) -> u8 {
+        let high = ((i64::from(acc) * i64::from(multiplier)) >> 32) as i32;
+        let y = high.wrapping_add(self.offset).wrapping_shr(self.shift);
+        y.max(self.min).min(self.max) as u8
     }
 }
 
-/// See [`tiles::sums_4x4`].
-///
-/// # Safety
-/// As there, with at least one pair.
-#[cfg(rv32_tiles)]
-unsafe fn sums_4x4(
-    taps: *const i16,
-    [first, second]: [*const i8; 2],
-    pairs: usize,
-    bias: [i32; 4],
-    out: &mut [[i32; 4]; 4],
-) {
-    let end = taps.wrapping_add(pairs * 2 * LANES);
-    // SAFETY: the caller's promise.
-    unsafe { super::rv32::sums_4x4(taps, first, second, end, &bias, out) };
-}
+impl Results {
+    /// What all channels have in common: one shift, and no ties to even.
+    fn common(&self) -> Option<Common> {
+        let requant = self.requant.filter(|r| self.shifts.is_null() && !r.ties_even)?;
+        let shift = u32::from(requant.shift);
+        let (offset, shift) = (requant.offset(shift), shift & 31);
+        let (min, max) = (i32::from(requant.min), i32::from(requant.max));
+        Some(Common { offset, shift, min, max })
+    }
 
-#[cfg(not(rv32_tiles))]
-use tiles::sums_4x4;
+    /// Stores the sums of `N` adjacent channels of some pixels, as far as these exist.
+    ///
+    /// # Safety
+    /// `first` is a channel, `output` the place of its result for the first pixel, and results of
+    /// pixels are `step` bytes apart.
+    unsafe fn store_all<const N: usize>(
+        &self,
+        common: &Option<Common>,
+        [first, channels]: [usize; 2],
+        acc: &[[i32; N]],
+        mut output: *mut u8,
+        step: usize,
+    ) {
+        for (c, channel) in (0..N).zip(first..channels) {
+            let mut place = output;
+            // SAFETY: the caller's promise.
+            let [_, multiplier] = unsafe { *self.channels.add(channel) };
+            for acc in acc {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match common {
+                        Some(common) => *place = common.apply(acc[c], multiplier),
+                        None => self.store(channel, acc[c], place),
+                    }
+                }
+                place = place.wrapping_add(step);
+            }
+            output = output.wrapping_add(self.bytes());
+        }
+    }
+}
 
 /// Computes channels from `first` on for four pixels whose taps are in scratch and whose results lie
 /// from `output` on; returns how many.
 ///
 /// # Safety
 /// Convolution, group and pixels are those of accepted parameters; there is such a block.
-unsafe fn block_of_four(conv: &Conv, group: &Group, mut output: *mut u8, first: usize) -> usize {
-    let results = &group.results;
+unsafe fn block_of_four(
+    conv: &Conv,
+    group: &Group,
+    common: &Option<Common>,
+    mut output: *mut u8,
+    first: usize,
+) -> usize {
+    let (results, step) = (&group.results, conv.output_step);
     let size = conv.pairs * 4;
     let weights = group.weights.wrapping_add(first / 2 * size);
+    let channels = [first, conv.out_c];
     output = output.wrapping_add(group.output + first * results.bytes());
+    #[cfg(rv32_tiles)]
+    if let Some(common) = common.filter(|_| first + 4 <= conv.out_c) {
+        let tile = super::rv32::Tile {
+            taps: conv.scratch,
+            weights: [weights, weights.wrapping_add(size)],
+            end: conv.scratch.wrapping_add(conv.pairs * 2 * LANES),
+            records: results.channels.wrapping_add(first),
+            output,
+            step,
+            offset: common.offset,
+            shift: common.shift,
+            min: common.min,
+            max: common.max,
+        };
+        // SAFETY: four channels of four pixels.
+        unsafe { super::rv32::tile(&tile) };
+        return 4;
+    }
     // SAFETY: records are there for an even number of channels, and their blocks.
     unsafe {
         let bias = |c: usize| results.bias(first + c);
@@ -190,19 +227,13 @@ unsafe fn block_of_four(conv: &Conv, group: &Group, mut output: *mut u8, first: 
             let mut acc = [[0; 4]; LANES];
             let weights = [weights, weights.wrapping_add(size)];
             let bias = [bias(0), bias(1), bias(2), bias(3)];
-            sums_4x4(conv.scratch, weights, conv.pairs, bias, &mut acc);
-            for acc in &acc {
-                results.store_all(first, conv.out_c, acc, output);
-                output = output.wrapping_add(conv.output_step);
-            }
+            tiles::sums_4x4(conv.scratch, weights, conv.pairs, bias, &mut acc);
+            results.store_all(common, channels, &acc, output, step);
             return 4;
         }
         let mut acc = [[0; 2]; LANES];
         tiles::sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
-        for acc in &acc {
-            results.store_all(first, conv.out_c, acc, output);
-            output = output.wrapping_add(conv.output_step);
-        }
+        results.store_all(common, channels, &acc, output, step);
     }
     2
 }
@@ -211,7 +242,13 @@ unsafe fn block_of_four(conv: &Conv, group: &Group, mut output: *mut u8, first: 
 ///
 /// # Safety
 /// As for [`block_of_four`]; there is such a block.
-unsafe fn block_of_one(conv: &Conv, group: &Group, output: *mut u8, first: usize) {
+unsafe fn block_of_one(
+    conv: &Conv,
+    group: &Group,
+    common: &Option<Common>,
+    output: *mut u8,
+    first: usize,
+) {
     let results = &group.results;
     let weights = group.weights.wrapping_add(first * conv.pairs * 2);
     // SAFETY: the caller's promise.
@@ -219,7 +256,7 @@ unsafe fn block_of_one(conv: &Conv, group: &Group, output: *mut u8, first: usize
         let mut acc = core::array::from_fn(|c| results.bias(first + c));
         tiles::sums_1x8(conv.scratch, weights, conv.pairs, &mut acc);
         let output = output.wrapping_add(group.output + first * results.bytes());
-        results.store_all(first, conv.out_c, &acc, output);
+        results.store_all(common, [first, conv.out_c], &[acc], output, 0);
     }
 }
 
@@ -246,7 +283,7 @@ pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, f
     }
     let output = output.wrapping_add(group.output + first * results.bytes());
     // SAFETY: the caller's promise.
-    unsafe { results.store_all(first, conv.out_c, &acc, output) };
+    unsafe { results.store_all(&None, [first, conv.out_c], &[acc], output, 0) };
 }
 
 /// Computes the channels of a group, several pixels at a time.
@@ -255,6 +292,7 @@ pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, f
 /// Convolution and group are those of accepted parameters.
 pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
     let lanes = conv.lanes as u32;
+    let common = group.results.common();
     let mut done = 0;
     while done < conv.pixels {
         // The last pixels are computed together with some of those before them once more.
@@ -266,7 +304,7 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
             for lane in 0..conv.lanes {
                 gather_pixel(conv, group, &conv.next(&mut next), lane);
             }
-            products(conv, group, output);
+            products(conv, group, &common, output);
         }
         done = first + lanes;
     }
@@ -276,15 +314,15 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
 ///
 /// # Safety
 /// As for [`pixels`].
-unsafe fn products(conv: &Conv, group: &Group, output: *mut u8) {
+unsafe fn products(conv: &Conv, group: &Group, common: &Option<Common>, output: *mut u8) {
     let mut first = 0;
     while first < conv.out_c {
         // SAFETY: the caller's promise; blocks are as parameters say.
         unsafe {
             if conv.lanes == LANES {
-                first += block_of_four(conv, group, output, first);
+                first += block_of_four(conv, group, common, output, first);
             } else if conv.out_c - first >= 8 {
-                block_of_one(conv, group, output, first);
+                block_of_one(conv, group, common, output, first);
                 first += 8;
             } else {
                 products_1x2(conv, group, output, first);
@@ -307,6 +345,18 @@ pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot:
     let (begin, end) = (span.before as usize, (span.before + span.inside) as usize);
     let at = line.wrapping_mul(conv.across.input_step);
     let start = at.wrapping_add((span.before - along.pad).wrapping_mul(along.input_step));
+    if block.lanes == CHANNELS {
+        let from = block.input.wrapping_offset(start as isize);
+        let step = along.input_step as usize;
+        // SAFETY: lines of four channels have room for `count` values; the coordinates between lie
+        // inside the input.
+        unsafe {
+            fill_columns(slot, conv.line, conv.zero, 0..begin);
+            widen_columns(slot.wrapping_add(begin), conv.line, from, step, end - begin);
+            fill_columns(slot, conv.line, conv.zero, end..count as usize);
+        }
+        return;
+    }
     for channel in 0..block.lanes {
         let to = slot.wrapping_add(channel * conv.line);
         let mut from = block.input.wrapping_offset(start as isize).wrapping_add(channel);
@@ -322,6 +372,46 @@ pub(super) unsafe fn load_line(conv: &Depthwise, block: &Block, line: i32, slot:
             // SAFETY: a line has room for `count` values.
             unsafe { *to.add(i) = i16::from(value) };
         }
+    }
+}
+
+/// Fills coordinates of lines of four channels, which are `line` values long.
+///
+/// # Safety
+/// These are there.
+unsafe fn fill_columns(to: *mut i16, line: usize, zero: i8, at: core::ops::Range<usize>) {
+    for i in at {
+        for channel in 0..CHANNELS {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(channel * line + i) = i16::from(zero) };
+        }
+    }
+}
+
+/// Widens `count` coordinates of four channels, which are `step` bytes apart, to their lines.
+///
+/// # Safety
+/// These are there.
+#[inline(never)]
+unsafe fn widen_columns(
+    mut to: *mut i16,
+    line: usize,
+    mut from: *const i8,
+    step: usize,
+    count: usize,
+) {
+    let (second, third) = (line, 2 * line);
+    let fourth = second + third;
+    for _ in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *to = i16::from(*from);
+            *to.add(second) = i16::from(*from.add(1));
+            *to.add(third) = i16::from(*from.add(2));
+            *to.add(fourth) = i16::from(*from.add(3));
+        }
+        to = to.wrapping_add(1);
+        from = from.wrapping_add(step);
     }
 }
 
@@ -421,26 +511,25 @@ unsafe fn outputs_3x3<const STRIDE: usize>(
         let mut lines = [0, 1, 2]
             .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
         let mut output = output.wrapping_add(channel * block.results.bytes());
+        #[cfg(rv32_tiles)]
+        // SAFETY: the caller's promise; a channel of the block.
+        if unsafe { line_rv32::<STRIDE>(conv, block, channel, &lines, output) } {
+            continue;
+        }
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.
         let (w, bias): ([i32; 9], i32) = unsafe {
             let rows = conv.rows.wrapping_add(12 * channel);
             let weight = |i: usize| i32::from(*rows.add(i / 3 * 4 + i % 3));
             (core::array::from_fn(weight), block.results.bias(channel))
         };
-        #[cfg(rv32_tiles)]
-        // SAFETY: the caller's promise; a channel of the block.
-        if unsafe { line_rv32::<STRIDE>(conv, block, channel, &lines, output) } {
-            continue;
-        }
         let mut left = conv.along.output;
         while left > 0 {
             // SAFETY: lines have room for an even number of outputs; those stored exist.
             unsafe {
                 let [a, b] = tiles::pair_3x3::<STRIDE>(lines, &w, bias);
-                block.results.store_all(channel, channel + 1, &[a], output);
+                block.results.store(channel, a, output);
                 if left > 1 {
-                    let next = output.wrapping_add(step);
-                    block.results.store_all(channel, channel + 1, &[b], next);
+                    block.results.store(channel, b, output.wrapping_add(step));
                 }
             }
             output = output.wrapping_add(2 * step);

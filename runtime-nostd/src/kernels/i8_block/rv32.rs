@@ -35,7 +35,7 @@ macro_rules! column {
     };
 }
 
-/// One channel's sums of four pixels begin with its bias.
+/// One channel's sums of four pixels begin with its bias, `$at` bytes behind the first one's.
 macro_rules! begin {
     ($at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
@@ -45,46 +45,88 @@ macro_rules! begin {
     };
 }
 
-/// Stores one pixel's sums of four channels.
+/// Requantises a sum and stores it `$at` bytes behind `$place`.
 macro_rules! finish {
-    ($at:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+    ($acc:literal, $at:literal, $place:literal) => {
         concat!(
-            "sw ",
-            $a,
+            "mulh ",
+            $acc,
+            ", ",
+            $acc,
+            ", t0\nadd ",
+            $acc,
+            ", ",
+            $acc,
+            ", a0\n",
+            "sra ",
+            $acc,
+            ", ",
+            $acc,
+            ", a1\n",
+            "bge ",
+            $acc,
+            ", a2, 3f\nmv ",
+            $acc,
+            ", a2\n3:\n",
+            "ble ",
+            $acc,
+            ", a3, 3f\nmv ",
+            $acc,
+            ", a3\n3:\n",
+            "sb ",
+            $acc,
             ", ",
             $at,
-            "(a5)\nsw ",
-            $b,
-            ", ",
-            $at,
-            " + 4(a5)\n",
-            "sw ",
-            $c,
-            ", ",
-            $at,
-            " + 8(a5)\nsw ",
-            $d,
-            ", ",
-            $at,
-            " + 12(a5)\n",
+            "(",
+            $place,
+            ")\n",
         )
     };
 }
 
-/// The sums of four pixels and four channels of two blocks, from `bias` on; by pixels.
+/// The sums of one channel and four pixels become results.
+macro_rules! finish_channel {
+    ($at:literal, $multiplier:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "lw t0, ",
+            $multiplier,
+            "(a4)\n",
+            finish!($a, $at, "a5"),
+            finish!($b, $at, "a6"),
+            finish!($c, $at, "a7"),
+            finish!($d, $at, "t1"),
+        )
+    };
+}
+
+/// Four pixels and four channels.
+#[repr(C)]
+pub(super) struct Tile {
+    /// Widened taps, of at least one pair.
+    pub taps: *const i16,
+    /// Weights of the first two channels and of the others.
+    pub weights: [*const i8; 2],
+    /// The end of the taps.
+    pub end: *const i16,
+    /// Bias and multiplier of the channels.
+    pub records: *const [i32; 2],
+    /// The first result.
+    pub output: *mut u8,
+    /// Bytes from a pixel's results to the next one's.
+    pub step: usize,
+    pub offset: i32,
+    /// What the shift exceeds 32 by.
+    pub shift: u32,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// Computes four channels of four pixels.
 ///
 /// # Safety
-/// `taps` has pairs of each pixel up to `end`, at least one; `first` and `second` have those of a
-/// block of two channels.
+/// The tile is one of an accepted convolution.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn sums_4x4(
-    taps: *const i16,
-    first: *const i8,
-    second: *const i8,
-    end: *const i16,
-    bias: &[i32; 4],
-    out: &mut [[i32; 4]; 4],
-) {
+pub(super) unsafe extern "C" fn tile(tile: &Tile) {
     naked_asm!(
         ".option push
         .option arch, +m
@@ -101,12 +143,17 @@ pub(super) unsafe extern "C" fn sums_4x4(
         sw s9, 36(sp)
         sw s10, 40(sp)
         sw s11, 44(sp)
-        sw a5, 48(sp)
+        sw a0, 48(sp)
+        lw a1, 4(a0)
+        lw a2, 8(a0)
+        lw a3, 12(a0)
+        lw a4, 16(a0)
+        lw a0, 0(a0)
         ",
         begin!("0", "s0", "s1", "s2", "s3"),
-        begin!("4", "s4", "s5", "s6", "s7"),
-        begin!("8", "s8", "s9", "s10", "s11"),
-        begin!("12", "t3", "t4", "t5", "t6"),
+        begin!("8", "s4", "s5", "s6", "s7"),
+        begin!("16", "s8", "s9", "s10", "s11"),
+        begin!("24", "t3", "t4", "t5", "t6"),
         "2:
         lh a4, 0(a0)
         lh a5, 4(a0)
@@ -131,12 +178,22 @@ pub(super) unsafe extern "C" fn sums_4x4(
         column!("3(a2)", "t3", "t4", "t5", "t6"),
         "addi a2, a2, 4
         bne a0, a3, 2b
-        lw a5, 48(sp)
+        lw t2, 48(sp)
+        lw a4, 16(t2)
+        lw a5, 20(t2)
+        lw a3, 24(t2)
+        add a6, a5, a3
+        add a7, a6, a3
+        add t1, a7, a3
+        lw a0, 28(t2)
+        lw a1, 32(t2)
+        lw a2, 36(t2)
+        lw a3, 40(t2)
         ",
-        finish!("0", "s0", "s4", "s8", "t3"),
-        finish!("16", "s1", "s5", "s9", "t4"),
-        finish!("32", "s2", "s6", "s10", "t5"),
-        finish!("48", "s3", "s7", "s11", "t6"),
+        finish_channel!("0", "4", "s0", "s1", "s2", "s3"),
+        finish_channel!("1", "12", "s4", "s5", "s6", "s7"),
+        finish_channel!("2", "20", "s8", "s9", "s10", "s11"),
+        finish_channel!("3", "28", "t3", "t4", "t5", "t6"),
         "lw s0, 0(sp)
         lw s1, 4(sp)
         lw s2, 8(sp)
