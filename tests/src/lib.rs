@@ -53,6 +53,11 @@ const INT8: [&str; 6] = [
 /// other boards too, and all programs on all boards would take hours.
 pub const COMPLETE: [&str; 2] = ["mps2-an386", "virt-rv32"];
 
+/// The number that an environment variable holds, if it holds one.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 /// The boards that run a sample: all random kernels, generated programs, the models that they hold
 /// with at most [`SAMPLE_MACS`], and one in [`SAMPLE_PROGRAMS`] of the conformance programs.
 ///
