@@ -17,6 +17,11 @@ const BLOCKED: f64 = 2.625;
 /// The same for kernels that load both factors for each multiply-accumulate: 2 + 2.
 const UNBLOCKED: f64 = 4.0;
 
+/// The same for 8-bit kernels: of the 13 instructions for 16 multiply-accumulates one is a load and two
+/// load two words; of the 15 for 18 of a depthwise convolution three are loads.
+const BYTES: f64 = 5.0 / 16.0;
+const DEPTHWISE_BYTES: f64 = 3.0 / 18.0;
+
 /// Cycles per instruction of other code, a mix of single loads, stores and branches.
 const OTHER: f64 = 1.5;
 
@@ -32,6 +37,8 @@ pub fn estimate(case: &Case, kernels: &[KernelReport]) -> f64 {
         });
         cycles += match op {
             "conv_f32" | "dot_f32" => instructions + BLOCKED * macs,
+            "conv_i8" => instructions + BYTES * macs,
+            "depthwise_i8" => instructions + DEPTHWISE_BYTES * macs,
             _ if macs > 0.0 => instructions + UNBLOCKED * macs,
             _ => instructions * OTHER,
         };
