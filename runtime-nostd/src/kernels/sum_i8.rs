@@ -19,7 +19,7 @@ unsafe fn execute(p: &SumI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodab
     // compiler, which has an instruction for them on some targets.
     unsafe {
         if whole {
-            sums(p, lhs, rhs, output, |x| x.max(-128).min(127));
+            sums(p, lhs, rhs, output, |x| x.clamp(-128, 127));
         } else {
             sums(p, lhs, rhs, output, |x| x.max(min).min(max));
         }
