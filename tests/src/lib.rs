@@ -38,10 +38,25 @@ const SHARED: [&str; 14] = [
     "lstm_step",
 ];
 
+/// Quantised models of that folder.
+const INT8: [&str; 6] = [
+    "ad_int8_quant_int",
+    "kws_int8_quant_int",
+    "ic_int8_quant_int",
+    "ad_int8_quant_qdq",
+    "kws_int8_quant_qdq",
+    "ic_int8_quant_qdq",
+];
+
 /// Boards that run every program and every case: one core with hardware floating point and one
 /// without. Their start-up, the runtime's portable code and its assembly for an FPU are those of the
 /// other boards too, and all programs on all boards would take hours.
 pub const COMPLETE: [&str; 2] = ["mps2-an386", "virt-rv32"];
+
+/// The number that an environment variable holds, if it holds one.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
 
 /// The boards that run a sample: all random kernels, generated programs, the models that they hold
 /// with at most [`SAMPLE_MACS`], and one in [`SAMPLE_PROGRAMS`] of the conformance programs.
@@ -101,6 +116,12 @@ pub fn models() -> Vec<Model> {
         None => eprintln!("only the shipped models are tested: there is no ../shared"),
     }
     models
+}
+
+/// The quantised models, where the full test data are.
+pub fn int8_models() -> Vec<Model> {
+    let folder = shared().map(|folder| folder.join("models"));
+    folder.iter().flat_map(|folder| INT8.iter().map(|name| model(folder, name))).collect()
 }
 
 fn model(folder: &Path, name: &'static str) -> Model {

@@ -11,14 +11,14 @@ use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::front::mlir::parse_module;
 use microhlo_qemu::Job;
 use microhlo_tests::fuzz::{same_tensor, types};
-use microhlo_tests::{generate, on_board, options, outputs, sampled};
+use microhlo_tests::{generate, number, on_board, options, outputs, sampled};
 
 /// The kernels, and how many programs of each run.
 const KERNELS: [&str; 7] =
     ["branch", "gather", "scatter", "reduce_any", "scatter_any", "sort", "select_and_scatter"];
 const PROGRAMS: usize = 20;
 
-/// Programs are taken from this many seeds.
+/// Programs are taken from this many seeds, from `MICROHLO_SEED` on.
 const SEEDS: u64 = 6000;
 
 /// Steps of the evaluator that a program may take.
@@ -54,7 +54,8 @@ fn program(seed: u64) -> Option<(Program, Vec<String>)> {
 fn programs() -> Vec<Program> {
     let mut missing: BTreeMap<&str, usize> = KERNELS.map(|name| (name, PROGRAMS)).into();
     let mut programs = Vec::new();
-    for seed in 1..=SEEDS {
+    let first = number("MICROHLO_SEED").unwrap_or(1);
+    for seed in first..first + SEEDS {
         if missing.values().all(|&n| n == 0) {
             break;
         }

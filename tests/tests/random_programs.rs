@@ -3,7 +3,7 @@
 
 use arbitrary::Unstructured;
 use microhlo_tests::fuzz::{Outcome, agree};
-use microhlo_tests::generate;
+use microhlo_tests::{generate, number};
 
 /// Programs per run; `MICROHLO_PROGRAMS` overrides. `MICROHLO_SEED` is the first one's seed.
 const PROGRAMS: u64 = 600;
@@ -30,8 +30,4 @@ fn evaluator_and_kernels_agree_on_generated_programs() {
     let shown = failures.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(failures.is_empty(), "{} programs fail:\n{shown}", failures.len());
     assert!(agreeing > 0, "no program reached the kernels");
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
 }

@@ -9,6 +9,7 @@ use super::{AttrReader, AttrWriter, OpError, OpView, StructuralOp, types};
 use crate::constraint;
 use crate::eval::{EvalError, Evaluator, Indices, Tensor, strides};
 use crate::ir::{Attr, Dim, ElementType, TensorType, Type};
+use crate::passes::decompose;
 
 /// Which dimension of the operands and the result plays which role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +201,12 @@ impl StructuralOp for Convolution {
         let elem = &op.result_tensor(0)?.elem;
         if matches!(elem, ElementType::Quant(_)) {
             return Err(EvalError::unsupported(Self::NAME, "quantised results"));
+        }
+        // More spatial dimensions are a sum of convolutions, whose order of additions counts.
+        if self.dims.input_spatial.len() > 3
+            && let Ok(out) = decompose::evaluate(op, inputs, evaluator)
+        {
+            return Ok(out);
         }
         Ok(vec![self.apply(&inputs[0], &inputs[1], elem, evaluator)?])
     }

@@ -13,6 +13,8 @@ use crate::ir::{BlockId, Constant, Dim, TensorType, Type, ValueId};
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::compare::{Compare, CompareType, Direction};
 use crate::ops::concatenate::Concatenate;
+use crate::ops::dynamic_slice::DynamicSlice;
+use crate::ops::dynamic_update_slice::DynamicUpdateSlice;
 use crate::ops::func::Return;
 use crate::ops::if_op::If;
 use crate::ops::iota::Iota;
@@ -148,6 +150,67 @@ impl<'e, 'b> Build<'e, 'b> {
     pub fn element(&mut self, value: ValueId, at: u64) -> Option<ValueId> {
         let one = self.slice(value, 0, at, at + 1)?;
         self.reshape(one, &[])
+    }
+
+    /// The part of a value that starts at a number in some dimensions, of size one there.
+    pub fn pick(&mut self, value: ValueId, at: &[(usize, ValueId)]) -> Option<ValueId> {
+        let ty = self.ty(value)?;
+        let mut sizes = ty.static_dims()?;
+        for &(dim, _) in at {
+            *sizes.get_mut(dim)? = 1;
+        }
+        let mut operands = vec![value];
+        operands.extend(self.starts(sizes.len(), at));
+        let kind = DynamicSlice { sizes: sizes.iter().map(|&n| n as i64).collect() };
+        Some(self.op(kind, &operands, ty.with_dims(&sizes)))
+    }
+
+    /// A value with another one in the place of the part that starts at a number in some
+    /// dimensions.
+    pub fn put(
+        &mut self,
+        value: ValueId,
+        part: ValueId,
+        at: &[(usize, ValueId)],
+    ) -> Option<ValueId> {
+        let ty = self.ty(value)?;
+        let mut operands = vec![value, part];
+        operands.extend(self.starts(ty.rank(), at));
+        Some(self.op(DynamicUpdateSlice, &operands, ty))
+    }
+
+    /// Start indices: those given, and zero in other dimensions.
+    fn starts(&mut self, rank: usize, at: &[(usize, ValueId)]) -> Vec<ValueId> {
+        let zero = self.number(&TensorType::scalar(DType::I32), 0);
+        let start = |d| at.iter().find(|(dim, _)| *dim == d).map_or(zero, |&(_, start)| start);
+        (0..rank).map(start).collect()
+    }
+
+    /// A loop of a number of rounds. `body` maps the round, a scalar `i32` from 0, and the state to
+    /// the next state.
+    pub fn count_to(
+        &mut self,
+        rounds: u64,
+        state: &[ValueId],
+        body: impl FnOnce(&mut Build<'_, 'b>, ValueId, &[ValueId]) -> Option<Vec<ValueId>>,
+    ) -> Option<Vec<ValueId>> {
+        let counter = TensorType::scalar(DType::I32);
+        let rounds = i32::try_from(rounds).ok()?;
+        let mut all = vec![self.number(&counter, 0)];
+        all.extend(state);
+        let more = |b: &mut Build<'_, 'b>, state: &[ValueId]| {
+            let rounds = b.number(&TensorType::scalar(DType::I32), rounds.into());
+            b.compare(Direction::Lt, *state.first()?, rounds)
+        };
+        let out = self.repeat(all, more, |b, state| {
+            let (&round, state) = state.split_first()?;
+            let next = body(b, round, state)?;
+            let one = b.number(&counter, 1);
+            let mut all = vec![b.same(ElementwiseOp::Add, &[round, one])?];
+            all.extend(next);
+            Some(all)
+        })?;
+        Some(out[1..].to_vec())
     }
 
     /// Values behind one another along dimension `dim`.

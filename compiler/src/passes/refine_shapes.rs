@@ -12,6 +12,7 @@ use crate::eval::{Evaluator, Tensor};
 use crate::ir::{
     Attr, BlockId, Body, Constant, Dict, Dim, Func, Module, OpId, TensorType, Type, ValueId,
 };
+use crate::ops::chlo::top_k::TopK;
 use crate::ops::custom_call::CustomCall;
 use crate::ops::{self, AttrReader, AttrWriter, ElementwiseOp, OpKind, OpView};
 use crate::verify::Verified;
@@ -38,11 +39,13 @@ pub fn is_dynamic(func: &Func) -> bool {
 }
 
 fn is_shape_call(call: &CustomCall) -> bool {
-    matches!(&*call.target, ASSERTION | REDUCE_WINDOW)
+    matches!(&*call.target, ASSERTION | REDUCE_WINDOW | TOP_K | RANDOM_BITS)
 }
 
 const ASSERTION: &str = "shape_assertion";
 const REDUCE_WINDOW: &str = "stablehlo.dynamic_reduce_window";
+const TOP_K: &str = "stablehlo.dynamic_top_k";
+const RANDOM_BITS: &str = "stablehlo.dynamic_rng_bit_generator";
 
 fn dynamic(ty: &Type) -> bool {
     match ty {
@@ -195,6 +198,10 @@ impl Refiner<'_> {
             }
             OpKind::CustomCall(call) if &*call.target == REDUCE_WINDOW => {
                 self.reduce_window(body, op, &call)?;
+            }
+            OpKind::CustomCall(call) if &*call.target == TOP_K => self.top_k(body, op)?,
+            OpKind::CustomCall(call) if &*call.target == RANDOM_BITS => {
+                self.random_bits(body, op, &call)?;
             }
             OpKind::While(_) => {
                 self.carried(body, op);
@@ -386,6 +393,59 @@ impl Refiner<'_> {
         (o.kind, o.operands, o.regions) = (kind, operands, vec![region]);
         o.attrs = Dict::default();
         Ok(())
+    }
+
+    /// `top_k` with its number as an operand.
+    fn top_k(&mut self, body: &mut Body, op: OpId) -> Result<(), CompileError> {
+        let o = body.ops[op].clone();
+        let &[operand, count] = o.operands.as_slice() else { return Ok(()) };
+        let Some([k]) = self.ints(count).as_deref().and_then(|k| <[i64; 1]>::try_from(k).ok())
+        else {
+            return Ok(());
+        };
+        let Ok(k) = u64::try_from(k) else {
+            let text = format!("`{TOP_K}`: {k} is no number of elements");
+            return Err(CompileError::at(o.span, text));
+        };
+        body.ops[op].kind = TopK { k, largest: true }.into();
+        body.ops[op].operands = vec![operand];
+        body.ops[op].attrs = Dict::default();
+        Ok(())
+    }
+
+    /// `rng_bit_generator` with the shape of its numbers as an operand.
+    fn random_bits(
+        &mut self,
+        body: &mut Body,
+        op: OpId,
+        call: &CustomCall,
+    ) -> Result<(), CompileError> {
+        let o = body.ops[op].clone();
+        let (&[state, shape], &[_, bits]) = (o.operands.as_slice(), o.results.as_slice()) else {
+            return Ok(());
+        };
+        let Some(sizes) = self.ints(shape) else { return Ok(()) };
+        let sizes = sizes.iter().map(|&n| u64::try_from(n).ok()).collect::<Option<Vec<u64>>>();
+        let name = "rng_algorithm";
+        let algorithm = o.attrs.get(name).or_else(|| call.config.get(name)).cloned();
+        let (Some(sizes), Some(algorithm)) = (sizes, algorithm) else { return Ok(()) };
+        let Some(declared) = body.ty(bits).tensor().cloned() else { return Ok(()) };
+        let results = vec![body.ty(state).clone(), declared.with_dims(&sizes).into()];
+        let mut attrs = Dict::default();
+        attrs.push(name, algorithm);
+        let types = [body.ty(state).clone()];
+        let mut reader = AttrReader::new(attrs, &types, &results);
+        match OpKind::read("stablehlo.rng_bit_generator", &mut reader) {
+            Some(Ok(kind)) => {
+                self.set_results(body, op, results.clone())?;
+                body.ops[op].kind = kind;
+                body.ops[op].operands = vec![state];
+                body.ops[op].attrs = Dict::default();
+                Ok(())
+            }
+            Some(Err(e)) => Err(CompileError::at(o.span, format!("`{RANDOM_BITS}`: {e}"))),
+            None => Ok(()),
+        }
     }
 
     /// Infers the results anew, and gives those that no rule infers what their operands say.

@@ -249,3 +249,34 @@ fn a_window_of_dynamic_size_is_a_window() {
     let out = Evaluator::new(&module).call("main", &[x]).expect("it runs");
     assert_eq!(out[0].to_f32s(), Some(vec![1.0, 3.0, 6.0, 10.0]));
 }
+
+#[test]
+fn the_number_of_top_elements_and_the_shape_of_random_bits_may_be_operands() {
+    let text = "func.func @main(%x: tensor<?xf32>, %s: tensor<2xui64>)
+        -> (tensor<?xf32>, tensor<?xi32>, tensor<2xui64>, tensor<?x3xui32>) {
+      %n = stablehlo.get_dimension_size %x, dim = 0 : (tensor<?xf32>) -> tensor<i32>
+      %two = stablehlo.constant dense<2> : tensor<i32>
+      %k = stablehlo.divide %n, %two : tensor<i32>
+      %0:2 = stablehlo.custom_call @stablehlo.dynamic_top_k(%x, %k)
+        : (tensor<?xf32>, tensor<i32>) -> (tensor<?xf32>, tensor<?xi32>)
+      %m = stablehlo.reshape %n : (tensor<i32>) -> tensor<1xi32>
+      %three = stablehlo.constant dense<3> : tensor<1xi32>
+      %d = stablehlo.concatenate %m, %three, dim = 0 : (tensor<1xi32>, tensor<1xi32>) -> tensor<2xi32>
+      %1:2 = stablehlo.custom_call @stablehlo.dynamic_rng_bit_generator(%s, %d)
+        {rng_algorithm = #stablehlo<rng_algorithm THREE_FRY>}
+        : (tensor<2xui64>, tensor<2xi32>) -> (tensor<2xui64>, tensor<?x3xui32>)
+      return %0#0, %0#1, %1#0, %1#1 : tensor<?xf32>, tensor<?xi32>, tensor<2xui64>, tensor<?x3xui32>
+    }";
+    let func = refine(text, &["t=4"]).expect("it is refined");
+    let types: Vec<String> = func.results.iter().map(ToString::to_string).collect();
+    assert_eq!(types, ["tensor<2xf32>", "tensor<2xi32>", "tensor<2xui64>", "tensor<4x3xui32>"]);
+    let mut module = Module::default();
+    module.funcs.push(func);
+    verify(&module).expect("it is valid");
+    let x = Tensor::f32s(&[4], &[1.0, 4.0, 3.0, 2.0]).expect("a tensor");
+    let ty = TensorType::fixed(&[2], microhlo_format::DType::U64);
+    let state = Tensor::from_elements(&ty, [crate::eval::Element::Int(7); 2]).expect("a tensor");
+    let out = Evaluator::new(&module).call("main", &[x, state]).expect("it runs");
+    assert_eq!(out[0].to_f32s(), Some(vec![4.0, 3.0]));
+    assert_eq!(out[1].ints(), Some(vec![1, 2]));
+}

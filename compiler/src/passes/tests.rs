@@ -477,3 +477,64 @@ fn a_reduction_with_swapped_arguments_is_taken_only_if_they_commute() {
     assert_eq!(kernels(&same_bits(&reduction("add"))), ["reduce"]);
     assert_eq!(kernels(&same_bits(&reduction("power"))), ["reduce_any"]);
 }
+
+/// Indices of a large tensor are a small table, repeated or added to another one.
+#[test]
+fn large_tables_of_indices_are_computed() {
+    for (dims, dim, ty) in [
+        ("200x300", 0, "i32"),
+        ("200x300", 1, "f32"),
+        ("40000", 0, "i32"),
+        ("20000x2", 0, "f64"),
+        ("70000", 0, "i8"),
+        ("33000", 0, "f16"),
+    ] {
+        let tensor = format!("tensor<{dims}x{ty}>");
+        let compiled = same_bits(&format!(
+            "func.func @main(%f: tensor<f32>) -> {tensor} {{
+               %x = stablehlo.convert %f : (tensor<f32>) -> tensor<{ty}>
+               %0 = stablehlo.iota dim = {dim} : {tensor}
+               %1 = stablehlo.broadcast_in_dim %x, dims = [] : (tensor<{ty}>) -> {tensor}
+               %2 = stablehlo.add %0, %1 : {tensor}
+               return %2 : {tensor}
+             }}"
+        ));
+        assert!(compiled.artifact.len() < 8000, "{dims} {ty}: {}", compiled.artifact.len());
+    }
+}
+
+/// The first spatial dimension of four becomes a sum, as strided, padded, dilated and flipped.
+#[test]
+fn convolutions_of_four_and_five_spatial_dimensions() {
+    for ty in ["f32", "f16", "i8"] {
+        same_bits(&format!(
+            "func.func @main(%f: tensor<2x5x3x3x2x4xf32>, %g: tensor<3x2x2x1x2x6xf32>)
+                 -> tensor<2x6x2x2x2x2x{ty}> {{
+               %c = stablehlo.constant dense<9.0> : tensor<2x5x3x3x2x4xf32>
+               %d = stablehlo.constant dense<9.0> : tensor<3x2x2x1x2x6xf32>
+               %cf = stablehlo.multiply %c, %f : tensor<2x5x3x3x2x4xf32>
+               %dg = stablehlo.multiply %d, %g : tensor<3x2x2x1x2x6xf32>
+               %x = stablehlo.convert %cf : (tensor<2x5x3x3x2x4xf32>) -> tensor<2x5x3x3x2x4x{ty}>
+               %w = stablehlo.convert %dg : (tensor<3x2x2x1x2x6xf32>) -> tensor<3x2x2x1x2x6x{ty}>
+               %0 = stablehlo.convolution(%x, %w)
+                 dim_numbers = [b, 0, 1, 2, 3, f]x[0, 1, 2, 3, i, o]->[b, f, 0, 1, 2, 3],
+                 window = {{stride = [2, 1, 1, 1], pad = [[1, 2], [0, 0], [0, 0], [0, 0]],
+                   rhs_dilate = [2, 1, 1, 1], reverse = [true, false, true, false]}}
+                 {{batch_group_count = 1 : i64, feature_group_count = 2 : i64}}
+                 : (tensor<2x5x3x3x2x4x{ty}>, tensor<3x2x2x1x2x6x{ty}>) -> tensor<2x6x2x2x2x2x{ty}>
+               return %0 : tensor<2x6x2x2x2x2x{ty}>
+             }}"
+        ));
+    }
+    same_bits(
+        "func.func @main(%x: tensor<1x2x3x2x2x3x2xf32>, %w: tensor<2x2x1x2x2x2x3xf32>)
+             -> tensor<1x4x2x2x1x2x3xf32> {
+           %0 = stablehlo.convolution(%x, %w)
+             dim_numbers = [b, 0, 1, 2, 3, 4, f]x[0, 1, 2, 3, 4, i, o]->[b, 0, 1, 2, 3, 4, f],
+             window = {lhs_dilate = [3, 1, 1, 1, 1], pad = [[1, 0], [0, 0], [0, 0], [0, 0], [0, 0]]}
+             {batch_group_count = 1 : i64, feature_group_count = 1 : i64}
+             : (tensor<1x2x3x2x2x3x2xf32>, tensor<2x2x1x2x2x2x3xf32>) -> tensor<1x4x2x2x1x2x3xf32>
+           return %0 : tensor<1x4x2x2x1x2x3xf32>
+         }",
+    );
+}

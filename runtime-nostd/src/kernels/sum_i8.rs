@@ -14,16 +14,39 @@ unsafe fn execute(p: &SumI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodab
     let (lhs, rhs) = (memory.read(p.lhs).cast::<i8>(), memory.read(p.rhs).cast::<i8>());
     let output = memory.write(p.output).cast::<i8>();
     let (min, max) = (i32::from(p.min), i32::from(p.max));
-    let shift = u32::from(p.shift) & 31;
-    for i in 0..p.count as usize {
-        // SAFETY: `count` elements of each operand were checked; each is read before the result
-        // that may lie on it is written.
-        unsafe {
-            let (a, b) = (i32::from(*lhs.add(i)), i32::from(*rhs.add(i)));
-            let sum = p.offset.wrapping_add(a.wrapping_mul(p.lhs_multiplier));
-            let sum = sum.wrapping_add(b.wrapping_mul(p.rhs_multiplier)) >> shift;
-            *output.add(i) = sum.max(min).min(max) as i8;
+    let whole = (p.min, p.max) == (i8::MIN, i8::MAX);
+    // SAFETY: `count` elements of each operand were checked. The limits of a byte are known to the
+    // compiler, which has an instruction for them on some targets.
+    unsafe {
+        if whole {
+            sums(p, lhs, rhs, output, |x| x.clamp(-128, 127));
+        } else {
+            sums(p, lhs, rhs, output, |x| x.max(min).min(max));
         }
     }
     Ok(())
+}
+
+/// # Safety
+/// `count` elements are readable at the operands and writable at the output.
+#[inline(always)]
+unsafe fn sums(
+    p: &SumI8<Place>,
+    lhs: *const i8,
+    rhs: *const i8,
+    output: *mut i8,
+    limit: impl Fn(i32) -> i32,
+) {
+    let shift = u32::from(p.shift) & 31;
+    let (left, right, offset) = (p.lhs_multiplier, p.rhs_multiplier, p.offset);
+    for i in 0..p.count as usize {
+        // SAFETY: the caller's promise; each element is read before the result that may lie on it
+        // is written.
+        unsafe {
+            let (a, b) = (i32::from(*lhs.add(i)), i32::from(*rhs.add(i)));
+            let sum = offset.wrapping_add(a.wrapping_mul(left));
+            let sum = sum.wrapping_add(b.wrapping_mul(right)) >> shift;
+            *output.add(i) = limit(sum) as i8;
+        }
+    }
 }

@@ -7,6 +7,7 @@ use microhlo_format::DType;
 use super::entries::{Decoder, Location, Ty};
 use super::reader::{Res, advise, fail, unsupported};
 use super::values;
+use crate::ir::attr::quote;
 use crate::ir::{Attr, ElementType, Type};
 
 /// Name under which text spells weights that were left out.
@@ -41,7 +42,8 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         16 => resource(d)?,
         17 => values::dense_array(d)?,
         18 => values::constant(d)?,
-        code @ 19..=21 => {
+        19 => strings(d)?,
+        code @ 20..=21 => {
             let help = "use dense numeric constants";
             let message = format!("builtin attribute code {code} is not supported");
             return unsupported(advise(at, message, help));
@@ -104,14 +106,96 @@ pub(super) fn ty(d: &mut Decoder<'_, '_>) -> Res<Ty> {
             values::ranked(d, Some(encoding)).map(values::tensor_type)
         }
         15 => Ok(Ty::Value(Type::Tuple(d.value_types()?))),
-        18 => Ok(Ty::Other(format!("tensor<*x{}>", d.ty()?.into_attr()).into())),
-        code @ (10 | 11 | 16 | 17 | 19 | 20) => {
-            let help = "legalise the program to StableHLO, whose values are tensors";
-            let message = format!("builtin type code {code} (memref, vector) is not supported");
-            unsupported(advise(at, message, help))
+        10 => shaped(d, "memref", false, true),
+        11 => {
+            let space = d.attr()?;
+            let memref = shaped(d, "memref", false, true)?;
+            Ok(in_space(memref, &space))
         }
+        16 => Ok(Ty::Other(format!("memref<*x{}>", d.ty()?.into_attr()).into())),
+        17 => {
+            let space = d.attr()?;
+            let memref = Ty::Other(format!("memref<*x{}>", d.ty()?.into_attr()).into());
+            Ok(in_space(memref, &space))
+        }
+        18 => Ok(Ty::Other(format!("tensor<*x{}>", d.ty()?.into_attr()).into())),
+        19 => shaped(d, "vector", false, false),
+        20 => shaped(d, "vector", true, false),
+        21 => Ok(Ty::Other("tf32".into())),
+        22 => plain(DType::F8E5M2),
+        23 => plain(DType::F8E4M3),
+        24 => plain(DType::F8E4M3FN),
+        25 => plain(DType::F8E5M2FNUZ),
+        26 => plain(DType::F8E4M3FNUZ),
+        27 => plain(DType::F8E4M3B11FNUZ),
+        28 => plain(DType::F8E3M4),
+        29 => plain(DType::F4E2M1FN),
+        30 => plain(DType::F6E2M3FN),
+        31 => plain(DType::F6E3M2FN),
+        32 => plain(DType::F8E8M0FNU),
         code => d.unknown(at, "builtin type", code),
     }
+}
+
+/// `vector<...>` and `memref<...>`, whose values no operation here takes: flags of scalable
+/// dimensions, sizes, element type, layout.
+fn shaped(d: &mut Decoder<'_, '_>, name: &str, scalable: bool, layout: bool) -> Res<Ty> {
+    let flags = if scalable { d.list(|d| d.r.byte())? } else { Vec::new() };
+    let mut text = format!("{name}<");
+    for (i, size) in d.svarints()?.into_iter().enumerate() {
+        let size = if size == i64::MIN { "?".to_owned() } else { size.to_string() };
+        match flags.get(i) {
+            Some(1..) => text.push_str(&format!("[{size}]x")),
+            _ => text.push_str(&format!("{size}x")),
+        }
+    }
+    text.push_str(&d.ty()?.into_attr().to_string());
+    if layout {
+        let map = d.attr()?.to_string();
+        if !is_identity(&map) {
+            text.push_str(&format!(", {map}"));
+        }
+    }
+    Ok(Ty::Other(format!("{text}>").into()))
+}
+
+/// Whether an affine map is the layout that is not written: `affine_map<(d0, d1) -> (d0, d1)>`.
+fn is_identity(map: &str) -> bool {
+    let inner = map.strip_prefix("affine_map<").and_then(|m| m.strip_suffix('>'));
+    inner.and_then(|m| m.split_once(" -> ")).is_some_and(|(from, to)| from == to)
+}
+
+/// A `memref` in a memory space.
+fn in_space(memref: Ty, space: &Attr) -> Ty {
+    match memref {
+        Ty::Other(text) => {
+            let inner = text.strip_suffix('>').unwrap_or(&text);
+            // As everywhere, the type of a number is written unless it is `i64`.
+            let space = space.to_string();
+            let space = space.strip_suffix(" : i64").unwrap_or(&space);
+            Ty::Other(format!("{inner}, {space}>").into())
+        }
+        other => other,
+    }
+}
+
+/// Strings in a tensor, which belong to other dialects: type, whether one stands for all, strings.
+fn strings(d: &mut Decoder<'_, '_>) -> Res<Attr> {
+    let at = d.r.at();
+    let ty = d.ty()?.into_attr().to_string();
+    let splat = d.r.varint()? != 0;
+    let mut items = Vec::new();
+    while !d.r.is_empty() {
+        items.push(d.string()?);
+    }
+    let quoted: Vec<_> = items.iter().map(|text| quote(text)).collect();
+    let text = match (splat, &quoted[..], ty.bytes().filter(|&b| b == b'x').count()) {
+        (true, [one], _) => format!("dense<{one}> : {ty}"),
+        (false, [one], 0) => format!("dense<{one}> : {ty}"),
+        (false, many, 1) => format!("dense<[{}]> : {ty}", many.join(", ")),
+        _ => return unsupported(fail(at, format!("strings in a constant of type `{ty}`"))),
+    };
+    Ok(Attr::Opaque(text.into()))
 }
 
 /// `complex<T>`.

@@ -39,6 +39,8 @@ pub(super) struct OpName<'a> {
     pub(super) dialect: &'a str,
     /// `add_v1`
     pub(super) name: &'a str,
+    /// Whether the writer knew the operation. Properties of others are one dictionary.
+    pub(super) registered: bool,
 }
 
 /// Longest name of a dialect or an operation. Real ones have tens of letters; names are joined,
@@ -206,11 +208,11 @@ fn dialect_names<'a>(
         let dialect = dialects[r.index(dialects.len(), "dialect")?];
         for _ in 0..r.count("operation names")? {
             let at = r.at();
-            let index = match version < version::PROPERTIES {
-                true => r.index(strings.len(), "string")?,
-                false => r.index_with_flag(strings.len(), "string")?.0,
+            let (index, registered) = match version < version::PROPERTIES {
+                true => (r.index(strings.len(), "string")?, true),
+                false => r.index_with_flag(strings.len(), "string")?,
             };
-            op_names.push(OpName { dialect, name: name(strings, index, at)? });
+            op_names.push(OpName { dialect, name: name(strings, index, at)?, registered });
         }
     }
     Ok((dialects, op_names))

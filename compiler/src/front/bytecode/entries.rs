@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::container::{Entry, File};
 use super::reader::{Reader, Res, advise, fail, unsupported};
-use super::{builtin, quant, stablehlo, vhlo};
+use super::{builtin, mhlo, quant, stablehlo, vhlo};
 use crate::front::mlir::{self, AliasType};
 use crate::ir::{Attr, Dict, ElementType, Type};
 
@@ -195,6 +195,8 @@ impl<'a> Entries<'a> {
             "builtin" => builtin::attr(&mut r)?,
             "vhlo" => vhlo::attr(&mut r)?,
             "stablehlo" => stablehlo::attr(&mut r)?,
+            "mhlo" => mhlo::attr(&mut r)?,
+            "chlo" => mhlo::chlo_attr(&mut r)?,
             _ => return Ok(unread(dialect, entry.data.rest())),
         };
         r.finish(at)?;
@@ -242,6 +244,7 @@ impl<'a> Entries<'a> {
             "builtin" => builtin::ty(&mut r)?,
             "vhlo" => vhlo::ty(&mut r)?,
             "stablehlo" => stablehlo::ty(&mut r)?,
+            "mhlo" => mhlo::ty(&mut r)?,
             "quant" => quant::ty(&mut r)?,
             _ => return unknown_dialect(at, dialect),
         };

@@ -100,7 +100,7 @@ impl<'a> Builder<'_, 'a> {
         }
         let head = self.head(&mut r)?;
         if (head.name.dialect, head.name.name) != ("builtin", "module") {
-            let OpName { dialect, name } = head.name;
+            let OpName { dialect, name, .. } = head.name;
             return fail(head.at, format!("expected a module, found `{dialect}.{name}`"));
         }
         let mut attrs = Dict::default();
@@ -122,7 +122,7 @@ impl<'a> Builder<'_, 'a> {
         }
         for _ in 0..ops {
             let head = self.head(r)?;
-            let OpName { dialect, name } = head.name;
+            let OpName { dialect, name, .. } = head.name;
             let is_func = matches!((dialect, name), ("vhlo", "func_v1") | ("func", "func"));
             let other = !matches!(dialect, "builtin" | "func" | "stablehlo" | "chlo" | "vhlo");
             if other && !is_func {

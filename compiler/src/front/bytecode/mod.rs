@@ -1,18 +1,19 @@
 //! MLIR bytecode: StableHLO's portable artifacts (the VHLO dialect, versions 0.9.0 to 1.20.0),
-//! and raw bytecode of the `stablehlo`, `func` and `builtin` dialects.
+//! and raw bytecode of the `stablehlo`, `mhlo`, `chlo`, `func` and `builtin` dialects.
 //!
 //! The file's sections are indexed first; attributes and types are decoded when an operation asks
 //! for them. Every operation becomes a name and one attribute dictionary in StableHLO's spelling,
 //! which the operation table reads, exactly as in the text front end.
 //!
 //! Format: MLIR's "BytecodeFormat" document, `BuiltinDialectBytecode.td`, `VhloBytecode.cpp`,
-//! `StablehloBytecode.cpp`.
+//! `StablehloBytecode.cpp`, `mhlo_bytecode.cc`, `ChloBytecode.cpp`.
 
 mod builtin;
 mod container;
 mod entries;
 mod func;
 mod ir;
+mod mhlo;
 mod op;
 mod quant;
 mod reader;

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::container::{OpName, version};
 use super::entries::Decoder;
 use super::ir::{Builder, Head, Slot};
-use super::reader::{Res, advise, fail, unsupported};
-use super::{stablehlo, vhlo};
+use super::reader::{Reader, Res, advise, fail, unsupported};
+use super::stablehlo::{self, Property};
+use super::{values, vhlo};
 use crate::diag::{Diagnostic, Span};
 use crate::front::mlir;
 use crate::ir::{Attr, BlockId, Dict, OpId, Type, ValueId};
@@ -14,6 +15,10 @@ use crate::ops::foreign::Foreign;
 
 /// Why an operation was not built: a report, or `None` when the cause is reported already.
 type Stop = Option<Box<Diagnostic>>;
+
+/// Mark of an operation whose inherent attributes could not be read: only its dialect knows in
+/// which order they are stored.
+const UNREAD: &str = "microhlo.unread_properties";
 
 impl<'a> Builder<'_, 'a> {
     /// Builds an operation and appends it to `block`, which is a function's own if `top` is set.
@@ -64,11 +69,15 @@ impl<'a> Builder<'_, 'a> {
         operands.iter().map(|&v| self.body.ty(v).clone()).collect()
     }
 
-    /// Result types, inherent and discardable attributes. What cannot be decoded of the attributes
-    /// of another dialect's operation is left out.
+    /// Result types, inherent and discardable attributes. Inherent ones of another dialect's
+    /// operation that cannot be decoded are left out, and [`UNREAD`] says so.
     fn parts(&mut self, head: &Head<'a>, foreign: bool) -> Res<(Vec<Type>, Dict, Dict)> {
         let (properties, attrs) = match self.split_attrs(head) {
-            Err(_) if foreign => (Dict::default(), self.discardable(head).unwrap_or_default()),
+            Err(_) if foreign => {
+                let mut attrs = self.discardable(head).unwrap_or_default();
+                attrs.push(UNREAD, Attr::Unit);
+                (Dict::default(), attrs)
+            }
             other => other?,
         };
         let mut results = Vec::with_capacity(head.results.len());
@@ -120,7 +129,7 @@ impl<'a> Builder<'_, 'a> {
                 }
             }
         } else {
-            let names: Vec<_> = names.map(|name| (name, false)).collect();
+            let names: Vec<_> = names.map(Property::Attr).collect();
             inherent = self.properties(head, &names)?;
         }
         Ok(vhlo::legalize(vhlo::base(name), inherent))
@@ -131,16 +140,20 @@ impl<'a> Builder<'_, 'a> {
     fn raw_attrs(&mut self, head: &Head<'a>) -> Res<Dict> {
         let Some(index) = head.properties else { return Ok(Dict::default()) };
         let mut data = self.entries.file.properties[index].clone();
+        if !head.name.registered {
+            return self.unregistered(data);
+        }
         let mut stored = 0;
         while !data.is_empty() {
             data.varint()?;
             stored += 1;
         }
-        let OpName { dialect, name } = head.name;
-        let full = mlir::canonical(Cow::Owned(format!("{dialect}.{name}")));
-        match stablehlo::properties(&full, stored) {
-            Some(names) => {
-                let mut attrs = self.properties(head, &names)?;
+        let OpName { dialect, name, .. } = head.name;
+        let spelled = format!("{dialect}.{name}");
+        let full = mlir::canonical(Cow::Borrowed(&spelled));
+        match stablehlo::properties(&full, &spelled, stored) {
+            Some(properties) => {
+                let mut attrs = self.properties(head, &properties)?;
                 attrs.0.retain(|(key, value)| {
                     &**key != "result_accuracy" || !vhlo::is_default_accuracy(value)
                 });
@@ -153,29 +166,42 @@ impl<'a> Builder<'_, 'a> {
         }
     }
 
-    /// Decodes properties: attribute numbers, plain or optional.
-    fn properties(&mut self, head: &Head<'a>, names: &[(&str, bool)]) -> Res<Dict> {
+    /// Properties of an operation that the writer did not know: a dictionary.
+    fn unregistered(&mut self, r: Reader<'a>) -> Res<Dict> {
+        let at = r.at();
+        let mut d = Decoder { entries: &mut self.entries, r };
+        match d.attr()? {
+            Attr::Dict(dict) if d.r.is_empty() => Ok(dict),
+            _ => fail(at, "the properties of an unregistered operation are no dictionary"),
+        }
+    }
+
+    /// Decodes properties: attribute numbers, plain or optional, and sizes of groups.
+    fn properties(&mut self, head: &Head<'a>, properties: &[Property]) -> Res<Dict> {
         let mut attrs = Dict::default();
         let Some(index) = head.properties else { return Ok(attrs) };
         let r = self.entries.file.properties[index].clone();
         let mut d = Decoder { entries: &mut self.entries, r };
-        for (name, optional) in names {
-            let value = match optional {
-                false => Some(d.attr()?),
-                true => {
+        for property in properties {
+            match property {
+                Property::Attr(name) => attrs.push(name, d.attr()?),
+                Property::Optional(name) => {
                     let count = d.entries.file.attrs.len();
-                    let index = d.r.optional_index(count, "attribute")?;
-                    index.map(|i| d.entries.attr(i)).transpose()?
+                    if let Some(index) = d.r.optional_index(count, "attribute")? {
+                        attrs.push(name, d.entries.attr(index)?);
+                    }
                 }
-            };
-            if let Some(value) = value {
-                attrs.push(name, value);
+                Property::Segments => {
+                    for name in ["operandSegmentSizes", "resultSegmentSizes"] {
+                        attrs.push(name, Attr::DenseInts(values::sparse_array(&mut d)?));
+                    }
+                }
             }
         }
         match d.r.is_empty() {
             true => Ok(attrs),
             false => {
-                let OpName { dialect, name } = head.name;
+                let OpName { dialect, name, .. } = head.name;
                 fail(d.r.at(), format!("`{dialect}.{name}` has more properties than expected"))
             }
         }
@@ -184,7 +210,7 @@ impl<'a> Builder<'_, 'a> {
 
 /// The name in the operation table. VHLO has one `return` for functions and regions.
 fn op_name(name: OpName<'_>, top: bool) -> Cow<'_, str> {
-    let OpName { dialect, name } = name;
+    let OpName { dialect, name, .. } = name;
     match (dialect, vhlo::base(name)) {
         ("vhlo", "call") => "func.call".into(),
         ("vhlo", base) => mlir::terminator(format!("stablehlo.{base}").into(), top),

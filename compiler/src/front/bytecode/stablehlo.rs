@@ -3,7 +3,7 @@
 
 use super::entries::{Decoder, Ty};
 use super::reader::{Res, fail};
-use super::values;
+use super::{mhlo, values};
 use crate::front::mlir::conv_dims;
 use crate::ir::{Attr, Dict, Type};
 
@@ -61,14 +61,14 @@ pub(super) fn attr(d: &mut Decoder<'_, '_>) -> Res<Attr> {
     })
 }
 
-const DOT: &[&str] = &[
+pub(super) const DOT: &[&str] = &[
     "lhs_batching_dimensions",
     "rhs_batching_dimensions",
     "lhs_contracting_dimensions",
     "rhs_contracting_dimensions",
 ];
 
-const GATHER: &[&str] = &[
+pub(super) const GATHER: &[&str] = &[
     "offset_dims",
     "collapsed_slice_dims",
     "operand_batching_dims",
@@ -76,7 +76,7 @@ const GATHER: &[&str] = &[
     "start_index_map",
 ];
 
-const SCATTER: &[&str] = &[
+pub(super) const SCATTER: &[&str] = &[
     "update_window_dims",
     "inserted_window_dims",
     "input_batching_dims",
@@ -85,7 +85,12 @@ const SCATTER: &[&str] = &[
 ];
 
 /// A structure of lists, and a number at its end. As in text, what is empty or 0 is left out.
-fn lists(d: &mut Decoder<'_, '_>, name: &str, keys: &[&str], number: Option<&str>) -> Res<Attr> {
+pub(super) fn lists(
+    d: &mut Decoder<'_, '_>,
+    name: &str,
+    keys: &[&str],
+    number: Option<&str>,
+) -> Res<Attr> {
     let mut fields = Dict::default();
     for key in keys {
         let list = d.svarints()?;
@@ -102,7 +107,8 @@ fn lists(d: &mut Decoder<'_, '_>, name: &str, keys: &[&str], number: Option<&str
     Ok(Attr::Struct(name.into(), fields))
 }
 
-fn conv(d: &mut Decoder<'_, '_>) -> Res<Attr> {
+/// Dimension numbers of a convolution.
+pub(super) fn conv(d: &mut Decoder<'_, '_>) -> Res<Attr> {
     let at = d.r.at();
     let mut fields = Dict::default();
     for (first, second, spatial) in [
@@ -254,19 +260,43 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("stablehlo.transpose", "permutation"),
     ("stablehlo.triangular_solve", "left_side lower transpose_a unit_diagonal"),
     ("stablehlo.unary_einsum", "einsum_config"),
+    ("tf.NonMaxSuppressionV4", "pad_to_max_output_size?"),
+    ("tf.PrintV2", "end? output_stream?"),
+    ("tf.StringFormat", "placeholder? strtemplate? summarize?"),
 ];
 
-/// The attributes of an operation in the order of its `stored` properties, each with whether it is
-/// stored as optional; `None` if no version of the operation has that many.
-pub(super) fn properties(op: &str, stored: usize) -> Option<Vec<(&'static str, bool)>> {
-    let row = PROPERTIES.iter().find(|(name, _)| *name == op);
-    let words: Vec<&str> = row.map_or("", |(_, list)| list).split_whitespace().collect();
+/// A property: the name of the attribute, and how it is stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Property {
+    /// An attribute's number.
+    Attr(&'static str),
+    /// An attribute's number that may be missing.
+    Optional(&'static str),
+    /// How many operands and how many results each group has: two lists.
+    Segments,
+}
+
+/// The word under which tables list [`Property::Segments`].
+const SEGMENTS: &str = "<segments>";
+
+/// The properties of the operation `op` in the order in which they are stored, of which there are
+/// `stored` numbers; `None` if no version of the operation has that many. `spelled` is the name as
+/// it stands in the file.
+pub(super) fn properties(op: &str, spelled: &str, stored: usize) -> Option<Vec<Property>> {
+    let tables = || mhlo::PROPERTIES.iter().chain(PROPERTIES);
+    let find = |wanted: &str| tables().find(|(name, _)| *name == wanted).map(|(_, list)| *list);
+    let row = find(spelled).or_else(|| find(op));
+    let row = row.or_else(|| mhlo::broadcasts(op).then_some("broadcast_dimensions?"));
+    let words: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
     let split = |word: &&'static str| match word.strip_suffix(['?', '+']) {
-        Some(name) => (name, true),
-        None => (*word, false),
+        Some(name) => Property::Optional(name),
+        None if *word == SEGMENTS => Property::Segments,
+        None => Property::Attr(word),
     };
     let old: Vec<_> = words.iter().filter(|w| !w.ends_with('+')).map(split).collect();
     match stored {
+        // The lengths of lists are checked when they are read.
+        _ if words.contains(&SEGMENTS) => Some(old),
         n if n == words.len() => Some(words.iter().map(split).collect()),
         n if n == old.len() => Some(old),
         _ => None,

@@ -84,6 +84,9 @@ pub(super) fn float(d: &mut Decoder<'_, '_>) -> Res<Attr> {
     Ok(Attr::Float(value, dtype.name().into()))
 }
 
+/// Bits of the places in a sparse list of sizes: MLIR writes lists of more than 256 in full.
+const MAX_SPARSE_BITS: u64 = 9;
+
 /// An enum value; `first` is the code of the first one.
 pub(super) fn enumeration(d: &mut Decoder<'_, '_>, kind: &str, first: u64) -> Res<Attr> {
     let at = d.r.at();
@@ -142,6 +145,10 @@ pub(super) fn ranked(d: &mut Decoder<'_, '_>, encoding: Option<Attr>) -> Res<Ten
 
 /// Applies `#stablehlo.bounds<...>`.
 fn bounded(at: usize, ty: &mut TensorType, encoding: &Attr) -> Res<()> {
+    // How elements are stored says nothing about their values.
+    if matches!(encoding, Attr::Opaque(text) if text.starts_with("#sparse_tensor.encoding")) {
+        return Ok(());
+    }
     let bounds = match encoding {
         Attr::Struct(name, fields) if &**name == "stablehlo.bounds" => fields.get("bounds"),
         _ => None,
@@ -255,6 +262,34 @@ pub(super) fn dense_array(d: &mut Decoder<'_, '_>) -> Res<Attr> {
         Some(ints) => Attr::DenseInts(ints),
         None => Attr::Dense(Arc::new(constant)),
     })
+}
+
+/// Sizes of groups of operands or results: all of them, or those that are not 0 with their places
+/// in the low bits.
+pub(super) fn sparse_array(d: &mut Decoder<'_, '_>) -> Res<Vec<i64>> {
+    let at = d.r.at();
+    let (count, sparse) = d.r.count_with_flag("sizes")?;
+    let size = |raw: u64| match i32::try_from(raw) {
+        Ok(size) => Ok(size.into()),
+        Err(_) => fail(at, format!("a group of {raw} values")),
+    };
+    if !sparse {
+        return (0..count).map(|_| size(d.r.varint()?)).collect();
+    }
+    let bits = if count > 0 { d.r.varint()? } else { 0 };
+    if bits > MAX_SPARSE_BITS {
+        return fail(at, format!("a list of sizes with places of {bits} bits"));
+    }
+    let mut sizes = Vec::new();
+    for _ in 0..count {
+        let raw = d.r.varint()?;
+        let place = (raw & ((1 << bits) - 1)) as usize;
+        if sizes.len() <= place {
+            sizes.resize(place + 1, 0);
+        }
+        sizes[place] = size(raw >> bits)?;
+    }
+    Ok(sizes)
 }
 
 /// A tensor type as a type.

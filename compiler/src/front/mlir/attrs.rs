@@ -240,7 +240,7 @@ impl Parser<'_> {
             "true" => Ok(Attr::Bool(true)),
             "false" => Ok(Attr::Bool(false)),
             "unit" => Ok(Attr::Unit),
-            "dense" => self.dense_literal(),
+            "dense" => self.dense_literal(start),
             "dense_resource" => self.dense_resource(),
             "array" => self.dense_array(start),
             _ => {
@@ -368,6 +368,12 @@ impl Parser<'_> {
         let attr = match kind {
             "" => {
                 let kind = self.c.word();
+                if enum_values(kind).is_empty() {
+                    // Of MHLO alone, which prints it with its own name.
+                    self.c.word();
+                    self.c.expect(">")?;
+                    return Ok(self.opaque_since(start));
+                }
                 self.enum_word(kind)?
             }
             "conv" => self.conv_dims()?,
@@ -552,7 +558,7 @@ impl Parser<'_> {
         }
     }
 
-    fn opaque_since(&self, start: usize) -> Attr {
+    pub(super) fn opaque_since(&self, start: usize) -> Attr {
         Attr::Opaque(String::from_utf8_lossy(self.c.since(start)).into())
     }
 }

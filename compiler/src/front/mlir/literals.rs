@@ -17,7 +17,9 @@ const ELIDED_HELP: &str = "export again without eliding large constants (in MLIR
 
 impl Parser<'_> {
     /// `<...> : tensor<...>` after `dense`.
-    pub(crate) fn dense_literal(&mut self) -> PResult<Attr> {
+    ///
+    /// A literal of another dialect's elements, such as strings, is kept as text from `word` on.
+    pub(crate) fn dense_literal(&mut self, word: usize) -> PResult<Attr> {
         self.c.expect("<")?;
         self.c.skip();
         let start = self.c.pos();
@@ -29,7 +31,7 @@ impl Parser<'_> {
             Some(body) => body,
             None => {
                 let rest = self.c.rest();
-                let Some(len) = memchr::memchr(b'>', rest) else {
+                let Some(len) = end_of_list(rest) else {
                     let open = Span::new(start.saturating_sub(1), start);
                     return Err(error(
                         open,
@@ -44,7 +46,7 @@ impl Parser<'_> {
         if body.trim_ascii() == b"__elided__" {
             return Err(elided(Span::new(start, start + body.len())));
         }
-        let ty = self.literal_type()?;
+        let Some(ty) = self.literal_type()? else { return Ok(self.opaque_since(word)) };
         let constant = match blob {
             Some(text) => {
                 let (Some(b"0x"), Some(hex)) = (text.get(..2), text.get(2..)) else {
@@ -60,12 +62,16 @@ impl Parser<'_> {
         Ok(Attr::Dense(Arc::new(constant)))
     }
 
-    fn literal_type(&mut self) -> PResult<TensorType> {
+    /// The type of a literal; `None` if its elements are another dialect's.
+    fn literal_type(&mut self) -> PResult<Option<TensorType>> {
         self.c.expect(":")?;
         self.c.skip();
         let start = self.c.pos();
         let ty = match self.parse_type()? {
             crate::ir::Type::Tensor(ty) => ty,
+            crate::ir::Type::Opaque(text) if text.starts_with("tensor<") && text.contains('!') => {
+                return Ok(None);
+            }
             other => {
                 let message = format!("the type of a literal must be a tensor, is {other}");
                 return Err(error(self.c.span_since(start), message));
@@ -76,7 +82,7 @@ impl Parser<'_> {
                 error(self.c.span_since(start), format!("a literal of type {ty} has no size"));
             return Err(advise(stop, "literals need static dimensions"));
         }
-        Ok(ty)
+        Ok(Some(ty))
     }
 
     /// `<name> : tensor<...>` after `dense_resource`.
@@ -93,7 +99,11 @@ impl Parser<'_> {
         if name == "__elided__" {
             return Err(elided(span));
         }
-        let ty = self.literal_type()?;
+        let type_start = self.c.pos();
+        let Some(ty) = self.literal_type()? else {
+            let message = "a resource of another dialect's elements";
+            return Err(mark_unsupported(error(self.c.span_since(type_start), message)));
+        };
         let Some((hex, at)) = self.resource(&name)? else {
             let stop = error(span, format!("resource `{name}` is not defined"));
             let help = "its data belongs in the `{-# dialect_resources: ... #-}` section at the end \
@@ -103,6 +113,24 @@ impl Parser<'_> {
         // A blob begins with the alignment of its data as a 32-bit word.
         from_hex(hex, 4, at, ty).map(|c| Attr::Dense(Arc::new(c)))
     }
+}
+
+/// The length of a nested list up to the `>` behind it. Only lists of strings hold quotes.
+fn end_of_list(text: &[u8]) -> Option<usize> {
+    let close = memchr::memchr(b'>', text)?;
+    if memchr::memchr(b'"', &text[..close]).is_none() {
+        return Some(close);
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    text.iter().position(|&byte| {
+        match byte {
+            b'"' if !escaped => quoted = !quoted,
+            b'>' if !quoted => return true,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        false
+    })
 }
 
 fn elided(span: Span) -> Stop {

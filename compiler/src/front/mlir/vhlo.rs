@@ -13,7 +13,7 @@ use super::cursor::{PResult, advise, error};
 use super::func::Header;
 use super::op::{RawOp, canonical};
 use super::parser::Parser;
-use super::types::tensor_violation;
+use super::types::{quant_violation, tensor_violation};
 use crate::front::bytecode::{vhlo_attributes, vhlo_base, vhlo_legalize};
 use crate::ir::types::full_range;
 use crate::ir::{Attr, Dict, ElementType, QuantType, TensorType, Type};
@@ -27,9 +27,37 @@ enum Ty {
     Other(Arc<str>),
 }
 
-/// The name without its version.
+/// The name without its version. All types and attributes are of their first version; a later one
+/// is returned as it is, and so is unknown.
 fn unversioned(name: &str) -> &str {
-    name.rsplit_once("_v").map_or(name, |(base, _)| base)
+    name.strip_suffix("_v1").unwrap_or(name)
+}
+
+/// Attributes that are structures of named fields, as in StableHLO.
+const STRUCTURES: &[&str] = &[
+    "axis_ref",
+    "mesh",
+    "mesh_axis",
+    "output_operand_alias",
+    "replica_group_mesh_axes",
+    "result_accuracy",
+    "sub_axis_info",
+];
+
+/// Advice for what this version does not know.
+const NEWER: &str = "VHLO is read up to version 1.20.0; export for an older target version";
+
+/// The fields of an `output_operand_alias` in StableHLO's spelling.
+fn spell_alias(fields: &mut Dict) {
+    for (key, _) in &mut fields.0 {
+        let name = match &**key {
+            "outputTupleIndices" => "output_tuple_indices",
+            "operandIndex" => "operand_index",
+            "operandTupleIndices" => "operand_tuple_indices",
+            _ => continue,
+        };
+        *key = name.into();
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -63,8 +91,8 @@ impl<'a> Parser<'a> {
         let start = self.c.pos();
         self.c.enter(start)?;
         self.c.expect("!vhlo.")?;
-        let name = unversioned(self.c.word());
-        let ty = match name {
+        let name = self.c.word();
+        let ty = match unversioned(name) {
             "tensor" => Ty::Value(self.vhlo_tensor(start)?.into()),
             "token" => Ty::Value(Type::Token),
             "tuple" => Ty::Value(Type::Tuple(self.type_arguments(start)?)),
@@ -84,7 +112,14 @@ impl<'a> Parser<'a> {
                     None => return Err(error(self.c.span_since(start), "no complex type")),
                 }
             }
-            "quant" => Ty::Element(ElementType::Quant(Arc::new(self.vhlo_quant()?))),
+            "quant" => Ty::Element(ElementType::Quant(Arc::new(self.vhlo_quant(start)?))),
+            "quant_per_axis" => {
+                Ty::Element(ElementType::Quant(Arc::new(self.vhlo_quant_per_axis(start)?)))
+            }
+            "buffer" => {
+                let text = self.vhlo_tensor(start)?.to_string();
+                Ty::Value(Type::Opaque(text.replacen("tensor", "memref", 1).into()))
+            }
             "index" => Ty::Element(ElementType::Index),
             "bool" => Ty::Element(ElementType::Plain(DType::I1)),
             "tf31" => Ty::Other("tf32".into()),
@@ -93,9 +128,8 @@ impl<'a> Parser<'a> {
             other => match DType::from_name(other) {
                 Some(dtype) => Ty::Element(ElementType::Plain(dtype)),
                 None => {
-                    let message = format!("the VHLO type `{other}` is not supported as text");
-                    let stop = error(self.c.span_since(start), message);
-                    return Err(advise(stop, "pass the portable artifact itself"));
+                    let message = format!("unknown type `!vhlo.{name}`");
+                    return Err(advise(error(self.c.span_since(start), message), NEWER));
                 }
             },
         };
@@ -120,24 +154,97 @@ impl<'a> Parser<'a> {
     }
 
     /// `<!vhlo.i8_v1:!vhlo.f32_v1, 3.4e+01:16, -128:127, 1>`.
-    fn vhlo_quant(&mut self) -> PResult<QuantType> {
+    fn vhlo_quant(&mut self, start: usize) -> PResult<QuantType> {
         self.c.expect("<")?;
+        let (storage, expressed) = self.quant_types()?;
+        let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
+        self.quant_parameter(&mut scales, &mut zero_points)?;
+        self.quant_rest(
+            start,
+            QuantType {
+                storage,
+                expressed,
+                storage_range: full_range(storage),
+                axis: None,
+                scales,
+                zero_points,
+            },
+        )
+    }
+
+    /// `<!vhlo.i8_v1:!vhlo.f32_v1, 0, [3.4e+01, 2.0e+00], [16, 0], -128:127, 1>`.
+    fn vhlo_quant_per_axis(&mut self, start: usize) -> PResult<QuantType> {
+        self.c.expect("<")?;
+        let (storage, expressed) = self.quant_types()?;
+        let axis = self.c.int64()?;
+        let Ok(axis) = u32::try_from(axis) else {
+            let message = format!("quantisation axis {axis} is out of range");
+            return Err(error(self.c.span_since(start), message));
+        };
+        self.c.expect(",")?;
+        let scales = self.bracketed(|p| {
+            let text = p.c.number_text();
+            text.parse::<f64>().map_err(|_| p.c.expected("a scale such as `0.5`"))
+        })?;
+        self.c.expect(",")?;
+        let zero_points = self.bracketed(|p| p.c.int64())?;
+        if scales.len() != zero_points.len() {
+            let (a, b) = (scales.len(), zero_points.len());
+            let message = format!("{a} scales and {b} zero points");
+            return Err(error(self.c.span_since(start), message));
+        }
+        self.quant_rest(
+            start,
+            QuantType {
+                storage,
+                expressed,
+                storage_range: full_range(storage),
+                axis: Some(axis),
+                scales,
+                zero_points,
+            },
+        )
+    }
+
+    /// Storage and expressed type, and the comma after them.
+    fn quant_types(&mut self) -> PResult<(DType, DType)> {
         let storage = self.vhlo_dtype()?;
         self.c.expect(":")?;
         let expressed = self.vhlo_dtype()?;
         self.c.expect(",")?;
-        let (mut scales, mut zero_points) = (Vec::new(), Vec::new());
-        self.quant_parameter(&mut scales, &mut zero_points)?;
-        let mut storage_range = full_range(storage);
+        Ok((storage, expressed))
+    }
+
+    /// The storage range and the flags, the lowest of which says that the storage is signed.
+    fn quant_rest(&mut self, start: usize, mut ty: QuantType) -> PResult<QuantType> {
         if self.c.eat(",") {
-            storage_range.0 = self.c.int64()?;
+            let low = self.c.int64()?;
             self.c.expect(":")?;
-            storage_range.1 = self.c.int64()?;
+            let high = self.c.int64()?;
             self.c.expect(",")?;
-            self.c.integer()?;
+            if self.c.integer()? & 1 == 0 && ty.storage.is_signed_integer() {
+                ty.storage = DType::from_name(&format!("u{}", ty.storage)).unwrap_or(ty.storage);
+            }
+            ty.storage_range = (low, high);
         }
         self.c.expect(">")?;
-        Ok(QuantType { storage, expressed, storage_range, axis: None, scales, zero_points })
+        match quant_violation(&ty) {
+            None => Ok(ty),
+            Some(message) => Err(error(self.c.span_since(start), message)),
+        }
+    }
+
+    /// `[item, ...]`.
+    fn bracketed<T>(&mut self, item: impl Fn(&mut Self) -> PResult<T>) -> PResult<Vec<T>> {
+        self.c.expect("[")?;
+        let mut items = Vec::new();
+        while !self.c.eat("]") {
+            items.push(item(self)?);
+            if !self.c.at("]") {
+                self.c.expect(",")?;
+            }
+        }
+        Ok(items)
     }
 
     /// The attribute after `#vhlo`, whose name without the dialect is `kind`.
@@ -178,14 +285,30 @@ impl<'a> Parser<'a> {
                 self.c.expect("]")?;
                 super::attrs::bounds_attr(bounds)
             }
+            other if !STRUCTURES.contains(&other) => {
+                let message = format!("unknown attribute `#vhlo.{kind}`");
+                return Err(advise(error(self.c.span_since(start), message), NEWER));
+            }
             other => {
                 let mut fields = self.struct_fields()?;
                 if memchr::memmem::find(self.c.since(start), b"#stablehlo").is_some() {
                     let message = format!("`#vhlo.{kind}` holds attributes of another dialect");
                     return Err(error(self.c.span_since(start), message));
                 }
-                // As in StableHLO, tolerances that are zero are not spelled.
-                fields.0.retain(|(_, v)| !matches!(v, Attr::Float(0.0, _) | Attr::Int(0, _)));
+                for (key, value) in &mut fields.0 {
+                    if let ("replica_group_mesh_axes", "mesh", Attr::String(name)) =
+                        (other, &**key, &*value)
+                    {
+                        *value = Attr::Symbol(Arc::clone(name));
+                    }
+                }
+                if other == "output_operand_alias" {
+                    spell_alias(&mut fields);
+                }
+                if other == "result_accuracy" {
+                    // As in StableHLO, tolerances that are zero are not spelled.
+                    fields.0.retain(|(_, v)| !matches!(v, Attr::Float(0.0, _) | Attr::Int(0, _)));
+                }
                 Attr::Struct(format!("stablehlo.{other}").into(), fields)
             }
         };
@@ -238,7 +361,7 @@ impl<'a> Parser<'a> {
         let name = raw.name.strip_prefix("vhlo.").unwrap_or_default().to_owned();
         let Some(names) = vhlo_attributes(&name) else {
             let stop = error(raw.span, format!("unknown operation `vhlo.{name}`"));
-            return Err(advise(stop, "VHLO is read up to version 1.20.0"));
+            return Err(advise(stop, NEWER));
         };
         let names: Vec<&str> = names.collect();
         self.generic_op(&mut raw)?;

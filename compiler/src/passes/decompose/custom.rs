@@ -4,7 +4,7 @@
 use microhlo_format::DType;
 
 use super::rng::threefry_rounds;
-use super::{factor, linear};
+use super::{factor, jacobi, linear};
 use crate::ir::{Attr, Dict, Op, OpId, ValueId};
 use crate::ops::compare::Direction;
 use crate::ops::custom_call::CustomCall;
@@ -39,13 +39,23 @@ fn rule(target: &str) -> Option<Rule> {
             "trsm" => Some(linear::trsm),
             "getrf" => Some(factor::getrf),
             "geqrf" => Some(factor::geqrf),
-            "orgqr" => Some(factor::orgqr),
+            "orgqr" | "ungqr" => Some(factor::orgqr),
+            "syevd" | "heevd" => Some(jacobi::eigen),
+            "gesdd" | "gesvd" => Some(jacobi::singular),
             _ => None,
         };
     }
     match target {
         "shape_assertion" => Some(shape_assertion),
         "cu_threefry2x32" | "cu_threefry2x32_ffi" | "hip_threefry2x32_ffi" => Some(threefry),
+        "LuDecomposition" => Some(factor::lu_call),
+        "Qr" | "cusolver_geqrf_ffi" | "hipsolver_geqrf_ffi" => Some(factor::geqrf),
+        "ProductOfElementaryHouseholderReflectors"
+        | "cusolver_orgqr_ffi"
+        | "hipsolver_orgqr_ffi" => Some(factor::orgqr),
+        "cusolver_getrf_ffi" | "hipsolver_getrf_ffi" => Some(factor::getrf),
+        "Eigh" => Some(jacobi::eigh_call),
+        "cusolver_syevd_ffi" | "hipsolver_syevd_ffi" => Some(jacobi::eigen),
         "TopK" => Some(top_k),
         "ApproxTopK" | "PartialReduce" => Some(approximate_top_k),
         _ => None,
@@ -194,8 +204,8 @@ pub fn refusal(body: &crate::ir::Body, op: &Op, call: &CustomCall) -> String {
         }
         None if is_known_target(&call.target) => {
             format!(
-                "`stablehlo.custom_call @{}` has operands or settings that are not supported: real \
-             matrices of at most 32 columns, for example",
+                "`stablehlo.custom_call @{}` has operands or settings that are not supported: \
+             matrices of 32- or 64-bit floats or complex numbers, for example",
                 call.target
             )
         }
@@ -211,14 +221,14 @@ fn lapack_advice(target: &str) -> Option<&'static str> {
     let has = |names: &[&str]| names.iter().any(|n| target.contains(n));
     if is_known_target(target) {
         None
-    } else if has(&["ungqr", "Qr", "HouseholderReflectors"]) {
-        Some("it computes a QR decomposition, which has no StableHLO operation")
-    } else if has(&["LuDecomposition", "lu_pivots"]) {
-        Some("it computes an LU decomposition with pivots, which has no StableHLO operation")
-    } else if has(&["syevd", "heevd", "Eigh", "geev", "gehrd"]) {
-        Some("it computes eigenvalues, which has no StableHLO operation")
-    } else if has(&["gesdd", "gesvd"]) {
-        Some("it computes singular values, which has no StableHLO operation")
+    } else if has(&["geqp3"]) {
+        Some("it computes a QR decomposition with pivots, which has no StableHLO operation")
+    } else if has(&["geev", "geig"]) {
+        Some("it computes eigenvalues of matrices that are not symmetric")
+    } else if has(&["gehrd", "Hessenberg", "gees", "Schur", "sytrd", "hetrd"]) {
+        Some("it computes a Hessenberg, Schur or tridiagonal form")
+    } else if has(&["gesvdj", "gesvdp", "gesvd"]) {
+        Some("it computes singular values by a routine of a GPU; export for the CPU")
     } else {
         None
     }

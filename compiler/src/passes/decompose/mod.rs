@@ -8,10 +8,15 @@ pub mod custom;
 mod einsum;
 mod factor;
 mod iota;
+mod jacobi;
+#[cfg(test)]
+mod linalg_tests;
 mod linear;
 mod map;
+mod matrix;
 mod rng;
 mod select;
+mod spatial;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +77,7 @@ fn expand(ed: &mut Editor<'_>, op: OpId, streams: &mut RangeFrom<u64>) -> Option
         OpKind::Rng(rng) => one(rng::distributed(ed, op, rng.distribution, streams.next()?)),
         OpKind::Cholesky(_) | OpKind::TriangularSolve(_) => one(linear::widened(ed, op)),
         OpKind::DynamicConv(conv) => one(dynamic_conv(ed, op, &conv)),
+        OpKind::Convolution(conv) => one(spatial::reduced(ed, op, &conv)),
         OpKind::CustomCall(call) => custom::expand(ed, op, &call),
         OpKind::Iota(iota) => one(iota::large(ed, op, &iota)),
         OpKind::Map(_) => one(map::inline(ed, op)),

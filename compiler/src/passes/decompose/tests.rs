@@ -234,8 +234,16 @@ fn calls_that_are_left_are_refused_with_their_reason() {
     assert!(
         refusal(&format!("%0 = stablehlo.custom_call @mine{same}")).contains("@mine` is not known")
     );
-    let qr = refusal(&format!("%0 = stablehlo.custom_call @lapack_ssyevd_ffi{same}"));
-    assert!(qr.contains("eigenvalues"), "{qr}");
+    for (target, message) in [
+        ("lapack_sgeev_ffi", "not symmetric"),
+        ("lapack_sgehrd_ffi", "Hessenberg"),
+        ("lapack_sgees_ffi", "Schur"),
+        ("lapack_sgeqp3_ffi", "with pivots"),
+        ("lapack_ssyevd_ffi", "operands or settings"),
+    ] {
+        let text = refusal(&format!("%0 = stablehlo.custom_call @{target}{same}"));
+        assert!(text.contains(message), "{text}");
+    }
     let assertion = "%0 = stablehlo.negate %a : tensor<2x2xf32>
       stablehlo.custom_call @shape_assertion(%f, %n) {error_message = \"size {0} is odd\",
         has_side_effect = true} : (tensor<i1>, tensor<i32>) -> ()";

@@ -202,6 +202,29 @@ fn every_bytecode_version_equals_its_text() {
 }
 
 #[test]
+fn other_dialects_equal_their_text() {
+    assert_eq!(twin(&data("dialects.raw.mlirbc"), &data("dialects.mlir")), Ok(true));
+}
+
+#[test]
+fn vhlo_text_equals_the_program() {
+    let [vhlo, program] =
+        ["features.vhlo.mlir", "features.mlir"].map(|name| text(&data(name)).expect("it reads"));
+    assert_eq!(difference(&vhlo, &program), None);
+}
+
+/// Attributes and types of operations that nobody registered survive.
+#[test]
+fn foreign_operations_keep_their_properties() {
+    let bytes = std::fs::read(data("foreign.raw.mlirbc")).expect("it is in the repository");
+    let read = crate::front::bytecode::parse_mixed("foreign.raw.mlirbc", &bytes).expect("it reads");
+    let source = Source::read(&data("foreign.mlir")).expect("it is in the repository");
+    let text = parse_mixed(&source).expect("it reads");
+    assert_eq!(difference(&read, &text), None);
+    assert!(read.to_string().contains("shape = array<i64: 2, 3>"), "{read}");
+}
+
+#[test]
 fn attributes_of_other_dialects_are_kept_unread() {
     let module = read(&data("shardings.raw.mlirbc")).unwrap_or_else(|e| panic!("{e}"));
     let text = module.to_string();
@@ -222,6 +245,39 @@ fn variants_equal_their_text() {
             false => folder.join(format!("{model}.stablehlo.mlir")),
         };
         failures.extend(twin(&path, &text).err());
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+/// `NAME.vhlo.mlir` in a folder of the developer's: the text of `NAME.mlir.bc`, function by function.
+#[test]
+fn extra_vhlo_text_equals_the_artifact() {
+    let Some(folder) = std::env::var_os("MICROHLO_VHLO_TEXT") else { return };
+    let mut failures = Vec::new();
+    for path in programs(&folder.to_string_lossy(), ".vhlo.mlir") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let artifact = name.replace(".vhlo.mlir", ".mlir.bc");
+        let bytes =
+            std::fs::read(shared().join("conformance/stablehlo/vhlo-bytecode").join(artifact));
+        let (module, _) =
+            parse_readable(&name, &bytes.expect("the artifact")).expect("the artifact reads");
+        let text = std::fs::read_to_string(&path).expect("the file was listed");
+        for piece in text.split("\n  vhlo.func_v1 ").skip(1) {
+            let piece = piece.strip_suffix("\n}\n").unwrap_or(piece);
+            let source = Source::new(&name, format!("vhlo.func_v1 {piece}"));
+            let twin = match parse_mixed(&source) {
+                Ok(twin) => twin,
+                Err(report) => {
+                    failures.push(report.to_string());
+                    continue;
+                }
+            };
+            let func = twin.funcs.values().next().map_or("".into(), |f| f.name.clone());
+            match alone(&module, &func) {
+                Some(found) => failures.extend(difference(&found, &twin)),
+                None => eprintln!("{name}: @{func} is in the text only"),
+            }
+        }
     }
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,6 +1,8 @@
 //! Literals of every element type and spelling.
 
 use super::{ops, parse, reject};
+use crate::diag::Source;
+use crate::front::mlir::parse_mixed;
 use crate::ir::{ConstData, Constant};
 use crate::ops::OpKind;
 
@@ -106,5 +108,20 @@ fn bad_literals_are_refused() {
     ] {
         let report = refused(literal, ty);
         assert!(report.contains(message), "{literal} : {ty}: {report}");
+    }
+}
+
+/// Constants of TensorFlow's strings stand beside programs that can be compiled.
+#[test]
+fn literals_of_other_dialects_are_kept_as_text() {
+    for literal in [
+        r#"dense<"mean {}"> : tensor<!tf_type.string>"#,
+        r#"dense<["a > b", "\22>", "c"]> : tensor<3x!tf_type.string>"#,
+        r#"dense<[["a"], ["b"]]> : tensor<2x1x!tf_type.string>"#,
+    ] {
+        let text =
+            format!("func.func @f() {{ \"tf.Const\"() {{value = {literal}}} : () -> () return }}");
+        let module = parse_mixed(&Source::new("t.mlir", text)).unwrap();
+        assert!(module.to_string().contains(literal), "{module}");
     }
 }

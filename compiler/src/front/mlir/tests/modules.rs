@@ -1,6 +1,8 @@
 //! Modules, functions, names, aliases, locations, types, resources.
 
 use super::{ops, parse, reject};
+use crate::diag::Source;
+use crate::front::mlir::parse_mixed;
 use crate::ir::types::Dim;
 use crate::ir::{Attr, ElementType, Type};
 use crate::ops::OpKind;
@@ -204,7 +206,8 @@ fn bad_types_are_refused() {
         ("!foo.bar<2>", "values of type `!foo.bar<2>` are not supported"),
         ("!bar", "unknown type `!bar`"),
         ("!vhlo.tensor_v1<2>", "expected `x`"),
-        ("!vhlo.zorp_v1", "the VHLO type `zorp` is not supported as text"),
+        ("!vhlo.zorp_v1", "unknown type `!vhlo.zorp_v1`"),
+        ("!vhlo.f32_v2", "unknown type `!vhlo.f32_v2`"),
         ("!vhlo.f32_v1", "no type of a value"),
         ("tensor<2x!quant.uniform<f32:f32, 0.5>>", "storage type must be an integer"),
         ("tensor<2x!quant.uniform<i8:f32, -0.5>>", "scale must be positive and finite"),
@@ -300,6 +303,72 @@ fn vhlo_reads_as_stablehlo() {
     assert_eq!(vhlo.to_string(), stablehlo.to_string());
 }
 
+/// Functions of StableHLO's `stablehlo_legalize_to_vhlo` tests, as they print in VHLO.
+#[test]
+fn vhlo_types_and_attributes_read_as_stablehlo() {
+    for (vhlo, stablehlo) in [
+        (
+            "!vhlo.tensor_v1<2x!vhlo.quant_per_axis_v1<!vhlo.i8_v1:!vhlo.f32_v1, 0, \
+             [3.400000e+01, 2.0], [16, 0], -128:127, 1>>",
+            "tensor<2x!quant.uniform<i8:f32:0, {34.0:16, 2.0}>>",
+        ),
+        (
+            "!vhlo.tensor_v1<2x!vhlo.quant_v1<!vhlo.i8_v1:!vhlo.f32_v1, 0.5:16, 0:255, 0>>",
+            "tensor<2x!quant.uniform<u8:f32, 0.5:16>>",
+        ),
+        (
+            "!vhlo.tensor_v1<?x4x!vhlo.f8E8M0FNU_v1, #vhlo.type_extensions_v1<bounds = [8, ?]>>",
+            "tensor<?x4xf8E8M0FNU, #stablehlo.bounds<8, ?>>",
+        ),
+        (
+            "!vhlo.future_v1<!vhlo.tensor_v1<2x!vhlo.complex_v1<!vhlo.f64_v1>>>",
+            "!stablehlo.future<tensor<2xcomplex<f64>>>",
+        ),
+    ] {
+        let vhlo = parse(&format!(
+            "vhlo.func_v1 @f(%a: {vhlo}) -> ({vhlo}) {{ \"vhlo.return_v1\"(%a) : ({vhlo}) -> () }}"
+        ));
+        let text =
+            format!("func.func @f(%a: {stablehlo}) -> {stablehlo} {{ return %a : {stablehlo} }}");
+        assert_eq!(vhlo.to_string(), parse(&text).to_string());
+    }
+    let call = |target: &str, attrs: &str, ty: &str| {
+        format!("%0 = \"{target}\"(%a) <{{{attrs}}}> : ({ty}) -> {ty} ")
+    };
+    let vhlo = parse_mixed(&Source::new(
+        "t.mlir",
+        format!(
+            "vhlo.func_v1 @f(%a: !vhlo.buffer_v1<2x!vhlo.f32_v1>) -> () {{ {} \"vhlo.return_v1\"() : () -> () }}",
+            call(
+                "vhlo.custom_call_v1",
+                "call_target_name = #vhlo.string_v1<\"foo\">, \
+            output_operand_aliases = #vhlo.array_v1<[#vhlo.output_operand_alias_v1<\
+            outputTupleIndices = [], operandIndex = 0, operandTupleIndices = []>]>",
+                "!vhlo.buffer_v1<2x!vhlo.f32_v1>"
+            ),
+        ),
+    ));
+    let stablehlo = parse_mixed(&Source::new(
+        "t.mlir",
+        format!(
+            "func.func @f(%a: memref<2xf32>) {{ {} return }}",
+            call(
+                "stablehlo.custom_call",
+                "call_target_name = \"foo\", output_operand_aliases = [\
+            #stablehlo.output_operand_alias<output_tuple_indices = [], operand_index = 0, \
+            operand_tuple_indices = []>]",
+                "memref<2xf32>"
+            ),
+        ),
+    ));
+    assert_eq!(vhlo.unwrap().to_string(), stablehlo.unwrap().to_string());
+    for attr in ["#vhlo.zorp_v1<a = 1>", "#vhlo.string_v2<\"x\">", "#vhlo.mesh_v3<axes = []>"] {
+        let report = reject(&format!("vhlo.func_v1 @f() -> () {{}} {{x = {attr}}}"));
+        let name = attr.split_once('<').unwrap().0;
+        assert!(report.contains(&format!("unknown attribute `{name}`")), "{report}");
+    }
+}
+
 #[test]
 fn locations_printed_for_people_are_skipped() {
     let module = parse(
@@ -314,4 +383,13 @@ fn locations_printed_for_people_are_skipped() {
     let func = module.funcs.values().next().unwrap();
     assert_eq!(func.arg_names[0].as_deref(), Some("x"));
     assert_eq!(ops(&module).len(), 4);
+}
+
+/// What JAX, TensorFlow and torch_xla print beside the plain forms, in one program.
+#[test]
+fn spellings_of_exporters_read_and_survive() {
+    let module = parse(include_str!("data/spellings.mlir"));
+    crate::verify::verify(&module).expect("it is valid");
+    let text = module.to_string();
+    assert_eq!(parse(&text).to_string(), text);
 }
