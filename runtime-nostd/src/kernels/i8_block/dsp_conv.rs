@@ -128,7 +128,7 @@ const STEP_4X2: usize = 52;
 /// The job is that of an accepted convolution, with at least one pair of channels and of taps.
 #[unsafe(naked)]
 unsafe extern "C" fn products_4x2(job: &Job) {
-    naked_asm!(
+    naked_asm!(dsp!(),
         enter!(),
         // Even registers are of the first channel, odd ones of the second.
         "2:
@@ -265,7 +265,7 @@ const STEP_2X2: usize = 32;
 /// As for [`products_4x2`].
 #[unsafe(naked)]
 unsafe extern "C" fn products_2x2(job: &Job) {
-    naked_asm!(
+    naked_asm!(dsp!(),
         enter!(),
         "2:
         ldr r4, [r12], #8
@@ -460,7 +460,7 @@ macro_rules! finish_one_shift {
 /// The job is that of an accepted convolution, with at least one block and one pair of taps.
 #[unsafe(naked)]
 unsafe extern "C" fn products_1x8(job: &Job) {
-    naked_asm!(
+    naked_asm!(dsp!(),
         enter!(),
         "2:
         ldr r4, [r12], #8
@@ -729,6 +729,7 @@ fn clamp4(mut bytes: u32, requant: &Requant) -> u32 {
     // SAFETY: SSUB8 sets a flag for each byte that is at least the other, and SEL chooses by them.
     unsafe {
         asm!(
+            dsp!(),
             "ssub8 {t}, {x}, {min}",
             "sel {x}, {x}, {min}",
             "ssub8 {t}, {max}, {x}",

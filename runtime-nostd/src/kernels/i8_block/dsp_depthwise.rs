@@ -135,6 +135,7 @@ macro_rules! line_kernel {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(line: &Line3) {
             naked_asm!(
+                dsp!(),
                 "push {{r4-r11, lr}}
                 ldm r0, {{r3-r12}}
                 push {{r3-r12}}
@@ -304,6 +305,7 @@ macro_rules! taps_4 {
 #[unsafe(naked)]
 unsafe extern "C" fn line_any(line: &Line) {
     naked_asm!(
+        dsp!(),
         "push {{r4-r11, lr}}
         ldr r12, [r0, #48]
         str r12, [sp, #-4]!
@@ -469,6 +471,7 @@ macro_rules! widen_one {
 #[unsafe(naked)]
 unsafe extern "C" fn widen_columns(columns: &Columns) {
     naked_asm!(
+        dsp!(),
         "push {{r4-r11, lr}}
         mov r12, r0
         ldm r12!, {{r0-r3, r6}}
@@ -536,6 +539,7 @@ unsafe extern "C" fn widen_columns(columns: &Columns) {
 #[unsafe(naked)]
 unsafe extern "C" fn fill(to: *mut i16, value: u32, words: usize) {
     naked_asm!(
+        dsp!(),
         "push {{r4, lr}}
         mov r3, r1
         mov r4, r1
@@ -693,7 +697,7 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
             "
         };
     }
-    naked_asm!("push {{r4-r6, lr}}", line!(), line!(), line!(), "pop {{r4-r6, pc}}")
+    naked_asm!(dsp!(), "push {{r4-r6, lr}}", line!(), line!(), line!(), "pop {{r4-r6, pc}}")
 }
 
 /// Lines of a kernel that [`line_any`] takes.

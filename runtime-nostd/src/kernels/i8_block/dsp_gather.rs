@@ -45,6 +45,7 @@ macro_rules! widen_word {
 #[unsafe(naked)]
 unsafe extern "C" fn widen(runs: &Runs) {
     naked_asm!(
+        dsp!(),
         "push {{r4-r11, lr}}
         mov lr, r0
         ldm lr!, {{r0-r3, r12}}
@@ -173,7 +174,7 @@ macro_rules! lane_kernel {
         /// The taps and their place are those of an accepted convolution.
         #[unsafe(naked)]
         unsafe extern "C" fn $name(lane: &Lane) {
-            naked_asm!(
+            naked_asm!(dsp!(),
                 "push {{r4-r11, lr}}
                 ldm r0, {{r0-r10}}
                 push {{r10}}

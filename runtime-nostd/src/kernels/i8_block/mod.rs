@@ -4,6 +4,22 @@
 //! of two channels at a time; a depthwise one keeps lines of four channels. Sums are modulo `2^32`,
 //! so that their order does not matter and all targets agree.
 
+/// Begins assembly that needs the DSP extension: functions without a body of Rust do not inherit the
+/// target's, and where it is an option the target does not have it.
+#[cfg(all(cortex_m_dsp, not(armv8m)))]
+macro_rules! dsp {
+    () => {
+        ""
+    };
+}
+
+#[cfg(all(cortex_m_dsp, armv8m))]
+macro_rules! dsp {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+
 #[cfg(cortex_m_dsp)]
 mod dsp_conv;
 #[cfg(cortex_m_dsp)]
