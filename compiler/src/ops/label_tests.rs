@@ -359,7 +359,7 @@ fn contractions_and_linear_algebra() {
             ),
             (
                 "C13",
-                "%0 = stablehlo.dot_general %a, %i, contracting_dims = [1] x [0] : (tensor<2x3xf32>, tensor<3x4xi32>) -> tensor<2x4xf32>",
+                "%0 = stablehlo.dot_general %a, %i, contracting_dims = [1] x [0] : (tensor<2x3xf32>, tensor<3x4xi32>) -> tensor<2x4xi32>",
             ),
             (
                 "C11",

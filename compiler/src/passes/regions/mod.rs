@@ -1,7 +1,7 @@
 //! Operations whose regions the kernels do not run, as loops.
 //!
 //! A kernel that combines elements runs its region as scalar code of a limited length
-//! ([`is_scalar_code`]). [`scalar`] brings regions into that form where a rewrite does; here,
+//! (`is_scalar_code`). [`scalar`] brings regions into that form where a rewrite does; here,
 //! what remains becomes `while` loops that apply the region in the order that is documented for the
 //! kernel, so that every bit is the same. A region that is elementwise and only too long, or has too
 //! many tensors, is applied to all results of a reduction at once.
