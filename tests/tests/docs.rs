@@ -50,7 +50,9 @@ fn listed_targets_of_custom_calls_are_known() {
     let targets: Vec<&str> = targets.into_iter().filter(|name| !name.is_empty()).collect();
     assert!(targets.len() > 20, "{targets:?}");
     for target in targets {
-        assert!(is_known_target(target), "{target} is listed and not known");
+        // LAPACK's element types: `lapack_?getrf_ffi` is any of four, or of those that there are.
+        let any = ["s", "d", "c", "z"].iter().any(|t| is_known_target(&target.replace('?', t)));
+        assert!(any, "{target} is listed and not known");
     }
 }
 

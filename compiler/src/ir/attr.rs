@@ -104,11 +104,12 @@ pub fn quote(text: &str) -> String {
 }
 
 /// Writes a symbol reference; parts of a nested one, joined by `::`, are quoted unless they are
-/// identifiers.
+/// identifiers. A dash at the end is quoted too: it may be the beginning of an arrow.
 pub fn symbol(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '-');
     let digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
-    let one = |part: &str| match !part.is_empty() && !digit(part) && part.chars().all(plain) {
+    let bare = |part: &str| !part.is_empty() && !digit(part) && !part.ends_with('-');
+    let one = |part: &str| match bare(part) && part.chars().all(plain) {
         true => format!("@{part}"),
         false => format!("@{}", quote(part)),
     };

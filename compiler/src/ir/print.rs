@@ -378,5 +378,6 @@ mod tests {
         assert_eq!(key("mhlo.layout_mode"), "mhlo.layout_mode");
         assert_eq!(key("a b"), "\"a b\"");
         assert_eq!(symbol("a b"), "@\"a b\"");
+        assert_eq!((symbol("a-b"), symbol("a-")), ("@a-b".into(), "@\"a-\"".into()));
     }
 }
