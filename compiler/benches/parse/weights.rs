@@ -243,17 +243,18 @@ impl Dialects {
 
     fn write(&self) -> Vec<u8> {
         let mut strings = vec!["main", "", "builtin", "module"];
-        // All dialects, then their operations in groups.
+        // All dialects, then their operations in groups; the lowest bit says that the writer knew
+        // the operation.
         let (mut dialects, mut ops) = (varints(&[1 + self.names.len() as u64, 2 << 1]), Vec::new());
         let mut number = |name: &'static str| {
             strings.push(name);
             strings.len() as u64 - 1
         };
-        ops.extend(varints(&[0, 1, 3 << 1]));
+        ops.extend(varints(&[0, 1, 3 << 1 | 1]));
         for (dialect, (name, operations)) in self.names.iter().enumerate() {
             mlir_varint(&mut dialects, number(name) << 1);
             ops.extend(varints(&[1 + dialect as u64, operations.len() as u64]));
-            operations.iter().for_each(|op| mlir_varint(&mut ops, number(op) << 1));
+            operations.iter().for_each(|op| mlir_varint(&mut ops, number(op) << 1 | 1));
         }
         mlir_varint(&mut dialects, 4);
         dialects.extend(ops);
