@@ -20,6 +20,7 @@ pub use text::looks_like_text;
 
 use crate::diag::{Diagnostics, Source};
 use crate::ir::Module;
+use crate::passes::legalize_foreign::legalize_foreign;
 
 /// Whether some HLO opcode means the operation called `name`, such as `stablehlo.add`.
 pub(crate) fn knows(name: &str) -> bool {
@@ -37,8 +38,15 @@ pub(crate) fn knows(name: &str) -> bool {
 /// supported, or an elided constant.
 pub fn parse_text(source: &Source) -> Result<Module, Diagnostics> {
     text::parse(source.text())
-        .and_then(|graph| import::import(&graph))
+        .and_then(|graph| imported(&graph))
         .map_err(|report| Diagnostics::one(source, *report))
+}
+
+/// The module of a graph, in the form that the other readers give it.
+fn imported(graph: &graph::Graph) -> graph::Res<Module> {
+    let mut module = import::import(graph)?;
+    legalize_foreign(&mut module);
+    Ok(module)
 }
 
 /// Decodes an `HloModuleProto`, or an `HloProto` or `HloSnapshot` around one. The operations'
@@ -49,7 +57,7 @@ pub fn parse_text(source: &Source) -> Result<Module, Diagnostics> {
 pub fn read_proto(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
     let (listing, graph) = proto::read(bytes);
     let source = Source::new(name, listing);
-    match graph.and_then(|graph| import::import(&graph)) {
+    match graph.and_then(|graph| imported(&graph)) {
         Ok(module) => Ok((source, module)),
         Err(report) => Err(Diagnostics::one(&source, *report)),
     }
