@@ -158,6 +158,9 @@ impl Fuser<'_> {
 
     /// Makes a cluster of the operations that are one function of an 8-bit tensor.
     fn table(&mut self, op: OpId) {
+        if self.of.contains_key(&op) {
+            return;
+        }
         let order = |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
         let found = table::find(self.facts, op, order);
         if let Some((table, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use microhlo_format::{DType, MicroOp};
 
+use super::values;
 use crate::diag::Span;
 use crate::ir::{
     Body, Constant, ElementType, EntityId, Func, OpId, QuantType, TensorType, ValueId,
@@ -333,20 +334,7 @@ impl Annotator<'_> {
 
 /// A float constant as the nearest one of a quantised type.
 fn stored(constant: &Constant, ty: TensorType, q: &QuantType) -> Option<Constant> {
-    let values = constant.to_f32s()?;
-    let sizes = ty.static_dims()?;
-    let axis = q.axis.map_or(sizes.len(), |a| a as usize);
-    let inner: u64 = sizes.iter().skip(axis + 1).product();
-    let count = sizes.get(axis).copied().unwrap_or(1).max(1);
-    let (least, most) = (q.storage_range.0 as f64, q.storage_range.1 as f64);
-    let bytes: Vec<u8> = values
-        .iter()
-        .enumerate()
-        .map(|(i, &x)| {
-            let p = ((i as u64 / inner.max(1)) % count) as usize % q.scales.len();
-            let steps = f64::from(x) / q.scales[p] + q.zero_points[p] as f64;
-            steps.round_ties_even().clamp(least, most) as i8 as u8
-        })
-        .collect();
+    let stored = values::stored(&ty, q, &constant.to_f32s()?);
+    let bytes: Vec<u8> = stored.into_iter().map(|n| n as i8 as u8).collect();
     Some(Constant::dense(ty, bytes))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::annotate::Plan;
 use super::observe::{self, floats};
+use super::values;
 use crate::compile::CompileError;
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Func, Module, ValueId};
@@ -147,13 +148,9 @@ fn argmax(row: &[f32]) -> usize {
 /// A float input as an argument of this type takes it.
 fn stored(x: &Tensor, ty: &crate::ir::Type) -> Tensor {
     let quant = ty.tensor().and_then(|t| t.elem.quant());
-    let (Some(q), Some(values)) = (quant, floats(x)) else { return x.clone() };
-    let (least, most) = (q.storage_range.0 as f64, q.storage_range.1 as f64);
-    let bytes: Vec<u8> = values
-        .iter()
-        .map(|&v| (f64::from(v) / q.scales[0] + q.zero_points[0] as f64).clamp(least, most))
-        .map(|steps| steps.round_ties_even() as i8 as u8)
-        .collect();
+    let (Some(q), Some(elements)) = (quant, floats(x)) else { return x.clone() };
+    let stored = values::stored(x.ty(), q, &elements);
+    let bytes: Vec<u8> = stored.into_iter().map(|n| n as i8 as u8).collect();
     let dims: Vec<u64> = x.dims().iter().map(|&d| d as u64).collect();
     let ty = crate::ir::TensorType::fixed(&dims, q.storage);
     Tensor::from_bytes(&ty, bytes).unwrap_or_else(|_| x.clone())
@@ -163,10 +160,7 @@ fn stored(x: &Tensor, ty: &crate::ir::Type) -> Tensor {
 fn outputs(x: &Tensor, ty: Option<&crate::ir::Type>) -> Option<Vec<f32>> {
     let quant = ty.and_then(|t| t.tensor()).and_then(|t| t.elem.quant());
     match (quant, x.ints()) {
-        (Some(q), Some(ints)) => {
-            let value = |n: i64| ((n - q.zero_points[0]) as f64 * q.scales[0]) as f32;
-            Some(ints.into_iter().map(value).collect())
-        }
+        (Some(q), Some(ints)) => Some(values::floats(x.ty(), q, &ints)),
         _ => floats(x),
     }
 }

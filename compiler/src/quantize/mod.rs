@@ -9,6 +9,7 @@
 mod annotate;
 mod fidelity;
 mod observe;
+mod values;
 
 use std::collections::HashMap;
 use std::sync::Arc;

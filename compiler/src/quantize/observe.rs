@@ -1,12 +1,14 @@
 //! What values a program computes on given inputs, operation by operation.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use microhlo_format::DType;
 
+use super::values;
 use crate::compile::CompileError;
 use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::{Body, Func, Module, OpId, QuantType, TensorType, ValueId};
+use crate::ir::{Body, Func, Module, OpId, QuantType, ValueId};
 use crate::ops::OpKind;
 
 /// Bins of a histogram of magnitudes.
@@ -71,14 +73,11 @@ fn evaluate(
 }
 
 /// The floats that stored integers stand for.
-fn floats_of(
-    stored: &Tensor,
-    quant: Option<&std::sync::Arc<QuantType>>,
-) -> Result<Tensor, EvalError> {
+fn floats_of(stored: &Tensor, quant: Option<&Arc<QuantType>>) -> Result<Tensor, EvalError> {
     let ints = stored.ints().unwrap_or_default();
     let floats = match quant {
         None => ints.iter().map(|&n| n as f32).collect(),
-        Some(q) => per_element(stored.ty(), q, &ints, |n, s, z| ((n - z) as f64 * s) as f32),
+        Some(q) => values::floats(stored.ty(), q, &ints),
     };
     Tensor::f32s(&dims(stored), &floats)
 }
@@ -86,32 +85,12 @@ fn floats_of(
 /// The nearest floats that a quantised type has.
 fn nearest(x: &Tensor, q: &QuantType) -> Result<Tensor, EvalError> {
     let floats = x.to_f32s().unwrap_or_default();
-    let (least, most) = (q.storage_range.0 as f64, q.storage_range.1 as f64);
-    let near = per_element(x.ty(), q, &floats, |x, s, z| {
-        let stored = (f64::from(x) / s + z as f64).clamp(least, most).round_ties_even();
-        ((stored - z as f64) * s) as f32
-    });
-    Tensor::f32s(&dims(x), &near)
+    let stored = values::stored(x.ty(), q, &floats);
+    Tensor::f32s(&dims(x), &values::floats(x.ty(), q, &stored))
 }
 
 fn dims(x: &Tensor) -> Vec<u64> {
     x.dims().iter().map(|&d| d as u64).collect()
-}
-
-/// Applies a function of each element and its scale and zero point.
-fn per_element<T: Copy>(
-    ty: &TensorType,
-    q: &QuantType,
-    elements: &[T],
-    f: impl Fn(T, f64, i64) -> f32,
-) -> Vec<f32> {
-    let sizes = ty.static_dims().unwrap_or_default();
-    let axis = q.axis.map_or(sizes.len(), |a| a as usize);
-    let inner: u64 = sizes.iter().skip(axis + 1).product();
-    let count = sizes.get(axis).copied().unwrap_or(1);
-    let parameter = |i: usize| ((i as u64 / inner.max(1)) % count.max(1)) as usize % q.scales.len();
-    let at = |(i, &x)| f(x, q.scales[parameter(i)], q.zero_points[parameter(i)]);
-    elements.iter().enumerate().map(at).collect()
 }
 
 /// What a value was over all calibration cases.
