@@ -5,6 +5,7 @@ pub mod forms;
 pub mod fuzz;
 pub mod generate;
 pub mod image;
+pub mod networks;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

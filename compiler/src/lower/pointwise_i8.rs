@@ -41,6 +41,7 @@ pub struct Pool {
     pad: [i32; 2],
     input_zero: i8,
     bias: i32,
+    left: u8,
     requant: Requant,
 }
 
@@ -169,8 +170,9 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     let dims: Option<Vec<u32>> = body.ty(operand).tensor()?.dims.iter().map(size).collect();
     let dims = dims.filter(|d| !d.contains(&0))?;
     let start = constant(facts, init)?;
-    let (requant, tail) = requant::of_sums(facts, sums, 0, 1);
-    requant.scaled.as_ref()?;
+    let (mut requant, tail) = requant::of_small_sums(facts, sums);
+    let scaled = requant.scaled.as_mut()?;
+    let left = i64::from(scaled.raise_shift());
     let mut pool = match &o.kind {
         OpKind::Reduce(r) => reduced(&dims, &r.dims)?,
         OpKind::ReduceWindow(r) => windowed(&dims, &r.window, body.ty(sums).tensor()?)?,
@@ -181,9 +183,10 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     pool.input_zero = i8::try_from(linear.constant.checked_neg()?).ok()?;
     let bias = start + linear.constant.checked_mul(terms)? + pool.requant.bias.first()?;
     pool.bias = i32::try_from(bias).ok()?;
-    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << 31 {
+    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << (31 - left) {
         return None;
     }
+    pool.left = left as u8;
     let ops = linear.absorbed(facts, [vec![root], tail].concat());
     Some((pool, ops))
 }
@@ -204,8 +207,8 @@ struct Shape {
 impl Shape {
     fn pool(self, root: OpId, input: ValueId, requant: Requant) -> Pool {
         let Shape { sizes, output, kernel, stride, pad } = self;
-        let (input_zero, bias) = (0, 0);
-        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, requant }
+        let (input_zero, bias, left) = (0, 0, 0);
+        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, left, requant }
     }
 }
 
@@ -282,8 +285,8 @@ impl Lowerer<'_> {
         #[rustfmt::skip]
         let params = PoolI8 {
             input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, multiplier,
-            requant,
+            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, left: pool.left,
+            multiplier, requant,
         };
         self.step(Kernel::pool_i8(params), pool.root);
         if let Some(step) = self.program.steps.last_mut() {

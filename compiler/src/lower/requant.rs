@@ -43,6 +43,20 @@ pub struct Scaled {
     pub ties_even: bool,
 }
 
+/// The least shift for which half a result is a multiple of `2^32`, as kernels take it.
+const UPPER_WORD: i64 = 33;
+
+impl Scaled {
+    /// Makes the shift of the first channel at least [`UPPER_WORD`], and returns by how much sums are to be
+    /// shifted left for that.
+    pub fn raise_shift(&mut self) -> u8 {
+        let Some(shift) = self.shifts.first_mut() else { return 0 };
+        let left = (UPPER_WORD as u8).saturating_sub(*shift);
+        *shift += left;
+        left
+    }
+}
+
 impl Requant {
     /// Bias and multiplier of a channel, as kernels take them.
     pub fn record(&self, channel: u32) -> (i32, i32) {
@@ -82,6 +96,8 @@ struct Chain<'f, 'b> {
     dim: usize,
     channels: usize,
     value: ValueId,
+    /// The least shift that the kernel takes.
+    least_shift: i64,
     absorbed: Vec<OpId>,
 }
 
@@ -93,7 +109,19 @@ pub fn of_sums(
     dim: usize,
     channels: usize,
 ) -> (Requant, Vec<OpId>) {
-    let mut chain = Chain { facts, dim, channels, value: sums, absorbed: Vec::new() };
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, absorbed })
+}
+
+/// The same for sums that are the same in all channels and that the kernel can shift left first:
+/// the shift may be less than [`UPPER_WORD`].
+pub fn of_small_sums(facts: &Facts<'_>, sums: ValueId) -> (Requant, Vec<OpId>) {
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed })
+}
+
+fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
+    let channels = chain.channels;
     let mut bias = vec![0i64; channels];
     while let Some((op, numbers)) = chain.next_with(&[ElementwiseOp::Add, ElementwiseOp::Subtract])
     {
@@ -131,7 +159,8 @@ pub struct Limits {
 /// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
 /// operations absorbed.
 pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
+    let (absorbed, least_shift) = (Vec::new(), UPPER_WORD);
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, absorbed };
     let (zero, min, max) = chain.stored()?;
     let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
     let limits = Limits { zero, min, max, result: chain.value };
@@ -202,7 +231,7 @@ impl Chain<'_, '_> {
         };
         let (zero, min, max) = self.stored()?;
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
-            && shifts.iter().all(|s| (33..=53).contains(s))
+            && shifts.iter().all(|s| (self.least_shift..=53).contains(s))
             && ties_even.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
             && (-128..=127).contains(&min)
