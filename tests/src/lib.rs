@@ -1,6 +1,7 @@
 //! Test support: the models with their vectors, and the command under test.
 
 pub mod cycles;
+pub mod figures;
 pub mod forms;
 pub mod fuzz;
 pub mod generate;
