@@ -2,7 +2,7 @@
 //! cost no more instructions than they are allowed to.
 
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant, Rounding};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 use microhlo_tests::{options, outputs};
@@ -48,7 +48,7 @@ struct Shape {
     depthwise: bool,
 }
 
-const COMMON: Requant = Requant { shift: 33, zero: 3, min: -128, max: 127, ties_even: false };
+const COMMON: Requant = Requant { shift: 33, zero: 3, min: -128, max: 127, rounding: Rounding::Up };
 
 impl Shape {
     /// One group, stride 1, and as much padding as keeps the size.
@@ -209,11 +209,12 @@ fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
     let zero = random.range(0, 255) as i32 - 128;
     let any = Requant { shift, zero, ..COMMON };
-    match random.range(0, 9) {
+    match random.range(0, 10) {
         0 => None,
         1..=4 => Some(Requant { zero, ..COMMON }),
         5 | 6 => Some(any),
-        7 => Some(Requant { ties_even: true, ..any }),
+        7 => Some(Requant { rounding: Rounding::Even, ..any }),
+        8 => Some(Requant { rounding: Rounding::Double, ..any }),
         _ => Some(Requant { min: random.range(0, 60) as i8 - 60, max: 70, ..any }),
     }
 }
