@@ -46,7 +46,8 @@ pub struct Shape {
 }
 
 /// The usual requantisation.
-pub const COMMON: Requant = Requant { shift: 33, zero: 3, min: -128, max: 127, rounding: Rounding::Up };
+pub const COMMON: Requant =
+    Requant { shift: 33, zero: 3, min: -128, max: 127, rounding: Rounding::Up };
 
 impl Shape {
     /// One group, stride 1, and as much padding as keeps the size.
