@@ -246,12 +246,13 @@ impl Chain<'_, '_> {
         self.absorb(wide);
         let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
         self.absorb(product);
-        let (shifts, rounding, parity) = if let Some(shifts) = self.half_up() {
+        // Half of two factors is the first step of two.
+        let (shifts, rounding, parity) = if let Some(shifts) = self.twice() {
+            (shifts, Rounding::Double, None)
+        } else if let Some(shifts) = self.half_up() {
             (shifts, Rounding::Up, None)
-        } else if let Some((shifts, parity)) = self.half_even() {
-            (shifts, Rounding::Even, Some(parity))
         } else {
-            (self.twice()?, Rounding::Double, None)
+            self.half_even().map(|(shifts, parity)| (shifts, Rounding::Even, Some(parity)))?
         };
         self.limited(multipliers, shifts, rounding, parity)
     }
@@ -285,9 +286,7 @@ impl Chain<'_, '_> {
         let shift = self.facts.only_user(sum)?;
         let shifts = self.constants_of(shift, sum, &[ElementwiseOp::ShiftRightArithmetic])?;
         let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == 1 << (s - 1);
-        // Half of two factors is the first step of two.
-        let first = shifts.iter().all(|&s| s == 31);
-        if first || !shifts.iter().zip(&halves).all(halved) {
+        if !shifts.iter().zip(&halves).all(halved) {
             return None;
         }
         self.absorb(add);
