@@ -30,6 +30,7 @@ pub mod refine_shapes;
 mod region_tests;
 pub mod regions;
 pub mod rewrite;
+mod round_even;
 pub mod rounding;
 #[cfg(test)]
 mod rounding_tests;

@@ -15,11 +15,12 @@ mod map;
 mod pointwise_i8;
 mod reduce;
 mod region;
+mod requant;
 mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8, Requant, Rounding};
+pub use conv_i8::{ConvI8, DepthwiseI8};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
@@ -31,6 +32,7 @@ pub use region::{
     ReduceOperand, RegionCode, RegionScalar, ScatterAny, ScatterOperand, SelectAndScatter, Sort,
     SortOperand,
 };
+pub use requant::{Requant, Rounding};
 pub use slices::{Gather, Scatter, Slices, Start};
 
 use crate::place::{Access, ParamError, Place};
