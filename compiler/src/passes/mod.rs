@@ -12,6 +12,8 @@ mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
+#[cfg(test)]
+mod float_rescale_tests;
 pub mod fold;
 pub mod fuse_quant;
 pub mod inline;

@@ -17,8 +17,8 @@ use microhlo_format::DType;
 
 use super::build::Build;
 use super::legalize_quant::range::largest;
-use super::round_even;
 use super::rewrite::{Editor, Visit, rewrite};
+use super::round_even;
 use crate::eval::{Element, Tensor};
 use crate::ir::{Body, Constant, OpId, TensorType, ValueId};
 use crate::ops::broadcast_in_dim::BroadcastInDim;

@@ -39,7 +39,12 @@ pub struct Case {
 
 /// All ways of rounding.
 pub fn roundings() -> impl Strategy<Value = Rounding> {
-    prop_oneof![Just(Rounding::Up), Just(Rounding::Even), Just(Rounding::Double), Just(Rounding::Single)]
+    prop_oneof![
+        Just(Rounding::Up),
+        Just(Rounding::Even),
+        Just(Rounding::Double),
+        Just(Rounding::Single)
+    ]
 }
 
 fn requants() -> impl Strategy<Value = Option<Requant>> {

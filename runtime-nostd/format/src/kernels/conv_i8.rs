@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Params, Requant};
 use super::check::{Slide, dense, nonzero, product};
+use super::{Params, Requant};
 use crate::{Access, AccessKind, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.

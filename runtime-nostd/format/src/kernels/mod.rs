@@ -25,7 +25,7 @@ pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
-pub use pointwise_i8::{PoolI8, SumI8, TableI8};
+pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
@@ -161,6 +161,8 @@ macro_rules! for_each_kernel {
             63, table_i8, TableI8;
             /// Sums of `i8` over windows, requantised.
             64, pool_i8, PoolI8;
+            /// Each channel of an `i8` tensor times a constant, plus another.
+            65, scale_i8, ScaleI8;
         }
     };
 }
