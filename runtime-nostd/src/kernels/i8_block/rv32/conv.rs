@@ -2,8 +2,10 @@
 
 use core::ptr::null_mut;
 
+use microhlo_format::kernels::Rounding;
+
 use super::super::{Axis, Conv, Group, LANES, Pixel, Results};
-use super::Rounding;
+use super::Finish;
 use super::rows::{Rows, rows};
 use super::tile::{Tiles, tiles};
 
@@ -203,11 +205,11 @@ unsafe fn fill(mut to: *mut i8, value: i8, mut count: usize) {
 }
 
 /// How sums become results, and whether that takes more than the assembly does: they are the
-/// results, or ties go to even.
-fn rounding(results: &Results) -> (Rounding, bool) {
+/// results, or ties do not go up.
+fn finish(results: &Results) -> (Finish, bool) {
     match &results.requant {
-        Some(requant) => (Rounding::new(requant), requant.ties_even),
-        None => (Rounding::default(), true),
+        Some(requant) => (Finish::new(requant), requant.rounding != Rounding::Up),
+        None => (Finish::default(), true),
     }
 }
 
@@ -239,7 +241,7 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
 unsafe fn ones(plan: &Plan<'_>, first: u32) {
     let (conv, group) = (plan.conv, plan.group);
     let results = &group.results;
-    let (rounding, sums) = rounding(results);
+    let (finish, sums) = finish(results);
     let copied = plan.taps != Taps::Pixels || !conv.swizzled;
     let mut rest = Rows {
         taps: plan.copies(0),
@@ -251,7 +253,7 @@ unsafe fn ones(plan: &Plan<'_>, first: u32) {
         shifts: results.shifts,
         output: null_mut(),
         count: conv.out_c,
-        rounding,
+        finish,
         sums: usize::from(sums),
     };
     let mut next = conv.pixel(first);
@@ -337,7 +339,7 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
         }
     }
     let results = &group.results;
-    let (rounding, sums) = rounding(results);
+    let (finish, sums) = finish(results);
     let mut all = Tiles {
         segments,
         segments_end: segments.wrapping_add(number),
@@ -351,7 +353,7 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
         output: null_mut(),
         step: conv.output_step,
         count: if sums { 0 } else { conv.out_c / CHANNELS },
-        rounding,
+        finish,
         sums: null_mut(),
     };
     let mut next = conv.pixel(0);

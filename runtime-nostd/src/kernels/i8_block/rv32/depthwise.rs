@@ -1,10 +1,10 @@
 //! Depthwise convolutions.
 
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 
 use super::super::portable::{self, load_line, widen_weights};
 use super::super::{Axis, Block, CHANNELS, Depthwise};
-use super::Rounding;
+use super::Finish;
 use super::lines::{Lines, Point, lines, point};
 use super::sweep::{Sweep, sweep};
 
@@ -16,7 +16,7 @@ const FEW: i32 = 3;
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
-    let usual = conv.results.requant.filter(|requant| !requant.ties_even);
+    let usual = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
     // SAFETY: the caller's promise.
     unsafe {
         let Some(requant) = usual else { return portable::image(conv, image) };
@@ -70,7 +70,7 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         lead,
         whole: (along.output - trail) * along.output_step,
         trail: trail * along.output_step,
-        rounding: Rounding::new(requant),
+        finish: Finish::new(requant),
         zero: conv.zero.into(),
         vertical: usize::from(along.weights_step != 1),
         halved: usize::from(halved),
@@ -109,7 +109,7 @@ unsafe fn points(conv: &Depthwise, block: &Block, requant: &Requant) {
         width: w.kernel as usize,
         across: across as usize,
         down: down as usize,
-        rounding: Rounding::new(requant),
+        finish: Finish::new(requant),
     };
     for y in 0..h.output {
         for x in 0..w.output {
@@ -147,7 +147,7 @@ unsafe fn over_lines(conv: &Depthwise, block: &Block, requant: &Requant) {
         step: along.output_step as usize,
         outputs: along.output as usize,
         channels: block.lanes,
-        rounding: Rounding::new(requant),
+        finish: Finish::new(requant),
     };
     // SAFETY: the caller's promise.
     unsafe {

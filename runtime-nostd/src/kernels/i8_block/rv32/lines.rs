@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::Rounding;
+use super::Finish;
 
 /// A line of outputs of a few channels, over lines of taps in a ring.
 #[repr(C)]
@@ -35,7 +35,7 @@ pub(super) struct Lines {
     pub outputs: usize,
     /// Number of channels, at least one.
     pub channels: usize,
-    pub rounding: Rounding,
+    pub finish: Finish,
 }
 
 /// Computes a line of outputs, four at a time.
@@ -323,7 +323,7 @@ pub(super) struct Point {
     /// Bytes from a tap to the next of the row, and from behind a row to the next one.
     pub across: usize,
     pub down: usize,
-    pub rounding: Rounding,
+    pub finish: Finish,
 }
 
 /// Computes an output pixel.

@@ -119,7 +119,7 @@ pub(in crate::kernels) use depthwise::image;
 /// `offset`, is shifted and limited.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-struct Rounding {
+struct Finish {
     offset: i32,
     /// What the shift exceeds 32 by.
     shift: u32,
@@ -129,10 +129,10 @@ struct Rounding {
     base: i32,
 }
 
-impl Rounding {
-    fn new(requant: &Requant) -> Rounding {
+impl Finish {
+    fn new(requant: &Requant) -> Finish {
         let shift = u32::from(requant.shift);
-        Rounding {
+        Finish {
             offset: requant.offset(shift),
             shift: shift & 31,
             min: requant.min.into(),

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::Rounding;
+use super::Finish;
 
 /// Channels of one pixel: sixteen at a time, then eight, then two.
 #[repr(C)]
@@ -25,7 +25,7 @@ pub(super) struct Rows {
     pub output: *mut u8,
     /// Number of channels, at least one.
     pub count: usize,
-    pub rounding: Rounding,
+    pub finish: Finish,
     /// Whether the sums are the results.
     pub sums: usize,
 }

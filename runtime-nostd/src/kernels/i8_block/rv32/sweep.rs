@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::Rounding;
+use super::Finish;
 
 /// An image of a depthwise convolution, line by line of outputs, which the input's channels lie
 /// beside. Lines of the input are those that run along lines of outputs, columns what they hold.
@@ -46,7 +46,7 @@ pub(super) struct Sweep {
     pub whole: i32,
     /// Bytes of the results behind these: their last columns are missing, two or one at most.
     pub trail: i32,
-    pub rounding: Rounding,
+    pub finish: Finish,
     pub zero: i32,
     /// Whether lines are columns of the kernel.
     pub vertical: usize,

@@ -2,7 +2,7 @@
 
 use core::arch::naked_asm;
 
-use super::Rounding;
+use super::Finish;
 
 /// The channels of four pixels, four at a time.
 ///
@@ -35,7 +35,7 @@ pub(super) struct Tiles {
     pub step: usize,
     /// Number of four channels, at least one.
     pub count: usize,
-    pub rounding: Rounding,
+    pub finish: Finish,
     /// Where the sums of the first four channels go in place of results, by channels, or null.
     pub sums: *mut [i32; 4],
 }
