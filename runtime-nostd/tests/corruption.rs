@@ -104,7 +104,8 @@ fn sample_of_bytes() -> Vec<u8> {
     let weights = constants.add(&weights);
     let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
     let records = constants.add(&records);
-    let block: Vec<u8> = [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
+    let block: Vec<u8> =
+        [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
     let blocks = constants.add(&[block.clone(), block].concat());
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));

@@ -125,7 +125,8 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
     let target = executor.target()?;
     let mut prepared: Vec<Prepared> = models.iter().map(|m| m.prepare(target)).collect();
     // Integers are as quick without an FPU.
-    let integer = |p: &Prepared| p.compiled.report.kernels.iter().any(|k| k.op.starts_with("conv_i8"));
+    let integer =
+        |p: &Prepared| p.compiled.report.kernels.iter().any(|k| k.op.starts_with("conv_i8"));
     prepared.retain(|p| p.compiled.report.macs <= limit || integer(p));
     // Some models are installed twice.
     let mut seen = HashSet::new();
