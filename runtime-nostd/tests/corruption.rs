@@ -7,7 +7,7 @@ use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, Map, MapInstr, MapOperand, Move,
-    Requant, SoftmaxF32, Switch, Window, WindowDim,
+    Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -109,7 +109,7 @@ fn sample_of_bytes() -> Vec<u8> {
     let blocks = constants.add(&[block.clone(), block].concat());
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
-    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, ties_even: false };
+    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
     let conv = ConvI8 {
         input: x,
         weights,
@@ -158,7 +158,7 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_h: 1,
         dilation_w: 1,
         input_zero: -3,
-        requant: Some(Requant { ties_even: true, max: 100, ..requant }),
+        requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
     };
     let vectors = ConvI8 {
         input: y,
@@ -166,7 +166,7 @@ fn sample_of_bytes() -> Vec<u8> {
         output: middle,
         in_c: 5,
         in_w: 3,
-        requant: Some(Requant { ties_even: true, ..requant }),
+        requant: Some(Requant { rounding: Rounding::Even, ..requant }),
         ..conv
     };
     let tensor = |name: &str, dims: &[u32], place| TensorSpec {

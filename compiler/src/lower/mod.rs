@@ -10,6 +10,7 @@ mod conv_i8;
 mod data;
 mod draft;
 mod epilogue;
+mod exact_sum;
 pub(crate) mod facts;
 pub mod flow_check;
 mod geometry;

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post,
-    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch,
-    TableI8, TriangularSolve, Window, WindowDim,
+    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
+    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -80,6 +80,7 @@ scalars! {
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
+    Rounding = Rounding::Up;
     Target = Target::step(0);
 }
 
@@ -154,7 +155,7 @@ structs! {
         out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
         dilation_w, input_zero, requant,
     }
-    Requant { shift, zero, min, max, ties_even }
+    Requant { shift, zero, min, max, rounding }
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
     }

@@ -12,7 +12,7 @@ mod mve_tiles;
 mod portable;
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8Mve, Requant};
+use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
 
 use super::Memory;
 use super::i8_block::{Conv, Pixel};
@@ -35,6 +35,8 @@ enum Finish {
     Upper,
     /// Any shift.
     Shift,
+    /// Any shift, after a rounding of its own.
+    Double,
     /// The sums are stored.
     Sums,
 }
@@ -116,7 +118,7 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
             count: p.conv.taps(),
             min: i32::from(min),
             max: i32::from(max),
-            finish: finish(p),
+            finish: finish(p.conv.requant, p.conv.shifts.is_some()),
         };
         // SAFETY: a group of the accepted parameters.
         unsafe { pixels(p, &conv, &tiles, memory.write(p.conv.scratch).cast()) };
@@ -124,14 +126,18 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
 }
 
 /// Stands for no requantisation.
-const NONE: Requant = Requant { shift: 33, zero: 0, min: -128, max: 127, ties_even: false };
+const NONE: Requant = Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up };
 
-fn finish(p: &ConvI8Mve<Place>) -> Finish {
-    match p.conv.requant {
+/// What becomes of sums; those with ties to even are finished one by one.
+fn finish(requant: Option<Requant>, own_shifts: bool) -> Finish {
+    match requant {
         None => Finish::Sums,
-        Some(requant) if requant.ties_even => Finish::Sums,
-        Some(requant) if requant.shift == 33 && p.conv.shifts.is_none() => Finish::Upper,
-        Some(_) => Finish::Shift,
+        Some(requant) => match requant.rounding {
+            Rounding::Even => Finish::Sums,
+            Rounding::Double => Finish::Double,
+            Rounding::Up if requant.shift == 33 && !own_shifts => Finish::Upper,
+            Rounding::Up => Finish::Shift,
+        },
     }
 }
 
@@ -186,7 +192,7 @@ unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u3
         (tiles.other, tiles.step) = (taps, 0);
     }
     let pairs = count.div_ceil(2);
-    if let Some(requant) = p.conv.requant.filter(|requant| requant.ties_even) {
+    if let Some(requant) = p.conv.requant.filter(|requant| requant.rounding == Rounding::Even) {
         for first in (0..pairs).map(|pair| (2 * pair).min(count.saturating_sub(2)) as usize) {
             let mut pair = tiles.clone();
             pair.taps = taps.wrapping_add(first * step);

@@ -187,29 +187,29 @@ macro_rules! limit {
 
 /// Adds a block's biases to the sums of two pixels, and multiplies.
 macro_rules! pair_scale {
-    () => {
-        "vldrw.u32 q2, [r5], #16
-        vldrw.u32 q3, [r5], #16
-        vadd.i32 q0, q0, q2
-        vadd.i32 q1, q1, q2
-        vmulh.s32 q0, q0, q3
-        vmulh.s32 q1, q1, q3
-        "
+    ($multiply:literal) => {
+        concat!(
+            "vldrw.u32 q2, [r5], #16\nvldrw.u32 q3, [r5], #16\n",
+            "vadd.i32 q0, q0, q2\nvadd.i32 q1, q1, q2\n",
+            $multiply,
+            ".s32 q0, q0, q3\n",
+            $multiply,
+            ".s32 q1, q1, q3\n",
+        )
     };
 }
 
 /// The same for one pixel and two blocks.
 macro_rules! row_scale {
-    () => {
-        "vldrw.u32 q2, [r5], #16
-        vadd.i32 q0, q0, q2
-        vldrw.u32 q3, [r5], #16
-        vmulh.s32 q0, q0, q3
-        vldrw.u32 q2, [r5], #16
-        vadd.i32 q1, q1, q2
-        vldrw.u32 q3, [r5], #16
-        vmulh.s32 q1, q1, q3
-        "
+    ($multiply:literal) => {
+        concat!(
+            "vldrw.u32 q2, [r5], #16\nvadd.i32 q0, q0, q2\nvldrw.u32 q3, [r5], #16\n",
+            $multiply,
+            ".s32 q0, q0, q3\n",
+            "vldrw.u32 q2, [r5], #16\nvadd.i32 q1, q1, q2\nvldrw.u32 q3, [r5], #16\n",
+            $multiply,
+            ".s32 q1, q1, q3\n",
+        )
     };
 }
 
@@ -220,18 +220,35 @@ macro_rules! upper {
     };
 }
 
-/// The next block's shifts, as negative distances from 32, in q2.
+/// The next block's shifts, as negative distances from `$from`, in q2.
 macro_rules! shifts {
-    () => {
-        "ldr r0, [sp, #96]
-        ldr r2, [sp, #56]
-        vldrb.u32 q2, [r0]
-        add r0, r2
-        str r0, [sp, #96]
-        movs r2, #32
-        vsub.i32 q2, q2, r2
-        vneg.s32 q2, q2
-        "
+    ($from:literal) => {
+        concat!(
+            "ldr r0, [sp, #96]\nldr r2, [sp, #56]\nvldrb.u32 q2, [r0]\nadd r0, r2\n",
+            "str r0, [sp, #96]\nmovs r2, #",
+            $from,
+            "\nvsub.i32 q2, q2, r2\nvneg.s32 q2, q2\n",
+        )
+    };
+}
+
+/// Shifts what has been rounded once: halves go away from zero.
+macro_rules! shift_again {
+    ($q:literal) => {
+        concat!(
+            "vshr.s32 q3, ",
+            $q,
+            ", #31\nvadd.i32 ",
+            $q,
+            ", ",
+            $q,
+            ", q3\n",
+            "vrshl.s32 ",
+            $q,
+            ", ",
+            $q,
+            ", q2\n",
+        )
     };
 }
 
@@ -344,7 +361,7 @@ macro_rules! pairs {
 pairs!(
     /// Results with the shift of 33.
     pairs_upper,
-    concat!(pair_scale!(), upper!()),
+    concat!(pair_scale!("vmulh"), upper!()),
     "1",
     "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
     "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
@@ -354,9 +371,24 @@ pairs!(
     /// Results with any shift.
     pairs_shift,
     concat!(
-        pair_scale!(),
-        shifts!(),
+        pair_scale!("vmulh"),
+        shifts!("32"),
         "vrshl.s32 q0, q0, q2\nvrshl.s32 q1, q1, q2\n",
+        zero!()
+    ),
+    "1",
+    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
+    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+);
+
+pairs!(
+    /// Results with two roundings: VQRDMULH does the first.
+    pairs_double,
+    concat!(
+        pair_scale!("vqrdmulh"),
+        shifts!("31"),
+        shift_again!("q0"),
+        shift_again!("q1"),
         zero!()
     ),
     "1",
@@ -415,7 +447,7 @@ macro_rules! row {
 row!(
     /// Results with the shift of 33.
     row_upper,
-    concat!(row_scale!(), upper!()),
+    concat!(row_scale!("vmulh"), upper!()),
     "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
 );
 
@@ -423,11 +455,25 @@ row!(
     /// Results with any shift.
     row_shift,
     concat!(
-        row_scale!(),
-        shifts!(),
+        row_scale!("vmulh"),
+        shifts!("32"),
         "vrshl.s32 q0, q0, q2\n",
-        shifts!(),
+        shifts!("32"),
         "vrshl.s32 q1, q1, q2\n",
+        zero!()
+    ),
+    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+);
+
+row!(
+    /// Results with two roundings.
+    row_double,
+    concat!(
+        row_scale!("vqrdmulh"),
+        shifts!("31"),
+        shift_again!("q0"),
+        shifts!("31"),
+        shift_again!("q1"),
         zero!()
     ),
     "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
@@ -467,6 +513,7 @@ pub(super) unsafe fn tiles(t: &Tiles) {
                 match t.finish {
                     Finish::Upper => row_upper(&job),
                     Finish::Shift => row_shift(&job),
+                    Finish::Double => row_double(&job),
                     Finish::Sums => row_sums(&job),
                 }
             }
@@ -482,6 +529,7 @@ pub(super) unsafe fn tiles(t: &Tiles) {
         match t.finish {
             Finish::Upper => pairs_upper(&job),
             Finish::Shift => pairs_shift(&job),
+            Finish::Double => pairs_double(&job),
             Finish::Sums => pairs_sums(&job),
         }
     }

@@ -1,8 +1,8 @@
 //! Plain loops in place of assembly, for computers.
 
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 
-use super::{BLOCK, Finish, Tiles, VECTOR};
+use super::{BLOCK, Finish, NONE, Tiles, VECTOR};
 
 /// Copies `count` bytes.
 ///
@@ -89,14 +89,19 @@ unsafe fn sum(t: &Tiles, taps: *const i8, channel: usize, whole: usize) -> i32 {
     }
 }
 
+/// How sums become results; their shift is that of the channel.
+fn requant(finish: Finish, zero: i32, min: i32, max: i32) -> Requant {
+    let rounding = if finish == Finish::Double { Rounding::Double } else { Rounding::Up };
+    Requant { zero, min: min as i8, max: max as i8, rounding, ..NONE }
+}
+
 /// Stores the result of a sum.
 ///
 /// # Safety
 /// As for [`tiles`]; the channel exists, and its pixel's results are at `output`.
 unsafe fn store(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
     let (block, lane) = (channel / BLOCK, channel % BLOCK);
-    let requant =
-        Requant { shift: 33, zero: t.zero, min: t.min as i8, max: t.max as i8, ties_even: false };
+    let requant = requant(t.finish, t.zero, t.min, t.max);
     // SAFETY: the caller's promise.
     unsafe {
         if t.finish == Finish::Sums {
