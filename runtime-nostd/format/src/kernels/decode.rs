@@ -162,7 +162,7 @@ structs! {
     TableI8<Place> { input, table, output, count }
     PoolI8<Place> {
         input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-        stride_w, pad_top, pad_left, input_zero, bias, multiplier, requant,
+        stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
     }
     DotF32<Place> {
         lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,
