@@ -12,6 +12,7 @@ mod data;
 mod decode;
 mod linear;
 mod map;
+mod mve_i8;
 mod pointwise_i8;
 mod reduce;
 mod region;
@@ -24,6 +25,7 @@ pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
+pub use mve_i8::ConvI8Mve;
 pub use pointwise_i8::{PoolI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -159,6 +161,8 @@ macro_rules! for_each_kernel {
             63, table_i8, TableI8;
             /// Sums of `i8` over windows, requantised.
             64, pool_i8, PoolI8;
+            /// `conv_i8` with constants laid out for M-profile Vector Extension.
+            70, conv_i8_mve, ConvI8Mve;
         }
     };
 }
