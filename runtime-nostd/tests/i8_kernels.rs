@@ -2,18 +2,22 @@
 
 mod common;
 
-use common::i8_cases::{Case, bytes, cases, twice};
+use common::i8_cases::{Case, Form, bytes, cases, twice};
 use common::{one_step, run};
 use microhlo_format::kernels::{Requant, Rounding};
 use proptest::prelude::*;
 
+/// Checks the kernels of convolutions, or of depthwise ones.
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
     let input = bytes(case.seed ^ 1, case.input_len() as usize);
     let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
-    let step = case.step(depthwise);
-    let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);
-    spec.arena_bytes = step.arena_bytes;
-    prop_assert_eq!(run(&spec, &raw).unwrap(), case.naive(&input));
+    let forms: &[Form] = if depthwise { &[Form::Depthwise] } else { &[Form::Conv, Form::ConvMve] };
+    for &form in forms {
+        let step = case.step(form);
+        let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);
+        spec.arena_bytes = step.arena_bytes;
+        prop_assert_eq!(run(&spec, &raw).unwrap(), case.naive(&input), "{:?}", form);
+    }
     Ok(())
 }
 
@@ -41,6 +45,21 @@ proptest! {
     fn matrix_products_are_exact(mut case in cases(1, [80, 30]), rows in 1u32..12) {
         (case.batch, case.size, case.output) = (1, [1, rows], [1, rows]);
         (case.kernel, case.stride, case.pad, case.dilation) = ([1, 1], [1, 1], [0, 0], [1, 1]);
+        check(&case, false)?;
+    }
+
+    /// Lines of pixels whose taps follow each other in the input.
+    #[test]
+    fn lines_without_padding_are_exact(
+        mut case in cases(1, [20, 9]),
+        vertical in any::<bool>(),
+        spare in 0u32..3,
+    ) {
+        let (along, across) = if vertical { (0, 1) } else { (1, 0) };
+        (case.size[across], case.output[across], case.kernel[across]) = (1, 1, 1);
+        (case.pad, case.dilation) = ([0, 0], [1, 1]);
+        case.size[along] = case.output[along] * case.stride[along] + spare;
+        case.kernel[along] = case.kernel[along].min(case.size[along]);
         check(&case, false)?;
     }
 

@@ -52,6 +52,7 @@ fn pool(size: [u32; 2], output: [u32; 2], channels: u32) -> PoolI8<Place> {
         pad_left: 0,
         input_zero: 0,
         bias: 0,
+        left: 0,
         multiplier: 1 << 30,
         requant: Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up },
     }
@@ -69,15 +70,15 @@ fn naive_pool(p: &PoolI8<Place>, input: &[i64]) -> Vec<u8> {
     let mut out = Vec::new();
     for b in 0..p.batch {
         for (y, x) in (0..p.out_h).flat_map(|y| (0..p.out_w).map(move |x| (y, x))) {
-            let (top, left) =
+            let (top, first) =
                 ((y * p.stride_h) as i32 - p.pad_top, (x * p.stride_w) as i32 - p.pad_left);
             for c in 0..p.channels {
                 let mut acc = i64::from(p.bias);
                 for (i, j) in (0..p.kernel_h).flat_map(|i| (0..p.kernel_w).map(move |j| (i, j))) {
-                    acc += at(b, top + i as i32, left + j as i32, c);
+                    acc += at(b, top + i as i32, first + j as i32, c);
                 }
                 let half = 1i64 << (p.requant.shift - 1);
-                let scaled = (acc * i64::from(p.multiplier) + half) >> p.requant.shift;
+                let scaled = ((acc << p.left) * i64::from(p.multiplier) + half) >> p.requant.shift;
                 out.push((scaled + i64::from(p.requant.zero)).clamp(-128, 127) as u8);
             }
         }
@@ -155,7 +156,7 @@ proptest! {
         pad in prop::array::uniform2(-2i32..4),
         channels in 1u32..11,
         (zero, bias, multiplier) in (any::<i8>(), -5000i32..5000, 0i32..i32::MAX),
-        seed in any::<u32>(),
+        (left, seed) in (0u8..16, any::<u32>()),
     ) {
         let p = PoolI8 {
             kernel_h: kernel[0],
@@ -166,6 +167,7 @@ proptest! {
             pad_left: pad[1],
             input_zero: zero,
             bias,
+            left,
             multiplier,
             requant: Requant { zero: i32::from(zero) / 2, ..pool(size, output, 1).requant },
             ..pool(size, output, channels)
@@ -270,5 +272,6 @@ fn parameters_that_make_no_sense_are_refused() {
     assert_eq!(pools(&|p| p.out_h = 3), fails(StepError::OutOfBounds));
     assert_eq!(pools(&|p| p.kernel_w = 0), params(ParamError::Zero));
     assert_eq!(pools(&|p| p.channels = u32::MAX), params(ParamError::Overflow));
+    assert_eq!(pools(&|p| p.left = 32), params(ParamError::BadCode));
     assert_eq!(pools(&|p| p.requant.shift = 32), params(ParamError::BadCode));
 }

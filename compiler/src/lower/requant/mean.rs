@@ -10,7 +10,8 @@ use crate::ops::{ElementwiseOp, OpKind};
 /// Matches `(s + half of n with the sign of s) / n` behind sums that are at most `largest` in
 /// magnitude, then what follows [`of_sums`]: to nearest, halves away from zero.
 pub fn of_mean(facts: &Facts<'_>, sums: ValueId, largest: i64) -> Option<(Requant, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, absorbed: Vec::new() };
+    let absorbed = Vec::new();
+    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed };
     let divisor = chain.mean()?;
     // A multiplier that is a little too large moves halves away from zero, and nothing else: sums
     // are whole, so that all others are half a sum or more from there.

@@ -51,6 +51,20 @@ pub struct Scaled {
     pub rounding: Rounding,
 }
 
+/// The least shift for which half a result is a multiple of `2^32`, as kernels take it.
+const UPPER_WORD: i64 = 33;
+
+impl Scaled {
+    /// Makes the shift of the first channel at least [`UPPER_WORD`], and returns by how much sums are to be
+    /// shifted left for that.
+    pub fn raise_shift(&mut self) -> u8 {
+        let Some(shift) = self.shifts.first_mut() else { return 0 };
+        let left = (UPPER_WORD as u8).saturating_sub(*shift);
+        *shift += left;
+        left
+    }
+}
+
 impl Requant {
     /// Bias and multiplier of a channel, as kernels take them.
     pub fn record(&self, channel: u32) -> (i32, i32) {
@@ -90,6 +104,8 @@ struct Chain<'f, 'b> {
     dim: usize,
     channels: usize,
     value: ValueId,
+    /// The least shift that the kernel takes.
+    least_shift: i64,
     absorbed: Vec<OpId>,
 }
 
@@ -101,7 +117,19 @@ pub fn of_sums(
     dim: usize,
     channels: usize,
 ) -> (Requant, Vec<OpId>) {
-    let mut chain = Chain { facts, dim, channels, value: sums, absorbed: Vec::new() };
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, absorbed })
+}
+
+/// The same for sums that are the same in all channels and that the kernel can shift left first:
+/// the shift may be less than [`UPPER_WORD`].
+pub fn of_small_sums(facts: &Facts<'_>, sums: ValueId) -> (Requant, Vec<OpId>) {
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed })
+}
+
+fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
+    let channels = chain.channels;
     let mut bias = vec![0i64; channels];
     while let Some((op, numbers)) = chain.next_with(&[ElementwiseOp::Add, ElementwiseOp::Subtract])
     {
@@ -140,7 +168,8 @@ pub struct Limits {
 /// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
 /// operations absorbed.
 pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
+    let (absorbed, least_shift) = (Vec::new(), UPPER_WORD);
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, absorbed };
     let (zero, min, max) = chain.stored()?;
     let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
     let limits = Limits { zero, min, max, result: chain.value };
@@ -205,12 +234,13 @@ impl Chain<'_, '_> {
         self.absorb(wide);
         let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
         self.absorb(product);
-        let (shifts, rounding, parity) = if let Some(shifts) = self.half_up() {
+        // Half of two factors is the first step of two.
+        let (shifts, rounding, parity) = if let Some(shifts) = self.twice() {
+            (shifts, Rounding::Double, None)
+        } else if let Some(shifts) = self.half_up() {
             (shifts, Rounding::Up, None)
-        } else if let Some((shifts, parity)) = self.half_even() {
-            (shifts, Rounding::Even, Some(parity))
         } else {
-            (self.twice()?, Rounding::Double, None)
+            self.half_even().map(|(shifts, parity)| (shifts, Rounding::Even, Some(parity)))?
         };
         self.limited(multipliers, shifts, rounding, parity)
     }
@@ -225,8 +255,10 @@ impl Chain<'_, '_> {
         parity: Option<i64>,
     ) -> Option<Scaled> {
         let (zero, min, max) = self.stored()?;
+        // Shifting sums left would move the first of two roundings.
+        let least = if rounding == Rounding::Double { UPPER_WORD } else { self.least_shift };
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
-            && shifts.iter().all(|s| (33..=53).contains(s))
+            && shifts.iter().all(|s| (least..=53).contains(s))
             && parity.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
             && (-128..=127).contains(&min)
@@ -242,9 +274,7 @@ impl Chain<'_, '_> {
         let shift = self.facts.only_user(sum)?;
         let shifts = self.constants_of(shift, sum, &[ElementwiseOp::ShiftRightArithmetic])?;
         let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == 1 << (s - 1);
-        // Half of two factors is the first step of two.
-        let first = shifts.iter().all(|&s| s == 31);
-        if first || !shifts.iter().zip(&halves).all(halved) {
+        if !shifts.iter().zip(&halves).all(halved) {
             return None;
         }
         self.absorb(add);

@@ -143,7 +143,7 @@ pub struct DepthwiseI8<P> {
 const PIXELS: u32 = 4;
 
 /// Bytes of an output element and their alignment.
-fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
+pub(super) fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
     match requant {
         Some(requant) => requant.check().map(|()| 1),
         None if shifts => Err(ParamError::Mismatch),
@@ -152,7 +152,7 @@ fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
 }
 
 /// A size rounded up.
-fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
+pub(super) fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
     size.checked_next_multiple_of(multiple).ok_or(ParamError::Overflow)
 }
 
@@ -161,7 +161,7 @@ macro_rules! slides {
     ($ty:ident) => {
         impl<P> $ty<P> {
             /// Height and width.
-            fn slides(&self) -> [Slide; 2] {
+            pub(super) fn slides(&self) -> [Slide; 2] {
                 let slide = |[input, output, kernel, stride, kernel_dilation]: [u32; 5], pad| {
                     Slide { input, output, kernel, stride, pad, input_dilation: 1, kernel_dilation }
                 };

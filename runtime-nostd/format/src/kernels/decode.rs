@@ -8,9 +8,9 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, DepthwiseF32, DepthwiseI8,
-    DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce,
-    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
+    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
+    DepthwiseI8, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post,
+    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
     ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
     SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
@@ -149,6 +149,7 @@ structs! {
         out_c, groups, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
         dilation_w, input_zero, requant,
     }
+    ConvI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
         out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
@@ -162,7 +163,7 @@ structs! {
     TableI8<Place> { input, table, output, count }
     PoolI8<Place> {
         input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-        stride_w, pad_top, pad_left, input_zero, bias, multiplier, requant,
+        stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
     }
     DotF32<Place> {
         lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,

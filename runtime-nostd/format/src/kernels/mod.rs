@@ -12,6 +12,7 @@ mod data;
 mod decode;
 mod linear;
 mod map;
+mod mve_i8;
 mod pointwise_i8;
 mod reduce;
 mod region;
@@ -25,6 +26,7 @@ pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
+pub use mve_i8::ConvI8Mve;
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -163,6 +165,8 @@ macro_rules! for_each_kernel {
             64, pool_i8, PoolI8;
             /// Each channel of an `i8` tensor times a constant, plus another.
             65, scale_i8, ScaleI8;
+            /// `conv_i8` with constants laid out for M-profile Vector Extension.
+            70, conv_i8_mve, ConvI8Mve;
         }
     };
 }

@@ -108,7 +108,9 @@ pub struct PoolI8<P> {
     pub input_zero: i8,
     /// Added to each sum.
     pub bias: i32,
-    /// Multiplier of each sum.
+    /// Sums are shifted left by this, so that ratios of a quarter and more have a multiplier.
+    pub left: u8,
+    /// Multiplier of each shifted sum.
     pub multiplier: i32,
     /// How sums become results.
     pub requant: Requant,
@@ -245,6 +247,7 @@ impl<P: Copy> Params<P> for PoolI8<P> {
             pad_left: self.pad_left,
             input_zero: self.input_zero,
             bias: self.bias,
+            left: self.left,
             multiplier: self.multiplier,
             requant: self.requant,
         }
@@ -256,6 +259,9 @@ impl<P: Copy> Params<P> for PoolI8<P> {
             slide.check()?;
         }
         self.requant.check()?;
+        if self.left > 31 {
+            return Err(ParamError::BadCode);
+        }
         let input = dense(&[self.batch, self.in_h, self.in_w, self.channels])?;
         let output = dense(&[self.batch, self.out_h, self.out_w, self.channels])?;
         visit(input.access(AccessKind::Read, self.input, 1));

@@ -23,6 +23,14 @@ pub enum Rounding {
     Single,
 }
 
+impl Rounding {
+    /// Whether a result depends on all bits of its product, so that kernels with vectors store sums
+    /// and finish them one by one.
+    pub fn needs_sums(self) -> bool {
+        matches!(self, Rounding::Even | Rounding::Single)
+    }
+}
+
 /// How a sum becomes a stored result.
 ///
 /// With the channel's `multiplier` and `shift`, the result of the sum `acc` is
