@@ -117,7 +117,7 @@ impl Chosen {
 
 /// Whether a model's layers are of 8 bits, which are as quick without an FPU.
 fn int8(prepared: &Prepared) -> bool {
-    prepared.compiled.report.kernels.iter().any(|k| k.op == "conv_i8")
+    prepared.compiled.report.kernels.iter().any(|k| k.op.starts_with("conv_i8"))
 }
 
 /// Runs the models of at most `most` multiply-accumulates, and those of 8 bits, on a board.
