@@ -23,7 +23,7 @@ pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8};
 pub use data::{Fill, Move, SoftmaxF32};
-pub use decode::{Decode, Fields, decode_exact};
+pub use decode::{Decode, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::ConvI8Mve;
