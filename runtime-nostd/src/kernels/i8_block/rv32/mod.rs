@@ -107,7 +107,7 @@ macro_rules! end {
 
 mod conv;
 mod depthwise;
-mod lines;
+mod quads;
 mod rows;
 mod sweep;
 mod tile;
