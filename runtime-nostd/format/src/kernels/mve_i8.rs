@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::check::{dense, nonzero, product};
 use super::conv_i8::{element, rounded};
-use super::{ConvI8, Params, Rounding};
+use super::{ConvI8, Params};
 use crate::{Access, AccessKind, ParamError};
 
 /// Taps that are multiplied at once.
@@ -102,7 +102,7 @@ impl<P> ConvI8Mve<P> {
     /// Bytes of the sums in scratch.
     fn sums(&self) -> Result<u32, ParamError> {
         match self.conv.requant {
-            Some(requant) if requant.rounding == Rounding::Even => {
+            Some(requant) if requant.rounding.needs_sums() => {
                 product(&[2, rounded(self.conv.out_c, BLOCK)?, 4])
             }
             _ => Ok(0),
