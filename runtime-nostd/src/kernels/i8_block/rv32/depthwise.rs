@@ -7,19 +7,24 @@ use microhlo_format::kernels::{Requant, Rounding};
 use super::super::{Axis, Block, CHANNELS, Depthwise, portable};
 use super::Finish;
 use super::quads::{Quads, quads};
-use super::sweep::{Sweep, sweep};
+use super::sweep::{Sweep, sweep, sweep_double};
 
 /// Computes the channels of an image.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
-    let usual = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
+    let usual =
+        conv.results.requant.filter(|r| matches!(r.rounding, Rounding::Up | Rounding::Double));
     // SAFETY: the caller's promise.
     unsafe {
         let Some(requant) = usual else { return portable::image(conv, image) };
-        if let Some(all) = three_by_three(conv, image, &requant) {
-            return sweep(&all);
+        let double = requant.rounding == Rounding::Double;
+        match three_by_three(conv, image, &requant) {
+            Some(all) if double => return sweep_double(&all),
+            Some(all) => return sweep(&all),
+            None if double => return portable::image(conv, image),
+            None => (),
         }
         let (mut first, blocks) = (0, conv.channels / CHANNELS);
         if blocks > 0 && inside(&conv.across) && inside(&conv.along) {
@@ -36,6 +41,7 @@ pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
 }
 
 /// The sweep over an image, if it is one of three by three adjacent taps.
+#[inline(always)]
 fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Sweep> {
     let (across, along) = (&conv.across, &conv.along);
     let adjacent = |axis: &Axis| axis.kernel == 3 && axis.dilation == 1;

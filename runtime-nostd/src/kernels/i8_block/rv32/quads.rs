@@ -382,31 +382,31 @@ pub(super) unsafe extern "C" fn quads(quads: &Quads) {
         // The next channels.
         18:
         lw t1, 100(sp)
-        lw a0, 52(sp)
+        lw t0, 52(sp)
         addi t1, t1, -1
         beqz t1, 19f
         sw t1, 100(sp)
-        lw a1, 32(a0)
+        lw a1, 32(t0)
         lw a2, 80(sp)
         lw a3, 84(sp)
         slli a1, a1, 2
         addi a2, a2, 4
         addi a3, a3, 4
-        lw a4, 64(a0)
+        lw a4, 64(t0)
         bnez a4, 20f
         // No four: what is in registers stays there.
-        mv t0, a0
         sw a2, 80(sp)
         sw a3, 84(sp)
         mv t3, a2
         mv s11, a3
-        lw t6, 68(a0)
+        lw t6, 68(t0)
         add t4, t4, a1
         addi s9, s9, 32
         beqz s10, 11b
         addi s10, s10, 4
         j 11b
         20:
+        mv a0, t0
         lw t0, 88(sp)
         lw t1, 92(sp)
         lw t2, 96(sp)
