@@ -72,43 +72,71 @@ impl<'b> Fields<'b> {
                 self.rest = rest;
                 byte
             }
-            None => {
-                self.fail();
-                0
-            }
+            None => self.bad(),
         }
     }
 
-    /// A varint of up to 64 bits.
-    #[inline(never)]
-    fn varint(&mut self) -> u64 {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte();
-            value |= u64::from(byte & 0x7f) << shift;
+    /// A varint of up to four bytes, as most are.
+    #[inline(always)]
+    fn short(&mut self) -> Option<u32> {
+        let (mut value, mut shift) = (0, 0);
+        let mut bytes = self.rest;
+        while shift < 28 {
+            let (&byte, rest) = bytes.split_first()?;
+            bytes = rest;
+            value |= u32::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                // The tenth byte has one bit left.
-                if shift == 63 && byte > 1 {
-                    break;
-                }
-                return value;
+                self.rest = bytes;
+                return Some(value);
             }
+            shift += 7;
         }
-        self.fail();
-        0
+        None
     }
 
     /// A varint of up to 32 bits.
     #[inline(never)]
     fn word(&mut self) -> u32 {
-        let value = self.varint();
-        if value >> 32 != 0 {
-            self.fail();
-            return 0;
+        if let Some(value) = self.short() {
+            return value;
         }
-        value as u32
+        let value = self.long();
+        if value >> 32 == 0 { value as u32 } else { self.bad().into() }
+    }
+
+    /// A varint of up to 64 bits.
+    #[inline(never)]
+    fn varint(&mut self) -> u64 {
+        match self.short() {
+            Some(value) => value.into(),
+            None => self.long(),
+        }
+    }
+
+    /// A varint of any length.
+    #[inline(never)]
+    fn long(&mut self) -> u64 {
+        let last = self.rest.iter().take(LONGEST).position(|&byte| byte < 0x80);
+        let split = last.and_then(|last| self.rest.split_at_checked(last + 1));
+        let Some((bytes, rest)) = split else { return self.bad().into() };
+        self.rest = rest;
+        // The last byte of the longest has one bit.
+        if bytes.len() == LONGEST && bytes.last().is_some_and(|&byte| byte > 1) {
+            return self.bad().into();
+        }
+        bytes.iter().rev().fold(0, |value, &byte| value << 7 | u64::from(byte & 0x7f))
+    }
+
+    /// The zero that stands for a value that does not decode.
+    #[cold]
+    fn bad(&mut self) -> u8 {
+        self.fail();
+        0
     }
 }
+
+/// Most bytes of a varint.
+const LONGEST: usize = 10;
 
 /// A value that [`Fields`] hold.
 pub trait Field<'b>: Sized {

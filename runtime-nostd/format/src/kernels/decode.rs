@@ -10,8 +10,8 @@ use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post,
     Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8,
-    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
-    Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort,
+    SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -55,6 +55,7 @@ scalars! {
     i8 = 0;
     u32 = 0;
     i32 = 0;
+    f32 = 0.0;
     [u8; 3] = [0; 3];
     DType = DType::I1;
     MicroId = MicroId(0);
@@ -156,6 +157,9 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    SoftmaxI8<Place> {
+        input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
+    }
     Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
     MapOperand<Place> { place, strides }
     MapInstr { op, dst, args }

@@ -22,7 +22,7 @@ mod slices;
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8};
-pub use data::{Fill, Move, SoftmaxF32};
+pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
 pub use decode::{Decode, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
@@ -165,6 +165,8 @@ macro_rules! for_each_kernel {
             64, pool_i8, PoolI8;
             /// Each channel of an `i8` tensor times a constant, plus another.
             65, scale_i8, ScaleI8;
+            /// Softmax over rows of `i8`.
+            66, softmax_i8, SoftmaxI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
         }
