@@ -30,7 +30,7 @@ fn conv(i: usize, o: usize, groups: usize, scales: &str, after: &str) -> String 
 fn convolutions_read_bytes() {
     let end = |t: &str| format!("  return %5 : {t}");
     for (i, o, groups, scales) in
-        [(3, 4, 1, "[0.01, 0.02, 0.5, 0.25]"), (1, 3, 3, "[0.01, 0.02, 0.5]"), (2, 3, 1, "0.03")]
+        [(3, 4, 1, "[0.01, 0.02, 0.5, 0.25]"), (1, 12, 12, "0.25"), (4, 3, 1, "[0.3, 0.01, 1.5]")]
     {
         let text = conv(i, o, groups, scales, &end(&format!("tensor<1x6x5x{o}xf32>")));
         let compiled = same_bits(&text);
