@@ -93,6 +93,13 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
+    pub(crate) const fn has_mve(self) -> bool {
+        matches!(self, Target::CortexM55)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -115,7 +122,7 @@ impl FromStr for Target {
 pub struct CompileOptions {
     /// Name of the model, stored in the artifact.
     pub name: String,
-    /// Processor. The artifacts of this version are the same for every target.
+    /// Processor. Artifacts for one with M-profile Vector Extension differ from others.
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,
@@ -254,7 +261,7 @@ pub fn compile_verified(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    let mut program = lower(&func)?;
+    let mut program = lower(&func, options.target)?;
     share::share_buffers(&mut program);
     clock.lap("lower");
     if wants("lower") {

@@ -12,7 +12,14 @@ use std::process::Command;
 /// # Errors
 /// See [`build`].
 pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error> {
-    Ok(build(registry, board, "microhlo-runner")?.join("runner"))
+    let features: Vec<String> =
+        board.runner.runtime_features.iter().map(|name| format!("microhlo/{name}")).collect();
+    let mut arguments = Vec::new();
+    if !features.is_empty() {
+        arguments.extend(["--features".to_owned(), features.join(",")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Ok(build_with(registry, board, "microhlo-runner", &arguments)?.join("runner"))
 }
 
 /// Builds a package of the firmware workspace for a board, with its binaries in

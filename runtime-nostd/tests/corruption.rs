@@ -6,8 +6,8 @@ mod common;
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, Map, MapInstr, MapOperand, Move, Requant,
-    SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, Map, MapInstr, MapOperand, Move,
+    Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -96,16 +96,20 @@ fn sample() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
-/// A convolution of bytes with padding, then a depthwise one with a shift per channel.
+/// A convolution of bytes with padding, then a depthwise one with a shift per channel, then one by
+/// vectors.
 fn sample_of_bytes() -> Vec<u8> {
     let mut constants = Constants::default();
     let weights: Vec<u8> = (0..144u8).map(|i| i.wrapping_mul(37)).collect();
     let weights = constants.add(&weights);
     let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
     let records = constants.add(&records);
+    let block: Vec<u8> =
+        [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
+    let blocks = constants.add(&[block.clone(), block].concat());
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
-    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, ties_even: false };
+    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
     let conv = ConvI8 {
         input: x,
         weights,
@@ -154,7 +158,16 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_h: 1,
         dilation_w: 1,
         input_zero: -3,
-        requant: Some(Requant { ties_even: true, max: 100, ..requant }),
+        requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
+    };
+    let vectors = ConvI8 {
+        input: y,
+        channels: blocks,
+        output: middle,
+        in_c: 5,
+        in_w: 3,
+        requant: Some(Requant { rounding: Rounding::Even, ..requant }),
+        ..conv
     };
     let tensor = |name: &str, dims: &[u32], place| TensorSpec {
         name: name.into(),
@@ -166,8 +179,12 @@ fn sample_of_bytes() -> Vec<u8> {
         name: "bytes".into(),
         compiler: "test".into(),
         inputs: vec![tensor("image", &[4, 4, 3], x)],
-        outputs: vec![tensor("features", &[4, 3, 5], y)],
-        steps: vec![Kernel::conv_i8(conv), Kernel::depthwise_i8(depthwise)],
+        outputs: vec![tensor("features", &[4, 4, 5], middle)],
+        steps: vec![
+            Kernel::conv_i8(conv),
+            Kernel::depthwise_i8(depthwise),
+            Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
+        ],
         constants: constants.0,
         arena_bytes: 600,
         arena_lower_bound_bytes: 600,

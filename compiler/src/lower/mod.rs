@@ -10,6 +10,7 @@ mod conv_i8;
 mod data;
 mod draft;
 mod epilogue;
+mod exact_sum;
 pub(crate) mod facts;
 pub mod flow_check;
 mod geometry;
@@ -22,6 +23,7 @@ mod reduce;
 mod reduce_any;
 pub(crate) mod region;
 mod requant;
+mod scale_i8;
 mod scatter;
 mod scope;
 pub mod share;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
 use microhlo_format::{DType, Kernel, Micro};
 
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Target};
 use crate::diag::Span;
 use crate::ir::{Attr, BlockId, Body, Func, Op, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
@@ -48,12 +50,13 @@ use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
 use scope::Scope;
 use view::{Nest, View};
 
-/// Lowers a function without calls. Its shapes must be static.
-pub fn lower(func: &Func) -> Result<Program, CompileError> {
+/// Lowers a function without calls to kernels for a processor. Its shapes must be static.
+pub fn lower(func: &Func, target: Target) -> Result<Program, CompileError> {
     let facts = Facts::new(&func.body);
     let mut lowerer = Lowerer {
         body: &func.body,
         facts: &facts,
+        target,
         program: Program::default(),
         views: Scope::default(),
         dense: Scope::default(),
@@ -69,6 +72,8 @@ pub fn lower(func: &Func) -> Result<Program, CompileError> {
 struct Lowerer<'a> {
     body: &'a Body,
     facts: &'a Facts<'a>,
+    /// What kernels are chosen for.
+    target: Target,
     program: Program,
     /// Where each value lies.
     views: Scope<View>,
@@ -176,6 +181,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
+            ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
             ClusterKind::Map => self.map(&cluster.ops),
             ClusterKind::Single(op) => self.single(*op),
         }

@@ -17,14 +17,20 @@ const MAX_DEPTH: usize = 16;
 /// A sum of 8-bit tensors, each times a constant, shifted right and limited.
 #[derive(Clone, Debug)]
 pub struct Sum {
-    /// The shift.
+    /// The operation that names it: the shift, or the addition.
     pub root: OpId,
-    terms: [(ValueId, i32); 2],
-    offset: i32,
-    shift: u8,
-    min: i8,
-    max: i8,
-    result: ValueId,
+    /// Tensors and what they are multiplied with.
+    pub terms: [(ValueId, i32); 2],
+    /// Added to the products.
+    pub offset: i32,
+    /// Bits that the sum is shifted right by.
+    pub shift: u8,
+    /// Least result.
+    pub min: i8,
+    /// Greatest result.
+    pub max: i8,
+    /// The value that the kernel computes.
+    pub result: ValueId,
 }
 
 /// Sums over windows of an 8-bit tensor.
@@ -41,6 +47,7 @@ pub struct Pool {
     pad: [i32; 2],
     input_zero: i8,
     bias: i32,
+    left: u8,
     requant: Requant,
 }
 
@@ -169,21 +176,26 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     let dims: Option<Vec<u32>> = body.ty(operand).tensor()?.dims.iter().map(size).collect();
     let dims = dims.filter(|d| !d.contains(&0))?;
     let start = constant(facts, init)?;
-    let (requant, tail) = requant::of_sums(facts, sums, 0, 1);
-    requant.scaled.as_ref()?;
-    let mut pool = match &o.kind {
+    let shape = match &o.kind {
         OpKind::Reduce(r) => reduced(&dims, &r.dims)?,
         OpKind::ReduceWindow(r) => windowed(&dims, &r.window, body.ty(sums).tensor()?)?,
         _ => return None,
-    }
-    .pool(root, input, requant);
-    let terms = i64::from(pool.kernel[0]) * i64::from(pool.kernel[1]);
+    };
+    let terms = i64::from(shape.kernel[0]) * i64::from(shape.kernel[1]);
+    let largest = linear.constant.checked_abs()?.checked_add(128)?.checked_mul(terms)?;
+    let (mut requant, tail) = match requant::of_small_sums(facts, sums) {
+        (requant, tail) if requant.scaled.is_some() => (requant, tail),
+        _ => requant::of_mean(facts, sums, largest)?,
+    };
+    let left = requant.scaled.as_mut()?.raise_shift();
+    let mut pool = shape.pool(root, input, requant);
     pool.input_zero = i8::try_from(linear.constant.checked_neg()?).ok()?;
     let bias = start + linear.constant.checked_mul(terms)? + pool.requant.bias.first()?;
     pool.bias = i32::try_from(bias).ok()?;
-    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << 31 {
+    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << (31 - left) {
         return None;
     }
+    pool.left = left;
     let ops = linear.absorbed(facts, [vec![root], tail].concat());
     Some((pool, ops))
 }
@@ -204,8 +216,8 @@ struct Shape {
 impl Shape {
     fn pool(self, root: OpId, input: ValueId, requant: Requant) -> Pool {
         let Shape { sizes, output, kernel, stride, pad } = self;
-        let (input_zero, bias) = (0, 0);
-        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, requant }
+        let (input_zero, bias, left) = (0, 0, 0);
+        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, left, requant }
     }
 }
 
@@ -282,8 +294,8 @@ impl Lowerer<'_> {
         #[rustfmt::skip]
         let params = PoolI8 {
             input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, multiplier,
-            requant,
+            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, left: pool.left,
+            multiplier, requant,
         };
         self.step(Kernel::pool_i8(params), pool.root);
         if let Some(step) = self.program.steps.last_mut() {

@@ -12,6 +12,8 @@ mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
+#[cfg(test)]
+mod float_rescale_tests;
 pub mod fold;
 pub mod fuse_quant;
 pub mod inline;
@@ -30,6 +32,10 @@ pub mod refine_shapes;
 mod region_tests;
 pub mod regions;
 pub mod rewrite;
+mod round_even;
+pub mod rounding;
+#[cfg(test)]
+mod rounding_tests;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
@@ -57,6 +63,7 @@ pub const NAMES: &[&str] = &[
     "control-flow",
     "cse",
     "dce",
+    "rounding",
     "scalar-regions",
     "legalize-types",
     "region-loops",
@@ -79,6 +86,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     batch_groups::batch_groups(&mut func.body);
     observe("batch-groups", func);
     clean(func, observe);
+    let shortened = rounding::shorten_rounding(&mut func.body);
+    observe("rounding", func);
+    if shortened {
+        clean(func, observe);
+    }
     for _ in 0..MAX_ROUNDS {
         let changed = regions::scalar::scalar_regions(&mut func.body);
         observe("scalar-regions", func);

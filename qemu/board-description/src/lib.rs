@@ -36,7 +36,7 @@ pub struct Board {
     pub qemu: Qemu,
     /// How instructions are counted.
     pub counter: Counter,
-    /// What the runner firmware leaves out.
+    /// How the runner firmware is built.
     #[serde(default)]
     pub runner: Runner,
     /// Name of the chip for probe-rs, where real hardware exists.
@@ -102,11 +102,14 @@ pub enum ImageFormat {
     Elf,
 }
 
-/// What the runner firmware leaves out on a board whose flash does not hold all of it. Artifacts that
-/// need it are reported as not on this board.
+/// How the runner firmware is built: what the runtime may use of the core, and what is left out on a
+/// board whose flash does not hold all of it. Artifacts that need it are reported as not on this board.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Runner {
+    /// Cargo features of the runtime, for what the target triple does not say of the core.
+    #[serde(default)]
+    pub runtime_features: Vec<String>,
     /// Element types, such as `f64`, whose micro-operations and conversions are left out.
     #[serde(default)]
     pub without_types: Vec<String>,

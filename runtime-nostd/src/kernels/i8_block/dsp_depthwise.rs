@@ -6,7 +6,7 @@
 use core::arch::naked_asm;
 use core::ptr::null;
 
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
 
@@ -757,7 +757,7 @@ unsafe fn channels_any(conv: &Depthwise, block: &Block, records: &[Record; CHANN
 pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
     let (along, across) = (&conv.along, &conv.across);
     let fits = along.dilation == 1 && across.kernel as usize <= MAX_LINES;
-    let requant = conv.results.requant.filter(|requant| !requant.ties_even && fits);
+    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up && fits);
     let Some(requant) = requant else {
         // SAFETY: the caller's promise.
         unsafe { portable::image(conv, image) };

@@ -2,11 +2,19 @@
 //! to 8 bits, whoever wrote it. `docs/integer-arithmetic.md` has the formula.
 //!
 //! The chain is constants added to the sums; a product with constants in 64 bits, half of `2^shift`
-//! added, shifted right by it; then constants added and limits, in any number and order.
+//! added, shifted right by it, in one step or two; then constants added and limits, in any number
+//! and order. Or the product is one of floats, with limits and a whole number added, rounded to
+//! even. Means may also be divided by a constant.
+
+mod floats;
+mod mean;
 
 use std::collections::HashSet;
 
-use microhlo_format::{DType, kernels};
+use microhlo_format::DType;
+use microhlo_format::kernels::{self, Rounding};
+
+pub use mean::of_mean;
 
 use super::facts::Facts;
 use crate::ir::{OpId, ValueId};
@@ -39,8 +47,22 @@ pub struct Scaled {
     pub min: i64,
     /// Greatest result.
     pub max: i64,
-    /// Whether a result between two integers becomes the even one, rather than the greater.
-    pub ties_even: bool,
+    /// What becomes of products about halfway between two integers.
+    pub rounding: Rounding,
+}
+
+/// The least shift for which half a result is a multiple of `2^32`, as kernels take it.
+const UPPER_WORD: i64 = 33;
+
+impl Scaled {
+    /// Makes the shift of the first channel at least [`UPPER_WORD`], and returns by how much sums are to be
+    /// shifted left for that.
+    pub fn raise_shift(&mut self) -> u8 {
+        let Some(shift) = self.shifts.first_mut() else { return 0 };
+        let left = (UPPER_WORD as u8).saturating_sub(*shift);
+        *shift += left;
+        left
+    }
 }
 
 impl Requant {
@@ -71,7 +93,7 @@ impl Requant {
             zero: scaled.zero as i32,
             min: scaled.min as i8,
             max: scaled.max as i8,
-            ties_even: scaled.ties_even,
+            rounding: scaled.rounding,
         })
     }
 }
@@ -82,6 +104,8 @@ struct Chain<'f, 'b> {
     dim: usize,
     channels: usize,
     value: ValueId,
+    /// The least shift that the kernel takes.
+    least_shift: i64,
     absorbed: Vec<OpId>,
 }
 
@@ -93,7 +117,19 @@ pub fn of_sums(
     dim: usize,
     channels: usize,
 ) -> (Requant, Vec<OpId>) {
-    let mut chain = Chain { facts, dim, channels, value: sums, absorbed: Vec::new() };
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, absorbed })
+}
+
+/// The same for sums that are the same in all channels and that the kernel can shift left first:
+/// the shift may be less than [`UPPER_WORD`].
+pub fn of_small_sums(facts: &Facts<'_>, sums: ValueId) -> (Requant, Vec<OpId>) {
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed })
+}
+
+fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
+    let channels = chain.channels;
     let mut bias = vec![0i64; channels];
     while let Some((op, numbers)) = chain.next_with(&[ElementwiseOp::Add, ElementwiseOp::Subtract])
     {
@@ -108,7 +144,8 @@ pub fn of_sums(
     }
     let raw = Requant { bias, scaled: None, result: chain.value };
     let before = chain.absorbed.clone();
-    match chain.scaled() {
+    let floats = chain.next_convert(DType::F32).is_some();
+    match if floats { chain.in_floats() } else { chain.scaled() } {
         Some(scaled) => {
             (Requant { scaled: Some(scaled), result: chain.value, ..raw }, chain.absorbed)
         }
@@ -131,7 +168,8 @@ pub struct Limits {
 /// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
 /// operations absorbed.
 pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
+    let (absorbed, least_shift) = (Vec::new(), UPPER_WORD);
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, absorbed };
     let (zero, min, max) = chain.stored()?;
     let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
     let limits = Limits { zero, min, max, result: chain.value };
@@ -196,20 +234,37 @@ impl Chain<'_, '_> {
         self.absorb(wide);
         let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
         self.absorb(product);
-        let (shifts, ties_even) = match self.half_up() {
-            Some(shifts) => (shifts, None),
-            None => self.half_even().map(|(shifts, parity)| (shifts, Some(parity)))?,
+        // Half of two factors is the first step of two.
+        let (shifts, rounding, parity) = if let Some(shifts) = self.twice() {
+            (shifts, Rounding::Double, None)
+        } else if let Some(shifts) = self.half_up() {
+            (shifts, Rounding::Up, None)
+        } else {
+            self.half_even().map(|(shifts, parity)| (shifts, Rounding::Even, Some(parity)))?
         };
+        self.limited(multipliers, shifts, rounding, parity)
+    }
+
+    /// What follows the shift: limits, and the conversion to 8 bits. Ties to even are those of the
+    /// stored result if the zero point has this parity.
+    fn limited(
+        &mut self,
+        multipliers: Vec<i64>,
+        shifts: Vec<i64>,
+        rounding: Rounding,
+        parity: Option<i64>,
+    ) -> Option<Scaled> {
         let (zero, min, max) = self.stored()?;
+        // Shifting sums left would move the first of two roundings.
+        let least = if rounding == Rounding::Double { UPPER_WORD } else { self.least_shift };
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
-            && shifts.iter().all(|s| (33..=53).contains(s))
-            && ties_even.is_none_or(|parity| parity == zero & 1)
+            && shifts.iter().all(|s| (least..=53).contains(s))
+            && parity.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
             && (-128..=127).contains(&min)
             && (min..=127).contains(&max);
         let shifts = shifts.iter().map(|&s| s as u8).collect();
-        let ties_even = ties_even.is_some();
-        valid.then_some(Scaled { multipliers, shifts, zero, min, max, ties_even })
+        valid.then_some(Scaled { multipliers, shifts, zero, min, max, rounding })
     }
 
     /// `(x + 2^(shift - 1)) >> shift`.
@@ -267,16 +322,54 @@ impl Chain<'_, '_> {
         Some((shifts, parity))
     }
 
+    /// `(h + 2^(e - 1) + (h >> 63)) >> e` of `h = (x + 2^30) >> 31`, as `passes/rounding` leaves it:
+    /// a shift by `31 + e`.
+    fn twice(&mut self) -> Option<Vec<i64>> {
+        use ElementwiseOp::{Add, ShiftRightArithmetic};
+        let body = self.facts.body;
+        let all = |list: Vec<i64>, n: i64| list.iter().all(|&x| x == n).then_some(());
+        let result = |op: OpId| body.ops[op].results[0];
+        let (add, halves) = self.next_with(&[Add])?;
+        all(halves, 1 << 30)?;
+        let first = self.facts.only_user(result(add))?;
+        all(self.constants_of(first, result(add), &[ShiftRightArithmetic])?, 31)?;
+        let h = result(first);
+        let &[a, b] = self.facts.users(h) else { return None };
+        let (half, sign) = if self.kind(a) == Some(Add) { (a, b) } else { (b, a) };
+        let halves = self.constants_of(half, h, &[Add])?;
+        all(self.constants_of(sign, h, &[ShiftRightArithmetic])?, 63)?;
+        let sum = self.facts.only_user(result(half)).filter(|&op| self.kind(op) == Some(Add))?;
+        let operands: HashSet<ValueId> = body.ops[sum].operands.iter().copied().collect();
+        let both = operands == HashSet::from([result(half), result(sign)]);
+        let last = self.facts.only_user(result(sum))?;
+        let shifts = self.constants_of(last, result(sum), &[ShiftRightArithmetic])?;
+        let halved = |(s, h): (&i64, &i64)| (1..=30).contains(s) && *h == 1 << (s - 1);
+        self.facts.only_user(result(sign))?;
+        if !both || !shifts.iter().zip(&halves).all(halved) {
+            return None;
+        }
+        for op in [add, first, half, sign, sum, last] {
+            self.absorb(op);
+        }
+        Some(shifts.iter().map(|e| e + 31).collect())
+    }
+
     /// Constants added and limits, as one addition and one clamp, up to the 8-bit value and
     /// through limits on that.
     fn stored(&mut self) -> Option<(i64, i64, i64)> {
-        use ElementwiseOp::{Maximum, Minimum};
-        let (zero, mut min, mut max) = self.limits()?;
+        let (zero, min, max) = self.limits()?;
         let last = self.next_convert(DType::I8)?;
         if min < -128 || max > 127 {
             return None;
         }
         self.absorb(last);
+        let (min, max) = self.narrowed(min, max)?;
+        Some((zero, min, max))
+    }
+
+    /// Takes limits of an 8-bit value; returns them within those before.
+    fn narrowed(&mut self, mut min: i64, mut max: i64) -> Option<(i64, i64)> {
+        use ElementwiseOp::{Maximum, Minimum};
         while let Some((op, numbers)) = self.next_with(&[Maximum, Minimum])
             && let Some(n) = same(&numbers)
         {
@@ -286,7 +379,7 @@ impl Chain<'_, '_> {
             }
             self.absorb(op);
         }
-        Some((zero, min, max))
+        Some((min, max))
     }
 
     /// Constants added and limits, as one addition and one clamp.

@@ -1,0 +1,214 @@
+//! `i8` convolutions as steps of one kernel, for tests on boards.
+
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, Requant, Rounding};
+use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
+use microhlo_qemu::Job;
+
+/// Reproducible numbers.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    /// A number from `low` to `high`.
+    pub fn range(&mut self, low: u32, high: u32) -> u32 {
+        low + self.next() % (high - low + 1)
+    }
+
+    pub fn pair(&mut self, low: u32, high: u32) -> [u32; 2] {
+        [self.range(low, high), self.range(low, high)]
+    }
+
+    pub fn bytes(&mut self, n: u32) -> Vec<u8> {
+        (0..n).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// A convolution; of one channel per group it may be a depthwise one.
+pub struct Shape {
+    pub batch: u32,
+    pub input: [u32; 2],
+    pub output: [u32; 2],
+    pub groups: u32,
+    /// Input and output channels of a group.
+    pub channels: [u32; 2],
+    pub kernel: [u32; 2],
+    pub stride: [u32; 2],
+    pub pad: [i32; 2],
+    pub dilation: [u32; 2],
+    pub requant: Option<Requant>,
+    pub shifts: bool,
+    pub depthwise: bool,
+    /// Whether the kernel is that for M-profile Vector Extension.
+    pub mve: bool,
+}
+
+/// The usual requantisation.
+pub const COMMON: Requant =
+    Requant { shift: 33, zero: 3, min: -128, max: 127, rounding: Rounding::Up };
+
+impl Shape {
+    /// One group, stride 1, and as much padding as keeps the size.
+    pub fn same(input: [u32; 2], channels: [u32; 2], kernel: [u32; 2]) -> Shape {
+        Shape {
+            batch: 1,
+            input,
+            output: input,
+            groups: 1,
+            channels,
+            kernel,
+            stride: [1, 1],
+            pad: kernel.map(|k| (k / 2) as i32),
+            dilation: [1, 1],
+            requant: Some(COMMON),
+            shifts: false,
+            depthwise: false,
+            mve: false,
+        }
+    }
+
+    pub fn depthwise(input: [u32; 2], channels: u32, kernel: [u32; 2]) -> Shape {
+        let same = Shape::same(input, [1, 1], kernel);
+        Shape { groups: channels, depthwise: true, ..same }
+    }
+
+    pub fn strided(self, stride: [u32; 2], output: [u32; 2]) -> Shape {
+        Shape { stride, output, ..self }
+    }
+
+    pub fn macs(&self) -> u64 {
+        let sizes = [self.output, self.kernel, self.channels].concat();
+        sizes.iter().map(|&n| u64::from(n)).product::<u64>() * u64::from(self.groups * self.batch)
+    }
+
+    pub fn params(&self) -> ConvI8<u8> {
+        ConvI8 {
+            input: 0,
+            weights: 1,
+            channels: 2,
+            shifts: self.shifts.then_some(3),
+            output: 4,
+            scratch: 5,
+            batch: self.batch,
+            in_h: self.input[0],
+            in_w: self.input[1],
+            in_c: self.channels[0],
+            out_h: self.output[0],
+            out_w: self.output[1],
+            out_c: self.channels[1],
+            groups: self.groups,
+            kernel_h: self.kernel[0],
+            kernel_w: self.kernel[1],
+            stride_h: self.stride[0],
+            stride_w: self.stride[1],
+            pad_top: self.pad[0],
+            pad_left: self.pad[1],
+            dilation_h: self.dilation[0],
+            dilation_w: self.dilation[1],
+            input_zero: -7,
+            requant: self.requant,
+        }
+    }
+
+    pub fn kernel(&self) -> Kernel<u8> {
+        let c = self.params();
+        if !self.depthwise {
+            let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
+            return if self.mve { mve() } else { Kernel::conv_i8(c) };
+        }
+        Kernel::depthwise_i8(DepthwiseI8 {
+            input: c.input,
+            weights: c.weights,
+            channels: c.channels,
+            shifts: c.shifts,
+            output: c.output,
+            scratch: c.scratch,
+            batch: c.batch,
+            in_h: c.in_h,
+            in_w: c.in_w,
+            channels_count: c.groups,
+            out_h: c.out_h,
+            out_w: c.out_w,
+            kernel_h: c.kernel_h,
+            kernel_w: c.kernel_w,
+            stride_h: c.stride_h,
+            stride_w: c.stride_w,
+            pad_top: c.pad_top,
+            pad_left: c.pad_left,
+            dilation_h: c.dilation_h,
+            dilation_w: c.dilation_w,
+            input_zero: c.input_zero,
+            requant: c.requant,
+        })
+    }
+
+    /// Records and shifts of channels such that results vary.
+    pub fn constants(&self, random: &mut Random, operand: u8, bytes: u32) -> Vec<u8> {
+        let shift = self.requant.map_or(33, |requant| u32::from(requant.shift));
+        let mut record = |_: u32| {
+            let bias = random.range(0, 4000) as i32 - 2000;
+            let log = (shift - 8 - random.range(0, 1)).min(30);
+            let whole = 1u32 << log;
+            let exact = random.range(0, 3) == 0;
+            let more = if exact { 0 } else { random.next() & (whole - 1) };
+            [bias.to_le_bytes(), (whole | more).to_le_bytes()]
+        };
+        match operand {
+            2 if self.mve => (0..bytes / 32)
+                .flat_map(|_| {
+                    let block = [0, 1, 2, 3].map(&mut record);
+                    [block.map(|r| r[0]), block.map(|r| r[1])].concat().concat()
+                })
+                .collect(),
+            2 => (0..bytes / 8).flat_map(|c| record(c).concat()).collect(),
+            3 => (0..bytes).map(|_| random.range(33, 53) as u8).collect(),
+            _ => random.bytes(bytes),
+        }
+    }
+
+    /// A job of this step on random input.
+    pub fn job(&self, random: &mut Random, profile: bool) -> Job {
+        let kernel = self.kernel();
+        let mut extents = Vec::new();
+        kernel
+            .accesses(&mut |access: Access<u8>| extents.push((access.place, access.end as u32)))
+            .expect("valid parameters");
+        let mut places = [Place::arena(0); 6];
+        let (mut constants, mut arena) = (Vec::new(), 0u32);
+        for &(operand, bytes) in &extents {
+            places[usize::from(operand)] = if (1..=3).contains(&operand) {
+                constants.resize(constants.len().next_multiple_of(16), 0);
+                let place = Place::constant(constants.len() as u32);
+                constants.extend(self.constants(random, operand, bytes));
+                place
+            } else {
+                let place = Place::arena(arena);
+                arena = (arena + bytes).next_multiple_of(16);
+                place
+            };
+        }
+        let tensor = |name: &str, operand: u8| TensorSpec {
+            name: name.into(),
+            dtype: DType::U8,
+            dims: extents.iter().filter(|e| e.0 == operand).map(|e| e.1).collect(),
+            place: places[usize::from(operand)],
+        };
+        let spec = ArtifactSpec {
+            name: "step".into(),
+            compiler: "test".into(),
+            inputs: vec![tensor("x", 0)],
+            outputs: vec![tensor("y", 4)],
+            steps: vec![kernel.map_places(&mut |operand| places[usize::from(operand)])],
+            constants,
+            arena_bytes: arena,
+            ..ArtifactSpec::default()
+        };
+        let artifact = encode(&spec).expect("the step is encodable");
+        let input = random.bytes(spec.inputs[0].dims[0]);
+        Job { artifact, cases: vec![vec![input]], profile }
+    }
+}
