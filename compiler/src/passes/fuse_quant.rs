@@ -300,7 +300,7 @@ impl Group<'_, '_> {
         let &[a, b] = body.ops[op].operands.as_slice() else { return None };
         let sources = vec![source(body, a)?, source(body, b)?];
         let narrow = |&v: &ValueId| {
-            quant(body, v).is_some_and(|q| q.axis.is_none() && q.storage.bits() <= 8)
+            quant(body, v).is_some_and(|q| q.axis.is_none() && q.storage.bits() <= 16)
         };
         let fits = matches!(kind, Add | Subtract | Multiply) && sources.iter().all(narrow);
         fits.then(|| self.emit(kind, sources, ty.clone()))
@@ -389,8 +389,8 @@ impl Group<'_, '_> {
             && region_op(self.ed.body, *o.regions.first()?) == Some(MicroOp::add);
         let zero = Constants { body: self.ed.body }.splat_f32(init) == Some(0.0);
         let terms = self.ed.body.ty(from).tensor()?.elements()?;
-        let narrow = q.axis.is_none() && q.storage.bits() <= 8 && q.expressed == DType::F32;
-        if !adds || !zero || !narrow || terms >= 1 << 22 {
+        let narrow = q.axis.is_none() && q.storage.bits() <= 16 && q.expressed == DType::F32;
+        if !adds || !zero || !narrow || terms >= 1 << (30 - q.storage.bits()) {
             return None;
         }
         let acc = accumulator(q.scales[0]);
@@ -438,6 +438,22 @@ impl Group<'_, '_> {
         }
     }
 
+    /// The largest sum of magnitudes of 16-bit weights that go into one output feature; inputs
+    /// multiply it to what 32 bits hold if it has 16.
+    fn largest_sum(&self, weights: ValueId) -> Option<u64> {
+        let constant = self.ed.body.constant(weights)?;
+        let (bytes, dims) = (constant.to_bytes(), constant.ty.static_dims()?);
+        let axis = constant.ty.elem.quant()?.axis? as usize;
+        let inner: u64 = dims.iter().skip(axis + 1).product();
+        let mut sums = vec![0u64; *dims.get(axis)? as usize];
+        let count = sums.len().max(1);
+        for (i, pair) in bytes.chunks_exact(2).enumerate() {
+            let n = i16::from_le_bytes([pair[0], pair[1]]);
+            *sums.get_mut(i / inner.max(1) as usize % count)? += u64::from(n.unsigned_abs());
+        }
+        sums.into_iter().max()
+    }
+
     /// The contraction of the quantised operands, exact in 32 bits.
     fn sums(&mut self, root: OpId) -> Option<Sums> {
         let o = self.ed.body.ops[root].clone();
@@ -451,8 +467,14 @@ impl Group<'_, '_> {
         let plain = l.axis.is_none()
             && r.axis.is_none_or(|a| self.is_feature_axis(root, a))
             && r.zero_points.iter().all(|&z| z == 0)
-            && [&l, &r].iter().all(|q| q.storage == DType::I8 && q.expressed == DType::F32);
-        if !plain || terms > MAX_TERMS {
+            && [&l, &r].iter().all(|q| q.expressed == DType::F32)
+            && l.storage == r.storage;
+        let fits = match l.storage {
+            DType::I8 => terms <= MAX_TERMS,
+            DType::I16 => self.largest_sum(rhs).is_some_and(|sum| sum < 1 << 16),
+            _ => false,
+        };
+        if !plain || !fits {
             return None;
         }
         let scales: Vec<f64> = r.scales.iter().map(|s| l.scales[0] * s).collect();
