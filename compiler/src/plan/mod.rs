@@ -19,4 +19,4 @@ mod tests;
 
 pub use check::{Violation, check};
 pub use problem::{Buffer, CsvError, LiveSet, Problem};
-pub use solve::{Options, Plan, PlanError, plan, plan_with};
+pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with};
