@@ -167,12 +167,30 @@ fn solve_part(part: &Problem, target: u64, goal: Goal, effort: &mut Effort<'_>) 
     solved
 }
 
-/// Lowers a placement: the target is tried first, then heights between it and the placement, by
-/// halves. A height for which the steps do not suffice is given up, and all below it.
+/// Lowers a placement, in rounds of longer and longer searches.
 fn lower(part: &Problem, solved: &mut Solved, target: u64, effort: &mut Effort<'_>) {
+    let mut steps = (effort.steps / FIRST_PROBES).min(FIRST_STEPS);
+    while solved.height > target.max(solved.bound) && effort.steps > 0 && !(effort.stop)() {
+        lower_within(part, solved, target, steps, effort);
+        steps = steps.saturating_mul(4).max(1);
+    }
+}
+
+/// Searches of the first round: each has this part of all steps, and at most so many.
+const FIRST_PROBES: u64 = 5;
+const FIRST_STEPS: u64 = 50_000_000;
+
+/// One round: the target is tried first, then heights between it and the placement, by halves. A
+/// height for which the steps do not suffice is given up, and all below it.
+fn lower_within(
+    part: &Problem,
+    solved: &mut Solved,
+    target: u64,
+    steps: u64,
+    effort: &mut Effort<'_>,
+) {
     let unit = granularity(&part.buffers);
-    let steps = effort.steps / PROBES;
-    let mut least = target.next_multiple_of(unit);
+    let mut least = target.max(solved.bound).next_multiple_of(unit);
     let mut capacity = least;
     while capacity < solved.height && effort.steps > 0 && !(effort.stop)() {
         match try_capacity(part, solved, capacity, steps, effort) {
@@ -186,9 +204,6 @@ fn lower(part: &Problem, solved: &mut Solved, target: u64, effort: &mut Effort<'
         capacity = least + (range - 1) / 2 * unit;
     }
 }
-
-/// One search of the exact solver has this part of all steps.
-const PROBES: u64 = 5;
 
 /// What a search for a height found.
 enum Tried {
