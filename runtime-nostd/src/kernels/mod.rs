@@ -188,6 +188,7 @@ modules! {
     dot_f32,
     fill,
     gather,
+    hybrid_f32,
     map,
     move_,
     pool_i8,
