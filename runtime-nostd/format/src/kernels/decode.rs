@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post,
-    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter,
-    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
-    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand,
+    Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
+    Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort,
+    SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -150,6 +150,7 @@ structs! {
         dilation_w, input_zero, requant,
     }
     ConvI8Mve<Place> { conv }
+    DepthwiseI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
         out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,

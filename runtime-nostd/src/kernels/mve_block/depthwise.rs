@@ -1,0 +1,294 @@
+//! Depthwise convolutions by vectors.
+//!
+//! A byte of one tap is of little use to a vector of 16, so taps of a channel are brought together:
+//! a word holds four taps of one position and channel, and a vector the words of up to four positions.
+//! Words are made for 16 channels and one line of outputs at a time, by stores that interleave four
+//! vectors; they are gathered again for each output.
+
+use microhlo_format::Place;
+use microhlo_format::kernels::{DepthwiseI8Mve, DepthwiseWords, Rounding};
+
+use super::super::Memory;
+use super::super::i8_block::Depthwise;
+#[cfg(cortex_m_mve)]
+use super::mve_depthwise::{arrange, expand, line};
+#[cfg(not(cortex_m_mve))]
+use super::portable::{arrange, expand, line};
+use super::{Finish, NONE, finish};
+
+/// Channels whose words are made together.
+pub(super) const CHANNELS: usize = 16;
+/// Bytes from the words of a position to those of the next.
+pub(super) const POSITION: usize = 4 * CHANNELS;
+
+/// A line of outputs of up to 16 channels: what [`line`] computes.
+#[repr(C)]
+pub(super) struct Line {
+    /// The first channel's word of the first position.
+    pub words: *const u8,
+    /// Vectors of weights, by channels.
+    pub weights: *const i8,
+    /// Bias and multiplier of each channel.
+    pub records: *const [i32; 2],
+    /// The first channel's first result.
+    pub output: *mut u8,
+    /// Where the words of an output lie, in bytes behind its first position, by vectors of four.
+    pub offsets: *const u32,
+    /// Vectors of an output.
+    pub vectors: u32,
+    /// Outputs.
+    pub count: u32,
+    /// Bytes from an output to the next.
+    pub step: u32,
+    /// Bytes from an output's first position to the next one's.
+    pub stride: u32,
+    pub channels: u32,
+    pub zero: i32,
+    /// The first channel's shift.
+    pub shifts: *const u8,
+    /// One if each channel has its own, else none.
+    pub shifts_step: u32,
+    pub finish: Finish,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// Bytes of four taps for each position of a line and each channel: where they come from.
+#[repr(C)]
+pub(super) struct Sources {
+    /// Channels of the first position.
+    pub from: [*const i8; 4],
+    /// Bytes to the next position.
+    pub steps: [usize; 4],
+    /// Positions, at least one.
+    pub count: usize,
+    /// Channels, at most 16.
+    pub channels: usize,
+}
+
+/// How the weights of a channel become vectors.
+#[repr(C)]
+pub(super) struct Expansion {
+    /// For each byte, its tap.
+    pub taps: *const u8,
+    /// And whether there is one: all bits or none.
+    pub masks: *const u8,
+    pub vectors: usize,
+}
+
+/// Where scratch has what.
+struct Scratch {
+    words: *mut u8,
+    weights: *mut i8,
+    offsets: *mut u32,
+    taps: *mut u8,
+    masks: *mut u8,
+    zeros: *mut i8,
+    sums: *mut i32,
+}
+
+/// Computes a depthwise convolution.
+///
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &Memory<'_>) {
+    let (conv, words) = (Depthwise::new(&p.conv, memory), p.words());
+    let scratch = Scratch::new(memory.write(p.conv.scratch), &words);
+    // SAFETY: scratch of the accepted parameters.
+    unsafe { scratch.tables(&conv, &words) };
+    for image in 0..conv.batch as usize {
+        for first in (0..conv.channels).step_by(CHANNELS) {
+            let channels = (conv.channels - first).min(CHANNELS);
+            let input = conv.input.wrapping_add(image * conv.image + first);
+            let output = (image * conv.results_image + first) * conv.results.bytes();
+            let weights = conv.weights.wrapping_add(first * conv.taps());
+            let job = job(p, memory, &conv, &words, &scratch, first);
+            let mut job = Line { channels: channels as u32, ..job };
+            job.output = conv.output.wrapping_add(output);
+            // SAFETY: these channels' weights, lines and results.
+            unsafe {
+                expand(scratch.weights, weights, conv.taps(), channels, &scratch.expansion(&words));
+                for at in 0..conv.across.output {
+                    scratch.arrange(&conv, &words, input, at, channels);
+                    finish_line(p, &job, &scratch);
+                    let step = conv.across.output_step as usize * conv.results.bytes();
+                    job.output = job.output.wrapping_add(step);
+                }
+            }
+        }
+    }
+}
+
+/// The lines of channels from `first` on, without their place and number.
+fn job(
+    p: &DepthwiseI8Mve<Place>,
+    memory: &Memory<'_>,
+    conv: &Depthwise,
+    words: &DepthwiseWords,
+    scratch: &Scratch,
+    first: usize,
+) -> Line {
+    let requant = p.conv.requant.as_ref().unwrap_or(&NONE);
+    let own = p.conv.shifts.map(|place| memory.read(place).wrapping_add(first));
+    Line {
+        words: scratch.words,
+        weights: scratch.weights,
+        records: conv.results.channels.wrapping_add(first),
+        output: conv.output,
+        offsets: scratch.offsets,
+        vectors: words.vectors,
+        count: conv.along.output as u32,
+        step: (conv.along.output_step as usize * conv.results.bytes()) as u32,
+        stride: conv.along.stride as u32 * POSITION as u32,
+        channels: 0,
+        zero: requant.zero,
+        shifts: own.unwrap_or(&requant.shift),
+        shifts_step: u32::from(own.is_some()),
+        finish: finish(p.conv.requant, p.conv.shifts.is_some()),
+        min: i32::from(requant.min),
+        max: i32::from(requant.max),
+    }
+}
+
+/// Computes a line, by way of sums if ties go to even.
+///
+/// # Safety
+/// Words and constants of the line are in their places.
+unsafe fn finish_line(p: &DepthwiseI8Mve<Place>, job: &Line, scratch: &Scratch) {
+    let Some(requant) = p.conv.requant.filter(|requant| requant.rounding == Rounding::Even) else {
+        // SAFETY: the caller's promise.
+        unsafe { line(job) };
+        return;
+    };
+    let to_sums = Line { output: scratch.sums.cast(), step: POSITION as u32, ..*job };
+    // SAFETY: there is room for the sums of a line.
+    unsafe { line(&to_sums) };
+    for output in 0..job.count as usize {
+        for channel in 0..job.channels as usize {
+            // SAFETY: sum, record and result of this channel.
+            unsafe {
+                let sum = *scratch.sums.add(output * CHANNELS + channel);
+                let [_, multiplier] = *job.records.add(channel);
+                let shift = *job.shifts.add(channel * job.shifts_step as usize);
+                let to = job.output.wrapping_add(output * job.step as usize + channel);
+                *to = requant.apply(sum, multiplier, shift) as u8;
+            }
+        }
+    }
+}
+
+impl Scratch {
+    fn new(start: *mut u8, words: &DepthwiseWords) -> Scratch {
+        let vectors = words.vectors as usize;
+        let weights = start.wrapping_add((words.arrays * words.room) as usize * POSITION);
+        let offsets = weights.wrapping_add(vectors * 16 * CHANNELS);
+        let taps = offsets.wrapping_add(vectors * 16);
+        let masks = taps.wrapping_add(vectors * 16);
+        let zeros = masks.wrapping_add(vectors * 16);
+        Scratch {
+            words: start,
+            weights: weights.cast(),
+            offsets: offsets.cast(),
+            taps,
+            masks,
+            zeros: zeros.cast(),
+            sums: zeros.wrapping_add(16).cast(),
+        }
+    }
+
+    /// How weights are expanded.
+    fn expansion(&self, words: &DepthwiseWords) -> Expansion {
+        Expansion { taps: self.taps, masks: self.masks, vectors: words.vectors as usize }
+    }
+
+    /// Makes the tables.
+    ///
+    /// # Safety
+    /// Scratch is that of the accepted parameters.
+    unsafe fn tables(&self, conv: &Depthwise, words: &DepthwiseWords) {
+        let (across, along) = (&conv.across, &conv.along);
+        let real = words.arrays * words.columns;
+        for word in 0..words.vectors * 4 {
+            let (array, column) = (word / words.columns, word % words.columns);
+            let apart = if words.along { 4 * column } else { column };
+            let position = array * words.room + apart * along.dilation as u32;
+            let offset = if word < real { position * POSITION as u32 } else { 0 };
+            // SAFETY: a word of the table.
+            unsafe { *self.offsets.add(word as usize) = offset };
+            for i in 0..4 {
+                let (a, b) =
+                    if words.along { (array, 4 * column + i) } else { (4 * array + i, column) };
+                let exists = a < across.kernel as u32 && b < along.kernel as u32;
+                let tap = a * across.weights_step as u32 + b * along.weights_step as u32;
+                let at = (4 * word + i) as usize;
+                // SAFETY: a byte of each table.
+                unsafe {
+                    *self.taps.add(at) = if exists { tap as u8 } else { 0 };
+                    *self.masks.add(at) = if exists { 0xff } else { 0 };
+                }
+            }
+        }
+        for i in 0..16 {
+            // SAFETY: a byte of the vector.
+            unsafe { *self.zeros.add(i) = conv.zero };
+        }
+    }
+
+    /// Makes the words of the line of outputs `at`, of channels whose input begins at `input`.
+    ///
+    /// # Safety
+    /// They are channels of an image of the convolution.
+    unsafe fn arrange(
+        &self,
+        conv: &Depthwise,
+        words: &DepthwiseWords,
+        input: *const i8,
+        at: i32,
+        channels: usize,
+    ) {
+        let (across, along) = (&conv.across, &conv.along);
+        for array in 0..words.arrays as i32 {
+            // The row, and the distance along it, of each of four taps.
+            let taps = [0, 1, 2, 3].map(|i| {
+                let (tap, shift) =
+                    if words.along { (array, i * along.dilation) } else { (4 * array + i, 0) };
+                (across.origin(at).wrapping_add(tap * across.dilation), tap, shift)
+            });
+            // Where taps are inside the input, as positions.
+            let inside = taps.map(|(row, tap, shift)| {
+                let here = tap < across.kernel && across.has(row);
+                let first = along.pad - shift;
+                if here { (first, first + along.input) } else { (0, 0) }
+            });
+            let mut to = self.words.wrapping_add((array as u32 * words.room) as usize * POSITION);
+            let (mut position, end) = (0, words.positions as i32);
+            while position < end {
+                let mut until = end;
+                for bound in inside.iter().flat_map(|&(first, last)| [first, last]) {
+                    until = if bound > position { until.min(bound) } else { until };
+                }
+                let within = |i: usize| inside[i].0 <= position && position < inside[i].1;
+                let from = |i: usize| {
+                    let (row, _, shift) = taps[i];
+                    let x = position - along.pad + shift;
+                    let bytes = row
+                        .wrapping_mul(across.input_step)
+                        .wrapping_add(x.wrapping_mul(along.input_step));
+                    if within(i) { input.wrapping_offset(bytes as isize) } else { self.zeros }
+                };
+                let step = |i: usize| if within(i) { along.input_step as usize } else { 0 };
+                let count = (until - position) as usize;
+                let sources = Sources {
+                    from: [from(0), from(1), from(2), from(3)],
+                    steps: [step(0), step(1), step(2), step(3)],
+                    count,
+                    channels,
+                };
+                // SAFETY: taps inside the input or the vector of zero points; words have room.
+                unsafe { arrange(to, &sources) };
+                to = to.wrapping_add(count * POSITION);
+                position = until;
+            }
+        }
+    }
+}
