@@ -74,11 +74,25 @@ fn depthwise(random: &mut Random) -> Shape {
     depthwise
 }
 
+/// A depthwise convolution of three by three taps.
+fn three_by_three(random: &mut Random) -> Shape {
+    Shape {
+        input: random.pair(1, 12),
+        output: random.pair(1, 12),
+        kernel: [3, 3],
+        stride: random.pair(1, 2),
+        pad: random.pair(0, 2).map(|pad| pad as i32),
+        dilation: [1, 1],
+        ..depthwise(random)
+    }
+}
+
 /// Convolutions of all kinds.
 fn shapes(random: &mut Random) -> Vec<Shape> {
     (0..300)
         .map(|_| conv(random))
         .chain((0..200).map(|i| depthwise(&mut Random(1000 + i))))
+        .chain((0..150).map(|i| three_by_three(&mut Random(2000 + i))))
         .collect()
 }
 

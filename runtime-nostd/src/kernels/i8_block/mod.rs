@@ -43,7 +43,11 @@ pub(super) use dsp_conv::{complete_conv, pixels};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_depthwise::{complete, image};
 #[cfg(not(cortex_m_dsp))]
-pub(super) use portable::{complete, complete_conv, image, pixels};
+pub(super) use portable::{complete, complete_conv};
+#[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
+pub(super) use portable::{image, pixels};
+#[cfg(rv32_tiles)]
+pub(super) use rv32::{image, pixels};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
