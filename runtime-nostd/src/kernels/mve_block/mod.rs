@@ -6,6 +6,8 @@
 
 mod depthwise;
 #[cfg(cortex_m_mve)]
+mod mve_bytes;
+#[cfg(cortex_m_mve)]
 mod mve_copy;
 #[cfg(cortex_m_mve)]
 mod mve_depthwise;
@@ -20,6 +22,8 @@ use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
 use super::Memory;
 use super::i8_block::{Conv, Pixel};
 pub(super) use depthwise::depthwise;
+#[cfg(cortex_m_mve)]
+pub(super) use mve_bytes::{add, look_up, pool_pixel};
 #[cfg(cortex_m_mve)]
 use mve_copy::{copy, fill};
 #[cfg(cortex_m_mve)]
