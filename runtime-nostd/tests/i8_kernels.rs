@@ -119,6 +119,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn single_precision_is_that_of_floats(
+        acc in any::<i32>(),
+        fraction in 0i32..1 << 23,
+        shift in 33u8..=53,
+        zero in -128i32..=127,
+        wanted in -140i32..140,
+        off in -3i32..=3,
+    ) {
+        let requant =
+            Requant { shift, zero, min: -128, max: 127, rounding: Rounding::Single };
+        let multiplier = ((1 << 23) + fraction) << 7;
+        let scale = (f64::from(multiplier) / 2f64.powi(shift.into())) as f32;
+        // Sums about halfway between two results, where every rounding matters.
+        let half = (f64::from(wanted - zero) + 0.5) / f64::from(scale);
+        let near = (half as i32).saturating_add(off);
+        for acc in [acc, near, acc >> 8, (near >> 9) << 9] {
+            let float = (acc as f32 * scale + zero as f32).round_ties_even();
+            let wanted = float.clamp(-128.0, 127.0) as i8;
+            prop_assert_eq!(requant.apply(acc, multiplier, shift), wanted, "{} {}", acc, scale);
+        }
+    }
+}
+
 #[test]
 fn results_stay_in_their_range() {
     let requant = Requant { shift: 53, zero: 511, min: -7, max: 9, rounding: Rounding::Even };
@@ -127,7 +152,12 @@ fn results_stay_in_their_range() {
         assert_eq!(requant.apply(acc, multiplier, 33), wanted);
     }
     // The loader does not read constants, so any shift may be there.
-    for shift in 0..=u8::MAX {
-        assert!((-7..=9).contains(&requant.apply(12345, 678, shift)));
+    for rounding in [Rounding::Up, Rounding::Even, Rounding::Double, Rounding::Single] {
+        let requant = Requant { rounding, ..requant };
+        for shift in 0..=u8::MAX {
+            for acc in [12345, i32::MIN, i32::MAX, 0] {
+                assert!((-7..=9).contains(&requant.apply(acc, 678, shift)));
+            }
+        }
     }
 }

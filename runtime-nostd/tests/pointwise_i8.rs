@@ -4,7 +4,7 @@ mod common;
 
 use common::{Aligned, one_step, run};
 use microhlo::{LoadError, Model, ParamError, StepError};
-use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
+use microhlo_format::kernels::{PoolI8, Requant, Rounding, ScaleI8, SumI8, TableI8};
 use microhlo_format::{ArtifactSpec, Kernel, Place, encode};
 use proptest::prelude::*;
 
@@ -113,6 +113,41 @@ proptest! {
     }
 
     #[test]
+    fn channels_are_scaled_exactly(
+        factors in prop::collection::vec(any::<[i32; 2]>(), 1..9),
+        rows in 1u32..9,
+        shift in 0u8..32,
+        (min, max) in (-128i8..0, 0i8..=127),
+        seed in any::<u32>(),
+    ) {
+        let channels = factors.len() as u32;
+        let n = rows * channels;
+        let p = ScaleI8 {
+            input: Place::arena(0),
+            channels: Place::constant(0),
+            output: Place::arena(n),
+            rows,
+            channels_count: channels,
+            shift,
+            min,
+            max,
+        };
+        let bytes: Vec<u8> =
+            common::i8_cases::bytes(seed, n as usize).iter().map(|&b| b as u8).collect();
+        let records = factors.iter().flatten().flat_map(|f| f.to_le_bytes()).collect();
+        let spec = spec(Kernel::scale_i8(p), n, n, records);
+        let wanted: Vec<u8> = bytes
+            .iter()
+            .zip(factors.iter().cycle())
+            .map(|(&x, &[multiplier, offset])| {
+                let y = i32::from(x as i8).wrapping_mul(multiplier).wrapping_add(offset) >> shift;
+                y.clamp(min.into(), max.into()) as u8
+            })
+            .collect();
+        prop_assert_eq!(run(&spec, &bytes).unwrap(), wanted);
+    }
+
+    #[test]
     fn pools_are_exact(
         size in prop::array::uniform2(1u32..8),
         output in prop::array::uniform2(1u32..6),
@@ -160,6 +195,35 @@ fn a_table_maps_every_byte() {
     let got = run(&spec(Kernel::table_i8(p), 256, 256, table.clone()), &all).unwrap();
     let wanted: Vec<u8> = all.iter().map(|&b| table[usize::from(b)]).collect();
     assert_eq!(got, wanted);
+}
+
+#[test]
+fn records_of_channels_are_read_whole() {
+    let scaled = |change: &dyn Fn(&mut ScaleI8<Place>), constants: usize| {
+        let mut p = ScaleI8 {
+            input: Place::arena(0),
+            channels: Place::constant(0),
+            output: Place::arena(64),
+            rows: 16,
+            channels_count: 4,
+            shift: 31,
+            min: -1,
+            max: 1,
+        };
+        change(&mut p);
+        let spec = spec(Kernel::scale_i8(p), 64, 64, vec![0; constants]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(scaled(&|_| (), 32), Ok(()));
+    assert_eq!(scaled(&|p| p.output = p.input, 32), Ok(()));
+    assert_eq!(scaled(&|_| (), 28), fails(StepError::OutOfBounds));
+    assert_eq!(scaled(&|p| p.rows = 17, 32), fails(StepError::OutOfBounds));
+    assert_eq!(scaled(&|p| p.output = Place::arena(63), 32), fails(StepError::Overlap));
+    assert_eq!(scaled(&|p| p.channels = Place::constant(2), 40), fails(StepError::Misaligned));
+    assert_eq!(scaled(&|p| p.shift = 32, 32), params(ParamError::BadCode));
+    assert_eq!(scaled(&|p| p.min = 2, 32), params(ParamError::BadCode));
 }
 
 #[test]

@@ -13,12 +13,13 @@ fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
     let zero = random.range(0, 255) as i32 - 128;
     let any = Requant { shift, zero, ..COMMON };
-    match random.range(0, 10) {
+    match random.range(0, 11) {
         0 => None,
         1..=4 => Some(Requant { zero, ..COMMON }),
         5 | 6 => Some(any),
         7 => Some(Requant { rounding: Rounding::Even, ..any }),
         8 => Some(Requant { rounding: Rounding::Double, ..any }),
+        9 => Some(Requant { rounding: Rounding::Single, ..any }),
         _ => Some(Requant { min: random.range(0, 60) as i8 - 60, max: 70, ..any }),
     }
 }

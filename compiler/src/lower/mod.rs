@@ -23,6 +23,7 @@ mod reduce;
 mod reduce_any;
 pub(crate) mod region;
 mod requant;
+mod scale_i8;
 mod scatter;
 mod scope;
 pub mod share;
@@ -180,6 +181,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
+            ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
             ClusterKind::Map => self.map(&cluster.ops),
             ClusterKind::Single(op) => self.single(*op),
         }

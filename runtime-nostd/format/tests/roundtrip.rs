@@ -166,7 +166,7 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
 
 /// Convolutions of bytes.
 fn bytes() -> impl Strategy<Value = Kernel<Place>> {
-    let roundings = [Rounding::Up, Rounding::Even, Rounding::Double];
+    let roundings = [Rounding::Up, Rounding::Even, Rounding::Double, Rounding::Single];
     let rounding = prop::sample::select(roundings.to_vec());
     let requant = (any::<u8>(), any::<i32>(), any::<[i8; 2]>(), rounding).prop_map(
         |(shift, zero, [min, max], rounding)| Requant { shift, zero, min, max, rounding },

@@ -200,6 +200,7 @@ modules! {
     select_and_scatter,
     softmax_f32,
     sort,
+    scale_i8,
     sum_i8,
     switch,
     table_i8,

@@ -50,7 +50,12 @@ pub struct Case {
 
 /// All ways of rounding.
 pub fn roundings() -> impl Strategy<Value = Rounding> {
-    prop_oneof![Just(Rounding::Up), Just(Rounding::Even), Just(Rounding::Double)]
+    prop_oneof![
+        Just(Rounding::Up),
+        Just(Rounding::Even),
+        Just(Rounding::Double),
+        Just(Rounding::Single)
+    ]
 }
 
 fn requants() -> impl Strategy<Value = Option<Requant>> {
@@ -104,6 +109,23 @@ pub fn twice(product: i128, shift: u8) -> i128 {
     let rest = 1i128 << (shift - 31);
     let magnitude = (high.abs() + rest / 2) / rest;
     if high < 0 { -magnitude } else { magnitude }
+}
+
+/// `acc * multiplier / 2^shift + zero` by floats of 24 bits, as an integer.
+fn single(acc: i32, multiplier: i32, shift: u8, zero: i32) -> i128 {
+    let rounded = |x: i128| {
+        let bits = 128 - x.unsigned_abs().leading_zeros();
+        let unit = 1i128 << bits.saturating_sub(24);
+        to_even(x, unit) * unit
+    };
+    let product = rounded(rounded(acc.into()) * i128::from(multiplier));
+    to_even(rounded(product + (i128::from(zero) << shift)), 1 << shift)
+}
+
+/// `x / unit`, rounded to nearest, ties to even.
+fn to_even(x: i128, unit: i128) -> i128 {
+    let (below, rest) = (x.div_euclid(unit), x.rem_euclid(unit));
+    below + i128::from(2 * rest > unit || (2 * rest == unit && below % 2 != 0))
 }
 
 impl Case {
@@ -161,6 +183,7 @@ impl Case {
             Rounding::Even if tie && y.rem_euclid(2) == 1 => y -= 1,
             Rounding::Even => {}
             Rounding::Double => y = i128::from(r.zero) + twice(product, shift),
+            Rounding::Single => y = single(acc, multiplier, shift, r.zero),
         }
         vec![y.clamp(i128::from(r.min), i128::from(r.max)) as i8 as u8]
     }

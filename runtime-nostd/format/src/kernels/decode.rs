@@ -11,8 +11,8 @@ use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand,
     Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort,
-    SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
+    Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -160,6 +160,7 @@ structs! {
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
     }
+    ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
     TableI8<Place> { input, table, output, count }
     PoolI8<Place> {
         input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,

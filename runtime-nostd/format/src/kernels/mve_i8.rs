@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::check::{dense, nonzero, product};
 use super::conv_i8::{element, rounded};
-use super::{ConvI8, DepthwiseI8, Params, Rounding};
+use super::{ConvI8, DepthwiseI8, Params};
 use crate::{Access, AccessKind, ParamError};
 
 /// Taps that are multiplied at once.
@@ -26,7 +26,7 @@ const GATHERED: u32 = 8;
 /// multipliers, as `i32`. `shifts` is a byte for each of them.
 ///
 /// **Scratch.** Unless the input holds the taps of each pixel in order ([`ConvI8Mve::step`]), the taps
-/// of up to eight pixels, each at a multiple of four bytes. Behind them, if ties go to even, the sums
+/// of up to eight pixels, each at a multiple of four bytes. Behind them, for a rounding that needs sums, those
 /// of two pixels as `i32`, channels filled up to a multiple of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8Mve<P> {
@@ -102,7 +102,7 @@ impl<P> ConvI8Mve<P> {
     /// Bytes of the sums in scratch.
     fn sums(&self) -> Result<u32, ParamError> {
         match self.conv.requant {
-            Some(requant) if requant.rounding == Rounding::Even => {
+            Some(requant) if requant.rounding.needs_sums() => {
                 product(&[2, rounded(self.conv.out_c, BLOCK)?, 4])
             }
             _ => Ok(0),
@@ -155,7 +155,7 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
 /// **Scratch.** Taps are combined to words of four, as [`DepthwiseI8Mve::words`] says. There are, one
 /// behind the other: the words of a line of outputs, `[arrays][room][16 channels]`, four bytes each;
 /// the weights of 16 channels, `vectors` of 16 bytes each; of 16 bytes for each vector of a channel,
-/// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and if ties go to even, the sums
+/// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and for a rounding that needs them, the sums
 /// of 16 channels and a line of outputs as `i32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8Mve<P> {
@@ -231,7 +231,7 @@ impl<P> DepthwiseI8Mve<P> {
     fn scratch(&self) -> Result<u32, ParamError> {
         let (words, c) = (self.words_of_any()?, &self.conv);
         let tables = product(&[words.vectors, 16, 19])?.checked_add(16);
-        let ties = c.requant.is_some_and(|requant| requant.rounding == Rounding::Even);
+        let ties = c.requant.is_some_and(|requant| requant.rounding.needs_sums());
         let sums = if ties { product(&[c.out_h.max(c.out_w), POSITION])? } else { 0 };
         product(&[words.arrays, words.room, POSITION])?
             .checked_add(tables.ok_or(ParamError::Overflow)?)

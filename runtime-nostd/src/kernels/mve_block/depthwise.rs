@@ -6,7 +6,7 @@
 //! vectors; they are gathered again for each output.
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{DepthwiseI8Mve, DepthwiseWords, Rounding};
+use microhlo_format::kernels::{DepthwiseI8Mve, DepthwiseWords};
 
 use super::super::Memory;
 use super::super::i8_block::Depthwise;
@@ -155,7 +155,7 @@ fn job(
 /// # Safety
 /// Words and constants of the line are in their places.
 unsafe fn finish_line(p: &DepthwiseI8Mve<Place>, job: &Line, scratch: &Scratch) {
-    let Some(requant) = p.conv.requant.filter(|requant| requant.rounding == Rounding::Even) else {
+    let Some(requant) = p.conv.requant.filter(|requant| requant.rounding.needs_sums()) else {
         // SAFETY: the caller's promise.
         unsafe { line(job) };
         return;

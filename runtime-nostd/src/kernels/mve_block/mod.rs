@@ -136,12 +136,12 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
 /// Stands for no requantisation.
 const NONE: Requant = Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up };
 
-/// What becomes of sums; those with ties to even are finished one by one.
+/// What becomes of sums; some are finished one by one.
 fn finish(requant: Option<Requant>, own_shifts: bool) -> Finish {
     match requant {
         None => Finish::Sums,
         Some(requant) => match requant.rounding {
-            Rounding::Even => Finish::Sums,
+            Rounding::Even | Rounding::Single => Finish::Sums,
             Rounding::Double => Finish::Double,
             Rounding::Up if requant.shift == 33 && !own_shifts => Finish::Upper,
             Rounding::Up => Finish::Shift,
@@ -202,7 +202,7 @@ unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u3
         (tiles.other, tiles.step) = (taps, 0);
     }
     let pairs = count.div_ceil(2);
-    if let Some(requant) = p.conv.requant.filter(|requant| requant.rounding == Rounding::Even) {
+    if let Some(requant) = p.conv.requant.filter(|requant| requant.rounding.needs_sums()) {
         for first in (0..pairs).map(|pair| (2 * pair).min(count.saturating_sub(2)) as usize) {
             let mut pair = tiles.clone();
             pair.taps = taps.wrapping_add(first * step);
@@ -228,7 +228,7 @@ unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u3
     (tiles.taps, tiles.output, tiles.step) = (taps, output, bytes);
 }
 
-/// Computes two pixels by way of their sums, with ties to even.
+/// Computes two pixels by way of their sums.
 ///
 /// # Safety
 /// As for [`evenly`].
