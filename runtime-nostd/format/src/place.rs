@@ -43,6 +43,18 @@ impl Serialize for Place {
     }
 }
 
+impl Place {
+    /// The place that is encoded as a varint of this value.
+    pub(crate) fn from_code(code: u32) -> Option<Place> {
+        let region = match code & 7 {
+            0 => Region::Const,
+            1 => Region::Arena,
+            _ => return None,
+        };
+        Some(Place { region, offset: code >> 3 })
+    }
+}
+
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Place, D::Error> {
         let raw = u64::deserialize(d)?;

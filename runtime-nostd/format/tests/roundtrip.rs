@@ -1,10 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Fill, Gather, Map,
-    MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Requant, Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
-    Sort, SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, Decode, DepthwiseI8, DepthwiseI8Mve, Fields,
+    Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand,
+    RegionCode, RegionScalar, Requant, Rounding, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -383,6 +383,32 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
                 features: Features::default(),
             }
         })
+}
+
+/// What the fields decode a value from, beside what postcard says.
+fn like_postcard<'b, T>(bytes: &'b [u8]) -> Result<(), TestCaseError>
+where
+    T: Decode + PartialEq + std::fmt::Debug + serde::Deserialize<'b>,
+{
+    let mut value = T::empty();
+    let decoded = value.decode(&mut Fields::new(bytes)).ok().map(|()| value);
+    prop_assert_eq!(decoded, postcard::take_from_bytes(bytes).ok().map(|(value, _)| value));
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn fields_are_those_of_postcard(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..8),
+        long in 0usize..8,
+    ) {
+        bytes.iter_mut().take(long).for_each(|byte| *byte |= 0x80);
+        like_postcard::<u32>(&bytes)?;
+        like_postcard::<i32>(&bytes)?;
+        like_postcard::<u8>(&bytes)?;
+        like_postcard::<i8>(&bytes)?;
+        like_postcard::<Place>(&bytes)?;
+    }
 }
 
 proptest! {

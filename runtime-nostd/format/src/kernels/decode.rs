@@ -34,6 +34,58 @@ impl<'b> Fields<'b> {
         self.0 = rest;
         Ok(value)
     }
+
+    /// Takes the next varint if it has at most four bytes: most steps are decoded by these few
+    /// instructions.
+    fn short(&mut self) -> Option<u32> {
+        let mut value = 0;
+        let mut rest = self.0;
+        for shift in [0, 7, 14, 21] {
+            let (&byte, behind) = rest.split_first()?;
+            rest = behind;
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                self.0 = rest;
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn number(&mut self) -> Result<u32, Error> {
+        match self.short() {
+            Some(value) => Ok(value),
+            None => self.take(),
+        }
+    }
+
+    #[inline(never)]
+    fn place(&mut self) -> Result<Place, Error> {
+        let before = *self;
+        if let Some(place) = self.short().and_then(Place::from_code) {
+            return Ok(place);
+        }
+        *self = before;
+        self.take()
+    }
+
+    #[inline(never)]
+    fn byte(&mut self) -> Result<u8, Error> {
+        let (&byte, rest) = self.0.split_first().ok_or(Error::DeserializeUnexpectedEnd)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    fn signed_byte(&mut self) -> Result<i8, Error> {
+        self.byte().map(|byte| byte as i8)
+    }
+
+    /// An integer whose sign is the lowest bit of what is stored.
+    fn signed(&mut self) -> Result<i32, Error> {
+        let stored = self.number()?;
+        Ok((stored >> 1) as i32 ^ -((stored & 1) as i32))
+    }
 }
 
 /// A value that is decoded where it lies.
@@ -53,7 +105,7 @@ pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error>
 }
 
 macro_rules! scalars {
-    ($($ty:ty = $empty:expr;)*) => {$(
+    ($($ty:ty = $empty:expr, $take:ident;)*) => {$(
         impl Decode for $ty {
             #[inline(always)]
             fn empty() -> $ty {
@@ -62,7 +114,7 @@ macro_rules! scalars {
 
             #[inline(always)]
             fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-                *self = fields.take()?;
+                *self = fields.$take()?;
                 Ok(())
             }
         }
@@ -70,18 +122,18 @@ macro_rules! scalars {
 }
 
 scalars! {
-    bool = false;
-    u8 = 0;
-    i8 = 0;
-    u32 = 0;
-    i32 = 0;
-    [u8; 3] = [0; 3];
-    DType = DType::I1;
-    MicroId = MicroId(0);
-    Place = Place::constant(0);
-    Activation = Activation::None;
-    Rounding = Rounding::Up;
-    Target = Target::step(0);
+    bool = false, take;
+    u8 = 0, byte;
+    i8 = 0, signed_byte;
+    u32 = 0, number;
+    i32 = 0, signed;
+    [u8; 3] = [0; 3], take;
+    DType = DType::I1, take;
+    MicroId = MicroId(0), take;
+    Place = Place::constant(0), place;
+    Activation = Activation::None, take;
+    Rounding = Rounding::Up, take;
+    Target = Target::step(0), take;
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -91,7 +143,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 
     fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        match fields.take::<u8>()? {
+        match fields.byte()? {
             0 => Ok(()),
             1 => self.insert(T::empty()).decode(fields),
             _ => Err(Error::DeserializeBadOption),
@@ -107,7 +159,7 @@ impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
 
     #[inline(never)]
     fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        for _ in 0..fields.take::<u32>()? {
+        for _ in 0..fields.number()? {
             self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
             if let Some(element) = self.last_mut() {
                 element.decode(fields)?;

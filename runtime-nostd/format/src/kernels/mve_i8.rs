@@ -12,8 +12,10 @@ use crate::{Access, AccessKind, ParamError};
 pub const VECTOR: u32 = 16;
 /// Channels of a block of weights.
 pub const BLOCK: u32 = 4;
-/// Most output pixels whose taps are gathered together.
-const GATHERED: u32 = 8;
+/// Bytes of taps that are gathered together, if those of the fewest pixels are less.
+const GATHERED: u32 = 1024;
+/// Fewest and most output pixels whose taps are gathered together.
+const PIXELS: [u32; 2] = [8, 32];
 
 /// [`ConvI8`] with other layouts of constants and scratch; the results are the same.
 ///
@@ -26,8 +28,8 @@ const GATHERED: u32 = 8;
 /// multipliers, as `i32`. `shifts` is a byte for each of them.
 ///
 /// **Scratch.** Unless the input holds the taps of each pixel in order ([`ConvI8Mve::step`]), the taps
-/// of up to eight pixels, each at a multiple of four bytes. Behind them, for a rounding that needs sums, those
-/// of two pixels as `i32`, channels filled up to a multiple of four.
+/// of some pixels ([`ConvI8Mve::gathered`]), each at a multiple of four bytes. Behind them, for a
+/// rounding that needs sums, those of two pixels as `i32`, channels filled up to a multiple of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8Mve<P> {
     /// Operands and geometry.
@@ -74,7 +76,10 @@ impl<P> ConvI8Mve<P> {
         match (self.step(), self.conv.pixels()) {
             (Some(_), _) => 0,
             (None, 1) => 1,
-            (None, pixels) => (pixels & !1).min(GATHERED),
+            (None, pixels) => {
+                let fitting = GATHERED.checked_div(self.pitch()).unwrap_or(0) & !1;
+                (pixels & !1).min(fitting.clamp(PIXELS[0], PIXELS[1]))
+            }
         }
     }
 
@@ -155,8 +160,8 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
 /// **Scratch.** Taps are combined to words of four, as [`DepthwiseI8Mve::words`] says. There are, one
 /// behind the other: the words of a line of outputs, `[arrays][room][16 channels]`, four bytes each;
 /// the weights of 16 channels, `vectors` of 16 bytes each; of 16 bytes for each vector of a channel,
-/// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and for a rounding that needs them, the sums
-/// of 16 channels and a line of outputs as `i32`.
+/// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and for a rounding that needs
+/// them, the sums of 16 channels and a line of outputs as `i32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8Mve<P> {
     /// Operands and geometry.

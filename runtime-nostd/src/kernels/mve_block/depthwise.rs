@@ -14,7 +14,7 @@ use super::super::i8_block::Depthwise;
 use super::mve_depthwise::{arrange, expand, line};
 #[cfg(not(cortex_m_mve))]
 use super::portable::{arrange, expand, line};
-use super::{Finish, NONE, finish};
+use super::{Finish, NONE, fill, finish};
 
 /// Channels whose words are made together.
 pub(super) const CHANNELS: usize = 16;
@@ -95,7 +95,10 @@ pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &M
     let (conv, words) = (Depthwise::new(&p.conv, memory), p.words());
     let scratch = Scratch::new(memory.write(p.conv.scratch), &words);
     // SAFETY: scratch of the accepted parameters.
-    unsafe { scratch.tables(&conv, &words) };
+    unsafe {
+        scratch.tables(&conv, &words);
+        scratch.pad(&conv, &words);
+    }
     for image in 0..conv.batch as usize {
         for first in (0..conv.channels).step_by(CHANNELS) {
             let channels = (conv.channels - first).min(CHANNELS);
@@ -234,10 +237,43 @@ impl Scratch {
         }
     }
 
+    /// Where the input lies among the positions of a line, if words lie across it.
+    fn inside(conv: &Depthwise, words: &DepthwiseWords) -> [i32; 2] {
+        let along = &conv.along;
+        let end = words.positions as i32;
+        let first = along.pad.clamp(0, end);
+        [first, along.pad.wrapping_add(along.input).clamp(first, end)]
+    }
+
+    /// Makes the words of padding that no line changes.
+    ///
+    /// # Safety
+    /// Scratch is that of the accepted parameters.
+    unsafe fn pad(&self, conv: &Depthwise, words: &DepthwiseWords) {
+        if words.along {
+            return;
+        }
+        let [first, last] = Self::inside(conv, words).map(|position| position as usize * POSITION);
+        let end = words.positions as usize * POSITION;
+        for array in 0..words.arrays {
+            let line = self.line(words, array).cast::<i8>();
+            // SAFETY: positions of the line.
+            unsafe {
+                fill(line, conv.zero, first);
+                fill(line.wrapping_add(last), conv.zero, end - last);
+            }
+        }
+    }
+
+    /// The first word of a line.
+    fn line(&self, words: &DepthwiseWords, array: u32) -> *mut u8 {
+        self.words.wrapping_add((array * words.room) as usize * POSITION)
+    }
+
     /// Makes the words of the line of outputs `at`, of channels whose input begins at `input`.
     ///
     /// # Safety
-    /// They are channels of an image of the convolution.
+    /// They are channels of an image of the convolution, and padding has been made.
     unsafe fn arrange(
         &self,
         conv: &Depthwise,
@@ -246,49 +282,83 @@ impl Scratch {
         at: i32,
         channels: usize,
     ) {
-        let (across, along) = (&conv.across, &conv.along);
-        for array in 0..words.arrays as i32 {
-            // The row, and the distance along it, of each of four taps.
-            let taps = [0, 1, 2, 3].map(|i| {
-                let (tap, shift) =
-                    if words.along { (array, i * along.dilation) } else { (4 * array + i, 0) };
-                (across.origin(at).wrapping_add(tap * across.dilation), tap, shift)
-            });
-            // Where taps are inside the input, as positions.
-            let inside = taps.map(|(row, tap, shift)| {
-                let here = tap < across.kernel && across.has(row);
-                let first = along.pad - shift;
-                if here { (first, first + along.input) } else { (0, 0) }
-            });
-            let mut to = self.words.wrapping_add((array as u32 * words.room) as usize * POSITION);
-            let (mut position, end) = (0, words.positions as i32);
-            while position < end {
-                let mut until = end;
-                for bound in inside.iter().flat_map(|&(first, last)| [first, last]) {
-                    until = if bound > position { until.min(bound) } else { until };
-                }
-                let within = |i: usize| inside[i].0 <= position && position < inside[i].1;
-                let from = |i: usize| {
-                    let (row, _, shift) = taps[i];
-                    let x = position - along.pad + shift;
-                    let bytes = row
-                        .wrapping_mul(across.input_step)
-                        .wrapping_add(x.wrapping_mul(along.input_step));
-                    if within(i) { input.wrapping_offset(bytes as isize) } else { self.zeros }
-                };
-                let step = |i: usize| if within(i) { along.input_step as usize } else { 0 };
-                let count = (until - position) as usize;
-                let sources = Sources {
-                    from: [from(0), from(1), from(2), from(3)],
-                    steps: [step(0), step(1), step(2), step(3)],
-                    count,
-                    channels,
-                };
-                // SAFETY: taps inside the input or the vector of zero points; words have room.
-                unsafe { arrange(to, &sources) };
-                to = to.wrapping_add(count * POSITION);
-                position = until;
+        if words.along {
+            for array in 0..words.arrays {
+                // SAFETY: the caller's promise.
+                unsafe { self.arrange_along(conv, words, array, input, at, channels) };
             }
+            return;
+        }
+        let (across, along) = (&conv.across, &conv.along);
+        let [first, last] = Self::inside(conv, words);
+        if first == last {
+            return;
+        }
+        let start = (first - along.pad).wrapping_mul(along.input_step);
+        let (mut row, mut tap) = (across.origin(at), 0);
+        for array in 0..words.arrays {
+            let mut sources = Sources {
+                from: [self.zeros; 4],
+                steps: [0; 4],
+                count: (last - first) as usize,
+                channels,
+            };
+            for (from, step) in sources.from.iter_mut().zip(&mut sources.steps) {
+                if tap < across.kernel && across.has(row) {
+                    let bytes = row.wrapping_mul(across.input_step).wrapping_add(start);
+                    *from = input.wrapping_offset(bytes as isize);
+                    *step = along.input_step as usize;
+                }
+                tap += 1;
+                row = row.wrapping_add(across.dilation);
+            }
+            let to = self.line(words, array).wrapping_add(first as usize * POSITION);
+            // SAFETY: taps inside the input or the vector of zero points; words have room.
+            unsafe { arrange(to, &sources) };
+        }
+    }
+
+    /// Makes the words along a kernel row.
+    ///
+    /// # Safety
+    /// As for [`Scratch::arrange`].
+    unsafe fn arrange_along(
+        &self,
+        conv: &Depthwise,
+        words: &DepthwiseWords,
+        array: u32,
+        input: *const i8,
+        at: i32,
+        channels: usize,
+    ) {
+        let along = &conv.along;
+        let row = conv.across.origin(at).wrapping_add(array as i32 * conv.across.dilation);
+        let line = input.wrapping_offset(row.wrapping_mul(conv.across.input_step) as isize);
+        // Where taps are inside the input, as positions.
+        let inside = [0, 1, 2, 3].map(|i| {
+            let first = along.pad - i * along.dilation;
+            if conv.across.has(row) { (first, first + along.input) } else { (0, 0) }
+        });
+        let mut to = self.line(words, array);
+        let (mut position, end) = (0, words.positions as i32);
+        while position < end {
+            let mut until = end;
+            for bound in inside.iter().flat_map(|&(first, last)| [first, last]) {
+                until = if bound > position { until.min(bound) } else { until };
+            }
+            let count = (until - position) as usize;
+            let mut sources = Sources { from: [self.zeros; 4], steps: [0; 4], count, channels };
+            for (i, &(first, last)) in inside.iter().enumerate() {
+                if first <= position && position < last {
+                    let bytes = (position - first).wrapping_mul(along.input_step);
+                    sources.from[i] = line.wrapping_offset(bytes as isize);
+                    sources.steps[i] = along.input_step as usize;
+                }
+            }
+            // SAFETY: taps inside the input or the vector of zero points; words have room.
+            unsafe { arrange(to, &sources) };
+            to = to.wrapping_add(count * POSITION);
+            position = until;
         }
     }
 }

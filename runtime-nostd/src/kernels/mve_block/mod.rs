@@ -164,13 +164,15 @@ unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut
         return;
     }
     tiles.taps = scratch;
-    let mut done = 0;
+    let (mut done, mut next) = (0, conv.pixel(0));
     while done < conv.pixels {
         // The last pixels are computed together with one before them once more if they are odd.
         let left = conv.pixels - done;
         let count = if left == 1 { gathered.min(2) } else { (left + (left & 1)).min(gathered) };
         let first = if count > left { conv.pixels - count } else { done };
-        let mut next = conv.pixel(first);
+        if first != done {
+            next = conv.pixel(first);
+        }
         let output = (next.output as usize).wrapping_sub(conv.output as usize);
         tiles.output = group.output.wrapping_add(output);
         let (mut to, mut left) = (scratch, count as i32);
