@@ -44,28 +44,24 @@ impl Serialize for Place {
 }
 
 impl Place {
-    /// The place that is encoded as a varint of this value.
-    pub(crate) fn from_code(code: u32) -> Option<Place> {
-        let region = match code & 7 {
+    /// A place in the region with a code.
+    pub(crate) fn in_region(code: u8, offset: u32) -> Option<Place> {
+        let region = match code {
             0 => Region::Const,
             1 => Region::Arena,
             _ => return None,
         };
-        Some(Place { region, offset: code >> 3 })
+        Some(Place { region, offset })
     }
 }
 
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Place, D::Error> {
         let raw = u64::deserialize(d)?;
-        let region = match raw & 7 {
-            0 => Region::Const,
-            1 => Region::Arena,
-            _ => return Err(serde::de::Error::custom("unknown region")),
-        };
         let offset =
             u32::try_from(raw >> 3).map_err(|_| serde::de::Error::custom("offset too large"))?;
-        Ok(Place { region, offset })
+        Place::in_region((raw & 7) as u8, offset)
+            .ok_or_else(|| serde::de::Error::custom("unknown region"))
     }
 }
 

@@ -407,7 +407,10 @@ proptest! {
         like_postcard::<i32>(&bytes)?;
         like_postcard::<u8>(&bytes)?;
         like_postcard::<i8>(&bytes)?;
-        like_postcard::<Place>(&bytes)?;
+        // A place has at most 35 bits; postcard takes longer varints, too, if they say no more.
+        if bytes.iter().position(|byte| *byte < 0x80).is_none_or(|last| last < 5) {
+            like_postcard::<Place>(&bytes)?;
+        }
     }
 }
 

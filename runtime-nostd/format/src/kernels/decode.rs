@@ -35,46 +35,48 @@ impl<'b> Fields<'b> {
         Ok(value)
     }
 
-    /// Takes the next varint if it has at most four bytes: most steps are decoded by these few
-    /// instructions.
-    fn short(&mut self) -> Option<u32> {
-        let mut value = 0;
-        let mut rest = self.0;
-        for shift in [0, 7, 14, 21] {
-            let (&byte, behind) = rest.split_first()?;
-            rest = behind;
-            value |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                self.0 = rest;
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    #[inline(never)]
-    fn number(&mut self) -> Result<u32, Error> {
-        match self.short() {
-            Some(value) => Ok(value),
-            None => self.take(),
-        }
-    }
-
-    #[inline(never)]
-    fn place(&mut self) -> Result<Place, Error> {
-        let before = *self;
-        if let Some(place) = self.short().and_then(Place::from_code) {
-            return Ok(place);
-        }
-        *self = before;
-        self.take()
-    }
-
     #[inline(never)]
     fn byte(&mut self) -> Result<u8, Error> {
         let (&byte, rest) = self.0.split_first().ok_or(Error::DeserializeUnexpectedEnd)?;
         self.0 = rest;
         Ok(byte)
+    }
+
+    /// A varint of at most 32 bits. Most of a step's fields are one: this takes a fifth of the code and
+    /// half of the instructions of postcard's.
+    #[inline(never)]
+    fn number(&mut self) -> Result<u32, Error> {
+        let byte = self.byte()?;
+        let value = u32::from(byte & 0x7f);
+        if byte < 0x80 { Ok(value) } else { self.more(value, 7) }
+    }
+
+    /// A place, whose varint has the region in its lowest three bits.
+    #[inline(never)]
+    fn place(&mut self) -> Result<Place, Error> {
+        let byte = self.byte()?;
+        let mut offset = u32::from(byte >> 3) & 15;
+        if byte >= 0x80 {
+            offset = self.more(offset, 4)?;
+        }
+        Place::in_region(byte & 7, offset).ok_or(Error::SerdeDeCustom)
+    }
+
+    /// The other bytes of a varint whose first `shift` bits are `value`.
+    fn more(&mut self, mut value: u32, mut shift: u32) -> Result<u32, Error> {
+        while shift < 32 {
+            let byte = self.byte()?;
+            let bits = u32::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+            shift += 7;
+        }
+        Err(Error::DeserializeBadVarint)
     }
 
     fn signed_byte(&mut self) -> Result<i8, Error> {
