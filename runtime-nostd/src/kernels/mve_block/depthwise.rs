@@ -14,6 +14,7 @@ use super::super::i8_block::Depthwise;
 use super::mve_depthwise::{arrange, expand, line};
 #[cfg(not(cortex_m_mve))]
 use super::portable::{arrange, expand, line};
+use super::rounding::{Sums, round};
 use super::{Finish, NONE, fill, finish};
 
 /// Channels whose words are made together.
@@ -166,17 +167,25 @@ unsafe fn finish_line(p: &DepthwiseI8Mve<Place>, job: &Line, scratch: &Scratch) 
     let to_sums = Line { output: scratch.sums.cast(), step: POSITION as u32, ..*job };
     // SAFETY: there is room for the sums of a line.
     unsafe { line(&to_sums) };
+    // SAFETY: the channels' shift.
+    let shared = [unsafe { *job.shifts }; 4];
+    let own = job.shifts_step != 0;
     for output in 0..job.count as usize {
-        for channel in 0..job.channels as usize {
-            // SAFETY: sum, record and result of this channel.
-            unsafe {
-                let sum = *scratch.sums.add(output * CHANNELS + channel);
-                let [_, multiplier] = *job.records.add(channel);
-                let shift = *job.shifts.add(channel * job.shifts_step as usize);
-                let to = job.output.wrapping_add(output * job.step as usize + channel);
-                *to = requant.apply(sum, multiplier, shift) as u8;
-            }
-        }
+        let sums = Sums {
+            sums: scratch.sums.wrapping_add(output * CHANNELS),
+            records: job.records.cast(),
+            shifts: if own { job.shifts } else { shared.as_ptr() },
+            output: job.output.wrapping_add(output * job.step as usize),
+            channels: job.channels as i32,
+            shifts_step: if own { 4 } else { 0 },
+            offset: 2 * job.zero + 1,
+            multiplier: size_of::<i32>(),
+            multiplier_step: size_of::<[i32; 2]>(),
+            min: job.min,
+            max: job.max,
+        };
+        // SAFETY: sums, records and results of this output.
+        unsafe { round(&requant, sums) };
     }
 }
 

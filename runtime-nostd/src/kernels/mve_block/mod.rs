@@ -12,9 +12,12 @@ mod mve_copy;
 #[cfg(cortex_m_mve)]
 mod mve_depthwise;
 #[cfg(cortex_m_mve)]
+mod mve_rounding;
+#[cfg(cortex_m_mve)]
 mod mve_tiles;
 #[cfg(not(cortex_m_mve))]
 mod portable;
+mod rounding;
 
 use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
@@ -30,6 +33,7 @@ use mve_copy::{copy, fill};
 use mve_tiles::tiles;
 #[cfg(not(cortex_m_mve))]
 use portable::{copy, fill, tiles};
+use rounding::{Sums, round};
 
 /// Taps that are multiplied at once.
 const VECTOR: u32 = 16;
@@ -243,18 +247,21 @@ unsafe fn ties(p: &ConvI8Mve<Place>, requant: &Requant, pair: &Tiles, sums: *mut
     unsafe { tiles(&job) };
     let pixels = if pair.taps == pair.other { 1 } else { 2 };
     for pixel in 0..pixels {
-        let output = pair.output.wrapping_add(pixel * pair.step);
-        for channel in 0..channels {
-            let (block, lane) = (channel / BLOCK, channel % BLOCK);
-            let shift = pair.shifts.wrapping_add(block * pair.shifts_step + lane);
-            let multiplier = pair.records.wrapping_add((2 * block + 1) * BLOCK + lane);
-            // SAFETY: sum, record and result of this channel.
-            unsafe {
-                let sum = *sums.add(pixel * row + channel);
-                let result = requant.apply(sum, *multiplier, *shift);
-                *output.add(channel) = result as u8;
-            }
-        }
+        let job = Sums {
+            sums: sums.wrapping_add(pixel * row),
+            records: pair.records.cast(),
+            shifts: pair.shifts,
+            output: pair.output.wrapping_add(pixel * pair.step),
+            channels: channels as i32,
+            shifts_step: pair.shifts_step,
+            offset: 2 * pair.zero + 1,
+            multiplier: BLOCK * size_of::<i32>(),
+            multiplier_step: size_of::<i32>(),
+            min: pair.min,
+            max: pair.max,
+        };
+        // SAFETY: sums, records and results of this pixel.
+        unsafe { round(requant, job) };
     }
 }
 

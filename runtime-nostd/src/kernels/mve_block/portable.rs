@@ -3,6 +3,7 @@
 use microhlo_format::kernels::{Requant, Rounding};
 
 use super::depthwise::{Expansion, Line, POSITION, Sources};
+use super::rounding::Sums;
 use super::{BLOCK, Blocks, Finish, NONE, Tiles, VECTOR};
 
 /// Copies rows of bytes of some pixels.
@@ -103,6 +104,12 @@ unsafe fn store(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
         *output.add(channel) = requant.apply(sum, multiplier, shift) as u8;
     }
 }
+
+/// Leaves all sums to the caller.
+///
+/// # Safety
+/// Always safe; that in assembly is not.
+pub(super) unsafe fn finish(_: &mut Sums) {}
 
 /// Interleaves four taps of channels at each position.
 ///
