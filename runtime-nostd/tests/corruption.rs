@@ -7,7 +7,7 @@ use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Map, MapInstr,
-    MapOperand, Move, Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
+    MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -160,6 +160,16 @@ fn sample_of_bytes() -> Vec<u8> {
         input_zero: -3,
         requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
     };
+    let scale = ScaleI8 {
+        input: y,
+        channels: records,
+        output: y,
+        rows: 12,
+        channels_count: 5,
+        shift: 3,
+        min: -128,
+        max: 100,
+    };
     let vectors = ConvI8 {
         input: y,
         channels: blocks,
@@ -184,6 +194,7 @@ fn sample_of_bytes() -> Vec<u8> {
         steps: vec![
             Kernel::conv_i8(conv),
             Kernel::depthwise_i8(depthwise),
+            Kernel::scale_i8(scale),
             Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: words }),
         ],
@@ -299,7 +310,7 @@ fn the_sample_of_regions_runs() {
 fn the_sample_of_bytes_runs() {
     let output = run(&Aligned::new(&sample_of_bytes())).expect("the sample is valid");
     let distinct: std::collections::BTreeSet<u8> = output.iter().copied().collect();
-    assert!(output.len() == 60 && distinct.len() > 8, "{output:?}");
+    assert!(output.len() == 80 && distinct.len() > 8, "{output:?}");
 }
 
 #[test]
