@@ -47,7 +47,7 @@ pub(super) use portable::{complete, complete_conv};
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::{image, pixels};
 #[cfg(rv32_tiles)]
-pub(super) use rv32::{image, pixels};
+pub(super) use rv32::{image, pixels, sum_fours};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
