@@ -5,36 +5,16 @@
 //! than a kilobyte of stack and thousands of instructions per step.
 
 use postcard::Error;
-use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DotAny, DotF32, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
     PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding,
-    ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort,
-    SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8,
+    Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
-use crate::{DType, MicroId, Place};
-
-/// Encoded fields, taken one after another.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'b>(&'b [u8]);
-
-impl<'b> Fields<'b> {
-    /// The fields that `bytes` starts with.
-    pub const fn new(bytes: &'b [u8]) -> Fields<'b> {
-        Fields(bytes)
-    }
-
-    /// Takes the next value; an error when it does not decode.
-    #[inline(never)]
-    pub fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
-        let (value, rest) = postcard::take_from_bytes(self.0)?;
-        self.0 = rest;
-        Ok(value)
-    }
-}
+use crate::{DType, Fields, MicroId, Place};
 
 /// A value that is decoded where it lies.
 pub trait Decode: Sized {
@@ -42,14 +22,15 @@ pub trait Decode: Sized {
     fn empty() -> Self;
 
     /// Replaces the value, which must be an empty one, with the next of the fields.
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error>;
+    fn decode(&mut self, fields: &mut Fields<'_>);
 }
 
 /// Decodes a value that must fill `bytes` exactly, into an empty one; left-over bytes are an error.
 pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error> {
     let mut fields = Fields::new(bytes);
-    value.decode(&mut fields)?;
-    if fields.0.is_empty() { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
+    value.decode(&mut fields);
+    let all = fields.good() && fields.rest().is_empty();
+    if all { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
 }
 
 macro_rules! scalars {
@@ -61,9 +42,8 @@ macro_rules! scalars {
             }
 
             #[inline(always)]
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-                *self = fields.take()?;
-                Ok(())
+            fn decode(&mut self, fields: &mut Fields<'_>) {
+                *self = fields.take();
             }
         }
     )*};
@@ -75,6 +55,7 @@ scalars! {
     i8 = 0;
     u32 = 0;
     i32 = 0;
+    f32 = 0.0;
     [u8; 3] = [0; 3];
     DType = DType::I1;
     MicroId = MicroId(0);
@@ -90,11 +71,9 @@ impl<T: Decode> Decode for Option<T> {
         None
     }
 
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        match fields.take::<u8>()? {
-            0 => Ok(()),
-            1 => self.insert(T::empty()).decode(fields),
-            _ => Err(Error::DeserializeBadOption),
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        if fields.take() {
+            self.insert(T::empty()).decode(fields);
         }
     }
 }
@@ -106,14 +85,15 @@ impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
     }
 
     #[inline(never)]
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        for _ in 0..fields.take::<u32>()? {
-            self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        for _ in 0..fields.take::<u32>() {
+            if self.push(T::empty()).is_err() {
+                return fields.fail();
+            }
             if let Some(element) = self.last_mut() {
-                element.decode(fields)?;
+                element.decode(fields);
             }
         }
-        Ok(())
     }
 }
 
@@ -126,10 +106,9 @@ macro_rules! structs {
                 $ty { $($field: Decode::empty()),* }
             }
 
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+            fn decode(&mut self, fields: &mut Fields<'_>) {
                 let $ty { $($field),* } = self;
-                $($field.decode(fields)?;)*
-                Ok(())
+                $($field.decode(fields);)*
             }
         }
     )*};
@@ -179,6 +158,9 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    SoftmaxI8<Place> {
+        input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
+    }
     Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
     MapOperand<Place> { place, strides }
     MapInstr { op, dst, args }
