@@ -1,10 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, Decode, DepthwiseI8, DepthwiseI8Mve, Fields,
-    Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny,
-    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode,
+    RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, Switch, Window,
     WindowDim,
 };
 use microhlo_format::{
@@ -346,6 +346,25 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         (places(), places(), any::<u32>(), any::<u32>()).prop_map(|(input, output, rows, n)| {
             Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n })
         });
+    let softmax_i8 = (places(), any::<[u32; 2]>(), any::<i32>(), any::<[i16; 5]>()).prop_map(
+        |(place, n, zero, f)| {
+            let [input_scale, output_scale, output_zero, min, max] = f.map(f32::from);
+            Kernel::softmax_i8(SoftmaxI8 {
+                input: place,
+                output: place,
+                scratch: place,
+                rows: n[0],
+                n: n[1],
+                input_zero: zero,
+                input_scale,
+                output_scale,
+                output_zero,
+                min,
+                max,
+            })
+        },
+    );
+    let softmax = prop_oneof![softmax, softmax_i8];
     let conv =
         (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
             .prop_map(|(place, bias, n, pad, min)| {
@@ -433,35 +452,6 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
                 features: Features::default(),
             }
         })
-}
-
-/// What the fields decode a value from, beside what postcard says.
-fn like_postcard<'b, T>(bytes: &'b [u8]) -> Result<(), TestCaseError>
-where
-    T: Decode + PartialEq + std::fmt::Debug + serde::Deserialize<'b>,
-{
-    let mut value = T::empty();
-    let decoded = value.decode(&mut Fields::new(bytes)).ok().map(|()| value);
-    prop_assert_eq!(decoded, postcard::take_from_bytes(bytes).ok().map(|(value, _)| value));
-    Ok(())
-}
-
-proptest! {
-    #[test]
-    fn fields_are_those_of_postcard(
-        mut bytes in prop::collection::vec(any::<u8>(), 0..8),
-        long in 0usize..8,
-    ) {
-        bytes.iter_mut().take(long).for_each(|byte| *byte |= 0x80);
-        like_postcard::<u32>(&bytes)?;
-        like_postcard::<i32>(&bytes)?;
-        like_postcard::<u8>(&bytes)?;
-        like_postcard::<i8>(&bytes)?;
-        // A place has at most 35 bits; postcard takes longer varints, too, if they say no more.
-        if bytes.iter().position(|byte| *byte < 0x80).is_none_or(|last| last < 5) {
-            like_postcard::<Place>(&bytes)?;
-        }
-    }
 }
 
 proptest! {

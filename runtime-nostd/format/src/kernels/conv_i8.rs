@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::check::{Slide, dense, nonzero, product};
+use super::check::{Slide, nonzero, product, read, scratch, write};
 use super::{Params, Requant};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
 ///
@@ -299,18 +299,16 @@ impl<P: Copy> Params<P> for ConvI8<P> {
         let packed = product(&[self.groups, rounded(self.out_c, 2)?])?;
         let taps = rounded(product(&[self.kernel_h, self.kernel_w, self.in_c])?, 2)?;
         product(&[self.batch, self.out_h, self.out_w])?;
-        let input = dense(&[self.batch, self.in_h, self.in_w, self.groups, self.in_c])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes])?;
-        visit(input.access(AccessKind::Read, self.input, 1));
-        visit(dense(&[packed, taps])?.access(AccessKind::Read, self.weights, 4));
-        visit(dense(&[packed, 8])?.access(AccessKind::Read, self.channels, 4));
+        let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
+        let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
+        read(self.input, 1).of(&input, visit)?;
+        read(self.weights, 4).of(&[packed, taps], visit)?;
+        read(self.channels, 4).of(&[packed, 8], visit)?;
         if let Some(place) = self.shifts {
-            visit(dense(&[packed])?.access(AccessKind::Read, place, 1));
+            read(place, 1).of(&[packed], visit)?;
         }
-        visit(output.access(AccessKind::Write, self.output, bytes as usize));
-        let scratch = dense(&[self.lanes(), taps, 2])?;
-        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
-        Ok(())
+        write(self.output, bytes).of(&output, visit)?;
+        scratch(self.scratch, 4).of(&[self.lanes(), taps, 2], visit)
     }
 
     fn macs(&self) -> u64 {
@@ -357,21 +355,18 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
         let bytes = element(&self.requant, self.shifts.is_some())?;
         let (blocked, paired) =
             (rounded(self.channels_count, 4)?, rounded(self.channels_count, 2)?);
-        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels_count])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels_count, bytes])?;
-        let weights = dense(&[blocked, self.kernel_h, self.kernel_w])?;
-        visit(input.access(AccessKind::Read, self.input, 1));
-        visit(weights.access(AccessKind::Read, self.weights, 4));
-        visit(dense(&[paired, 8])?.access(AccessKind::Read, self.channels, 4));
+        let input = [self.batch, self.in_h, self.in_w, self.channels_count];
+        let output = [self.batch, self.out_h, self.out_w, self.channels_count, bytes];
+        read(self.input, 1).of(&input, visit)?;
+        read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
+        read(self.channels, 4).of(&[paired, 8], visit)?;
         if let Some(place) = self.shifts {
-            visit(dense(&[paired])?.access(AccessKind::Read, place, 1));
+            read(place, 1).of(&[paired], visit)?;
         }
-        visit(output.access(AccessKind::Write, self.output, bytes as usize));
+        write(self.output, bytes).of(&output, visit)?;
         let (lines, row) = self.lines();
         let values = self.line()?.checked_add(row).ok_or(ParamError::Overflow)?;
-        let scratch = dense(&[4, lines, values, 2])?;
-        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
-        Ok(())
+        scratch(self.scratch, 4).of(&[4, lines, values, 2], visit)
     }
 
     fn macs(&self) -> u64 {

@@ -5,91 +5,17 @@
 //! than a kilobyte of stack and thousands of instructions per step.
 
 use postcard::Error;
-use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Fft, Fill, Gather, HybridF32, Map, MapInstr,
     MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
     Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window,
-    WindowDim,
+    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve,
+    Window, WindowDim,
 };
 use crate::program::Target;
-use crate::{DType, MicroId, Place};
-
-/// Encoded fields, taken one after another.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'b>(&'b [u8]);
-
-impl<'b> Fields<'b> {
-    /// The fields that `bytes` starts with.
-    pub const fn new(bytes: &'b [u8]) -> Fields<'b> {
-        Fields(bytes)
-    }
-
-    /// Takes the next value; an error when it does not decode.
-    #[inline(never)]
-    pub fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
-        let (value, rest) = postcard::take_from_bytes(self.0)?;
-        self.0 = rest;
-        Ok(value)
-    }
-
-    #[inline(never)]
-    fn byte(&mut self) -> Result<u8, Error> {
-        let (&byte, rest) = self.0.split_first().ok_or(Error::DeserializeUnexpectedEnd)?;
-        self.0 = rest;
-        Ok(byte)
-    }
-
-    /// A varint of at most 32 bits. Most of a step's fields are one: this takes a fifth of the code and
-    /// half of the instructions of postcard's.
-    #[inline(never)]
-    fn number(&mut self) -> Result<u32, Error> {
-        let byte = self.byte()?;
-        let value = u32::from(byte & 0x7f);
-        if byte < 0x80 { Ok(value) } else { self.more(value, 7) }
-    }
-
-    /// A place, whose varint has the region in its lowest three bits.
-    #[inline(never)]
-    fn place(&mut self) -> Result<Place, Error> {
-        let byte = self.byte()?;
-        let mut offset = u32::from(byte >> 3) & 15;
-        if byte >= 0x80 {
-            offset = self.more(offset, 4)?;
-        }
-        Place::in_region(byte & 7, offset).ok_or(Error::SerdeDeCustom)
-    }
-
-    /// The other bytes of a varint whose first `shift` bits are `value`.
-    fn more(&mut self, mut value: u32, mut shift: u32) -> Result<u32, Error> {
-        while shift < 32 {
-            let byte = self.byte()?;
-            let bits = u32::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                break;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-            shift += 7;
-        }
-        Err(Error::DeserializeBadVarint)
-    }
-
-    fn signed_byte(&mut self) -> Result<i8, Error> {
-        self.byte().map(|byte| byte as i8)
-    }
-
-    /// An integer whose sign is the lowest bit of what is stored.
-    fn signed(&mut self) -> Result<i32, Error> {
-        let stored = self.number()?;
-        Ok((stored >> 1) as i32 ^ -((stored & 1) as i32))
-    }
-}
+use crate::{DType, Fields, MicroId, Place};
 
 /// A value that is decoded where it lies.
 pub trait Decode: Sized {
@@ -97,18 +23,19 @@ pub trait Decode: Sized {
     fn empty() -> Self;
 
     /// Replaces the value, which must be an empty one, with the next of the fields.
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error>;
+    fn decode(&mut self, fields: &mut Fields<'_>);
 }
 
 /// Decodes a value that must fill `bytes` exactly, into an empty one; left-over bytes are an error.
 pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error> {
     let mut fields = Fields::new(bytes);
-    value.decode(&mut fields)?;
-    if fields.0.is_empty() { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
+    value.decode(&mut fields);
+    let all = fields.good() && fields.rest().is_empty();
+    if all { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
 }
 
 macro_rules! scalars {
-    ($($ty:ty = $empty:expr, $take:ident;)*) => {$(
+    ($($ty:ty = $empty:expr;)*) => {$(
         impl Decode for $ty {
             #[inline(always)]
             fn empty() -> $ty {
@@ -116,27 +43,27 @@ macro_rules! scalars {
             }
 
             #[inline(always)]
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-                *self = fields.$take()?;
-                Ok(())
+            fn decode(&mut self, fields: &mut Fields<'_>) {
+                *self = fields.take();
             }
         }
     )*};
 }
 
 scalars! {
-    bool = false, take;
-    u8 = 0, byte;
-    i8 = 0, signed_byte;
-    u32 = 0, number;
-    i32 = 0, signed;
-    [u8; 3] = [0; 3], take;
-    DType = DType::I1, take;
-    MicroId = MicroId(0), take;
-    Place = Place::constant(0), place;
-    Activation = Activation::None, take;
-    Rounding = Rounding::Up, take;
-    Target = Target::step(0), take;
+    bool = false;
+    u8 = 0;
+    i8 = 0;
+    u32 = 0;
+    i32 = 0;
+    f32 = 0.0;
+    [u8; 3] = [0; 3];
+    DType = DType::I1;
+    MicroId = MicroId(0);
+    Place = Place::constant(0);
+    Activation = Activation::None;
+    Rounding = Rounding::Up;
+    Target = Target::step(0);
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -145,11 +72,9 @@ impl<T: Decode> Decode for Option<T> {
         None
     }
 
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        match fields.byte()? {
-            0 => Ok(()),
-            1 => self.insert(T::empty()).decode(fields),
-            _ => Err(Error::DeserializeBadOption),
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        if fields.take() {
+            self.insert(T::empty()).decode(fields);
         }
     }
 }
@@ -161,14 +86,15 @@ impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
     }
 
     #[inline(never)]
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        for _ in 0..fields.number()? {
-            self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        for _ in 0..fields.take::<u32>() {
+            if self.push(T::empty()).is_err() {
+                return fields.fail();
+            }
             if let Some(element) = self.last_mut() {
-                element.decode(fields)?;
+                element.decode(fields);
             }
         }
-        Ok(())
     }
 }
 
@@ -181,10 +107,9 @@ macro_rules! structs {
                 $ty { $($field: Decode::empty()),* }
             }
 
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+            fn decode(&mut self, fields: &mut Fields<'_>) {
                 let $ty { $($field),* } = self;
-                $($field.decode(fields)?;)*
-                Ok(())
+                $($field.decode(fields);)*
             }
         }
     )*};
@@ -235,6 +160,9 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    SoftmaxI8<Place> {
+        input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
+    }
     Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
     MapOperand<Place> { place, strides }
     MapInstr { op, dst, args }
