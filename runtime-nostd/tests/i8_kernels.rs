@@ -11,7 +11,11 @@ use proptest::prelude::*;
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
     let input = bytes(case.seed ^ 1, case.input_len() as usize);
     let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
-    let forms: &[Form] = if depthwise { &[Form::Depthwise] } else { &[Form::Conv, Form::ConvMve] };
+    let forms: &[Form] = if depthwise {
+        &[Form::Depthwise, Form::DepthwiseMve]
+    } else {
+        &[Form::Conv, Form::ConvMve]
+    };
     for &form in forms {
         let step = case.step(form);
         let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);

@@ -8,8 +8,8 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, Fft, Fill, Map, MapInstr, MapOperand, Move,
-    Reduce, Requant, Rounding, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Fft, Fill, Map, MapInstr,
+    MapOperand, Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -595,6 +595,33 @@ fn results_of_sums_have_a_range() {
         assert_eq!(loaded, if good { Ok(()) } else { bad }, "{shift} {zero}");
     }
     assert_eq!(load(Requant { min: 3, max: 2, ..REQUANT }), bad);
+}
+
+#[test]
+fn depthwise_words_need_their_memory() {
+    let load = |change: &dyn Fn(&mut DepthwiseI8<Place>)| {
+        let mut conv = depthwise_i8();
+        change(&mut conv);
+        let step = Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
+        let mut spec = one_step(step, 64, (64, 64), vec![0; 32]);
+        spec.arena_bytes = 68 + 256 + 304 + 16;
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    // Words of four positions, a vector of each of 16 channels, tables, and a vector of zero points.
+    assert_eq!(load(&|_| ()), Ok(()));
+    assert_eq!(load(&|c| c.scratch = Place::arena(72)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.scratch = Place::arena(66)), fails(StepError::Misaligned));
+    assert_eq!(load(&|c| c.scratch = Place::arena(0)), fails(StepError::Overlap));
+    assert_eq!(load(&|c| c.channels = Place::constant(4)), fails(StepError::OutOfBounds));
+    // Ties need the sums of 16 channels.
+    let ties = Some(Requant { rounding: Rounding::Even, ..REQUANT });
+    assert_eq!(load(&|c| c.requant = ties), fails(StepError::OutOfBounds));
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(load(&|c| (c.kernel_h, c.kernel_w) = (16, 17)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.out_w, c.stride_w) = (1 << 20, 1 << 12)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.out_w, c.stride_w) = (5, 1 << 24)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| c.channels_count = 0), params(ParamError::Zero));
 }
 
 #[test]

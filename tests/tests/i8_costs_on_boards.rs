@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use i8_shapes::{Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
+use microhlo_compiler::compile::Target;
 use microhlo_qemu::{Job, Outcome};
 use microhlo_tests::options;
 
@@ -165,10 +166,13 @@ fn shapes() -> Vec<Named> {
 }
 
 /// Those of some shapes that a board holds, with their instructions per multiply-accumulate.
-fn count(board: &str, shapes: Vec<Named>) -> Vec<(String, f64)> {
+fn count(board: &str, mut shapes: Vec<Named>) -> Vec<(String, f64)> {
     let mut random = Random(3);
-    let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
     let executor = Executor::find(board).expect("the board exists");
+    // The kernels that the compiler chooses.
+    let mve = executor.target() == Ok(Target::CortexM55);
+    shapes.iter_mut().for_each(|(_, shape)| shape.mve = mve);
+    let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
     let outcomes = executor.run(&jobs, &options()).expect("the board runs");
     let per_mac = |((name, shape), outcome): (Named, Outcome)| {
         let mut report = match outcome {

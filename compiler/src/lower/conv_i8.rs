@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8};
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve};
 use microhlo_format::{AccessKind, DType, Kernel};
 
 use super::cluster;
@@ -215,9 +215,17 @@ impl Lowerer<'_> {
                 let shifts = p.pack_shifts(&mut |c| requant.shift(c));
                 p.shifts = Some(self.constant(shifts.into(), 4));
             }
-            let kernel = Kernel::depthwise_i8(p);
-            p.scratch = self.scratch_i8(&kernel, int8.root)?;
-            Kernel::depthwise_i8(p)
+            let has_mve = self.target.has_mve();
+            let kernel = |p| {
+                let mve = DepthwiseI8Mve { conv: p };
+                if has_mve && mve.fits() {
+                    Kernel::depthwise_i8_mve(mve)
+                } else {
+                    Kernel::depthwise_i8(p)
+                }
+            };
+            p.scratch = self.scratch_i8(&kernel(p), int8.root)?;
+            kernel(p)
         } else if self.target.has_mve() {
             let mut p = ConvI8Mve { conv: conv_params(g, empty, input_zero, requant, groups) };
             let constants = packed!(p, p.conv.out_c, requant, weights);

@@ -1,10 +1,11 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, Fill, Gather, HybridF32, Map,
-    MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode,
+    RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, Switch, Window,
+    WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -233,7 +234,7 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
             let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
             let [pad_top, pad_left] = pad;
             if depthwise {
-                return Kernel::depthwise_i8(DepthwiseI8 {
+                let conv = DepthwiseI8 {
                     input,
                     weights,
                     channels,
@@ -256,7 +257,11 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     dilation_w,
                     input_zero,
                     requant,
-                });
+                };
+                if mve {
+                    return Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
+                }
+                return Kernel::depthwise_i8(conv);
             }
             let conv = ConvI8 {
                 input,

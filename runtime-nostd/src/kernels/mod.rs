@@ -184,6 +184,8 @@ modules! {
     conv_i8_mve,
     depthwise_f32,
     depthwise_i8,
+    #[cfg(mve_kernels)]
+    depthwise_i8_mve,
     dot_any,
     dot_f32,
     fill,

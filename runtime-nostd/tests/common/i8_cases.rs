@@ -1,6 +1,6 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, Requant, Rounding};
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Requant, Rounding};
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
 
@@ -24,6 +24,8 @@ pub enum Form {
     /// Of one channel per group.
     Depthwise,
     ConvMve,
+    /// Of one channel per group.
+    DepthwiseMve,
 }
 
 /// A convolution; depthwise if `multiplier` is set and there is one input channel per group.
@@ -297,7 +299,7 @@ impl Case {
         let (conv, dw) = (self.conv(), self.depthwise());
         let mve = ConvI8Mve { conv };
         let [weights, channels, shifts] = match form {
-            Form::Depthwise => [
+            Form::Depthwise | Form::DepthwiseMve => [
                 dw.pack_weights(&mut |c, tap| self.weight(c, 0, tap)),
                 dw.pack_channels(&mut |c| short(self.record(c, 0))),
                 dw.pack_shifts(&mut |c| self.record(c, 0).2),
@@ -326,6 +328,9 @@ impl Case {
             Form::Depthwise => Kernel::depthwise_i8(dw.map_places(&mut place)),
             Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
+            Form::DepthwiseMve => {
+                Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: dw.map_places(&mut place) })
+            }
         };
         let mut end = 0;
         let mut grow = |access: microhlo_format::Access<Place>| {

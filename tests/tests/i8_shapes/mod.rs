@@ -1,6 +1,6 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, Requant, Rounding};
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Requant, Rounding};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
@@ -120,7 +120,7 @@ impl Shape {
             let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
             return if self.mve { mve() } else { Kernel::conv_i8(c) };
         }
-        Kernel::depthwise_i8(DepthwiseI8 {
+        let conv = DepthwiseI8 {
             input: c.input,
             weights: c.weights,
             channels: c.channels,
@@ -143,7 +143,11 @@ impl Shape {
             dilation_w: c.dilation_w,
             input_zero: c.input_zero,
             requant: c.requant,
-        })
+        };
+        if self.mve {
+            return Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
+        }
+        Kernel::depthwise_i8(conv)
     }
 
     /// Records and shifts of channels such that results vary.
@@ -158,7 +162,7 @@ impl Shape {
             [bias.to_le_bytes(), (whole | more).to_le_bytes()]
         };
         match operand {
-            2 if self.mve => (0..bytes / 32)
+            2 if self.mve && !self.depthwise => (0..bytes / 32)
                 .flat_map(|_| {
                     let block = [0, 1, 2, 3].map(&mut record);
                     [block.map(|r| r[0]), block.map(|r| r[1])].concat().concat()

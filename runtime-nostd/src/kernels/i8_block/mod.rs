@@ -290,7 +290,7 @@ impl Conv {
 
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
-    fn skip(&self, pixel: &mut Pixel, count: i32) {
+    pub fn skip(&self, pixel: &mut Pixel, count: i32) {
         let [h, w] = &self.axes;
         pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
         pixel.x = pixel.x.wrapping_add(count * w.stride);
@@ -330,7 +330,7 @@ pub(super) struct Pixel {
     /// Rows from here to the end of the image.
     rows: i32,
     /// Pixels from here to the end of the row.
-    columns: i32,
+    pub columns: i32,
     /// Its results.
     pub output: *mut u8,
 }
