@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod i8_shapes;
 
-use i8_shapes::{COMMON, Random};
+use i8_shapes::Random;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
@@ -42,7 +42,7 @@ fn requant(random: &mut Random) -> Requant {
     };
     let zero = random.range(0, 255) as i32 - 128;
     let [min, max] = if random.range(0, 1) == 0 { [-128, 127] } else { [-60, 50] };
-    Requant { shift: random.range(33, 45) as u8, zero, min, max, rounding, ..COMMON }
+    Requant { shift: random.range(33, 45) as u8, zero, min, max, rounding }
 }
 
 fn sum(random: &mut Random) -> Job {
