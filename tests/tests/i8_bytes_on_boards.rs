@@ -14,6 +14,11 @@ const INPUT: Place = Place::arena(0);
 
 /// A step from `input` random bytes to the bytes behind them.
 fn job(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2]) -> Job {
+    job_to(random, kernel, [input, output], Place::arena(input))
+}
+
+/// The same to bytes at another place.
+fn job_to(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2], to: Place) -> Job {
     let tensor = |name: &str, place, bytes| TensorSpec {
         name: name.into(),
         dtype: DType::U8,
@@ -24,7 +29,7 @@ fn job(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2]) ->
         name: "step".into(),
         compiler: "test".into(),
         inputs: vec![tensor("x", INPUT, input)],
-        outputs: vec![tensor("y", Place::arena(input), output)],
+        outputs: vec![tensor("y", to, output)],
         steps: vec![kernel],
         constants: random.bytes(256),
         arena_bytes: input + output,
@@ -61,6 +66,31 @@ fn sum(random: &mut Random) -> Job {
         max: 127,
     };
     job(random, Kernel::sum_i8(params), [2 * count, count])
+}
+
+/// A sum with a small shift and multipliers of its size; some are computed in place of the first
+/// operand.
+fn near_sum(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let shift = random.range(0, 20) as u8;
+    let most = (1u32 << shift).max(2);
+    let mut multiplier = || random.range(0, 2 * most - 1) as i32 - most as i32 / 2;
+    let (lhs_multiplier, rhs_multiplier) = (multiplier(), multiplier());
+    let [min, max] = if random.range(0, 1) == 0 { [-128, 127] } else { [-40, 70] };
+    let output = if random.range(0, 2) == 0 { INPUT } else { Place::arena(2 * count) };
+    let params = SumI8 {
+        lhs: INPUT,
+        rhs: Place::arena(count),
+        output,
+        count,
+        lhs_multiplier,
+        rhs_multiplier,
+        offset: random.range(0, 40 << shift) as i32 - (20 << shift),
+        shift,
+        min,
+        max,
+    };
+    job_to(random, Kernel::sum_i8(params), [2 * count, count], output)
 }
 
 fn table(random: &mut Random) -> Job {
@@ -104,11 +134,12 @@ fn pool(random: &mut Random) -> Job {
 
 fn same_bytes_as_on_the_host(board: &str) {
     let mut random = Random(40);
-    let jobs: Vec<Job> = (0..300)
-        .map(|i| match i % 3 {
+    let jobs: Vec<Job> = (0..500)
+        .map(|i| match i % 5 {
             0 => sum(&mut random),
             1 => table(&mut random),
-            _ => pool(&mut random),
+            2 => pool(&mut random),
+            _ => near_sum(&mut random),
         })
         .collect();
     let run = |name: &str| {
