@@ -184,7 +184,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::SoftmaxI8(softmax) => self.softmax_i8(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
             ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
-            ClusterKind::Map => self.map(&cluster.ops),
+            ClusterKind::Map => self.map(cluster),
             ClusterKind::Single(op) => self.single(*op),
         }
     }
