@@ -16,6 +16,7 @@ use super::exact_sum;
 use super::facts::Facts;
 use super::hybrid;
 use super::pointwise_i8::{self, Pool, Sum};
+use super::quantize::{self, Dequantize, Quantize};
 use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
 use super::table::{self, Table};
@@ -65,6 +66,10 @@ pub enum ClusterKind {
     Table(Table),
     /// A linear function of one 8-bit tensor for each channel.
     ScaleI8(Scale),
+    /// Floats to 8-bit integers.
+    Quantize(Quantize),
+    /// 8-bit integers to floats.
+    Dequantize(Dequantize),
     /// A chain of elementwise operations.
     Map,
     /// Any other single operation.
@@ -104,6 +109,10 @@ pub fn clusters(facts: &Facts<'_>, block: BlockId) -> Vec<Cluster> {
     }
     for &op in ops {
         fuser.roots(op);
+    }
+    // What has a root takes what it can first.
+    for &op in ops {
+        fuser.conversion(op);
     }
     for &op in ops {
         let kind = &facts.body.ops[op].kind;
@@ -149,11 +158,7 @@ fn producers(body: &Body, block: BlockId) -> HashMap<OpId, Vec<OpId>> {
 }
 
 /// The operations that compute a value, through views, given those of the views.
-fn producers_of(
-    body: &Body,
-    value: ValueId,
-    producers: &HashMap<OpId, Vec<OpId>>,
-) -> Vec<OpId> {
+fn producers_of(body: &Body, value: ValueId, producers: &HashMap<OpId, Vec<OpId>>) -> Vec<OpId> {
     match body.def_op(value) {
         Some(def) if is_transparent(&body.ops[def].kind) => {
             producers.get(&def).cloned().unwrap_or_default()
@@ -209,6 +214,22 @@ impl Fuser<'_> {
         let found = scale_i8::find(self.facts, op, self.order());
         if let Some((scale, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
             self.add(ClusterKind::ScaleI8(scale), ops);
+        }
+    }
+
+    /// Makes a cluster of what converts floats to 8-bit integers, or back.
+    fn conversion(&mut self, op: OpId) {
+        let kind = |op: OpId| &self.facts.body.ops[op].kind;
+        let is_map = |op: OpId| is_elementwise(kind(op)) && !self.of.contains_key(&op);
+        if let Some((found, ops)) = quantize::find(self.facts, op, is_map)
+            && self.are_free(&ops)
+        {
+            return self.add(ClusterKind::Quantize(found), ops);
+        }
+        if let Some((found, ops)) = quantize::find_inverse(self.facts, op, is_map, self.order())
+            && self.are_free(&ops)
+        {
+            self.add(ClusterKind::Dequantize(found), ops);
         }
     }
 
