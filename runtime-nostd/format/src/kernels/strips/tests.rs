@@ -5,8 +5,8 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernels::Rounding;
 use crate::AccessKind;
+use crate::kernels::Rounding;
 
 const ZERO: Place = Place::arena(0);
 
