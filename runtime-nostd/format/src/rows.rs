@@ -8,6 +8,9 @@
 //!
 //! The compiler follows it to find the least windows, the loader to prove a chain, the runtime to run it.
 
+use crate::Place;
+use crate::kernels::{ByRows, Strip};
+
 #[cfg(feature = "std")]
 mod least;
 
@@ -99,17 +102,26 @@ impl RowShape {
         RowShape { out_rows: rows, in_rows: rows, kernel: 1, stride: 1, pad: 0, dilation: 1 }
     }
 
-    /// The rows that `count` rows from `first` on read, and how many rows of padding lie before the
-    /// first of them; `None` if they read none. Sums of accepted sizes do not overflow.
-    pub fn demand(&self, first: u16, count: u16) -> Option<(Demand, u32)> {
-        let at = |row: i64| row * i64::from(self.stride) - i64::from(self.pad);
-        let reach = i64::from(self.kernel.checked_sub(1)?) * i64::from(self.dilation);
-        let origin = at(i64::from(first));
-        let last = at(i64::from(first) + i64::from(count.checked_sub(1)?)) + reach;
-        let from = origin.max(0);
-        let end = last.saturating_add(1).min(i64::from(self.in_rows));
+    /// The rows that `count` rows from `first` on read; `None` if they read none. Sizes are those of
+    /// accepted parameters, whose sums do not overflow.
+    pub fn demand(&self, first: u16, count: u16) -> Option<Demand> {
+        let last = u32::from(first).wrapping_add(count.into()).wrapping_sub(1);
+        let reach = self.kernel.wrapping_sub(1).wrapping_mul(self.dilation);
+        let end = self.origin(last).wrapping_add(reach as i32).wrapping_add(1);
+        let from = self.origin(first.into()).max(0);
+        let end = end.min(self.in_rows as i32);
         let rows = Demand { from: u16::try_from(from).ok()?, end: u16::try_from(end).ok()? };
-        (rows.from < rows.end).then_some((rows, (from - origin) as u32))
+        (count != 0 && rows.from < rows.end).then_some(rows)
+    }
+
+    /// Rows of padding above those that a row demands.
+    pub fn padding(&self, first: u16) -> u32 {
+        self.origin(first.into()).min(0).unsigned_abs()
+    }
+
+    /// The first row that a row would read, were there rows before and behind the operand's.
+    fn origin(&self, row: u32) -> i32 {
+        (row.wrapping_mul(self.stride) as i32).wrapping_sub(self.pad)
     }
 }
 
@@ -163,17 +175,20 @@ const DONE: Demand = Demand { from: u16::MAX, end: 0 };
 
 impl<'s> Schedule<'s> {
     /// A chain that begins; the demands of all first rows are to be [set](Schedule::set_demand).
-    /// `None` if a stage has no rows or reads a later one, or there is not one state for each.
+    /// `None` if a stage has no rows or reads a later one, if there is not one state for each, or if all
+    /// have more than 65,535 rows together.
     pub fn begin(table: &'s [[u8; STAGE_BYTES]], states: &'s mut [State]) -> Option<Schedule<'s>> {
         if table.len() != states.len() || table.len() > MAX_STAGES {
             return None;
         }
         states.fill(State::default());
+        let mut total = 0u16;
         for (i, &bytes) in table.iter().enumerate() {
             let stage = Stage::from_bytes(bytes);
             if stage.rows == 0 || stage.strip == 0 || stage.capacity > stage.rows {
                 return None;
             }
+            total = total.checked_add(stage.rows)?;
             for operand in stage.operands.into_iter().filter(|&operand| operand != OUTSIDE) {
                 let operand = usize::from(operand);
                 states.get_mut(operand).filter(|_| operand < i)?.reader = i as u8;
@@ -272,8 +287,10 @@ impl<'s> Schedule<'s> {
     /// The rows that come next, of which `after` are the last ones. `None` if no stage can go on.
     pub fn next(&self, after: Option<Firing>) -> Option<Firing> {
         // Nothing that does not read a stage can go on because that one has.
-        let last = match after {
-            Some(firing) => self.state(firing.stage).reader.max(firing.stage),
+        let last = match after.map(|firing| (self.state(firing.stage).reader, firing.stage)) {
+            // Some rows may be left that nothing needs.
+            Some((0, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
+            Some((reader, stage)) => reader.max(stage),
             None => (self.len() as u8).checked_sub(1)?,
         };
         (0..=last).rev().find(|&i| self.is_ready(i)).map(|i| self.firing(i))
@@ -291,6 +308,36 @@ impl<'s> Schedule<'s> {
         let from = keep.saturating_sub(state.base).min(held);
         state.base += from;
         Shift { from, count: held - from }
+    }
+
+    /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
+    /// to, and what has to be moved in the window of the result before. `None` if an offset overflows or
+    /// some rows read none.
+    pub fn fire(&mut self, i: u8, by: &ByRows<Place>) -> Option<(Strip<Place>, Shift)> {
+        let (stage, firing) = (self.stage(i), self.firing(i));
+        let shift = self.make_room(firing);
+        let State { base, demand, .. } = self.state(i);
+        let mut operands = [by.output.place; 2];
+        for ((place, operand), link) in operands.iter_mut().zip(by.operands).zip(stage.operands) {
+            let base = if link == OUTSIDE { 0 } else { self.state(link).base };
+            if let Some(tensor) = operand {
+                *place = tensor.row(demand.from.checked_sub(base)?)?;
+            }
+        }
+        let strip = Strip {
+            count: firing.count.into(),
+            demand: demand.end.checked_sub(demand.from)?.into(),
+            pad: by.shape.padding(firing.first),
+            operands,
+            output: by.output.row(firing.first.checked_sub(base)?)?,
+        };
+        let first = firing.first.checked_add(firing.count)?;
+        let next = match stage.count(first) {
+            0 => DONE,
+            count => by.shape.demand(first, count)?,
+        };
+        self.fired(firing, next);
+        Some((strip, shift))
     }
 
     /// Notes that rows have been computed, and what the next ones demand.

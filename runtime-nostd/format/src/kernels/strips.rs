@@ -6,7 +6,7 @@ use super::{
     Requant, ScaleI8, SumI8, TableI8,
 };
 use crate::rows::{RowShape, Stage};
-use crate::{Access, ParamError};
+use crate::{Access, ParamError, Place};
 
 /// An operand or result of a stage as rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub struct RowTensor<P> {
     pub place: P,
     /// Bytes of a row; none if there is only one result of all rows.
     pub bytes: u32,
+}
+
+impl RowTensor<Place> {
+    /// Where a row lies, counted from row 0; `None` if nowhere.
+    pub fn row(&self, row: u16) -> Option<Place> {
+        let offset = self.place.offset.checked_add(self.bytes.checked_mul(row.into())?)?;
+        Some(Place { offset, ..self.place })
+    }
 }
 
 /// A kernel's operands and result as rows.
@@ -299,11 +307,11 @@ impl<P: Copy> Kernel<P> {
         let place = |tensor: Option<RowTensor<P>>| tensor.unwrap_or(by.output).place;
         for first in (0..stage.rows).step_by(stage.strip.into()) {
             let count = stage.count(first);
-            let (demand, pad) = by.shape.demand(first, count).ok_or(ParamError::Mismatch)?;
+            let demand = by.shape.demand(first, count).ok_or(ParamError::Mismatch)?;
             let strip = Strip {
                 count: count.into(),
                 demand: u32::from(demand.end - demand.from),
-                pad,
+                pad: by.shape.padding(first),
                 operands: by.operands.map(place),
                 output: by.output.place,
             };

@@ -93,7 +93,7 @@ mod tests {
         }
 
         fn demand(&self, i: u8, first: u16, count: u16) -> Option<Demand> {
-            self.0[usize::from(i)].1.demand(first, count).map(|(demand, _)| demand)
+            self.0[usize::from(i)].1.demand(first, count)
         }
 
         fn with(&self, capacities: &[u16]) -> Vec<Stage> {
@@ -144,8 +144,8 @@ mod tests {
         Chain(stages)
     }
 
-    fn chains() -> impl Strategy<Value = Chain> {
-        let layer = (1u32..5, 1u32..4, 0u32..4, 1u32..3, 1u16..4, any::<bool>());
+    fn chains(residual: impl Strategy<Value = bool>) -> impl Strategy<Value = Chain> {
+        let layer = (1u32..5, 1u32..4, 0u32..4, 1u32..3, 1u16..4, residual);
         (1u32..40, prop::collection::vec(layer, 1..8))
             .prop_map(|(height, layers)| chain(height, &layers))
             .prop_filter("no row lies in padding alone", |chain| {
@@ -158,22 +158,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn least_capacities_suffice(chain in chains()) {
+        fn least_capacities_suffice(chain in chains(any::<bool>())) {
             prop_assert!(chain.completes(&chain.least()));
         }
 
         #[test]
-        fn one_row_less_stalls(chain in chains(), which in any::<prop::sample::Index>()) {
+        fn one_row_less_stalls(chain in chains(Just(false))) {
             let least = chain.least();
-            let at = which.index(chain.0.len().max(1));
-            prop_assume!(at + 1 < chain.0.len() && least[at] > 1);
-            let mut less = least;
-            less[at] -= 1;
-            prop_assert!(!chain.completes(&less));
+            for at in (0..least.len().saturating_sub(1)).filter(|&at| least[at] > 1) {
+                let mut less = least.clone();
+                less[at] -= 1;
+                prop_assert!(!chain.completes(&less), "stage {at} of {least:?}");
+            }
         }
 
         #[test]
-        fn windows_hold_what_is_read(chain in chains()) {
+        fn windows_hold_what_is_read(chain in chains(any::<bool>())) {
             let stages = chain.with(&chain.least());
             let demands = &mut |i, y, n| chain.demand(i, y, n);
             let mut bad = false;

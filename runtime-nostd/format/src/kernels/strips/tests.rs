@@ -5,8 +5,8 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::AccessKind;
 use crate::kernels::Rounding;
-use crate::{AccessKind, Place};
 
 const ZERO: Place = Place::arena(0);
 
@@ -52,7 +52,7 @@ fn conv() -> impl Strategy<Value = ConvI8<Place>> {
 
 /// The strip of some rows, with operands and result as if whole.
 fn strip(by: &ByRows<Place>, first: u16, count: u16) -> Option<Strip<Place>> {
-    let (demand, pad) = by.shape.demand(first, count)?;
+    let demand = by.shape.demand(first, count)?;
     let at = |t: RowTensor<Place>, row: u16| Place {
         offset: t.place.offset + u32::from(row) * t.bytes,
         ..t.place
@@ -60,7 +60,7 @@ fn strip(by: &ByRows<Place>, first: u16, count: u16) -> Option<Strip<Place>> {
     Some(Strip {
         count: count.into(),
         demand: u32::from(demand.end - demand.from),
-        pad,
+        pad: by.shape.padding(first),
         operands: by.operands.map(|t| at(t.unwrap_or(by.output), demand.from)),
         output: at(by.output, first),
     })
@@ -180,7 +180,7 @@ fn pools_over_everything_gather() {
     let mut row = pool;
     row.restrict(25, &strip(&by, 24, 1).unwrap());
     assert_eq!((row.in_h, row.kernel_h, row.input.offset), (1, 1, 480));
-    assert_eq!(pool.by_rows(1).unwrap().shape.demand(0, 1).unwrap().0.end, 25);
+    assert_eq!(pool.by_rows(1).unwrap().shape.demand(0, 1).unwrap().end, 25);
 }
 
 #[test]
