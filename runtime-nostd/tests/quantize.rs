@@ -91,9 +91,9 @@ fn the_loader_checks_conversions() {
     let load = |kernel, constants: Vec<u8>| {
         let artifact = encode(&spec(kernel, [64, 16], constants)).unwrap();
         let bytes = Aligned::new(&artifact);
-        Model::load(&bytes).map(|_| ()).map_err(|error| match error {
+        Model::load(bytes.bytes()).map(drop).map_err(|error| match error {
             LoadError::Step { error, .. } => error,
-            other => panic!("{other}"),
+            other => panic!("not the step's: {other}"),
         })
     };
     let bad = Err(StepError::Params(ParamError::BadCode));
@@ -106,7 +106,8 @@ fn the_loader_checks_conversions() {
     assert_eq!(quantizes(&|p| p.scale = 0.0, vec![]), bad);
     assert_eq!(quantizes(&|p| p.scale = f32::NAN, vec![]), bad);
     assert_eq!(quantizes(&|p| p.min = -127, vec![]), bad);
-    assert_eq!(quantizes(&|p| p.count = 17, vec![]), Err(StepError::Overlap));
+    assert_eq!(quantizes(&|p| p.count = 17, vec![]), Err(StepError::OutOfBounds));
+    assert_eq!(quantizes(&|p| p.output.offset = 60, vec![]), Err(StepError::Overlap));
     assert_eq!(quantizes(&|p| p.input.offset = 2, vec![]), Err(StepError::Misaligned));
     let tabulated = |p: &mut QuantizeF32<Place>| {
         (p.thresholds, p.min, p.max) = (Some(Place::constant(0)), -4, 3);

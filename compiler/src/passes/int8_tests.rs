@@ -119,7 +119,8 @@ fn a_summand_that_floats_read_too_is_stored() {
     let (a, b, c) = (X, "!quant.uniform<i8:f32, 0.02:100>", "!quant.uniform<i8:f32, 0.07:-128>");
     let [tf, ta, tb, tc] = ["f32", a, b, c].map(|t| format!("tensor<4x20x{t}>"));
     let text = format!(
-        "func.func @main(%f: {tf}, %y: {tb}) -> ({tc}, {tf}) {{
+        "func.func @main(%x: {tf}, %y: {tb}) -> ({tc}, {tf}) {{
+  %f = stablehlo.add %x, %x : {tf}
   %q = stablehlo.uniform_quantize %f : ({tf}) -> {ta}
   %0 = stablehlo.add %q, %y : ({ta}, {tb}) -> {tc}
   %d = stablehlo.uniform_dequantize %q : ({ta}) -> {tf}
