@@ -8,11 +8,11 @@ use postcard::Error;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Fft, Fill, Gather, HybridF32, Map, MapInstr,
+    DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr,
     MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve,
-    Window, WindowDim,
+    Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter,
+    Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch, TableI8,
+    TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -196,6 +196,9 @@ structs! {
         output_stride, sizes, input_strides, output_strides,
     }
     Cholesky<Place> { input, output, dtype, batch, n, lower }
+    Sums<Place> { place, count }
+    Feed<Place> { place, row_bytes }
+    Rows<Place> { stages, state, sums, feed }
     TriangularSolve<Place> {
         matrix, rhs, output, dtype, batch, n, count, left_side, lower, unit_diagonal, transpose,
         conjugate,

@@ -18,7 +18,9 @@ mod pointwise_i8;
 mod reduce;
 mod region;
 mod requant;
+mod rows;
 mod slices;
+mod strips;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
@@ -37,7 +39,9 @@ pub use region::{
     SortOperand,
 };
 pub use requant::{Requant, Rounding};
+pub use rows::{Chain, Feed, Rows, STATE_BYTES, Sums};
 pub use slices::{Gather, Scatter, Slices, Start};
+pub use strips::{ByRows, RowTensor, Strip, Strips};
 
 use crate::place::{Access, ParamError, Place};
 use crate::program::Target;
@@ -175,6 +179,8 @@ macro_rules! for_each_kernel {
             70, conv_i8_mve, ConvI8Mve;
             /// `depthwise_i8` for M-profile Vector Extension.
             71, depthwise_i8_mve, DepthwiseI8Mve;
+            /// The steps of a chain, row by row.
+            80, rows, Rows;
         }
     };
 }
