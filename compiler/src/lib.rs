@@ -5,6 +5,7 @@
 //! [`emit`] writes the artifact. [`compile`] is the whole pipeline. [`eval`] is the slow exact
 //! oracle beside it.
 
+pub mod chains;
 pub mod check_program;
 pub mod cmd;
 pub mod compile;

@@ -186,6 +186,7 @@ modules! {
     depthwise_i8,
     #[cfg(mve_kernels)]
     depthwise_i8_mve,
+    dequantize_i8,
     dot_any,
     dot_f32,
     fill,
@@ -194,6 +195,7 @@ modules! {
     map,
     move_,
     pool_i8,
+    quantize_f32,
     reduce,
     reduce_any,
     scatter,
