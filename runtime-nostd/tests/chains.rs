@@ -4,8 +4,9 @@ mod common;
 
 use common::Aligned;
 use common::chains::{Form, Layer, Network, Op, Slides, random};
-use microhlo::{Arena, LoadError, Model, RunError};
-use microhlo_format::{ArtifactSpec, encode};
+use microhlo::{Arena, LoadError, Model, RunError, StepError};
+use microhlo_format::kernels::Rows;
+use microhlo_format::{ArtifactSpec, Kernel, ParamError, Place, encode};
 use proptest::prelude::*;
 
 /// All outputs of a model with one input.
@@ -129,6 +130,56 @@ fn a_residual_block_runs_in_any_strips() {
     for strip in 1..=13 {
         same(&block(strip));
     }
+}
+
+/// Why a chain is refused once its `rows` step has been changed.
+fn refused(change: impl FnOnce(&mut Rows<Place>, &mut ArtifactSpec)) -> Option<StepError> {
+    let mut spec = block(1).spec(Form::Chain);
+    let Kernel::rows(mut rows) = spec.steps[0].clone() else { panic!("a chain") };
+    change(&mut rows, &mut spec);
+    spec.steps[0] = Kernel::rows(rows);
+    let file = Aligned::new(&encode(&spec).unwrap());
+    match Model::load(file.bytes()).err()? {
+        LoadError::Step { error, .. } => Some(error),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn chains_are_proved() {
+    use StepError::{OutOfBounds, Overlap, Params, Stalls};
+    assert_eq!(refused(|_, _| ()), None);
+    assert_eq!(refused(|rows, _| rows.stages[1].capacity -= 1), Some(Stalls));
+    let bad = Some(Params(ParamError::BadCode));
+    assert_eq!(refused(|rows, _| rows.stages[2].operands[0] = 5), bad, "a later stage");
+    assert_eq!(refused(|rows, _| rows.stages[2].strip = 0), bad);
+    assert_eq!(refused(|rows, _| rows.stages[0].rows = u16::MAX), bad, "too many rows");
+    let mismatch = Some(Params(ParamError::Mismatch));
+    assert_eq!(refused(|rows, _| rows.stages[2].rows = 12), mismatch);
+    assert_eq!(refused(|rows, _| rows.sums = None), mismatch, "a pool gathers sums");
+    assert_eq!(refused(|rows, spec| spec.arena_bytes = rows.state.offset), Some(OutOfBounds));
+    let window = |spec: &ArtifactSpec| match &spec.steps[1] {
+        Kernel::conv_i8(conv) => conv.output,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(|rows, spec| rows.state = window(spec)), Some(Overlap));
+    let far = |rows: &mut Rows<Place>, spec: &mut ArtifactSpec| {
+        rows.stages[0].capacity = 13;
+        let Kernel::conv_i8(conv) = &mut spec.steps[1] else { panic!("a convolution") };
+        conv.output.offset = spec.arena_bytes - 8 * 5 * 12;
+    };
+    assert_eq!(refused(far), Some(OutOfBounds), "the window leaves the arena");
+}
+
+#[test]
+fn kernels_that_are_no_stages_are_missing() {
+    use microhlo::kernels::{conv_i8, rows};
+    use microhlo::{KernelId, Kernels};
+    static SOME: Kernels = Kernels { kernels: &[rows::ENTRY, conv_i8::ENTRY], micro: &[] };
+    let file = Aligned::new(&encode(&block(1).spec(Form::Chain)).unwrap());
+    let error = Model::load_with(file.bytes(), &SOME).err();
+    let missing = StepError::MissingKernel(KernelId::conv_i8);
+    assert!(matches!(error, Some(LoadError::Step { error, .. }) if error == missing), "{error:?}");
 }
 
 #[test]

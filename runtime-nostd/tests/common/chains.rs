@@ -551,7 +551,7 @@ pub fn random(seed: u64, most: u32, mve: bool) -> Network {
             size[0] + 2 * s.pad[0] >= reach && s.pad[0] < reach && last < size[0] + s.pad[0]
         };
         let (fits, pools) = (sees(&slides), sees(&alone));
-        let like = (0..of).filter(|&i| sizes[i] == size).last();
+        let like = (0..of).rev().find(|&i| sizes[i] == size);
         let op = match range(0, 8) {
             0 | 1 if fits => Op::Conv(range(1, 9), slides),
             2 | 3 if fits => Op::Depthwise(slides),
