@@ -94,6 +94,11 @@ impl Target {
 }
 
 impl Target {
+    /// Whether the processor computes with `f32`, rather than routines.
+    pub(crate) const fn has_f32(self) -> bool {
+        !matches!(self, Target::CortexM0 | Target::CortexM3 | Target::Rv32imac)
+    }
+
     /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
     pub(crate) const fn has_mve(self) -> bool {
         matches!(self, Target::CortexM55)
