@@ -13,7 +13,8 @@ use crate::emit::{Emitted, emit, memory_problem};
 use crate::ir::{Func, Module};
 use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
-use crate::lower::{lower, order, share};
+use crate::lower::state::Kept;
+use crate::lower::{lower, order, share, state};
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
@@ -176,6 +177,10 @@ pub struct CompileOptions {
     pub sizes: Vec<Size>,
     /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
     pub dump_after: Vec<String>,
+    /// Inputs that are outputs of the run before, and keep them in the arena.
+    pub states: Vec<Kept>,
+    /// Where in the arena they lie, if other models use it too.
+    pub room: plan::Room,
     /// Limits of the memory planner.
     pub plan: plan::Options,
     /// Limits of the scheduler.
@@ -218,6 +223,8 @@ pub struct Report {
     pub artifact_bytes: u32,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Bytes of the arena, from its start, that states of this model, and of others that share it, take.
+    pub state_bytes: u32,
     /// Kernels in execution order.
     pub kernels: Vec<KernelReport>,
     /// Micro-operations that the kernels call.
@@ -313,14 +320,15 @@ pub fn compile_verified(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    let program = lower(&func, options.target)?;
+    let mut program = lower(&func, options.target)?;
+    state::keep(&mut program, &options.states)?;
     clock.lap("lower");
     let (program, schedule) = arranged(program, options);
     clock.lap("schedule and share");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name, &options.plan)?;
+    let emitted = emit(&program, &options.name, &options.plan, options.room)?;
     clock.lap("plan and emit");
     let report = report(&program, &emitted, schedule, &options.name);
     let timings = clock.timings;
@@ -423,6 +431,7 @@ fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: 
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),
+        state_bytes: emitted.state_bytes,
         kernels: program.executed().enumerate().map(kernel).collect(),
         micro_ops: micro_ids(program).into_iter().map(micro_name).collect(),
         inputs: program.inputs.iter().map(tensor).collect(),

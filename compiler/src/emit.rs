@@ -20,19 +20,26 @@ pub struct Emitted {
     pub plan: Plan,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
+    /// Bytes of the arena, from its start, that the program's states end at.
+    pub state_bytes: u32,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact.
+/// Plans memory and encodes the artifact. States lie where `room` says.
 pub fn emit(
     program: &Program,
     name: &str,
     limits: &plan::Options,
+    room: plan::Room,
 ) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
-    let plan = plan::plan_with(&problem, limits).map_err(|e| fail(e.to_string()))?;
+    let kept = kept_groups(program, &groups);
+    let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
+    let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
+    let plan = plan::plan_around(&problem, &kept, room, limits);
+    let plan = plan.map_err(|e| fail(e.to_string()))?;
     if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
         return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
     }
@@ -53,10 +60,17 @@ pub fn emit(
         dims: io.dims.clone(),
         place: place(io.place),
     };
+    let input = |io: &Io| {
+        let mut spec = tensor(io);
+        if program.states.contains(&io.place.buffer) {
+            spec.place = Place::state(spec.place.offset);
+        }
+        spec
+    };
     let spec = ArtifactSpec {
         name: name.to_string(),
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
-        inputs: program.inputs.iter().map(tensor).collect(),
+        inputs: program.inputs.iter().map(input).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
         steps: steps.clone(),
         constants: constants.clone(),
@@ -65,7 +79,8 @@ pub fn emit(
         features: Features::default(),
     };
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
-    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, steps })
+    let const_bytes = constants.len() as u32;
+    Ok(Emitted { artifact, plan, const_bytes, state_bytes, steps })
 }
 
 /// The arena's buffers with their lifetimes; buffers that share memory are one. Also returns the
@@ -94,7 +109,16 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
             }
         }
     }
+    let end = buffers.iter().map(|b| b.upper).max().unwrap_or(1);
+    for group in kept_groups(program, &groups) {
+        (buffers[group].lower, buffers[group].upper) = (0, end);
+    }
     (Problem { buffers, overlaps: Vec::new() }, groups)
+}
+
+/// Positions in a memory problem of what the program's states lie in.
+fn kept_groups(program: &Program, groups: &HashMap<BufferId, usize>) -> Vec<usize> {
+    program.states.iter().filter_map(|state| groups.get(state).copied()).collect()
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.
