@@ -155,7 +155,7 @@ impl Search<'_> {
 }
 
 /// Whether a write leaves no byte of its buffer as it was. Where that is not known, it does not.
-fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
+pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
     let bytes = i64::from(program.buffers[access.place.buffer].bytes);
     if access.place.offset != 0 || (access.start, access.end) != (0, bytes) {
         return false;
