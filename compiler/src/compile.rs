@@ -91,6 +91,11 @@ impl Target {
             Target::Rv32imac => "rv32imac",
         }
     }
+
+    /// Whether the runtime has kernels in assembly with the DSP extension.
+    pub(crate) const fn has_dsp(self) -> bool {
+        matches!(self, Target::CortexM4f | Target::CortexM7 | Target::CortexM33)
+    }
 }
 
 impl fmt::Display for Target {
@@ -115,7 +120,7 @@ impl FromStr for Target {
 pub struct CompileOptions {
     /// Name of the model, stored in the artifact.
     pub name: String,
-    /// Processor. The artifacts of this version are the same for every target.
+    /// Processor, for which 8-bit kernels are chosen.
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,
@@ -254,7 +259,7 @@ pub fn compile_verified(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    let mut program = lower(&func)?;
+    let mut program = lower(&func, options.target)?;
     share::share_buffers(&mut program);
     clock.lap("lower");
     if wants("lower") {

@@ -6,8 +6,8 @@ mod common;
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, Map, MapInstr, MapOperand, Move, Requant,
-    SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand,
+    Move, Requant, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -138,11 +138,12 @@ fn sample_of_bytes() -> Vec<u8> {
         channels: records,
         shifts: Some(shifts),
         output: y,
-        scratch: Place::arena(160),
+        scratch: Some(Place::arena(160)),
         batch: 1,
         in_h: 4,
         in_w: 4,
         channels_count: 5,
+        multiplier: 1,
         out_h: 4,
         out_w: 3,
         kernel_h: 3,
@@ -155,6 +156,7 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_w: 1,
         input_zero: -3,
         requant: Some(Requant { ties_even: true, max: 100, ..requant }),
+        layout: DepthwiseLayout::Lines(3),
     };
     let tensor = |name: &str, dims: &[u32], place| TensorSpec {
         name: name.into(),
@@ -169,7 +171,7 @@ fn sample_of_bytes() -> Vec<u8> {
         outputs: vec![tensor("features", &[4, 3, 5], y)],
         steps: vec![Kernel::conv_i8(conv), Kernel::depthwise_i8(depthwise)],
         constants: constants.0,
-        arena_bytes: 600,
+        arena_bytes: 1200,
         arena_lower_bound_bytes: 600,
         ..ArtifactSpec::default()
     };

@@ -8,8 +8,8 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, DepthwiseI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce,
-    Requant, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, DepthwiseI8, DepthwiseLayout, Fft, Fill, Map, MapInstr, MapOperand,
+    Move, Reduce, Requant, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -474,11 +474,12 @@ fn depthwise_i8() -> DepthwiseI8<Place> {
         channels: c.channels,
         shifts: None,
         output: c.output,
-        scratch: Place::arena(68),
+        scratch: Some(Place::arena(68)),
         batch: 1,
         in_h: 1,
         in_w: 1,
         channels_count: 3,
+        multiplier: 1,
         out_h: 1,
         out_w: 1,
         kernel_h: 1,
@@ -491,6 +492,7 @@ fn depthwise_i8() -> DepthwiseI8<Place> {
         dilation_w: 1,
         input_zero: 0,
         requant: Some(REQUANT),
+        layout: DepthwiseLayout::Lines(1),
     }
 }
 
@@ -559,13 +561,13 @@ fn depthwise_lines_need_their_memory() {
         Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
     };
     let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
-    // Four channels with one line of 6 values and one of 2 weights: 64 bytes. More than there are.
+    // Four channels with a line of 6 values and room for 8 weights: 112 bytes. More than there are.
     assert_eq!(load(&|_| ()), fails(StepError::OutOfBounds));
-    let in_input = |c: &mut DepthwiseI8<Place>| c.scratch = Place::arena(0);
+    let in_input = |c: &mut DepthwiseI8<Place>| c.scratch = Some(Place::arena(0));
     assert_eq!(load(&in_input), fails(StepError::Overlap));
     let apart = |c: &mut DepthwiseI8<Place>| {
-        (c.input, c.scratch) = (Place::arena(64), Place::arena(0));
-        c.output = Place::arena(67);
+        (c.input, c.scratch) = (Place::arena(112), Some(Place::arena(0)));
+        c.output = Place::arena(115);
     };
     assert_eq!(load(&apart), Ok(()));
     let records = |c: &mut DepthwiseI8<Place>| {

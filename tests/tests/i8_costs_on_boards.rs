@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use i8_shapes::{Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
+use microhlo_compiler::lower::costs_i8::depthwise_layout;
+use microhlo_format::kernels::DepthwiseLayout;
 use microhlo_qemu::{Job, Outcome};
 use microhlo_tests::options;
 
@@ -165,10 +167,19 @@ fn shapes() -> Vec<Named> {
 }
 
 /// Those of some shapes that a board holds, with their instructions per multiply-accumulate.
-fn count(board: &str, shapes: Vec<Named>) -> Vec<(String, f64)> {
+fn count(board: &str, mut shapes: Vec<Named>) -> Vec<(String, f64)> {
     let mut random = Random(3);
-    let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
     let executor = Executor::find(board).expect("the board exists");
+    let target = executor.target().expect("the board's processor");
+    for (_, shape) in &mut shapes {
+        // As the compiler does.
+        if shape.channels[0] == 1 && shape.groups > 1 {
+            let lines = DepthwiseLayout::Lines(shape.kernel[0].max(shape.kernel[1]));
+            shape.depthwise = true;
+            shape.layout = depthwise_layout(&shape.depthwise_params(lines), target);
+        }
+    }
+    let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
     let outcomes = executor.run(&jobs, &options()).expect("the board runs");
     let per_mac = |((name, shape), outcome): (Named, Outcome)| {
         let mut report = match outcome {

@@ -5,7 +5,7 @@ mod i8_shapes;
 
 use i8_shapes::{COMMON, Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{DepthwiseLayout, Requant};
 use microhlo_qemu::Job;
 use microhlo_tests::{on_board, options, outputs, sampled};
 
@@ -42,6 +42,7 @@ fn conv(random: &mut Random) -> Shape {
         requant,
         shifts: requant.is_some() && random.range(0, 2) == 0,
         depthwise: false,
+        layout: DepthwiseLayout::Taps,
     };
     if random.range(0, 4) > 0 {
         return shape;
@@ -55,7 +56,7 @@ fn depthwise(random: &mut Random) -> Shape {
     let shape = conv(random);
     let mut depthwise = Shape {
         groups: random.range(1, 13),
-        channels: [1, 1],
+        channels: [1, if random.range(0, 4) == 0 { random.range(2, 3) } else { 1 }],
         kernel: random.pair(1, 5),
         depthwise: true,
         ..shape
@@ -69,6 +70,16 @@ fn depthwise(random: &mut Random) -> Shape {
         (depthwise.input[along], depthwise.output[along]) = (30, random.range(9, 24));
         depthwise.kernel[along] = random.range(1, 15);
     }
+    if random.range(0, 3) == 0 {
+        // Results whose taps all lie inside.
+        depthwise.pad = [0, 0];
+        depthwise.output = [1, random.range(1, 2)];
+    }
+    let [h, w] = depthwise.kernel;
+    depthwise.layout = DepthwiseLayout::Lines(h.max(w) + random.range(0, 8));
+    if depthwise.channels == [1, 1] && random.range(0, 2) == 0 {
+        depthwise.layout = DepthwiseLayout::Taps;
+    }
     depthwise
 }
 
@@ -76,7 +87,7 @@ fn same_bytes_as_on_the_host(board: &str) {
     let mut random = Random(20);
     let shapes: Vec<Shape> = (0..300)
         .map(|_| conv(&mut random))
-        .chain((0..200).map(|i| depthwise(&mut Random(1000 + i))))
+        .chain((0..400).map(|i| depthwise(&mut Random(1000 + i))))
         .collect();
     let jobs: Vec<Job> = shapes.iter().map(|shape| shape.job(&mut random, false)).collect();
     let run = |name: &str| {

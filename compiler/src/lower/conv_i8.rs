@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout};
 use microhlo_format::{AccessKind, DType, Kernel};
 
 use super::cluster;
 use super::contraction::{channels_last, permuted_values};
+use super::costs_i8;
 use super::facts::Facts;
 use super::geometry::Geometry;
 use super::program::{Ref, Storage};
@@ -170,7 +171,7 @@ impl Lowerer<'_> {
         self.step_i8(int8, product.input, 0, &g, 1, &weights)
     }
 
-    /// The step of a convolution: a depthwise one if every group has one channel on each side.
+    /// The step of a convolution: a depthwise one if every group has one input channel.
     fn step_i8(
         &mut self,
         int8: &Int8,
@@ -183,9 +184,10 @@ impl Lowerer<'_> {
         let (output, ..) = self.result(int8.requant.result, int8.root)?;
         let empty = Places { input, output, weights: input, channels: input, scratch: input };
         let requant = &int8.requant;
-        let depthwise = groups > 1 && g.in_c == groups && g.out_c == groups;
+        let depthwise = groups > 1 && g.in_c == groups;
         let kernel = if depthwise {
             let mut p = depthwise_params(g, empty, input_zero, requant);
+            p.layout = costs_i8::depthwise_layout(&p, self.target);
             let weights = p.pack_weights(&mut |c, tap| weights.at(tap, c));
             p.weights = self.constant(weights.into(), 4);
             let records = p.pack_channels(&mut |c| requant.record(c));
@@ -194,8 +196,11 @@ impl Lowerer<'_> {
                 let shifts = p.pack_shifts(&mut |c| requant.shift(c));
                 p.shifts = Some(self.constant(shifts.into(), 4));
             }
-            let kernel = Kernel::depthwise_i8(p);
-            p.scratch = self.scratch_i8(&kernel, int8.root)?;
+            if p.layout == DepthwiseLayout::Taps {
+                p.scratch = None;
+            } else {
+                p.scratch = Some(self.scratch_i8(&Kernel::depthwise_i8(p), int8.root)?);
+            }
             Kernel::depthwise_i8(p)
         } else {
             let mut p = conv_params(g, empty, input_zero, requant, groups);
@@ -275,9 +280,10 @@ fn depthwise_params(
     let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
     #[rustfmt::skip]
     let params = DepthwiseI8 {
-        input, weights, channels, shifts: None, output, scratch, batch: g.batch, in_h, in_w,
-        channels_count: g.in_c, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top,
-        pad_left, dilation_h, dilation_w, input_zero, requant: requant.params(),
+        input, weights, channels, shifts: None, output, scratch: Some(scratch), batch: g.batch, in_h,
+        in_w, channels_count: g.in_c, multiplier: g.out_c.checked_div(g.in_c).unwrap_or(0), out_h,
+        out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w,
+        input_zero, requant: requant.params(), layout: DepthwiseLayout::Lines(0),
     };
     params
 }

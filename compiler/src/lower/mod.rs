@@ -7,6 +7,7 @@ pub mod cluster;
 mod contraction;
 mod control;
 mod conv_i8;
+pub mod costs_i8;
 mod data;
 mod draft;
 mod epilogue;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
 use microhlo_format::{DType, Kernel, Micro};
 
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Target};
 use crate::diag::Span;
 use crate::ir::{Attr, BlockId, Body, Func, Op, OpId, TensorType, ValueId};
 use crate::ops::OpKind;
@@ -48,12 +49,13 @@ use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
 use scope::Scope;
 use view::{Nest, View};
 
-/// Lowers a function without calls. Its shapes must be static.
-pub fn lower(func: &Func) -> Result<Program, CompileError> {
+/// Lowers a function without calls to kernels for a processor. Its shapes must be static.
+pub fn lower(func: &Func, target: Target) -> Result<Program, CompileError> {
     let facts = Facts::new(&func.body);
     let mut lowerer = Lowerer {
         body: &func.body,
         facts: &facts,
+        target,
         program: Program::default(),
         views: Scope::default(),
         dense: Scope::default(),
@@ -69,6 +71,8 @@ pub fn lower(func: &Func) -> Result<Program, CompileError> {
 struct Lowerer<'a> {
     body: &'a Body,
     facts: &'a Facts<'a>,
+    /// The processor.
+    target: Target,
     program: Program,
     /// Where each value lies.
     views: Scope<View>,

@@ -1,10 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, Fill, Gather, Map, MapInstr, MapOperand,
-    Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter,
-    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
-    Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Fill, Gather, Map, MapInstr,
+    MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
+    Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -188,11 +188,12 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     channels,
                     shifts,
                     output,
-                    scratch,
+                    scratch: (groups > 1 << 31).then_some(scratch),
                     batch,
                     in_h,
                     in_w,
                     channels_count: in_c,
+                    multiplier: out_c,
                     out_h,
                     out_w,
                     kernel_h,
@@ -205,6 +206,10 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     dilation_w,
                     input_zero,
                     requant,
+                    layout: match groups % 2 {
+                        0 => DepthwiseLayout::Lines(groups),
+                        _ => DepthwiseLayout::Taps,
+                    },
                 });
             }
             Kernel::conv_i8(ConvI8 {

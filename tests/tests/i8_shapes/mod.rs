@@ -1,6 +1,6 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
@@ -43,6 +43,8 @@ pub struct Shape {
     pub requant: Option<Requant>,
     pub shifts: bool,
     pub depthwise: bool,
+    /// How it is computed if it is a depthwise one.
+    pub layout: DepthwiseLayout,
 }
 
 /// The usual requantisation.
@@ -64,6 +66,7 @@ impl Shape {
             requant: Some(COMMON),
             shifts: false,
             depthwise: false,
+            layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
         }
     }
 
@@ -111,21 +114,26 @@ impl Shape {
     }
 
     pub fn kernel(&self) -> Kernel<u8> {
-        let c = self.params();
         if !self.depthwise {
-            return Kernel::conv_i8(c);
+            return Kernel::conv_i8(self.params());
         }
-        Kernel::depthwise_i8(DepthwiseI8 {
+        Kernel::depthwise_i8(self.depthwise_params(self.layout))
+    }
+
+    pub fn depthwise_params(&self, layout: DepthwiseLayout) -> DepthwiseI8<u8> {
+        let c = self.params();
+        DepthwiseI8 {
             input: c.input,
             weights: c.weights,
             channels: c.channels,
             shifts: c.shifts,
             output: c.output,
-            scratch: c.scratch,
+            scratch: (layout != DepthwiseLayout::Taps).then_some(c.scratch),
             batch: c.batch,
             in_h: c.in_h,
             in_w: c.in_w,
             channels_count: c.groups,
+            multiplier: c.out_c,
             out_h: c.out_h,
             out_w: c.out_w,
             kernel_h: c.kernel_h,
@@ -138,7 +146,8 @@ impl Shape {
             dilation_w: c.dilation_w,
             input_zero: c.input_zero,
             requant: c.requant,
-        })
+            layout,
+        }
     }
 
     /// Records and shifts of channels such that results vary.

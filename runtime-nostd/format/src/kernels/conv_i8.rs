@@ -1,6 +1,6 @@
 //! Parameters of `i8` convolutions.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Params;
 use super::check::{Slide, dense, nonzero, product};
@@ -135,18 +135,30 @@ pub struct ConvI8<P> {
     pub requant: Option<Requant>,
 }
 
-/// `i8` depthwise convolution, NHWC, one filter per channel, with 32-bit sums.
+/// How a depthwise convolution is computed, and how its weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DepthwiseLayout {
+    /// Channel by channel, on lines of scratch: so many of each channel, at least as many as the
+    /// kernel is wide across them. Weights are `[channels][kernel_h * kernel_w]`, channels filled up
+    /// with zeros to a multiple of four.
+    Lines(u32),
+    /// Four channels at once, tap by tap, where the input lies; there is no scratch, and the
+    /// multiplier is 1. Weights are `[kernel_h * kernel_w][channels]`, filled up in the same way.
+    Taps,
+}
+
+/// `i8` depthwise convolution, NHWC, with 32-bit sums: `multiplier` filters per input channel.
 ///
-/// As [`ConvI8`] with `channels_count` input and output channels. `weights` is `[channels][kernel_h *
-/// kernel_w]`, channels filled up with zeros to a multiple of four; `channels` and `shifts` are as
-/// those of one group.
+/// As [`ConvI8`] with `channels_count` groups of one input channel and `multiplier` output channels;
+/// `channels` and `shifts` are as if all output channels were those of one group, and weights as the
+/// layout says.
 ///
 /// **Scratch.** Lines of the input run along the longer side of the output, horizontally if both
 /// are equal. A line holds its channel's values from the first to the last tap of the outputs,
 /// padding included, with room for their number rounded up to a multiple of four and for an even
-/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each
-/// as many lines as the kernel is wide across them; and as many lines of weights, filled up to an
-/// even number.
+/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each so
+/// many lines as the layout says; and for each of the kernel's lines room for its weights and as many
+/// again, two more values, each rounded up to an even number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8<P> {
     /// Activations read.
@@ -159,16 +171,18 @@ pub struct DepthwiseI8<P> {
     pub shifts: Option<P>,
     /// Results, or sums as `i32`.
     pub output: P,
-    /// Lines of four channels and their weights.
-    pub scratch: P,
+    /// Lines of four channels and their weights, if the layout has any.
+    pub scratch: Option<P>,
     /// Independent images.
     pub batch: u32,
     /// Input height.
     pub in_h: u32,
     /// Input width.
     pub in_w: u32,
-    /// Channels of input and output.
+    /// Input channels.
     pub channels_count: u32,
+    /// Output channels of each input channel.
+    pub multiplier: u32,
     /// Output height.
     pub out_h: u32,
     /// Output width.
@@ -193,6 +207,8 @@ pub struct DepthwiseI8<P> {
     pub input_zero: i8,
     /// How sums become results; without it they are the output.
     pub requant: Option<Requant>,
+    /// How it is computed.
+    pub layout: DepthwiseLayout,
 }
 
 /// Output pixels from which on four are computed together.
@@ -385,11 +401,12 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             channels: f(self.channels),
             shifts: self.shifts.map(&mut *f),
             output: f(self.output),
-            scratch: f(self.scratch),
+            scratch: self.scratch.map(&mut *f),
             batch: self.batch,
             in_h: self.in_h,
             in_w: self.in_w,
             channels_count: self.channels_count,
+            multiplier: self.multiplier,
             out_h: self.out_h,
             out_w: self.out_w,
             kernel_h: self.kernel_h,
@@ -402,19 +419,20 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             dilation_w: self.dilation_w,
             input_zero: self.input_zero,
             requant: self.requant,
+            layout: self.layout,
         }
     }
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        nonzero(&[self.batch, self.channels_count])?;
+        nonzero(&[self.batch, self.channels_count, self.multiplier])?;
         for slide in &self.slides() {
             slide.check()?;
         }
         let bytes = element(&self.requant, self.shifts.is_some())?;
-        let (blocked, paired) =
-            (rounded(self.channels_count, 4)?, rounded(self.channels_count, 2)?);
+        let channels = product(&[self.channels_count, self.multiplier])?;
+        let (blocked, paired) = (rounded(channels, 4)?, rounded(channels, 2)?);
         let input = dense(&[self.batch, self.in_h, self.in_w, self.channels_count])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels_count, bytes])?;
+        let output = dense(&[self.batch, self.out_h, self.out_w, channels, bytes])?;
         let weights = dense(&[blocked, self.kernel_h, self.kernel_w])?;
         visit(input.access(AccessKind::Read, self.input, 1));
         visit(weights.access(AccessKind::Read, self.weights, 4));
@@ -423,16 +441,30 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             visit(dense(&[paired])?.access(AccessKind::Read, place, 1));
         }
         visit(output.access(AccessKind::Write, self.output, bytes as usize));
-        let (lines, row) = self.lines();
-        let values = self.line()?.checked_add(row).ok_or(ParamError::Overflow)?;
-        let scratch = dense(&[4, lines, values, 2])?;
-        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
-        Ok(())
+        match (self.layout, self.scratch) {
+            (DepthwiseLayout::Lines(count), Some(place)) => {
+                let (lines, _) = self.lines();
+                if count < lines {
+                    return Err(ParamError::Mismatch);
+                }
+                let row = rounded(self.kernel_h.max(self.kernel_w), 2)?;
+                let row = product(&[2, row.checked_add(2).ok_or(ParamError::Overflow)?])?;
+                let weights = product(&[lines, row])?;
+                let values = product(&[count, self.line()?])?;
+                let values = values.checked_add(weights).ok_or(ParamError::Overflow)?;
+                visit(dense(&[4, values, 2])?.access(AccessKind::Scratch, place, 4));
+                Ok(())
+            }
+            (DepthwiseLayout::Taps, None) if self.multiplier == 1 => Ok(()),
+            _ => Err(ParamError::Mismatch),
+        }
     }
 
     fn macs(&self) -> u64 {
-        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.channels_count]);
-        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w]))
+        let pixels = wide_product(&[self.batch, self.out_h, self.out_w]);
+        let channels = wide_product(&[self.channels_count, self.multiplier]);
+        let taps = wide_product(&[self.kernel_h, self.kernel_w]);
+        pixels.saturating_mul(channels).saturating_mul(taps)
     }
 }
 
@@ -442,7 +474,7 @@ mod pack {
     use std::vec;
     use std::vec::Vec;
 
-    use super::{ConvI8, DepthwiseI8};
+    use super::{ConvI8, DepthwiseI8, DepthwiseLayout};
 
     impl<P> ConvI8<P> {
         /// The packed weights of accepted parameters, from a function that gives the weight of
@@ -487,21 +519,32 @@ mod pack {
     }
 
     impl<P> DepthwiseI8<P> {
-        /// The packed weights, from a function that gives the weight of channel and tap:
+        /// Output channels.
+        fn outputs(&self) -> u32 {
+            self.channels_count * self.multiplier
+        }
+
+        /// The packed weights, from a function that gives the weight of output channel and tap:
         /// `row * kernel_w + column`.
         pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32) -> i8) -> Vec<u8> {
-            let taps = self.kernel_h * self.kernel_w;
-            let mut bytes: Vec<u8> = (0..self.channels_count)
-                .flat_map(|c| (0..taps).map(move |tap| (c, tap)))
-                .map(|(c, tap)| weight(c, tap) as u8)
-                .collect();
-            bytes.resize((self.channels_count.next_multiple_of(4) * taps) as usize, 0);
+            let (taps, channels) = (self.kernel_h * self.kernel_w, self.outputs());
+            let blocked = channels.next_multiple_of(4);
+            let mut bytes = vec![0; (blocked * taps) as usize];
+            for c in 0..channels {
+                for tap in 0..taps {
+                    let at = match self.layout {
+                        DepthwiseLayout::Lines(_) => c * taps + tap,
+                        DepthwiseLayout::Taps => tap * blocked + c,
+                    };
+                    bytes[at as usize] = weight(c, tap) as u8;
+                }
+            }
             bytes
         }
 
         /// The records of bias and multiplier, from a function that gives those of a channel.
         pub fn pack_channels(&self, channel: &mut dyn FnMut(u32) -> (i32, i32)) -> Vec<u8> {
-            pack_records(1, self.channels_count, &mut |_, c| {
+            pack_records(1, self.outputs(), &mut |_, c| {
                 let (bias, multiplier) = channel(c);
                 [bias.to_le_bytes(), multiplier.to_le_bytes()].concat()
             })
@@ -509,7 +552,7 @@ mod pack {
 
         /// The shifts, from a function that gives that of a channel.
         pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32) -> u8) -> Vec<u8> {
-            pack_records(1, self.channels_count, &mut |_, c| vec![shift(c)])
+            pack_records(1, self.outputs(), &mut |_, c| vec![shift(c)])
         }
     }
 

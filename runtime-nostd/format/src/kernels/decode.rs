@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, DepthwiseF32, DepthwiseI8,
-    DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce,
-    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter, ScatterAny,
+    DepthwiseLayout, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8,
+    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch,
     TableI8, TriangularSolve, Window, WindowDim,
 };
@@ -80,6 +80,7 @@ scalars! {
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
+    DepthwiseLayout = DepthwiseLayout::Taps;
     Target = Target::step(0);
 }
 
@@ -150,8 +151,8 @@ structs! {
     }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
-        out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
-        dilation_w, input_zero, requant,
+        multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
+        dilation_h, dilation_w, input_zero, requant, layout,
     }
     Requant { shift, zero, min, max, ties_even }
     SumI8<Place> {
