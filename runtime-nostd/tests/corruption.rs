@@ -7,7 +7,7 @@ use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand,
-    Move, Requant, SoftmaxF32, Switch, Window, WindowDim,
+    Move, Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -105,7 +105,7 @@ fn sample_of_bytes() -> Vec<u8> {
     let records = constants.add(&records);
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
-    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, ties_even: false };
+    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
     let conv = ConvI8 {
         input: x,
         weights,
@@ -155,7 +155,7 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_h: 1,
         dilation_w: 1,
         input_zero: -3,
-        requant: Some(Requant { ties_even: true, max: 100, ..requant }),
+        requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
         layout: DepthwiseLayout::Lines(3),
     };
     let tensor = |name: &str, dims: &[u32], place| TensorSpec {

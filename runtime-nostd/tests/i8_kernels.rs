@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::i8_cases::{Case, bytes, cases};
+use common::i8_cases::{Case, bytes, cases, twice};
 use common::{one_step, run};
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 use proptest::prelude::*;
 
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
@@ -67,19 +67,38 @@ proptest! {
 
 #[test]
 fn a_result_halfway_between_two_integers_rounds_as_asked() {
-    let requant = |ties_even, zero| Requant { shift: 33, zero, min: -128, max: 127, ties_even };
+    let requant = |rounding, zero| Requant { shift: 33, zero, min: -128, max: 127, rounding };
     // Eighths of the sums: -1.5, -0.5, 0.5, 1.5, and two that are not halfway.
     let results = |r: Requant| [-12, -4, 4, 12, -5, 5].map(|acc| r.apply(acc, 1 << 30, 33));
-    assert_eq!(results(requant(false, 0)), [-1, 0, 1, 2, -1, 1]);
-    assert_eq!(results(requant(true, 0)), [-2, 0, 0, 2, -1, 1]);
-    assert_eq!(results(requant(true, 1)), [0, 0, 2, 2, 0, 2]);
+    assert_eq!(results(requant(Rounding::Up, 0)), [-1, 0, 1, 2, -1, 1]);
+    assert_eq!(results(requant(Rounding::Even, 0)), [-2, 0, 0, 2, -1, 1]);
+    assert_eq!(results(requant(Rounding::Even, 1)), [0, 0, 2, 2, 0, 2]);
+    assert_eq!(results(requant(Rounding::Double, 0)), [-2, -1, 1, 2, -1, 1]);
     assert!(Requant::may_tie(1 << 30, 33, 4) && !Requant::may_tie(1 << 30, 33, 3));
     assert!(!Requant::may_tie((1 << 30) + 1, 33, 1 << 31));
 }
 
+proptest! {
+    #[test]
+    fn two_roundings_are_one_of_the_moved_product(
+        acc in any::<i32>(),
+        small in -300i32..300,
+        multiplier in 0i32..=i32::MAX,
+        shift in 33u8..=53,
+    ) {
+        let requant =
+            Requant { shift, zero: 0, min: -128, max: 127, rounding: Rounding::Double };
+        for (acc, multiplier) in [(acc, multiplier), (small, multiplier), (small, 1 << 30)] {
+            let product = i128::from(acc) * i128::from(multiplier);
+            let wanted = twice(product, shift).clamp(-128, 127) as i8;
+            prop_assert_eq!(requant.apply(acc, multiplier, shift), wanted);
+        }
+    }
+}
+
 #[test]
 fn results_stay_in_their_range() {
-    let requant = Requant { shift: 53, zero: 511, min: -7, max: 9, ties_even: true };
+    let requant = Requant { shift: 53, zero: 511, min: -7, max: 9, rounding: Rounding::Even };
     let ends = [(i32::MIN, i32::MAX, -7), (i32::MAX, i32::MAX, 9), (i32::MIN, i32::MIN, 9)];
     for (acc, multiplier, wanted) in ends {
         assert_eq!(requant.apply(acc, multiplier, 33), wanted);

@@ -9,7 +9,7 @@ use microhlo::{
 };
 use microhlo_format::kernels::{
     Branch, Cholesky, ConvI8, DepthwiseI8, DepthwiseLayout, Fft, Fill, Map, MapInstr, MapOperand,
-    Move, Reduce, Requant, SoftmaxF32, Switch,
+    Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -434,7 +434,8 @@ fn transforms_need_factors_that_make_up_their_length() {
     assert_eq!(spectrum, f32_bytes(&[10., 0., -2., 2., -2., 0., -2., -2.]));
 }
 
-const REQUANT: Requant = Requant { shift: 33, zero: 0, min: -128, max: 127, ties_even: false };
+const REQUANT: Requant =
+    Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up };
 
 /// Four pixels of five channels to four: 16 bytes of results, then 48 of scratch.
 fn conv_i8() -> ConvI8<Place> {

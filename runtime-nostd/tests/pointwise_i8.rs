@@ -4,7 +4,7 @@ mod common;
 
 use common::{Aligned, one_step, run};
 use microhlo::{LoadError, Model, ParamError, StepError};
-use microhlo_format::kernels::{PoolI8, Requant, SumI8, TableI8};
+use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
 use microhlo_format::{ArtifactSpec, Kernel, Place, encode};
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn pool(size: [u32; 2], output: [u32; 2], channels: u32) -> PoolI8<Place> {
         input_zero: 0,
         bias: 0,
         multiplier: 1 << 30,
-        requant: Requant { shift: 33, zero: 0, min: -128, max: 127, ties_even: false },
+        requant: Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up },
     }
 }
 

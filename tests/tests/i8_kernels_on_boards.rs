@@ -5,7 +5,7 @@ mod i8_shapes;
 
 use i8_shapes::{COMMON, Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::{DepthwiseLayout, Requant};
+use microhlo_format::kernels::{DepthwiseLayout, Requant, Rounding};
 use microhlo_qemu::Job;
 use microhlo_tests::{on_board, options, outputs, sampled};
 
@@ -13,11 +13,12 @@ fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
     let zero = random.range(0, 255) as i32 - 128;
     let any = Requant { shift, zero, ..COMMON };
-    match random.range(0, 9) {
+    match random.range(0, 10) {
         0 => None,
         1..=4 => Some(Requant { zero, ..COMMON }),
         5 | 6 => Some(any),
-        7 => Some(Requant { ties_even: true, ..any }),
+        7 => Some(Requant { rounding: Rounding::Even, ..any }),
+        8 => Some(Requant { rounding: Rounding::Double, ..any }),
         _ => Some(Requant { min: random.range(0, 60) as i8 - 60, max: 70, ..any }),
     }
 }

@@ -11,6 +11,7 @@ use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP
 
 use super::conv_i8::{self, Int8};
 use super::epilogue::{self, Epilogue};
+use super::exact_sum;
 use super::facts::Facts;
 use super::pointwise_i8::{self, Pool, Sum};
 use super::softmax::{self, Softmax};
@@ -185,6 +186,14 @@ impl Fuser<'_> {
             }
             OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {
                 let found = pointwise_i8::find_sum(self.facts, op);
+                if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    self.add(ClusterKind::SumI8(sum), ops);
+                }
+            }
+            OpKind::Elementwise(ElementwiseOp::Add) => {
+                let order =
+                    |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
+                let found = exact_sum::find(self.facts, op, order);
                 if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
                     self.add(ClusterKind::SumI8(sum), ops);
                 }

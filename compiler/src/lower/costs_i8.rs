@@ -3,7 +3,7 @@
 //! Costs are instructions, counted over the assembly and over what surrounds it. A test on boards
 //! compares the choices with measured counts.
 
-use microhlo_format::kernels::{DepthwiseI8, DepthwiseLayout};
+use microhlo_format::kernels::{DepthwiseI8, DepthwiseLayout, Rounding};
 
 use crate::compile::Target;
 
@@ -69,7 +69,7 @@ const PORTABLE: Costs = Costs {
     pixel: 60,
     pixel_block: 160,
     pixel_line: 40,
-    tap: 100,
+    tap: 85,
 };
 
 fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
@@ -78,7 +78,12 @@ fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
     let dilated = |dilation: u32, stride: u32| dilation > 1 && stride > 1;
     let sparse = dilated(p.dilation_h, p.stride_h) || dilated(p.dilation_w, p.stride_w);
     let wide = along([p.kernel_h, p.kernel_w]) > 15;
-    if !target.has_dsp() || p.requant.is_none_or(|r| r.ties_even) || sparse || wide || stride > 2 {
+    if !target.has_dsp()
+        || p.requant.is_none_or(|r| r.rounding != Rounding::Up)
+        || sparse
+        || wide
+        || stride > 2
+    {
         &PORTABLE
     } else if (p.kernel_h, p.kernel_w) == (3, 3) {
         &DSP_3X3
@@ -115,15 +120,15 @@ fn padded(p: &DepthwiseI8<impl Copy>) -> bool {
 /// Instructions of a depthwise convolution in a layout, about.
 pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Target) -> u64 {
     let costs = costs(p, target);
-    let [[_, outputs, lines, stride, _], [input, results, taps, stride_along, _]] = axes(p);
+    let [[_, outputs, lines, stride, _], [input, results, taps, ..]] = axes(p);
     let product = |sizes: &[u64]| sizes.iter().fold(1u64, |a, &b| a.saturating_mul(b));
     let by_taps = if padded(p) { &PORTABLE } else { costs };
     let blocks = u64::from(p.channels_count.div_ceil(4));
     let multiplier = u64::from(p.multiplier);
     let image = match layout {
         DepthwiseLayout::Taps => {
-            let line = by_taps.pixel_line + product(&[taps, by_taps.tap]);
-            let block = by_taps.pixel_block + product(&[lines, line]);
+            let line = by_taps.pixel_line + product(&[taps.max(lines), by_taps.tap]);
+            let block = by_taps.pixel_block + product(&[taps.min(lines), line]);
             product(&[outputs, results, by_taps.pixel + product(&[blocks, block])])
         }
         DepthwiseLayout::Lines(count) => {
@@ -131,7 +136,7 @@ pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Ta
             let bands = outputs.div_ceil(each);
             let widened = product(&[all_lines(p), costs.line + product(&[input, costs.value])]);
             let weights = product(&[4, lines, taps, costs.weight]);
-            let pairs = if stride_along == 1 { taps / 2 + 1 } else { taps.div_ceil(2) };
+            let pairs = taps / 2 + 1;
             let kernel = product(&[lines, costs.kernel_line + product(&[pairs, costs.pair])]);
             let row = product(&[results.div_ceil(costs.results), costs.group + kernel]) + costs.row;
             let computed = weights + product(&[4, outputs, row]);

@@ -11,6 +11,7 @@ pub mod costs_i8;
 mod data;
 mod draft;
 mod epilogue;
+mod exact_sum;
 pub(crate) mod facts;
 pub mod flow_check;
 mod geometry;

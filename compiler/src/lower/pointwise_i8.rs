@@ -17,14 +17,20 @@ const MAX_DEPTH: usize = 16;
 /// A sum of 8-bit tensors, each times a constant, shifted right and limited.
 #[derive(Clone, Debug)]
 pub struct Sum {
-    /// The shift.
+    /// The operation that names it: the shift, or the addition.
     pub root: OpId,
-    terms: [(ValueId, i32); 2],
-    offset: i32,
-    shift: u8,
-    min: i8,
-    max: i8,
-    result: ValueId,
+    /// Tensors and what they are multiplied with.
+    pub terms: [(ValueId, i32); 2],
+    /// Added to the products.
+    pub offset: i32,
+    /// Bits that the sum is shifted right by.
+    pub shift: u8,
+    /// Least result.
+    pub min: i8,
+    /// Greatest result.
+    pub max: i8,
+    /// The value that the kernel computes.
+    pub result: ValueId,
 }
 
 /// Sums over windows of an 8-bit tensor.
@@ -169,15 +175,18 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     let dims: Option<Vec<u32>> = body.ty(operand).tensor()?.dims.iter().map(size).collect();
     let dims = dims.filter(|d| !d.contains(&0))?;
     let start = constant(facts, init)?;
-    let (requant, tail) = requant::of_sums(facts, sums, 0, 1);
-    requant.scaled.as_ref()?;
-    let mut pool = match &o.kind {
+    let shape = match &o.kind {
         OpKind::Reduce(r) => reduced(&dims, &r.dims)?,
         OpKind::ReduceWindow(r) => windowed(&dims, &r.window, body.ty(sums).tensor()?)?,
         _ => return None,
-    }
-    .pool(root, input, requant);
-    let terms = i64::from(pool.kernel[0]) * i64::from(pool.kernel[1]);
+    };
+    let terms = i64::from(shape.kernel[0]) * i64::from(shape.kernel[1]);
+    let largest = linear.constant.checked_abs()?.checked_add(128)?.checked_mul(terms)?;
+    let (requant, tail) = match requant::of_sums(facts, sums, 0, 1) {
+        (requant, tail) if requant.scaled.is_some() => (requant, tail),
+        _ => requant::of_mean(facts, sums, largest)?,
+    };
+    let mut pool = shape.pool(root, input, requant);
     pool.input_zero = i8::try_from(linear.constant.checked_neg()?).ok()?;
     let bias = start + linear.constant.checked_mul(terms)? + pool.requant.bias.first()?;
     pool.bias = i32::try_from(bias).ok()?;

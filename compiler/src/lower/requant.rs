@@ -2,11 +2,13 @@
 //! to 8 bits, whoever wrote it. `docs/integer-arithmetic.md` has the formula.
 //!
 //! The chain is constants added to the sums; a product with constants in 64 bits, half of `2^shift`
-//! added, shifted right by it; then constants added and limits, in any number and order.
+//! added, shifted right by it, in one step or two; then constants added and limits, in any number
+//! and order. Means may also be divided by a constant.
 
 use std::collections::HashSet;
 
-use microhlo_format::{DType, kernels};
+use microhlo_format::DType;
+use microhlo_format::kernels::{self, Rounding};
 
 use super::facts::Facts;
 use crate::ir::{OpId, ValueId};
@@ -39,8 +41,8 @@ pub struct Scaled {
     pub min: i64,
     /// Greatest result.
     pub max: i64,
-    /// Whether a result between two integers becomes the even one, rather than the greater.
-    pub ties_even: bool,
+    /// What becomes of products about halfway between two integers.
+    pub rounding: Rounding,
 }
 
 impl Requant {
@@ -71,7 +73,7 @@ impl Requant {
             zero: scaled.zero as i32,
             min: scaled.min as i8,
             max: scaled.max as i8,
-            ties_even: scaled.ties_even,
+            rounding: scaled.rounding,
         })
     }
 }
@@ -114,6 +116,24 @@ pub fn of_sums(
         }
         None => (raw, before),
     }
+}
+
+/// Matches `(s + half of n with the sign of s) / n` behind sums that are at most `largest` in
+/// magnitude, then what follows [`of_sums`]: to nearest, halves away from zero.
+pub fn of_mean(facts: &Facts<'_>, sums: ValueId, largest: i64) -> Option<(Requant, Vec<OpId>)> {
+    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, absorbed: Vec::new() };
+    let divisor = chain.mean()?;
+    // A multiplier that is a little too large moves halves away from zero, and nothing else: sums
+    // are whole, so that all others are half a sum or more from there.
+    let shift = 30 + i64::from(divisor.ilog2());
+    let multiplier = (1i64 << shift) / divisor + 1;
+    let excess = (multiplier * divisor).checked_sub(1 << shift)?.checked_mul(largest)?;
+    if excess >= 1 << (shift - 1) || largest.checked_add(divisor)? >= 1 << 31 {
+        return None;
+    }
+    let scaled = chain.limited(vec![multiplier], vec![shift], Rounding::Up, None)?;
+    let requant = Requant { bias: vec![0], scaled: Some(scaled), result: chain.value };
+    Some((requant, chain.absorbed))
 }
 
 /// Constants added and limits, from a value to its 8-bit form.
@@ -196,20 +216,34 @@ impl Chain<'_, '_> {
         self.absorb(wide);
         let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
         self.absorb(product);
-        let (shifts, ties_even) = match self.half_up() {
-            Some(shifts) => (shifts, None),
-            None => self.half_even().map(|(shifts, parity)| (shifts, Some(parity)))?,
+        let (shifts, rounding, parity) = if let Some(shifts) = self.half_up() {
+            (shifts, Rounding::Up, None)
+        } else if let Some((shifts, parity)) = self.half_even() {
+            (shifts, Rounding::Even, Some(parity))
+        } else {
+            (self.twice()?, Rounding::Double, None)
         };
+        self.limited(multipliers, shifts, rounding, parity)
+    }
+
+    /// What follows the shift: limits, and the conversion to 8 bits. Ties to even are those of the
+    /// stored result if the zero point has this parity.
+    fn limited(
+        &mut self,
+        multipliers: Vec<i64>,
+        shifts: Vec<i64>,
+        rounding: Rounding,
+        parity: Option<i64>,
+    ) -> Option<Scaled> {
         let (zero, min, max) = self.stored()?;
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
             && shifts.iter().all(|s| (33..=53).contains(s))
-            && ties_even.is_none_or(|parity| parity == zero & 1)
+            && parity.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
             && (-128..=127).contains(&min)
             && (min..=127).contains(&max);
         let shifts = shifts.iter().map(|&s| s as u8).collect();
-        let ties_even = ties_even.is_some();
-        valid.then_some(Scaled { multipliers, shifts, zero, min, max, ties_even })
+        valid.then_some(Scaled { multipliers, shifts, zero, min, max, rounding })
     }
 
     /// `(x + 2^(shift - 1)) >> shift`.
@@ -219,7 +253,9 @@ impl Chain<'_, '_> {
         let shift = self.facts.only_user(sum)?;
         let shifts = self.constants_of(shift, sum, &[ElementwiseOp::ShiftRightArithmetic])?;
         let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == 1 << (s - 1);
-        if !shifts.iter().zip(&halves).all(halved) {
+        // Half of two factors is the first step of two.
+        let first = shifts.iter().all(|&s| s == 31);
+        if first || !shifts.iter().zip(&halves).all(halved) {
             return None;
         }
         self.absorb(add);
@@ -265,6 +301,109 @@ impl Chain<'_, '_> {
         self.absorb(sum);
         self.absorb(last);
         Some((shifts, parity))
+    }
+
+    /// `(h + 2^(e - 1) + (h >> 63)) >> e` of `h = (x + 2^30) >> 31`, as `passes/rounding` leaves it:
+    /// a shift by `31 + e`.
+    fn twice(&mut self) -> Option<Vec<i64>> {
+        use ElementwiseOp::{Add, ShiftRightArithmetic};
+        let body = self.facts.body;
+        let all = |list: Vec<i64>, n: i64| list.iter().all(|&x| x == n).then_some(());
+        let result = |op: OpId| body.ops[op].results[0];
+        let (add, halves) = self.next_with(&[Add])?;
+        all(halves, 1 << 30)?;
+        let first = self.facts.only_user(result(add))?;
+        all(self.constants_of(first, result(add), &[ShiftRightArithmetic])?, 31)?;
+        let h = result(first);
+        let &[a, b] = self.facts.users(h) else { return None };
+        let (half, sign) = if self.kind(a) == Some(Add) { (a, b) } else { (b, a) };
+        let halves = self.constants_of(half, h, &[Add])?;
+        all(self.constants_of(sign, h, &[ShiftRightArithmetic])?, 63)?;
+        let sum = self.facts.only_user(result(half)).filter(|&op| self.kind(op) == Some(Add))?;
+        let operands: HashSet<ValueId> = body.ops[sum].operands.iter().copied().collect();
+        let both = operands == HashSet::from([result(half), result(sign)]);
+        let last = self.facts.only_user(result(sum))?;
+        let shifts = self.constants_of(last, result(sum), &[ShiftRightArithmetic])?;
+        let halved = |(s, h): (&i64, &i64)| (1..=30).contains(s) && *h == 1 << (s - 1);
+        self.facts.only_user(result(sign))?;
+        if !both || !shifts.iter().zip(&halves).all(halved) {
+            return None;
+        }
+        for op in [add, first, half, sign, sum, last] {
+            self.absorb(op);
+        }
+        Some(shifts.iter().map(|e| e + 31).collect())
+    }
+
+    /// `(s + half of n with the sign of s) / n`, the division towards zero; `n` is returned.
+    fn mean(&mut self) -> Option<i64> {
+        use ElementwiseOp::{Add, Divide, Select, Subtract};
+        let body = self.facts.body;
+        let s = self.value;
+        let operands = |op: OpId| body.ops[op].operands.as_slice();
+        let one = |v: ValueId| same(&self.numbers(v)?);
+        // What is added, by the sign.
+        let moved = |v: ValueId| -> Option<i64> {
+            let &[a, b] = operands(self.facts.def(v)?.0) else { return None };
+            match self.kind(self.facts.def(v)?.0)? {
+                Add if a == s => one(b),
+                Add if b == s => one(a),
+                Subtract if a == s => one(b).map(|n| -n),
+                _ => None,
+            }
+        };
+        let users = self.facts.users(s);
+        let of_kind = |kind| users.iter().copied().find(|&op| self.kind(op) == Some(kind));
+        let test =
+            users.iter().copied().find(|&op| matches!(body.ops[op].kind, OpKind::Compare(_)))?;
+        let select = self.facts.only_user(body.ops[test].results[0])?;
+        let &[_, yes, no] = operands(select) else { return None };
+        let chosen = body.ops[select].results[0];
+        let (sum, yes, no) = match (one(yes), one(no)) {
+            (Some(yes), Some(no)) => (of_kind(Add)?, yes, no),
+            _ => (select, moved(yes)?, moved(no)?),
+        };
+        let added = sum == select || operands(sum).contains(&chosen);
+        let total = body.ops[sum].results[0];
+        let division = self.facts.only_user(total)?;
+        let divisor = one(*operands(division).get(1)?)?;
+        let whole = self.kind(select) == Some(Select)
+            && self.kind(division) == Some(Divide)
+            && operands(division).first() == Some(&total)
+            && added
+            && (2..1 << 20).contains(&divisor)
+            && self.positive(test, s)? == (yes > 0)
+            && yes.abs() == divisor / 2
+            && yes == -no;
+        let mut absorbed: Vec<OpId> = users.to_vec();
+        absorbed.extend([select, sum]);
+        absorbed.sort_unstable();
+        absorbed.dedup();
+        let inside = |op: &OpId| {
+            let mut results = body.ops[*op].results.iter();
+            results.all(|&v| self.facts.users(v).iter().all(|u| absorbed.contains(u)))
+        };
+        if !whole || !absorbed.iter().all(|op| *op == sum || inside(op)) {
+            return None;
+        }
+        self.absorbed.extend(absorbed);
+        self.absorb(division);
+        Some(divisor)
+    }
+
+    /// Whether a comparison with zero holds for positive values, rather than for negative ones.
+    fn positive(&self, test: OpId, value: ValueId) -> Option<bool> {
+        use crate::ops::compare::Direction::{Ge, Gt, Le, Lt};
+        let OpKind::Compare(c) = &self.facts.body.ops[test].kind else { return None };
+        let &[a, b] = self.facts.body.ops[test].operands.as_slice() else { return None };
+        let zero = |v: ValueId| self.numbers(v).is_some_and(|n| n.iter().all(|&n| n == 0));
+        match c.direction {
+            Gt | Ge if a == value && zero(b) => Some(true),
+            Lt | Le if b == value && zero(a) => Some(true),
+            Lt | Le if a == value && zero(b) => Some(false),
+            Gt | Ge if b == value && zero(a) => Some(false),
+            _ => None,
+        }
     }
 
     /// Constants added and limits, as one addition and one clamp, up to the 8-bit value and

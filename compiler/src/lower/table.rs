@@ -48,7 +48,7 @@ pub fn find(
 
 /// The operations that lead to `last` from one 8-bit tensor, which is returned first. They go on
 /// behind 8-bit values that nothing else needs if `through`.
-fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, Vec<OpId>)> {
+pub fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, Vec<OpId>)> {
     let body = facts.body;
     let home = facts.block(last);
     let dims = &body.ty(body.result(last)?).tensor()?.dims;
@@ -83,8 +83,13 @@ fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, Vec<O
     (same && private && inputs.iter().all(|&v| v == input)).then_some((input, ops))
 }
 
-/// The results of a cluster for all bytes, by the evaluator.
-fn tabulated(facts: &Facts<'_>, ops: &[OpId], input: ValueId, result: ValueId) -> Option<Vec<u8>> {
+/// The results of a cluster for the bytes from 0 to 255, by the evaluator.
+pub fn tabulated(
+    facts: &Facts<'_>,
+    ops: &[OpId],
+    input: ValueId,
+    result: ValueId,
+) -> Option<Vec<u8>> {
     let all = |dtype| TensorType::fixed(&[256], dtype);
     let mut table = Body::default();
     let block = table.entry;

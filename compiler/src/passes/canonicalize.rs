@@ -4,6 +4,7 @@
 //! removes an operation, shortens a chain, or replaces a kind by one that no rule turns back.
 
 use super::rewrite::{Editor, Visit, rewrite};
+use crate::eval::Element;
 use crate::ir::{Body, ConstData, Constant, Dim, OpId, TensorType, ValueId};
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::dot_general::DotGeneral;
@@ -227,6 +228,9 @@ fn neutral(body: &Body, op: OpId, e: ElementwiseOp) -> Option<ValueId> {
         return same_type(body, op);
     }
     let &[a, b] = o.operands.as_slice() else { return None };
+    if let Some(value) = neutral_integer(body, e, a, b) {
+        return Some(value);
+    }
     let is = |v: ValueId, want: f32| match body.constant(v) {
         Some(c) if c.ty.dtype() == Some(microhlo_format::DType::F32) => {
             c.splat_bytes() == Some(&want.to_le_bytes())
@@ -250,6 +254,26 @@ fn neutral(body: &Body, op: OpId, e: ElementwiseOp) -> Option<ValueId> {
         return Some(b);
     }
     None
+}
+
+/// `x op c` that is exactly `x`, of integers.
+fn neutral_integer(body: &Body, e: ElementwiseOp, a: ValueId, b: ValueId) -> Option<ValueId> {
+    use ElementwiseOp::{
+        Add, Divide, Multiply, Or, ShiftLeft, ShiftRightArithmetic, ShiftRightLogical, Subtract,
+        Xor,
+    };
+    let is = |v: ValueId, want: i64| {
+        let c = body.constant(v).filter(|c| c.ty.dtype().is_some_and(|d| d.is_integer()))?;
+        let element = Element::decode(c.ty.dtype()?, c.splat_bytes()?);
+        (element.as_int() == Some(want.into())).then_some(())
+    };
+    match e {
+        Add | Or | Xor => is(b, 0).map(|()| a).or_else(|| is(a, 0).map(|()| b)),
+        Subtract | ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => is(b, 0).map(|()| a),
+        Multiply => is(b, 1).map(|()| a).or_else(|| is(a, 1).map(|()| b)),
+        Divide => is(b, 1).map(|()| a),
+        _ => None,
+    }
 }
 
 /// `op(broadcast(c1), broadcast(c2))` of constants is `broadcast(op(c1, c2))`, computed small.

@@ -30,6 +30,9 @@ pub mod refine_shapes;
 mod region_tests;
 pub mod regions;
 pub mod rewrite;
+pub mod rounding;
+#[cfg(test)]
+mod rounding_tests;
 pub mod single_device;
 #[cfg(test)]
 mod tests;
@@ -57,6 +60,7 @@ pub const NAMES: &[&str] = &[
     "control-flow",
     "cse",
     "dce",
+    "rounding",
     "scalar-regions",
     "legalize-types",
     "region-loops",
@@ -79,6 +83,11 @@ pub fn run(func: &mut Func, observe: Observe<'_>) {
     batch_groups::batch_groups(&mut func.body);
     observe("batch-groups", func);
     clean(func, observe);
+    let shortened = rounding::shorten_rounding(&mut func.body);
+    observe("rounding", func);
+    if shortened {
+        clean(func, observe);
+    }
     for _ in 0..MAX_ROUNDS {
         let changed = regions::scalar::scalar_regions(&mut func.body);
         observe("scalar-regions", func);

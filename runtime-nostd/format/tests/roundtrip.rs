@@ -3,8 +3,8 @@
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Fill, Gather, Map, MapInstr,
     MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand,
-    Start, Switch, Window, WindowDim,
+    Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort,
+    SortOperand, Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -166,8 +166,10 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
 
 /// Convolutions of bytes.
 fn bytes() -> impl Strategy<Value = Kernel<Place>> {
-    let requant = (any::<u8>(), any::<i32>(), any::<[i8; 2]>(), any::<bool>()).prop_map(
-        |(shift, zero, [min, max], ties_even)| Requant { shift, zero, min, max, ties_even },
+    let roundings = [Rounding::Up, Rounding::Even, Rounding::Double];
+    let rounding = prop::sample::select(roundings.to_vec());
+    let requant = (any::<u8>(), any::<i32>(), any::<[i8; 2]>(), rounding).prop_map(
+        |(shift, zero, [min, max], rounding)| Requant { shift, zero, min, max, rounding },
     );
     (
         [places(), places(), places(), places(), places()],

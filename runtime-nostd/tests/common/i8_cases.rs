@@ -1,6 +1,6 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
 
@@ -39,17 +39,22 @@ pub struct Case {
     pub lines: Option<u32>,
 }
 
+/// All ways of rounding.
+pub fn roundings() -> impl Strategy<Value = Rounding> {
+    prop_oneof![Just(Rounding::Up), Just(Rounding::Even), Just(Rounding::Double)]
+}
+
 fn requants() -> impl Strategy<Value = Option<Requant>> {
     let bounds = prop_oneof![2 => Just((-128, 127)), 1 => (-128i8..0, 0i8..=127)];
-    let some = (33u8..=53, -140i32..140, bounds, any::<bool>()).prop_map(
-        |(shift, zero, (min, max), ties_even)| Requant { shift, zero, min, max, ties_even },
+    let some = (33u8..=53, -140i32..140, bounds, roundings()).prop_map(
+        |(shift, zero, (min, max), rounding)| Requant { shift, zero, min, max, rounding },
     );
     let common = (Just(33u8), -140i32..140).prop_map(|(shift, zero)| Requant {
         shift,
         zero,
         min: -128,
         max: 127,
-        ties_even: false,
+        rounding: Rounding::Up,
     });
     prop_oneof![1 => Just(None), 3 => common.prop_map(Some), 4 => some.prop_map(Some)]
 }
@@ -82,6 +87,15 @@ pub fn cases(groups: u32, channels: [u32; 2]) -> impl Strategy<Value = Case> {
             }
         },
     )
+}
+
+/// A product divided by `2^shift` in two steps, as LiteRT does: by `2^31`, rounded to nearest with
+/// ties up, then by the rest, with ties away from zero.
+pub fn twice(product: i128, shift: u8) -> i128 {
+    let high = (product + (1 << 30)).div_euclid(1 << 31);
+    let rest = 1i128 << (shift - 31);
+    let magnitude = (high.abs() + rest / 2) / rest;
+    if high < 0 { -magnitude } else { magnitude }
 }
 
 impl Case {
@@ -134,8 +148,11 @@ impl Case {
         let (product, one) = (i128::from(acc) * i128::from(multiplier), 1i128 << shift);
         let mut y = i128::from(r.zero) + (product + one / 2).div_euclid(one);
         let tie = product.rem_euclid(one) == one / 2;
-        if r.ties_even && tie && y.rem_euclid(2) == 1 {
-            y -= 1;
+        match r.rounding {
+            Rounding::Up => {}
+            Rounding::Even if tie && y.rem_euclid(2) == 1 => y -= 1,
+            Rounding::Even => {}
+            Rounding::Double => y = i128::from(r.zero) + twice(product, shift),
         }
         vec![y.clamp(i128::from(r.min), i128::from(r.max)) as i8 as u8]
     }

@@ -1,6 +1,6 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
@@ -29,6 +29,7 @@ impl Random {
 }
 
 /// A convolution; of one channel per group it may be a depthwise one.
+#[derive(Clone)]
 pub struct Shape {
     pub batch: u32,
     pub input: [u32; 2],
@@ -48,7 +49,8 @@ pub struct Shape {
 }
 
 /// The usual requantisation.
-pub const COMMON: Requant = Requant { shift: 33, zero: 3, min: -128, max: 127, ties_even: false };
+pub const COMMON: Requant =
+    Requant { shift: 33, zero: 3, min: -128, max: 127, rounding: Rounding::Up };
 
 impl Shape {
     /// One group, stride 1, and as much padding as keeps the size.

@@ -42,6 +42,12 @@ fn defined(body: &Body, op: OpId, depth: usize) -> Option<u64> {
         OpKind::Elementwise(ElementwiseOp::Add | ElementwiseOp::Subtract) => {
             operand(0)?.checked_add(operand(1)?)
         }
+        OpKind::Elementwise(ElementwiseOp::Multiply) => operand(0)?.checked_mul(operand(1)?),
+        OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {
+            // Towards negative infinity, so of -1 nothing is left but -1.
+            let least = constant(body, o.operands.get(1).copied()?)?.min()?;
+            Some(operand(0)?.checked_shr(u32::try_from(least).ok()?)?.checked_add(1)?)
+        }
         OpKind::Convolution(c) => {
             let feature = usize::try_from(c.dims.kernel_output_feature).ok()?;
             weights(body, o.operands.get(1).copied()?, &[feature])?.checked_mul(operand(0)?)
@@ -54,6 +60,17 @@ fn defined(body: &Body, op: OpId, depth: usize) -> Option<u64> {
         }
         _ => None,
     }
+}
+
+/// The integers of a constant, perhaps broadcast.
+fn constant(body: &Body, value: ValueId) -> Option<impl Iterator<Item = i128>> {
+    let source = match &body.ops[body.def_op(value)?].kind {
+        OpKind::BroadcastInDim(_) => *body.ops[body.def_op(value)?].operands.first()?,
+        _ => value,
+    };
+    let elements = Tensor::from_constant(body.constant(source)?).ok()?;
+    let list: Option<Vec<i128>> = elements.elements().map(Element::as_int).collect();
+    Some(list?.into_iter())
 }
 
 fn magnitude(element: Element) -> Option<u64> {

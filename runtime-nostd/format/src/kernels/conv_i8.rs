@@ -6,11 +6,27 @@ use super::Params;
 use super::check::{Slide, dense, nonzero, product};
 use crate::{Access, AccessKind, ParamError};
 
+/// How a product divided by a power of two becomes an integer, where it lies about halfway between
+/// two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rounding {
+    /// Halfway cases become the greater integer.
+    Up,
+    /// Halfway cases become the integer that is even as it is stored.
+    Even,
+    /// The product is moved away from zero by `2^30` before it is rounded: what two roundings give,
+    /// one of the product divided by `2^31` and one of that divided by the rest, half away from
+    /// zero. So do LiteRT's `MultiplyByQuantizedMultiplier`, and TOSA's `RESCALE` with
+    /// `DOUBLE_ROUND`.
+    Double,
+}
+
 /// How a sum becomes a stored result.
 ///
 /// With the channel's `multiplier` and `shift`, the result of the sum `acc` is
 /// `clamp(min, zero + floor((acc * multiplier + 2^(shift - 1)) / 2^shift), max)`, the product
 /// exact: `acc * multiplier / 2^shift`, rounded to the nearest integer, ties towards positive.
+/// [`Rounding::Double`] adds `2^30` to the product of `acc >= 0` and subtracts it from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Requant {
     /// The shift of all channels that have none of their own, 33 to 53.
@@ -21,22 +37,26 @@ pub struct Requant {
     pub min: i8,
     /// Largest result.
     pub max: i8,
-    /// Whether a result halfway between two integers is the one that is even as it is stored.
-    pub ties_even: bool,
+    /// What becomes of products about halfway between two results.
+    pub rounding: Rounding,
 }
 
 impl Requant {
     /// The result of a sum. Shifts outside of 33 to 53 give some result, too.
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: i32, shift: u8) -> i8 {
-        let product = i64::from(acc).wrapping_mul(i64::from(multiplier));
+        let mut product = i64::from(acc).wrapping_mul(i64::from(multiplier));
         let shift = u32::from(shift);
+        if self.rounding == Rounding::Double {
+            product = product.wrapping_add(if acc < 0 { -(1 << 30) } else { 1 << 30 });
+        }
         // Half of the divisor is a multiple of 2^32, so the low word of the product matters to
         // nothing but whether it is a tie. The high words add up to less than 2^31.
         let high = ((product >> 32) as i32).wrapping_add(self.offset(shift));
         let below = shift & 31;
         let mut y = high.wrapping_shr(below);
-        if self.ties_even && product as u32 == 0 && high & !(-1i32).wrapping_shl(below) == 0 {
+        let even = self.rounding == Rounding::Even;
+        if even && product as u32 == 0 && high & !(-1i32).wrapping_shl(below) == 0 {
             y &= !1;
         }
         y.max(i32::from(self.min)).min(i32::from(self.max)) as i8
@@ -49,7 +69,7 @@ impl Requant {
     }
 
     /// Whether the product of a sum of at most `bound` in magnitude can lie halfway between two
-    /// results. If not for any channel, `ties_even` makes no difference and costs time.
+    /// results. If not for any channel, [`Rounding::Even`] makes no difference and costs time.
     pub fn may_tie(multiplier: i32, shift: u8, bound: u64) -> bool {
         let zeros = multiplier.trailing_zeros();
         let half = u32::from(shift).saturating_sub(1).saturating_sub(zeros);

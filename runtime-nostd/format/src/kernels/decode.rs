@@ -10,9 +10,9 @@ use serde::Deserialize;
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, DepthwiseF32, DepthwiseI8,
     DepthwiseLayout, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8,
-    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch,
-    TableI8, TriangularSolve, Window, WindowDim,
+    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
+    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -32,6 +32,30 @@ impl<'b> Fields<'b> {
     pub fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
         let (value, rest) = postcard::take_from_bytes(self.0)?;
         self.0 = rest;
+        Ok(value)
+    }
+
+    fn byte(&mut self) -> Result<u8, Error> {
+        let (&byte, rest) = self.0.split_first().ok_or(Error::DeserializeUnexpectedEnd)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    /// Takes a number of 32 bits: most fields are such, and small.
+    #[inline(never)]
+    fn varint(&mut self) -> Result<u32, Error> {
+        let mut byte = self.byte()?;
+        let (mut value, mut bits) = (u32::from(byte & 0x7f), 0);
+        while byte & 0x80 != 0 {
+            bits += 7;
+            byte = self.byte()?;
+            let part = u32::from(byte & 0x7f);
+            // The fifth byte has the last four bits.
+            if bits > 28 || (bits == 28 && byte > 0xf) {
+                return Err(Error::DeserializeBadVarint);
+            }
+            value |= part << bits;
+        }
         Ok(value)
     }
 }
@@ -71,17 +95,44 @@ macro_rules! scalars {
 
 scalars! {
     bool = false;
-    u8 = 0;
-    i8 = 0;
-    u32 = 0;
-    i32 = 0;
     [u8; 3] = [0; 3];
     DType = DType::I1;
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
     DepthwiseLayout = DepthwiseLayout::Taps;
+    Rounding = Rounding::Up;
     Target = Target::step(0);
+}
+
+/// Implements [`Decode`] for numbers.
+macro_rules! numbers {
+    ($($ty:ty = |$fields:ident| $value:expr;)*) => {$(
+        impl Decode for $ty {
+            #[inline(always)]
+            fn empty() -> $ty {
+                0
+            }
+
+            #[inline(always)]
+            fn decode(&mut self, $fields: &mut Fields<'_>) -> Result<(), Error> {
+                *self = $value;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+numbers! {
+    u8 = |fields| fields.byte()?;
+    i8 = |fields| fields.byte()? as i8;
+    u32 = |fields| fields.varint()?;
+    i32 = |fields| zigzag(fields.varint()?);
+}
+
+/// The signed number of an unsigned one that alternates between the signs.
+fn zigzag(value: u32) -> i32 {
+    (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -91,7 +142,7 @@ impl<T: Decode> Decode for Option<T> {
     }
 
     fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        match fields.take::<u8>()? {
+        match fields.byte()? {
             0 => Ok(()),
             1 => self.insert(T::empty()).decode(fields),
             _ => Err(Error::DeserializeBadOption),
@@ -107,7 +158,7 @@ impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
 
     #[inline(never)]
     fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        for _ in 0..fields.take::<u32>()? {
+        for _ in 0..fields.varint()? {
             self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
             if let Some(element) = self.last_mut() {
                 element.decode(fields)?;
@@ -154,7 +205,7 @@ structs! {
         multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
         dilation_h, dilation_w, input_zero, requant, layout,
     }
-    Requant { shift, zero, min, max, ties_even }
+    Requant { shift, zero, min, max, rounding }
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
     }

@@ -19,7 +19,7 @@ mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
+pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};

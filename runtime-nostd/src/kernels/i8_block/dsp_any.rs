@@ -54,7 +54,7 @@ pub(super) struct BandAny {
 /// Pairs of taps that the assembly has steps for.
 const STEPS: usize = 8;
 
-/// The most taps of a line, of stride 1 with one pair more than half of them.
+/// The most taps of a line: there is one pair more than half of them.
 pub(super) const MAX_TAPS: i32 = 2 * STEPS as i32 - 1;
 
 macro_rules! times8 {
@@ -81,7 +81,7 @@ macro_rules! step_4_2 {
     () => {
         "ldrd r8, r9, [r0], #4
         ldrd r10, r11, [r0, #4]
-        ldr r2, [r1], #4
+        ldr r2, [r1], #8
         smlad r4, r8, r2, r4
         smlad r5, r9, r2, r5
         smlad r6, r10, r2, r6
@@ -375,7 +375,7 @@ impl BandAny {
             records: null(),
             channels: 0,
             weights: conv.rows,
-            weights_size: lines * row_words(conv) * 4,
+            weights_size: lines * pairs * 8,
             entry: STEPS.saturating_sub(pairs) * size + 1,
         };
         (band, function)
@@ -387,46 +387,81 @@ impl BandAny {
     /// Convolution and block are those of accepted parameters.
     pub unsafe fn widen_weights(&self, conv: &Depthwise, block: &Block) {
         let (across, along) = (&conv.across, &conv.along);
-        let twice = along.stride == 1;
-        let mut to = conv.rows.cast::<u32>();
-        for channel in 0..block.lanes {
-            let taps = block.weights.wrapping_add(channel * block.step * conv.taps());
-            for tap in 0..across.kernel as usize {
-                let mut weight = taps.wrapping_add(tap * across.weights_step as usize);
-                let mut left = along.kernel;
-                let mut take = || {
-                    left -= 1;
-                    // SAFETY: a weight of the channel.
-                    let value = if left >= 0 { unsafe { *weight } } else { 0 };
-                    weight = weight.wrapping_add(along.weights_step as usize);
-                    u32::from(i16::from(value) as u16)
-                };
-                let mut before = 0;
-                for _ in 0..pairs(conv) {
-                    let (first, second) = (take(), take());
-                    // SAFETY: scratch has room for the weights of four channels, twice.
-                    unsafe {
-                        *to = first | second << 16;
-                        to = to.wrapping_add(1);
-                        if twice {
-                            *to = before | first << 16;
-                            to = to.wrapping_add(1);
-                        }
-                    }
-                    before = second;
-                }
-            }
+        let mut rows = Rows {
+            from: block.weights,
+            to: conv.rows,
+            step: along.weights_step as usize,
+            taps: along.kernel as usize,
+            line: across.weights_step as usize,
+            lines: across.kernel as usize,
+        };
+        for _ in 0..block.lanes {
+            // SAFETY: the weights of a channel; scratch has room for those of four.
+            unsafe { widen_rows(&rows) };
+            rows.from = rows.from.wrapping_add(block.step * conv.taps());
+            rows.to = rows.to.wrapping_add(self.weights_size / 2);
         }
     }
 }
 
-/// Pairs of taps of a line.
-fn pairs(conv: &Depthwise) -> usize {
-    let taps = conv.along.kernel as usize;
-    if conv.along.stride == 1 { taps / 2 + 1 } else { taps.div_ceil(2) }
+/// Weights of a channel and where they go.
+#[repr(C)]
+struct Rows {
+    from: *const i8,
+    to: *mut i16,
+    /// Bytes from a weight of a line to the next one.
+    step: usize,
+    /// Weights of a line.
+    taps: usize,
+    /// Bytes from a line's weights to the next one's.
+    line: usize,
+    /// Lines, at least one.
+    lines: usize,
 }
 
-/// Words of the weights of a line.
-fn row_words(conv: &Depthwise) -> usize {
-    if conv.along.stride == 1 { 2 * pairs(conv) } else { pairs(conv) }
+/// Widens lines of weights: pairs, each followed by the pair that begins one weight before. There is
+/// one more than half of the weights.
+///
+/// # Safety
+/// The weights are there, and room for so many pairs.
+#[unsafe(naked)]
+unsafe extern "C" fn widen_rows(rows: &Rows) {
+    naked_asm!(
+        dsp!(),
+        "push {{r4-r11, lr}}
+        ldm r0, {{r0-r5}}
+        1:
+        mov r6, r0
+        mov r7, r3
+        movs r8, #0
+        2:
+        subs r7, #2
+        blt 3f
+        ldrsb r9, [r6]
+        ldrsb r10, [r6, r2]
+        add r6, r6, r2, lsl #1
+        pkhbt r11, r9, r10, lsl #16
+        pkhbt r8, r8, r9, lsl #16
+        strd r11, r8, [r1], #8
+        mov r8, r10
+        b 2b
+        3:
+        mov r9, #0
+        adds r7, #2
+        beq 4f
+        ldrsb r9, [r6]
+        4:
+        uxth r11, r9
+        pkhbt r8, r8, r9, lsl #16
+        strd r11, r8, [r1], #8
+        add r0, r4
+        subs r5, #1
+        bne 1b
+        pop {{r4-r11, pc}}",
+    )
+}
+
+/// Pairs of taps of a line: with stride 1, of the taps and of those one place later.
+fn pairs(conv: &Depthwise) -> usize {
+    conv.along.kernel as usize / 2 + 1
 }

@@ -7,7 +7,7 @@
 use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 
 use super::dsp_gather::{Straight, gather};
 use super::{Conv, Group, LANES, Pixel, Results, portable};
@@ -529,7 +529,7 @@ impl Job {
     pub fn new(conv: &Conv, group: &Group, first: usize) -> Job {
         let results = group.results.skip(first);
         let (mut offset, mut shift, mut tail) = (0, 0, Tail::Sums);
-        if let Some(requant) = results.requant.filter(|requant| !requant.ties_even) {
+        if let Some(requant) = results.requant.filter(|requant| requant.rounding == Rounding::Up) {
             if results.shifts.is_null() {
                 let common = u32::from(requant.shift);
                 (offset, shift, tail) = (requant.offset(common), common - 33, Tail::Shared);

@@ -6,7 +6,7 @@
 use core::arch::naked_asm;
 use core::ptr::null;
 
-use microhlo_format::kernels::Requant;
+use microhlo_format::kernels::{Requant, Rounding};
 
 use super::dsp_any::{BandAny, MAX_TAPS};
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
@@ -656,7 +656,7 @@ impl Band3 {
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let requant = conv.results.requant.filter(|requant| !requant.ties_even);
+    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
     let (Some(requant), Some(mut kernel)) = (requant, Kernel::of(conv)) else {
         // SAFETY: the caller's promise.
         unsafe { portable::image(conv, image) };

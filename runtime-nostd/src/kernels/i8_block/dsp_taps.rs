@@ -3,6 +3,8 @@
 
 use core::arch::naked_asm;
 
+use microhlo_format::kernels::Rounding;
+
 use super::{Block, CHANNELS, Depthwise};
 
 /// Blocks of four channels of one result. The assembly copies it to the stack.
@@ -149,13 +151,19 @@ unsafe extern "C" fn pixel(pixel: &Pixel) {
 /// # Safety
 /// Convolution and block are those of accepted parameters, without scratch.
 pub(super) unsafe fn pixels_inside(conv: &Depthwise, block: &Block, first: [i32; 2]) -> usize {
-    let (across, along) = (&conv.across, &conv.along);
+    let (mut across, mut along) = (&conv.across, &conv.along);
     let (lines, taps) = (across.taps(first[0]), along.taps(first[1]));
-    let requant = block.results.requant.filter(|r| !r.ties_even && block.results.shifts.is_null());
+    let at = first[0] * across.input_step + first[1] * along.input_step;
+    let shared = block.results.shifts.is_null();
+    let requant = block.results.requant.filter(|r| r.rounding == Rounding::Up && shared);
     let outside = lines.inside < across.kernel || taps.inside < along.kernel;
     let Some(requant) = requant.filter(|_| block.lanes == CHANNELS && !outside) else {
         return 0;
     };
+    if across.kernel > along.kernel {
+        // The order of taps does not matter, and fewer lines are quicker.
+        (across, along) = (along, across);
+    }
     let whole = (conv.channels - block.first) / CHANNELS;
     let blocked = conv.channels.next_multiple_of(CHANNELS);
     let shift = u32::from(requant.shift);
@@ -163,7 +171,6 @@ pub(super) unsafe fn pixels_inside(conv: &Depthwise, block: &Block, first: [i32;
     let weights_step = along.weights_step as usize * blocked;
     let count = along.kernel as usize;
     let behind = |line: usize, step: usize| line as isize - (count * step) as isize;
-    let at = first[0] * across.input_step + first[1] * along.input_step;
     let job = Pixel {
         from: block.input.wrapping_offset(at as isize),
         weights: block.weights,

@@ -1,6 +1,8 @@
 //! Microkernels for every target.
 #![allow(dead_code, reason = "targets with assembly do not need all of it")]
 
+use microhlo_format::kernels::Rounding;
+
 use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
 /// The widened taps of one pixel of several, in their order.
@@ -144,9 +146,10 @@ impl Common {
 }
 
 impl Results {
-    /// What all channels have in common: one shift, and no ties to even.
+    /// What all channels have in common: one shift, and ties up.
     fn common(&self) -> Option<Common> {
-        let requant = self.requant.filter(|r| self.shifts.is_null() && !r.ties_even)?;
+        let requant =
+            self.requant.filter(|r| self.shifts.is_null() && r.rounding == Rounding::Up)?;
         let shift = u32::from(requant.shift);
         let (offset, shift) = (requant.offset(shift), shift & 31);
         let (min, max) = (i32::from(requant.min), i32::from(requant.max));
@@ -471,7 +474,8 @@ unsafe fn line_rv32<const STRIDE: usize>(
     lines: &[*const i16; 3],
     output: *mut u8,
 ) -> bool {
-    let Some(requant) = block.results.requant.filter(|requant| !requant.ties_even) else {
+    let Some(requant) = block.results.requant.filter(|requant| requant.rounding == Rounding::Up)
+    else {
         return false;
     };
     let rows = conv.rows.wrapping_add(12 * channel);
