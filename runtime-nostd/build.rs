@@ -1,4 +1,5 @@
-//! Tells the kernels which assembly the core has: Rust's `cfg` does not know of the DSP extension.
+//! Tells the kernels which assembly the core has: Rust's `cfg` does not know of the
+//! extensions of Cortex-M.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -14,6 +15,16 @@ fn main() {
         if optional_core {
             println!("cargo::rustc-cfg=armv8m");
         }
+    }
+    println!("cargo::rustc-check-cfg=cfg(cortex_m_mve)");
+    println!("cargo::rustc-check-cfg=cfg(mve_kernels)");
+    // Kernels for constants laid out for MVE: in assembly, and on computers in Rust.
+    let mve = std::env::var_os("CARGO_FEATURE_CORTEX_M55_MVE").is_some() && optional_core;
+    if mve {
+        println!("cargo::rustc-cfg=cortex_m_mve");
+    }
+    if mve || std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os != "none") {
+        println!("cargo::rustc-cfg=mve_kernels");
     }
     if target.starts_with("riscv32im") {
         println!("cargo::rustc-cfg=rv32_tiles");

@@ -98,6 +98,13 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
+    pub(crate) const fn has_mve(self) -> bool {
+        matches!(self, Target::CortexM55)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -120,7 +127,7 @@ impl FromStr for Target {
 pub struct CompileOptions {
     /// Name of the model, stored in the artifact.
     pub name: String,
-    /// Processor, for which 8-bit kernels are chosen.
+    /// Processor, for which 8-bit kernels and the layout of their weights are chosen.
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use object::read::elf::ElfFile32;
 use object::write::elf::{FileHeader, ProgramHeader, Writer};
-use object::{Object, ObjectSection, elf};
+use object::{Object, ObjectSection, ObjectSymbol, elf};
 use std::fs;
 use std::path::Path;
 
@@ -26,6 +26,20 @@ pub fn board_name(path: &Path) -> Result<String, Error> {
     })?;
     let name = section.data().map_err(|error| not_firmware(error.to_string()))?;
     String::from_utf8(name.to_vec()).map_err(|error| not_firmware(error.to_string()))
+}
+
+/// The address of a function in an ELF file, without the bit that marks Thumb code.
+///
+/// # Errors
+/// The file cannot be read or has no such function.
+pub fn function(path: &Path, name: &str) -> Result<u64, Error> {
+    let failed = |reason: String| Error::NotFirmware { path: path.to_owned(), reason };
+    let bytes = fs::read(path).map_err(Error::io(path.display().to_string()))?;
+    let file = ElfFile32::<object::Endianness>::parse(&*bytes)
+        .map_err(|error| failed(format!("not a 32-bit ELF file: {error}")))?;
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+    let address = symbol.map(|symbol| symbol.address() & !1);
+    address.ok_or_else(|| failed(format!("no function {name}")))
 }
 
 /// Wraps bytes as an ELF file that loads them at `address`.

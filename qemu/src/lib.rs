@@ -10,6 +10,7 @@ mod error;
 mod firmware;
 mod image;
 mod job;
+mod mix;
 mod pieces;
 mod process;
 mod session;
@@ -22,5 +23,6 @@ pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
 };
 pub use microhlo_protocol::Stage;
+pub use mix::{InstructionMix, Kind, instruction_mix};
 pub use process::{check_version, run_firmware};
 pub use session::{run_jobs, run_jobs_on};

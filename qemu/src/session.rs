@@ -66,7 +66,7 @@ pub fn run_jobs_on(
     let mut rest = pieces.as_slice();
     while !rest.is_empty() {
         let batch = rest.get(..batch_length(rest, partition)).unwrap_or(rest);
-        let mut session = Session::start(board, firmware, batch, options)?;
+        let mut session = Session::start(board, firmware, batch, options, &[])?;
         let failure = match session.run() {
             Ok(()) => None,
             Err(error) if session.has_begun() => Some(error),
@@ -77,6 +77,28 @@ pub fn run_jobs_on(
         rest = rest.get(settled..).unwrap_or_default();
     }
     Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// Executes one job with further arguments for QEMU, and returns its outcome. Not all of its cases may be executed: the
+/// outcome is of those that fit one image.
+pub fn run_one_with(
+    board: &Board,
+    firmware: &Path,
+    job: &Job,
+    options: &Options,
+    arguments: &[String],
+) -> Result<Outcome, Error> {
+    process::check_version(board)?;
+    let partition = board.region(RegionKind::Model).map_or(0, |region| region.length);
+    let pieces = match pieces::cut(0, job, partition) {
+        Ok(pieces) => pieces,
+        Err(error) => return Ok(Err(error)),
+    };
+    let batch = pieces.get(..1).unwrap_or_default();
+    let mut session = Session::start(board, firmware, batch, options, arguments)?;
+    session.run()?;
+    let missing = || Error::Protocol { reason: "the guest skipped a job".to_owned() };
+    session.done.pop().ok_or_else(missing)
 }
 
 /// How many of the next pieces fit one image; every piece fits on its own.
@@ -151,11 +173,13 @@ impl Session {
         firmware: &Path,
         batch: &[Piece<'_>],
         options: &Options,
+        arguments: &[String],
     ) -> Result<Self, Error> {
         let image = write_image(board, &image::build(batch))?;
         let mut command = process::command(board, firmware);
         command
             .args(["-device", &loader_argument(board, image.path())])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut guest = Guest::start(board, &mut command)?;

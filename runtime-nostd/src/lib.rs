@@ -17,6 +17,10 @@
 //!
 //! # Features
 //!
+//! `cortex-m33-dsp`: the core is a Cortex-M33 with the DSP extension, which kernels of 8-bit integers
+//! then use. `cortex-m55-mve`: the core has M-profile Vector Extension (Cortex-M55, M85); links the
+//! kernels of programs that are compiled for it. Both are for `thumbv8m.main-*`, which does not say so.
+//!
 //! `defmt`: a trace event per step, and `defmt::Format` for errors and step information.
 #![no_std]
 #![deny(unsafe_code)]

@@ -6,8 +6,8 @@ mod common;
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand,
-    Move, Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Map, MapInstr,
+    MapOperand, Move, Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -96,13 +96,17 @@ fn sample() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
-/// A convolution of bytes with padding, then a depthwise one with a shift per channel.
+/// A convolution of bytes with padding, then a depthwise one with a shift per channel, then one by
+/// vectors.
 fn sample_of_bytes() -> Vec<u8> {
     let mut constants = Constants::default();
     let weights: Vec<u8> = (0..144u8).map(|i| i.wrapping_mul(37)).collect();
     let weights = constants.add(&weights);
     let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
     let records = constants.add(&records);
+    let block: Vec<u8> =
+        [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
+    let blocks = constants.add(&[block.clone(), block].concat());
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
     let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
@@ -158,6 +162,15 @@ fn sample_of_bytes() -> Vec<u8> {
         requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
         layout: DepthwiseLayout::Lines(3),
     };
+    let vectors = ConvI8 {
+        input: y,
+        channels: blocks,
+        output: middle,
+        in_c: 5,
+        in_w: 3,
+        requant: Some(Requant { rounding: Rounding::Even, ..requant }),
+        ..conv
+    };
     let tensor = |name: &str, dims: &[u32], place| TensorSpec {
         name: name.into(),
         dtype: DType::I8,
@@ -168,8 +181,12 @@ fn sample_of_bytes() -> Vec<u8> {
         name: "bytes".into(),
         compiler: "test".into(),
         inputs: vec![tensor("image", &[4, 4, 3], x)],
-        outputs: vec![tensor("features", &[4, 3, 5], y)],
-        steps: vec![Kernel::conv_i8(conv), Kernel::depthwise_i8(depthwise)],
+        outputs: vec![tensor("features", &[4, 4, 5], middle)],
+        steps: vec![
+            Kernel::conv_i8(conv),
+            Kernel::depthwise_i8(depthwise),
+            Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
+        ],
         constants: constants.0,
         arena_bytes: 1200,
         arena_lower_bound_bytes: 600,
@@ -282,7 +299,7 @@ fn the_sample_of_regions_runs() {
 fn the_sample_of_bytes_runs() {
     let output = run(&Aligned::new(&sample_of_bytes())).expect("the sample is valid");
     let distinct: std::collections::BTreeSet<u8> = output.iter().copied().collect();
-    assert!(output.len() == 60 && distinct.len() > 8, "{output:?}");
+    assert!(output.len() == 80 && distinct.len() > 8, "{output:?}");
 }
 
 #[test]

@@ -2,18 +2,22 @@
 
 mod common;
 
-use common::i8_cases::{Case, bytes, cases, twice};
+use common::i8_cases::{Case, Form, bytes, cases, twice};
 use common::{one_step, run};
 use microhlo_format::kernels::{Requant, Rounding};
 use proptest::prelude::*;
 
+/// Checks the kernels of convolutions, or of depthwise ones.
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
     let input = bytes(case.seed ^ 1, case.input_len() as usize);
     let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
-    let step = case.step(depthwise);
-    let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);
-    spec.arena_bytes = step.arena_bytes;
-    prop_assert_eq!(run(&spec, &raw).unwrap(), case.naive(&input));
+    let forms: &[Form] = if depthwise { &[Form::Depthwise] } else { &[Form::Conv, Form::ConvMve] };
+    for &form in forms {
+        let step = case.step(form);
+        let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);
+        spec.arena_bytes = step.arena_bytes;
+        prop_assert_eq!(run(&spec, &raw).unwrap(), case.naive(&input), "{:?}", form);
+    }
     Ok(())
 }
 
@@ -41,6 +45,21 @@ proptest! {
     fn matrix_products_are_exact(mut case in cases(1, [80, 30]), rows in 1u32..12) {
         (case.batch, case.size, case.output) = (1, [1, rows], [1, rows]);
         (case.kernel, case.stride, case.pad, case.dilation) = ([1, 1], [1, 1], [0, 0], [1, 1]);
+        check(&case, false)?;
+    }
+
+    /// Lines of pixels whose taps follow each other in the input.
+    #[test]
+    fn lines_without_padding_are_exact(
+        mut case in cases(1, [20, 9]),
+        vertical in any::<bool>(),
+        spare in 0u32..3,
+    ) {
+        let (along, across) = if vertical { (0, 1) } else { (1, 0) };
+        (case.size[across], case.output[across], case.kernel[across]) = (1, 1, 1);
+        (case.pad, case.dilation) = ([0, 0], [1, 1]);
+        case.size[along] = case.output[along] * case.stride[along] + spare;
+        case.kernel[along] = case.kernel[along].min(case.size[along]);
         check(&case, false)?;
     }
 
@@ -96,6 +115,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn single_precision_is_that_of_floats(
+        acc in any::<i32>(),
+        fraction in 0i32..1 << 23,
+        shift in 33u8..=53,
+        zero in -128i32..=127,
+        wanted in -140i32..140,
+        off in -3i32..=3,
+    ) {
+        let requant =
+            Requant { shift, zero, min: -128, max: 127, rounding: Rounding::Single };
+        let multiplier = ((1 << 23) + fraction) << 7;
+        let scale = (f64::from(multiplier) / 2f64.powi(shift.into())) as f32;
+        // Sums about halfway between two results, where every rounding matters.
+        let half = (f64::from(wanted - zero) + 0.5) / f64::from(scale);
+        let near = (half as i32).saturating_add(off);
+        for acc in [acc, near, acc >> 8, (near >> 9) << 9] {
+            let float = (acc as f32 * scale + zero as f32).round_ties_even();
+            let wanted = float.clamp(-128.0, 127.0) as i8;
+            prop_assert_eq!(requant.apply(acc, multiplier, shift), wanted, "{} {}", acc, scale);
+        }
+    }
+}
+
 #[test]
 fn results_stay_in_their_range() {
     let requant = Requant { shift: 53, zero: 511, min: -7, max: 9, rounding: Rounding::Even };
@@ -104,7 +148,12 @@ fn results_stay_in_their_range() {
         assert_eq!(requant.apply(acc, multiplier, 33), wanted);
     }
     // The loader does not read constants, so any shift may be there.
-    for shift in 0..=u8::MAX {
-        assert!((-7..=9).contains(&requant.apply(12345, 678, shift)));
+    for rounding in [Rounding::Up, Rounding::Even, Rounding::Double, Rounding::Single] {
+        let requant = Requant { rounding, ..requant };
+        for shift in 0..=u8::MAX {
+            for acc in [12345, i32::MIN, i32::MAX, 0] {
+                assert!((-7..=9).contains(&requant.apply(acc, 678, shift)));
+            }
+        }
     }
 }

@@ -8,8 +8,8 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, DepthwiseI8, DepthwiseLayout, Fft, Fill, Map, MapInstr, MapOperand,
-    Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Fft, Fill, Map, MapInstr,
+    MapOperand, Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -532,6 +532,52 @@ fn sums_of_bytes_need_their_memory() {
         (c.shifts, c.requant, c.out_w) = (Some(Place::constant(0)), None, 1);
     };
     assert_eq!(load(&shifts), params(ParamError::Mismatch));
+}
+
+#[test]
+fn sums_by_vectors_need_their_memory() {
+    let load = |change: &dyn Fn(&mut ConvI8<Place>)| {
+        let mut conv = conv_i8();
+        conv.out_c = 3;
+        change(&mut conv);
+        let step = Kernel::conv_i8_mve(ConvI8Mve { conv });
+        let mut spec = one_step(step, 64, (64, 64), vec![0; 64]);
+        spec.arena_bytes = 128;
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    // The taps are read where they lie.
+    assert_eq!(load(&|c| c.scratch = Place::arena(128)), Ok(()));
+    // Weights of three channels and five taps, and a vector behind them; records of four.
+    assert_eq!(load(&|c| c.weights = Place::constant(32)), Ok(()));
+    assert_eq!(load(&|c| c.weights = Place::constant(36)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.channels = Place::constant(32)), Ok(()));
+    assert_eq!(load(&|c| c.channels = Place::constant(36)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| c.shifts = Some(Place::constant(60))), Ok(()));
+    assert_eq!(load(&|c| c.shifts = Some(Place::constant(61))), fails(StepError::OutOfBounds));
+    // Whole vectors need nothing behind them.
+    let whole = |c: &mut ConvI8<Place>| {
+        (c.in_w, c.out_w, c.in_c, c.weights) = (1, 1, 16, Place::constant(16))
+    };
+    assert_eq!(load(&whole), Ok(()));
+    // With padding, the taps of four pixels are gathered, each at a multiple of four bytes.
+    let padded = |c: &mut ConvI8<Place>, at| (c.pad_left, c.scratch) = (1, Place::arena(at));
+    assert_eq!(load(&|c| padded(c, 96)), Ok(()));
+    assert_eq!(load(&|c| padded(c, 100)), fails(StepError::OutOfBounds));
+    assert_eq!(load(&|c| padded(c, 94)), fails(StepError::Misaligned));
+    assert_eq!(load(&|c| padded(c, 72)), fails(StepError::Overlap));
+    // Ties need the sums of two pixels and four channels.
+    let ties = |c: &mut ConvI8<Place>, at| {
+        c.requant = Some(Requant { rounding: Rounding::Even, ..REQUANT });
+        c.scratch = Place::arena(at);
+    };
+    assert_eq!(load(&|c| ties(c, 96)), Ok(()));
+    assert_eq!(load(&|c| ties(c, 100)), fails(StepError::OutOfBounds));
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(load(&|c| c.groups = 0), params(ParamError::Zero));
+    assert_eq!(load(&|c| c.stride_w = 0), params(ParamError::Zero));
+    assert_eq!(load(&|c| c.out_c = u32::MAX), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.kernel_h, c.in_c) = (1 << 20, 1 << 20)), params(ParamError::Overflow));
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Aligned, one_step, run};
 use microhlo::{LoadError, Model, ParamError, StepError};
-use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
+use microhlo_format::kernels::{PoolI8, Requant, Rounding, ScaleI8, SumI8, TableI8};
 use microhlo_format::{ArtifactSpec, Kernel, Place, encode};
 use proptest::prelude::*;
 
@@ -52,6 +52,7 @@ fn pool(size: [u32; 2], output: [u32; 2], channels: u32) -> PoolI8<Place> {
         pad_left: 0,
         input_zero: 0,
         bias: 0,
+        left: 0,
         multiplier: 1 << 30,
         requant: Requant { shift: 33, zero: 0, min: -128, max: 127, rounding: Rounding::Up },
     }
@@ -69,15 +70,15 @@ fn naive_pool(p: &PoolI8<Place>, input: &[i64]) -> Vec<u8> {
     let mut out = Vec::new();
     for b in 0..p.batch {
         for (y, x) in (0..p.out_h).flat_map(|y| (0..p.out_w).map(move |x| (y, x))) {
-            let (top, left) =
+            let (top, first) =
                 ((y * p.stride_h) as i32 - p.pad_top, (x * p.stride_w) as i32 - p.pad_left);
             for c in 0..p.channels {
                 let mut acc = i64::from(p.bias);
                 for (i, j) in (0..p.kernel_h).flat_map(|i| (0..p.kernel_w).map(move |j| (i, j))) {
-                    acc += at(b, top + i as i32, left + j as i32, c);
+                    acc += at(b, top + i as i32, first + j as i32, c);
                 }
                 let half = 1i64 << (p.requant.shift - 1);
-                let scaled = (acc * i64::from(p.multiplier) + half) >> p.requant.shift;
+                let scaled = ((acc << p.left) * i64::from(p.multiplier) + half) >> p.requant.shift;
                 out.push((scaled + i64::from(p.requant.zero)).clamp(-128, 127) as u8);
             }
         }
@@ -112,6 +113,41 @@ proptest! {
     }
 
     #[test]
+    fn channels_are_scaled_exactly(
+        factors in prop::collection::vec(any::<[i32; 2]>(), 1..9),
+        rows in 1u32..9,
+        shift in 0u8..32,
+        (min, max) in (-128i8..0, 0i8..=127),
+        seed in any::<u32>(),
+    ) {
+        let channels = factors.len() as u32;
+        let n = rows * channels;
+        let p = ScaleI8 {
+            input: Place::arena(0),
+            channels: Place::constant(0),
+            output: Place::arena(n),
+            rows,
+            channels_count: channels,
+            shift,
+            min,
+            max,
+        };
+        let bytes: Vec<u8> =
+            common::i8_cases::bytes(seed, n as usize).iter().map(|&b| b as u8).collect();
+        let records = factors.iter().flatten().flat_map(|f| f.to_le_bytes()).collect();
+        let spec = spec(Kernel::scale_i8(p), n, n, records);
+        let wanted: Vec<u8> = bytes
+            .iter()
+            .zip(factors.iter().cycle())
+            .map(|(&x, &[multiplier, offset])| {
+                let y = i32::from(x as i8).wrapping_mul(multiplier).wrapping_add(offset) >> shift;
+                y.clamp(min.into(), max.into()) as u8
+            })
+            .collect();
+        prop_assert_eq!(run(&spec, &bytes).unwrap(), wanted);
+    }
+
+    #[test]
     fn pools_are_exact(
         size in prop::array::uniform2(1u32..8),
         output in prop::array::uniform2(1u32..6),
@@ -120,7 +156,7 @@ proptest! {
         pad in prop::array::uniform2(-2i32..4),
         channels in 1u32..11,
         (zero, bias, multiplier) in (any::<i8>(), -5000i32..5000, 0i32..i32::MAX),
-        seed in any::<u32>(),
+        (left, seed) in (0u8..16, any::<u32>()),
     ) {
         let p = PoolI8 {
             kernel_h: kernel[0],
@@ -131,6 +167,7 @@ proptest! {
             pad_left: pad[1],
             input_zero: zero,
             bias,
+            left,
             multiplier,
             requant: Requant { zero: i32::from(zero) / 2, ..pool(size, output, 1).requant },
             ..pool(size, output, channels)
@@ -158,6 +195,35 @@ fn a_table_maps_every_byte() {
     let got = run(&spec(Kernel::table_i8(p), 256, 256, table.clone()), &all).unwrap();
     let wanted: Vec<u8> = all.iter().map(|&b| table[usize::from(b)]).collect();
     assert_eq!(got, wanted);
+}
+
+#[test]
+fn records_of_channels_are_read_whole() {
+    let scaled = |change: &dyn Fn(&mut ScaleI8<Place>), constants: usize| {
+        let mut p = ScaleI8 {
+            input: Place::arena(0),
+            channels: Place::constant(0),
+            output: Place::arena(64),
+            rows: 16,
+            channels_count: 4,
+            shift: 31,
+            min: -1,
+            max: 1,
+        };
+        change(&mut p);
+        let spec = spec(Kernel::scale_i8(p), 64, 64, vec![0; constants]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(scaled(&|_| (), 32), Ok(()));
+    assert_eq!(scaled(&|p| p.output = p.input, 32), Ok(()));
+    assert_eq!(scaled(&|_| (), 28), fails(StepError::OutOfBounds));
+    assert_eq!(scaled(&|p| p.rows = 17, 32), fails(StepError::OutOfBounds));
+    assert_eq!(scaled(&|p| p.output = Place::arena(63), 32), fails(StepError::Overlap));
+    assert_eq!(scaled(&|p| p.channels = Place::constant(2), 40), fails(StepError::Misaligned));
+    assert_eq!(scaled(&|p| p.shift = 32, 32), params(ParamError::BadCode));
+    assert_eq!(scaled(&|p| p.min = 2, 32), params(ParamError::BadCode));
 }
 
 #[test]
@@ -206,5 +272,6 @@ fn parameters_that_make_no_sense_are_refused() {
     assert_eq!(pools(&|p| p.out_h = 3), fails(StepError::OutOfBounds));
     assert_eq!(pools(&|p| p.kernel_w = 0), params(ParamError::Zero));
     assert_eq!(pools(&|p| p.channels = u32::MAX), params(ParamError::Overflow));
+    assert_eq!(pools(&|p| p.left = 32), params(ParamError::BadCode));
     assert_eq!(pools(&|p| p.requant.shift = 32), params(ParamError::BadCode));
 }

@@ -1,10 +1,12 @@
 //! Test support: the models with their vectors, and the command under test.
 
 pub mod cycles;
+pub mod figures;
 pub mod forms;
 pub mod fuzz;
 pub mod generate;
 pub mod image;
+pub mod networks;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

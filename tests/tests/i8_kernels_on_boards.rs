@@ -13,12 +13,13 @@ fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
     let zero = random.range(0, 255) as i32 - 128;
     let any = Requant { shift, zero, ..COMMON };
-    match random.range(0, 10) {
+    match random.range(0, 11) {
         0 => None,
         1..=4 => Some(Requant { zero, ..COMMON }),
         5 | 6 => Some(any),
         7 => Some(Requant { rounding: Rounding::Even, ..any }),
         8 => Some(Requant { rounding: Rounding::Double, ..any }),
+        9 => Some(Requant { rounding: Rounding::Single, ..any }),
         _ => Some(Requant { min: random.range(0, 60) as i8 - 60, max: 70, ..any }),
     }
 }
@@ -44,6 +45,7 @@ fn conv(random: &mut Random) -> Shape {
         shifts: requant.is_some() && random.range(0, 2) == 0,
         depthwise: false,
         layout: DepthwiseLayout::Taps,
+        mve: false,
     };
     if random.range(0, 4) > 0 {
         return shape;
@@ -84,12 +86,40 @@ fn depthwise(random: &mut Random) -> Shape {
     depthwise
 }
 
+/// A depthwise convolution of three by three taps.
+fn three_by_three(random: &mut Random) -> Shape {
+    let any = depthwise(random);
+    Shape {
+        input: random.pair(1, 12),
+        output: random.pair(1, 12),
+        kernel: [3, 3],
+        stride: random.pair(1, 2),
+        pad: random.pair(0, 2).map(|pad| pad as i32),
+        dilation: [1, 1],
+        layout: match any.layout {
+            DepthwiseLayout::Lines(lines) => DepthwiseLayout::Lines(lines.max(3)),
+            DepthwiseLayout::Taps => DepthwiseLayout::Taps,
+        },
+        ..any
+    }
+}
+
+/// Convolutions of all kinds.
+fn shapes(random: &mut Random) -> Vec<Shape> {
+    (0..300)
+        .map(|_| conv(random))
+        .chain((0..400).map(|i| depthwise(&mut Random(1000 + i))))
+        .chain((0..150).map(|i| three_by_three(&mut Random(2000 + i))))
+        .collect()
+}
+
 fn same_bytes_as_on_the_host(board: &str) {
     let mut random = Random(20);
-    let shapes: Vec<Shape> = (0..300)
-        .map(|_| conv(&mut random))
-        .chain((0..400).map(|i| depthwise(&mut Random(1000 + i))))
-        .collect();
+    let shapes = shapes(&mut random);
+    same_bytes(board, shapes, random);
+}
+
+fn same_bytes(board: &str, shapes: Vec<Shape>, mut random: Random) {
     let jobs: Vec<Job> = shapes.iter().map(|shape| shape.job(&mut random, false)).collect();
     let run = |name: &str| {
         let executor = Executor::find(name).expect("the board exists");
@@ -117,4 +147,32 @@ fn other_boards_kernels_give_the_same_bytes() {
     for board in sampled() {
         same_bytes_as_on_the_host(&board);
     }
+}
+
+/// A convolution with the edges of vectors of 16 taps, of blocks of four channels and of pairs of
+/// pixels.
+fn mve(random: &mut Random) -> Shape {
+    let mut shape = conv(random);
+    if random.range(0, 2) == 0 {
+        shape.channels[0] = random.range(1, 5) * 8 + random.range(0, 1);
+    }
+    if random.range(0, 2) == 0 {
+        let line = random.range(0, 1) as usize;
+        (shape.kernel[line], shape.input[line], shape.output[line]) = (1, 1, 1);
+        (shape.pad, shape.dilation) = ([0, 0], [1, 1]);
+        let along = 1 - line;
+        shape.input[along] = shape.stride[along] * shape.output[along] + random.range(0, 3);
+        shape.kernel[along] = shape.kernel[along].min(shape.input[along]);
+    }
+    if random.range(0, 4) == 0 {
+        shape = Shape { input: [1, 1], output: [1, 1], kernel: [1, 1], pad: [0, 0], ..shape };
+    }
+    Shape { mve: true, ..shape }
+}
+
+#[test]
+fn cortex_m55_kernels_give_the_same_bytes() {
+    let mut random = Random(30);
+    let shapes = (0..600).map(|_| mve(&mut random)).collect();
+    same_bytes("mps3-an547", shapes, random);
 }

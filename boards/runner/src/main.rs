@@ -10,7 +10,7 @@ mod report;
 mod runtime;
 
 use core::fmt::Display;
-use microhlo_board::{counter, memory, stack};
+use microhlo_board::{counter, mark, memory, stack};
 use microhlo_protocol::image::{Image, Job};
 use microhlo_protocol::{EXIT_BAD_IMAGE, Message, Stage, VERSION};
 use report::Report;
@@ -81,15 +81,12 @@ fn run_case<'m>(
     let mut instructions = 0;
     for input in 0..job.inputs {
         let bytes = job.input(case, input).map_err(runtime::Error::Image)?;
-        let first = counter::now();
-        let result = run.set_input(input, bytes);
-        instructions += counter::between(first, counter::now());
+        let (result, took) = measured(|| run.set_input(input, bytes));
+        instructions += took;
         result?;
     }
     loop {
-        let first = counter::now();
-        let step = run.step();
-        let took = counter::between(first, counter::now());
+        let (step, took) = measured(|| run.step());
         instructions += took;
         let Some((index, kernel)) = step? else {
             break;
@@ -100,4 +97,15 @@ fn run_case<'m>(
     }
     run.outputs(|index, bytes| report.send_output(index, bytes))?;
     Ok(instructions)
+}
+
+/// The result of `work` and the instructions it took.
+#[inline(always)]
+fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    mark::microhlo_measure_begin();
+    let first = counter::now();
+    let result = work();
+    let took = counter::between(first, counter::now());
+    mark::microhlo_measure_end();
+    (result, took)
 }

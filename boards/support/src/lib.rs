@@ -14,6 +14,7 @@ pub mod counter;
 pub mod exit;
 mod fault;
 mod guard;
+pub mod mark;
 pub mod memory;
 pub mod stack;
 mod start;

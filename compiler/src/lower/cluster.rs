@@ -14,6 +14,7 @@ use super::epilogue::{self, Epilogue};
 use super::exact_sum;
 use super::facts::Facts;
 use super::pointwise_i8::{self, Pool, Sum};
+use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
 use super::table::{self, Table};
 use crate::ir::{BlockId, Body, OpId, ValueId};
@@ -45,6 +46,8 @@ pub enum ClusterKind {
     Softmax(Softmax),
     /// A function of one 8-bit tensor.
     Table(Table),
+    /// A linear function of one 8-bit tensor for each channel.
+    ScaleI8(Scale),
     /// A chain of elementwise operations.
     Map,
     /// Any other single operation.
@@ -165,7 +168,11 @@ impl Fuser<'_> {
         let order = |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
         let found = table::find(self.facts, op, order);
         if let Some((table, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
-            self.add(ClusterKind::Table(table), ops);
+            return self.add(ClusterKind::Table(table), ops);
+        }
+        let found = scale_i8::find(self.facts, op, order);
+        if let Some((scale, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+            self.add(ClusterKind::ScaleI8(scale), ops);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout};
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout};
 use microhlo_format::{AccessKind, DType, Kernel};
 
 use super::cluster;
@@ -100,6 +100,27 @@ impl Weights {
         let columns = self.dims.last().copied().unwrap_or(1);
         self.bytes.get(row as usize * columns + column as usize).copied().unwrap_or(0) as i8
     }
+}
+
+/// Weights, records, and shifts if channels have their own, as parameters lay them out.
+struct Constants {
+    weights: Vec<u8>,
+    records: Vec<u8>,
+    shifts: Option<Vec<u8>>,
+}
+
+/// The [`Constants`] of a convolution's parameters.
+macro_rules! packed {
+    ($params:expr, $channels:expr, $requant:expr, $weights:expr) => {{
+        let per = $channels;
+        Constants {
+            weights: $params.pack_weights(&mut |g, c, tap| $weights.at(tap, g * per + c)),
+            records: $params.pack_channels(&mut |g, c| $requant.record(g * per + c)),
+            shifts: $requant
+                .own_shifts()
+                .then(|| $params.pack_shifts(&mut |g, c| $requant.shift(g * per + c))),
+        }
+    }};
 }
 
 impl Lowerer<'_> {
@@ -202,23 +223,27 @@ impl Lowerer<'_> {
                 p.scratch = Some(self.scratch_i8(&Kernel::depthwise_i8(p), int8.root)?);
             }
             Kernel::depthwise_i8(p)
+        } else if self.target.has_mve() {
+            let mut p = ConvI8Mve { conv: conv_params(g, empty, input_zero, requant, groups) };
+            let constants = packed!(p, p.conv.out_c, requant, weights);
+            self.conv_constants(&mut p.conv, constants);
+            p.conv.scratch = self.scratch_i8(&Kernel::conv_i8_mve(p), int8.root)?;
+            Kernel::conv_i8_mve(p)
         } else {
             let mut p = conv_params(g, empty, input_zero, requant, groups);
-            let per = p.out_c;
-            let weights = p.pack_weights(&mut |group, c, tap| weights.at(tap, group * per + c));
-            p.weights = self.constant(weights.into(), 4);
-            let records = p.pack_channels(&mut |group, c| requant.record(group * per + c));
-            p.channels = self.constant(records.into(), 4);
-            if requant.own_shifts() {
-                let shifts = p.pack_shifts(&mut |group, c| requant.shift(group * per + c));
-                p.shifts = Some(self.constant(shifts.into(), 4));
-            }
-            let kernel = Kernel::conv_i8(p);
-            p.scratch = self.scratch_i8(&kernel, int8.root)?;
+            let constants = packed!(p, p.out_c, requant, weights);
+            self.conv_constants(&mut p, constants);
+            p.scratch = self.scratch_i8(&Kernel::conv_i8(p), int8.root)?;
             Kernel::conv_i8(p)
         };
         self.step(kernel, int8.root);
         Ok(())
+    }
+
+    fn conv_constants(&mut self, p: &mut ConvI8<Ref>, constants: Constants) {
+        p.weights = self.constant(constants.weights.into(), 4);
+        p.channels = self.constant(constants.records.into(), 4);
+        p.shifts = constants.shifts.map(|shifts| self.constant(shifts.into(), 4));
     }
 
     /// A buffer of the scratch bytes that a kernel says it needs.

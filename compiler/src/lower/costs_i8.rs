@@ -59,8 +59,8 @@ const PORTABLE: Costs = Costs {
     block: 500,
     band: 0,
     line: 60,
-    value: 24,
-    weight: 15,
+    value: 34,
+    weight: 30,
     row: 40,
     group: 30,
     results: 1,
@@ -69,8 +69,16 @@ const PORTABLE: Costs = Costs {
     pixel: 60,
     pixel_block: 160,
     pixel_line: 40,
-    tap: 85,
+    tap: 100,
 };
+
+/// The same on Armv6-M, where it has few registers: lines suffer more.
+const PORTABLE_V6M: Costs = Costs { tap: 75, ..PORTABLE };
+
+/// The portable code's costs on a processor.
+fn portable(target: Target) -> &'static Costs {
+    if target == Target::CortexM0 { &PORTABLE_V6M } else { &PORTABLE }
+}
 
 fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
     let along = |vertical: [u32; 2]| vertical[usize::from(!p.vertical())];
@@ -84,7 +92,7 @@ fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
         || wide
         || stride > 2
     {
-        &PORTABLE
+        portable(target)
     } else if (p.kernel_h, p.kernel_w) == (3, 3) {
         &DSP_3X3
     } else {
@@ -122,7 +130,7 @@ pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Ta
     let costs = costs(p, target);
     let [[_, outputs, lines, stride, _], [input, results, taps, ..]] = axes(p);
     let product = |sizes: &[u64]| sizes.iter().fold(1u64, |a, &b| a.saturating_mul(b));
-    let by_taps = if padded(p) { &PORTABLE } else { costs };
+    let by_taps = if padded(p) { portable(target) } else { costs };
     let blocks = u64::from(p.channels_count.div_ceil(4));
     let multiplier = u64::from(p.multiplier);
     let image = match layout {
@@ -150,7 +158,9 @@ pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Ta
 /// The layout of a depthwise convolution that costs least on a processor.
 pub fn depthwise_layout(p: &DepthwiseI8<impl Copy>, target: Target) -> DepthwiseLayout {
     let lines = DepthwiseLayout::Lines(slots(p, target));
+    // Kernels for RISC-V do so themselves where that is better.
     let taps = p.multiplier == 1
+        && target != Target::Rv32imac
         && depthwise(p, DepthwiseLayout::Taps, target) < depthwise(p, lines, target);
     if taps { DepthwiseLayout::Taps } else { lines }
 }

@@ -63,9 +63,9 @@ fn term(facts: &Facts<'_>, value: ValueId, order: impl Fn(&mut Vec<OpId>)) -> Op
         return None;
     }
     facts.only_user(value)?;
-    let (input, mut ops) = table::grown(facts, last, false)?;
+    let (input, mut ops) = table::grown(facts, last, false, |v| facts.splat(v).is_some())?;
     order(&mut ops);
-    let bytes = table::tabulated(facts, &ops, input, value)?;
+    let bytes = table::tabulated(facts, &ops, input, value, None)?;
     let (words, _) = bytes.as_chunks::<4>();
     let results: Vec<i64> = words.iter().map(|&w| i64::from(i32::from_le_bytes(w))).collect();
     // The table is that of unsigned bytes.

@@ -119,6 +119,14 @@ impl<'a> Facts<'a> {
         (values.len() == channels).then_some(values)
     }
 
+    /// The bytes of a constant that varies along dimension `dim` of `value` only, one element for
+    /// each of so many channels.
+    pub fn channel_bytes(&self, value: ValueId, dim: usize, channels: usize) -> Option<Vec<u8>> {
+        let c = self.channel_constant(value, dim)?;
+        let bytes = c.to_bytes();
+        (bytes.len() == channels * c.ty.dtype()?.size()).then(|| bytes.to_vec())
+    }
+
     /// The constant behind a value that varies along one of its dimensions only.
     fn channel_constant(&self, value: ValueId, dim: usize) -> Option<&'a Constant> {
         let (source, dims): (ValueId, Vec<usize>) = match self.def(value)? {

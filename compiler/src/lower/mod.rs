@@ -24,6 +24,7 @@ mod reduce;
 mod reduce_any;
 pub(crate) mod region;
 mod requant;
+mod scale_i8;
 mod scatter;
 mod scope;
 pub mod share;
@@ -72,7 +73,7 @@ pub fn lower(func: &Func, target: Target) -> Result<Program, CompileError> {
 struct Lowerer<'a> {
     body: &'a Body,
     facts: &'a Facts<'a>,
-    /// The processor.
+    /// What kernels are chosen for.
     target: Target,
     program: Program,
     /// Where each value lies.
@@ -181,6 +182,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
+            ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
             ClusterKind::Map => self.map(&cluster.ops),
             ClusterKind::Single(op) => self.single(*op),
         }

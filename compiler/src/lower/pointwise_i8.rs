@@ -47,6 +47,7 @@ pub struct Pool {
     pad: [i32; 2],
     input_zero: i8,
     bias: i32,
+    left: u8,
     requant: Requant,
 }
 
@@ -182,17 +183,19 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     };
     let terms = i64::from(shape.kernel[0]) * i64::from(shape.kernel[1]);
     let largest = linear.constant.checked_abs()?.checked_add(128)?.checked_mul(terms)?;
-    let (requant, tail) = match requant::of_sums(facts, sums, 0, 1) {
+    let (mut requant, tail) = match requant::of_small_sums(facts, sums) {
         (requant, tail) if requant.scaled.is_some() => (requant, tail),
         _ => requant::of_mean(facts, sums, largest)?,
     };
+    let left = requant.scaled.as_mut()?.raise_shift();
     let mut pool = shape.pool(root, input, requant);
     pool.input_zero = i8::try_from(linear.constant.checked_neg()?).ok()?;
     let bias = start + linear.constant.checked_mul(terms)? + pool.requant.bias.first()?;
     pool.bias = i32::try_from(bias).ok()?;
-    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << 31 {
+    if start != 0 || terms.checked_mul(256)? + bias.abs() >= 1 << (31 - left) {
         return None;
     }
+    pool.left = left;
     let ops = linear.absorbed(facts, [vec![root], tail].concat());
     Some((pool, ops))
 }
@@ -213,8 +216,8 @@ struct Shape {
 impl Shape {
     fn pool(self, root: OpId, input: ValueId, requant: Requant) -> Pool {
         let Shape { sizes, output, kernel, stride, pad } = self;
-        let (input_zero, bias) = (0, 0);
-        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, requant }
+        let (input_zero, bias, left) = (0, 0, 0);
+        Pool { root, input, sizes, output, kernel, stride, pad, input_zero, bias, left, requant }
     }
 }
 
@@ -291,8 +294,8 @@ impl Lowerer<'_> {
         #[rustfmt::skip]
         let params = PoolI8 {
             input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, multiplier,
-            requant,
+            stride_w, pad_top, pad_left, input_zero: pool.input_zero, bias: pool.bias, left: pool.left,
+            multiplier, requant,
         };
         self.step(Kernel::pool_i8(params), pool.root);
         if let Some(step) = self.program.steps.last_mut() {

@@ -39,16 +39,23 @@ pub fn find(
 ) -> Option<(Table, Vec<OpId>)> {
     let result = facts.body.result(last).filter(|&v| is_byte(facts.body, v))?;
     let many = facts.body.ty(result).tensor()?.elements()? >= MIN_ELEMENTS;
-    let found = [true, false].into_iter().find_map(|through| grown(facts, last, through));
+    let one = |v: ValueId| facts.splat(v).is_some();
+    let found = [true, false].into_iter().find_map(|through| grown(facts, last, through, one));
     let (input, mut ops) = found.filter(|(_, ops)| many && ops.len() >= MIN_OPS)?;
     order(&mut ops);
-    let bytes = tabulated(facts, &ops, input, result)?;
+    let bytes = tabulated(facts, &ops, input, result, None)?;
     Some((Table { input, result, bytes }, ops))
 }
 
-/// The operations that lead to `last` from one 8-bit tensor, which is returned first. They go on
-/// behind 8-bit values that nothing else needs if `through`.
-pub fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, Vec<OpId>)> {
+/// The operations that lead to `last` from one 8-bit tensor, which is returned first, and from
+/// values that are constant enough. They go on behind 8-bit values that nothing else needs if
+/// `through`.
+pub fn grown(
+    facts: &Facts<'_>,
+    last: OpId,
+    through: bool,
+    is_constant: impl Fn(ValueId) -> bool,
+) -> Option<(ValueId, Vec<OpId>)> {
     let body = facts.body;
     let home = facts.block(last);
     let dims = &body.ty(body.result(last)?).tensor()?.dims;
@@ -65,7 +72,7 @@ pub fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, V
     while let Some(&op) = ops.get(at) {
         at += 1;
         for &v in &body.ops[op].operands {
-            if facts.splat(v).is_some() {
+            if is_constant(v) {
                 continue;
             }
             let ends = is_byte(body, v) && !through;
@@ -83,14 +90,17 @@ pub fn grown(facts: &Facts<'_>, last: OpId, through: bool) -> Option<(ValueId, V
     (same && private && inputs.iter().all(|&v| v == input)).then_some((input, ops))
 }
 
-/// The results of a cluster for the bytes from 0 to 255, by the evaluator.
+/// The results of a cluster for the bytes from 0 to 255, by the evaluator. With channels, which are
+/// the last dimension of the cluster's, those of a byte lie together.
 pub fn tabulated(
     facts: &Facts<'_>,
     ops: &[OpId],
     input: ValueId,
     result: ValueId,
+    channels: Option<usize>,
 ) -> Option<Vec<u8>> {
-    let all = |dtype| TensorType::fixed(&[256], dtype);
+    let sizes: Vec<u64> = [256].into_iter().chain(channels.map(|n| n as u64)).collect();
+    let all = |dtype| TensorType::fixed(&sizes, dtype);
     let mut table = Body::default();
     let block = table.entry;
     let from = all(cluster::dtype(facts.body, input)?);
@@ -101,12 +111,18 @@ pub fn tabulated(
             if values.contains_key(&v) {
                 continue;
             }
-            let (constant, element) = facts.splat(v)?;
-            let rank = facts.body.ty(v).tensor()?.rank();
-            let dims: &[u64] = if rank == 0 { &[] } else { &[256] };
-            let ty = TensorType::fixed(dims, constant.ty.dtype()?);
-            let value = Constant::splat(ty.clone(), element).into();
-            let constant = crate::ops::constant::Constant { value };
+            let ty = facts.body.ty(v).tensor()?;
+            let dims: &[u64] = if ty.rank() == 0 { &[] } else { &sizes };
+            let made = TensorType::fixed(dims, ty.dtype()?);
+            let value = match facts.splat(v) {
+                Some((_, element)) => Constant::splat(made, element),
+                None => {
+                    let row = facts.channel_bytes(v, ty.rank().checked_sub(1)?, channels?)?;
+                    Constant::dense(made, row.repeat(256))
+                }
+            };
+            let ty = value.ty.clone();
+            let constant = crate::ops::constant::Constant { value: value.into() };
             let made = table.append(block, constant.into(), Vec::new(), vec![ty.into()], o.span);
             values.insert(v, table.ops[made].results[0]);
         }
@@ -117,7 +133,8 @@ pub fn tabulated(
     }
     let returned = vec![*values.get(&result)?];
     table.append(block, Return.into(), returned, Vec::new(), facts.body.ops[ops[0]].span);
-    let bytes: Vec<u8> = (0..=255).collect();
+    let bytes: Vec<u8> =
+        (0..=255).flat_map(|b| std::iter::repeat_n(b, channels.unwrap_or(1))).collect();
     let input = Tensor::from_constant(&Constant::dense(from, bytes)).ok()?;
     let module = Module::default();
     let out = Evaluator::new(&module).body(&table, &[input]).ok()?;

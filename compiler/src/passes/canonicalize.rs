@@ -63,7 +63,9 @@ fn simplify(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
                 .then(|| same_type(ed.body, op))
                 .flatten()
         }
-        OpKind::Elementwise(e) => neutral(ed.body, op, e).or_else(|| sink_broadcast(ed, op, e)),
+        OpKind::Elementwise(e) => neutral(ed.body, op, e)
+            .or_else(|| without_sign_of_zero(ed, op, e))
+            .or_else(|| sink_broadcast(ed, op, e)),
         _ => None,
     }
 }
@@ -254,6 +256,28 @@ fn neutral(body: &Body, op: OpId, e: ElementwiseOp) -> Option<ValueId> {
         return Some(b);
     }
     None
+}
+
+/// The conversion to integers of `x + 0` as that of `x`.
+fn without_sign_of_zero(ed: &mut Editor<'_>, op: OpId, e: ElementwiseOp) -> Option<ValueId> {
+    let body = &*ed.body;
+    let result = body.ty(body.result(op)?).tensor()?.clone();
+    if e != ElementwiseOp::Convert || !result.dtype()?.is_integer() {
+        return None;
+    }
+    let sum = &body.ops[body.def_op(body.ops[op].operands[0])?];
+    let &[a, b] = sum.operands.as_slice() else { return None };
+    let zero = |v: ValueId| {
+        let c = body.constant(v).filter(|c| c.ty.dtype() == Some(microhlo_format::DType::F32));
+        c.and_then(|c| c.splat_bytes()) == Some(&0f32.to_le_bytes())
+    };
+    let x = match sum.kind {
+        OpKind::Elementwise(ElementwiseOp::Add) if zero(b) => a,
+        OpKind::Elementwise(ElementwiseOp::Add) if zero(a) => b,
+        _ => return None,
+    };
+    let span = ed.body.ops[op].span;
+    Some(ed.emit(e, vec![x], result, span))
 }
 
 /// `x op c` that is exactly `x`, of integers.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::rewrite::{Visit, rewrite};
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Body, Constant, Module, OpId, TensorType, ValueId};
-use crate::ops::OpKind;
+use crate::ops::{ElementwiseOp, OpKind};
 
 /// Largest result that is folded although it is larger than what it is computed from, in bytes.
 const MAX_GROWTH_BYTES: u64 = 256;
@@ -49,8 +49,9 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
         return None;
     }
     let outside = captured(body, op)?;
-    let inputs: Vec<&Constant> =
-        o.operands.iter().map(|&v| body.constant(v).map(|c| &**c)).collect::<Option<_>>()?;
+    let inputs: Option<Vec<&Constant>> =
+        o.operands.iter().map(|&v| body.constant(v).map(|c| &**c)).collect();
+    let Some(inputs) = inputs else { return fold_converted(body, module, op, outside) };
     if let Some(value) = fold_splat(body, module, op, &inputs) {
         return Some(vec![value]);
     }
@@ -69,6 +70,40 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     let budget = if control { MAX_LOOP_STEPS } else { MAX_STEPS };
     let out = Evaluator::with_budget(module, budget).fold(body, op, &tensors, outside).ok()?;
     Some(out.iter().map(Tensor::to_constant).collect())
+}
+
+/// Folds a reduction of converted constants. The conversion itself is not folded if that would make
+/// the constants larger, as it does with sums of weights.
+fn fold_converted(
+    body: &Body,
+    module: &Module,
+    op: OpId,
+    outside: Vec<(ValueId, Tensor)>,
+) -> Option<Vec<Constant>> {
+    let o = &body.ops[op];
+    if !matches!(o.kind, OpKind::Reduce(_)) {
+        return None;
+    }
+    let tensors: Option<Vec<Tensor>> = o
+        .operands
+        .iter()
+        .map(|&v| {
+            if let Some(c) = body.constant(v) {
+                return Tensor::from_constant(c).ok();
+            }
+            let conversion = body.def_op(v)?;
+            let made = &body.ops[conversion];
+            let converts = made.kind == ElementwiseOp::Convert.into();
+            let c = body.constant(*made.operands.first().filter(|_| converts)?)?;
+            let tensor = Tensor::from_constant(c).ok()?;
+            let mut evaluator = Evaluator::with_budget(module, MAX_STEPS);
+            evaluator.fold(body, conversion, &[tensor], Vec::new()).ok()?.pop()
+        })
+        .collect();
+    let out = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &tensors?, outside).ok()?;
+    let read: u64 = o.operands.iter().filter_map(|&v| body.ty(v).tensor()?.bytes()).sum();
+    let small = out.iter().all(|t| (t.bytes().len() as u64) < read / 8);
+    small.then(|| out.iter().map(Tensor::to_constant).collect())
 }
 
 /// What the regions of an operation use from outside it, if all of that is constant.

@@ -12,6 +12,8 @@ mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
+#[cfg(test)]
+mod float_rescale_tests;
 pub mod fold;
 pub mod fuse_quant;
 pub mod inline;
@@ -30,6 +32,7 @@ pub mod refine_shapes;
 mod region_tests;
 pub mod regions;
 pub mod rewrite;
+mod round_even;
 pub mod rounding;
 #[cfg(test)]
 mod rounding_tests;

@@ -1,4 +1,5 @@
-//! Divisions by powers of two that round to nearest, in as few operations as they need.
+//! Divisions by powers of two that round to nearest, in as few operations as they need, and
+//! rounding to even that is spelled out (`round_even.rs`).
 //!
 //! Integer programs spell them in the words of the library that they imitate: gemmlowp's
 //! `SaturatingRoundingDoublingHighMul` adds half with the sign of the product and divides towards
@@ -17,6 +18,7 @@ use microhlo_format::DType;
 use super::build::Build;
 use super::legalize_quant::range::largest;
 use super::rewrite::{Editor, Visit, rewrite};
+use super::round_even;
 use crate::eval::{Element, Tensor};
 use crate::ir::{Body, Constant, OpId, TensorType, ValueId};
 use crate::ops::broadcast_in_dim::BroadcastInDim;
@@ -30,6 +32,7 @@ pub fn shorten_rounding(body: &mut Body) -> bool {
         let new = match editor.body.ops[op].kind {
             OpKind::Elementwise(ElementwiseOp::Divide) => divided(editor, op),
             OpKind::Elementwise(ElementwiseOp::Add) => remainder_compared(editor, op),
+            OpKind::Elementwise(ElementwiseOp::Select) => round_even::rounded(editor, op),
             _ => None,
         };
         match new {
@@ -110,13 +113,13 @@ impl Numbers {
     }
 }
 
-fn elementwise(body: &Body, value: ValueId, kind: ElementwiseOp) -> Option<&[ValueId]> {
+pub(super) fn elementwise(body: &Body, value: ValueId, kind: ElementwiseOp) -> Option<&[ValueId]> {
     let op = &body.ops[body.def_op(value)?];
     matches!(op.kind, OpKind::Elementwise(e) if e == kind).then_some(op.operands.as_slice())
 }
 
 /// The other operand of a binary operation.
-fn beside(operands: &[ValueId], value: ValueId) -> Option<ValueId> {
+pub(super) fn beside(operands: &[ValueId], value: ValueId) -> Option<ValueId> {
     match *operands {
         [a, b] if a == value => Some(b),
         [a, b] if b == value => Some(a),

@@ -1,10 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, DepthwiseI8, DepthwiseLayout, Fill, Gather, Map, MapInstr,
-    MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort,
-    SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Fill, Gather,
+    Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode,
+    RegionScalar, Requant, Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
+    SoftmaxF32, Sort, SortOperand, Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -166,7 +166,7 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
 
 /// Convolutions of bytes.
 fn bytes() -> impl Strategy<Value = Kernel<Place>> {
-    let roundings = [Rounding::Up, Rounding::Even, Rounding::Double];
+    let roundings = [Rounding::Up, Rounding::Even, Rounding::Double, Rounding::Single];
     let rounding = prop::sample::select(roundings.to_vec());
     let requant = (any::<u8>(), any::<i32>(), any::<[i8; 2]>(), rounding).prop_map(
         |(shift, zero, [min, max], rounding)| Requant { shift, zero, min, max, rounding },
@@ -176,9 +176,9 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
         prop::option::of(places()),
         (any::<[u32; 14]>(), any::<[i32; 2]>(), any::<i8>()),
         prop::option::of(requant),
-        any::<bool>(),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(places, shifts, (n, pad, input_zero), requant, depthwise)| {
+        .prop_map(|(places, shifts, (n, pad, input_zero), requant, [depthwise, mve])| {
             let [input, weights, channels, output, scratch] = places;
             let [batch, in_h, in_w, in_c, out_h, out_w, out_c, groups, ..] = n;
             let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
@@ -214,7 +214,7 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     },
                 });
             }
-            Kernel::conv_i8(ConvI8 {
+            let conv = ConvI8 {
                 input,
                 weights,
                 channels,
@@ -239,7 +239,8 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                 dilation_w,
                 input_zero,
                 requant,
-            })
+            };
+            if mve { Kernel::conv_i8_mve(ConvI8Mve { conv }) } else { Kernel::conv_i8(conv) }
         })
 }
 

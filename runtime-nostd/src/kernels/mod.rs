@@ -15,6 +15,8 @@ use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
 
 mod f32_block;
 mod i8_block;
+#[cfg(mve_kernels)]
+mod mve_block;
 mod numbers;
 mod odometer;
 mod region;
@@ -163,13 +165,13 @@ macro_rules! typed_entries {
 }
 
 macro_rules! modules {
-    ($($name:ident,)* $(; $file:ident: $($typed:ident),*)*) => {
-        $(pub mod $name;)*
+    ($($(#[$cfg:meta])? $name:ident,)* $(; $file:ident: $($typed:ident),*)*) => {
+        $($(#[$cfg])? pub mod $name;)*
         $(mod $file;
         pub use $file::{$($typed),*};)*
 
         /// All kernels.
-        pub static ALL: &[KernelEntry] = &[$($name::ENTRY,)* $($($typed::ENTRY,)*)*];
+        pub static ALL: &[KernelEntry] = &[$($(#[$cfg])? $name::ENTRY,)* $($($typed::ENTRY,)*)*];
     };
 }
 
@@ -178,6 +180,8 @@ modules! {
     conv_any,
     conv_f32,
     conv_i8,
+    #[cfg(mve_kernels)]
+    conv_i8_mve,
     depthwise_f32,
     depthwise_i8,
     dot_any,
@@ -194,6 +198,7 @@ modules! {
     select_and_scatter,
     softmax_f32,
     sort,
+    scale_i8,
     sum_i8,
     switch,
     table_i8,

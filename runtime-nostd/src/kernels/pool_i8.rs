@@ -70,6 +70,7 @@ unsafe fn pixel(
             }
         }
         for (lane, &sum) in sums.iter().take(lanes).enumerate() {
+            let sum = sum.wrapping_shl(p.left.into());
             let result = p.requant.apply(sum, p.multiplier, p.requant.shift);
             // SAFETY: channel `c + lane` of the pixel.
             unsafe { *output.add(c + lane) = result as u8 };

@@ -1,6 +1,8 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Requant, Rounding,
+};
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
 
@@ -15,6 +17,15 @@ pub fn bytes(seed: u32, n: usize) -> Vec<i8> {
             (state >> 24) as i8
         })
         .collect()
+}
+
+/// A kernel that computes a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Conv,
+    /// Of one channel per group.
+    Depthwise,
+    ConvMve,
 }
 
 /// A convolution; a depthwise one if there is one input channel per group.
@@ -41,7 +52,12 @@ pub struct Case {
 
 /// All ways of rounding.
 pub fn roundings() -> impl Strategy<Value = Rounding> {
-    prop_oneof![Just(Rounding::Up), Just(Rounding::Even), Just(Rounding::Double)]
+    prop_oneof![
+        Just(Rounding::Up),
+        Just(Rounding::Even),
+        Just(Rounding::Double),
+        Just(Rounding::Single)
+    ]
 }
 
 fn requants() -> impl Strategy<Value = Option<Requant>> {
@@ -96,6 +112,23 @@ pub fn twice(product: i128, shift: u8) -> i128 {
     let rest = 1i128 << (shift - 31);
     let magnitude = (high.abs() + rest / 2) / rest;
     if high < 0 { -magnitude } else { magnitude }
+}
+
+/// `acc * multiplier / 2^shift + zero` by floats of 24 bits, as an integer.
+fn single(acc: i32, multiplier: i32, shift: u8, zero: i32) -> i128 {
+    let rounded = |x: i128| {
+        let bits = 128 - x.unsigned_abs().leading_zeros();
+        let unit = 1i128 << bits.saturating_sub(24);
+        to_even(x, unit) * unit
+    };
+    let product = rounded(rounded(acc.into()) * i128::from(multiplier));
+    to_even(rounded(product + (i128::from(zero) << shift)), 1 << shift)
+}
+
+/// `x / unit`, rounded to nearest, ties to even.
+fn to_even(x: i128, unit: i128) -> i128 {
+    let (below, rest) = (x.div_euclid(unit), x.rem_euclid(unit));
+    below + i128::from(2 * rest > unit || (2 * rest == unit && below % 2 != 0))
 }
 
 impl Case {
@@ -153,6 +186,7 @@ impl Case {
             Rounding::Even if tie && y.rem_euclid(2) == 1 => y -= 1,
             Rounding::Even => {}
             Rounding::Double => y = i128::from(r.zero) + twice(product, shift),
+            Rounding::Single => y = single(acc, multiplier, shift, r.zero),
         }
         vec![y.clamp(i128::from(r.min), i128::from(r.max)) as i8 as u8]
     }
@@ -266,25 +300,30 @@ impl Case {
         }
     }
 
-    /// The convolution as a step with its constants: input at 0, output and scratch after it.
-    /// `depthwise` takes the kernel of this name, for one channel per group.
-    pub fn step(&self, depthwise: bool) -> Step {
+    /// The convolution as a step of a kernel with its constants: input at 0, output and scratch
+    /// after it.
+    pub fn step(&self, form: Form) -> Step {
         let mut constants = Constants::default();
         let short = |(bias, multiplier, _): (i32, i32, u8)| (bias, multiplier);
         let (conv, dw) = (self.conv(), self.depthwise());
         let each = self.channels[1];
-        let [weights, channels, shifts] = if depthwise {
-            [
+        let mve = ConvI8Mve { conv };
+        let [weights, channels, shifts] = match form {
+            Form::Depthwise => [
                 dw.pack_weights(&mut |c, tap| self.weight(c / each, c % each, tap)),
                 dw.pack_channels(&mut |c| short(self.record(c / each, c % each))),
                 dw.pack_shifts(&mut |c| self.record(c / each, c % each).2),
-            ]
-        } else {
-            [
+            ],
+            Form::Conv => [
                 conv.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
                 conv.pack_channels(&mut |g, c| short(self.record(g, c))),
                 conv.pack_shifts(&mut |g, c| self.record(g, c).2),
-            ]
+            ],
+            Form::ConvMve => [
+                mve.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+                mve.pack_channels(&mut |g, c| short(self.record(g, c))),
+                mve.pack_shifts(&mut |g, c| self.record(g, c).2),
+            ],
         };
         let [weights, channels] = [constants.add(&weights), constants.add(&channels)];
         let shifts = self.shifts.then(|| constants.add(&shifts));
@@ -295,10 +334,10 @@ impl Case {
         let mut rest = [output, scratch].into_iter();
         let mut place = |()| places.next().or_else(|| rest.next()).expect("a place for each");
         use microhlo_format::kernels::Params;
-        let kernel = if depthwise {
-            Kernel::depthwise_i8(dw.map_places(&mut place))
-        } else {
-            Kernel::conv_i8(conv.map_places(&mut place))
+        let kernel = match form {
+            Form::Depthwise => Kernel::depthwise_i8(dw.map_places(&mut place)),
+            Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
+            Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
         };
         let mut end = 0;
         let mut grow = |access: microhlo_format::Access<Place>| {

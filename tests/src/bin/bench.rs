@@ -1,6 +1,7 @@
 //! What inferences cost on emulated boards, and whether the targets are met.
 //!
-//! Instructions are counted exactly, cycles are an estimate made from them. Exit code 0 only if every model runs and meets its target.
+//! Instructions are counted exactly, cycles are an estimate made from them. Exit code 0 only if every
+//! model runs, meets its target, and takes no more instructions than tests/instructions.txt says.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -9,27 +10,11 @@ use clap::Parser;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::text::{Table, grouped};
 use microhlo_compiler::compile::{Report, Target};
-use microhlo_qemu::{Case, Job, Registry};
+use microhlo_qemu::{Board, InstructionMix, Job, JobReport, Registry, instruction_mix};
 use microhlo_tests::cycles::estimate;
+use microhlo_tests::figures::{Bounds, limit, path, target};
+use microhlo_tests::networks::{Generated, generated};
 use microhlo_tests::{Model, Prepared, int8_models, models, options};
-
-/// Most instructions per multiply-accumulate: board, model, limit.
-const TARGETS: [(&str, &str, f64); 5] = [
-    ("mps2-an386", "ic_jax_nhwc_folded", 1.6),
-    ("mps2-an386", "kws_jax_nhwc_folded", 2.0),
-    ("mps2-an386", "ad_int8_quant_int", 0.36e6 / 264_192.0),
-    ("mps2-an386", "kws_int8_quant_int", 3.0e6 / 2_656_768.0),
-    ("mps2-an386", "ic_int8_quant_int", 12.3e6 / 12_501_632.0),
-];
-
-/// What the instruction set allows, instructions per inference: SMLAD for two products, activations
-/// widened once, weights as bytes, five instructions for each result, depthwise layers fused with
-/// pointwise ones.
-const LIMITS: [(&str, &str, f64); 3] = [
-    ("mps2-an386", "ad_int8_quant_int", 0.32e6),
-    ("mps2-an386", "kws_int8_quant_int", 2.57e6),
-    ("mps2-an386", "ic_int8_quant_int", 10.89e6),
-];
 
 /// The board that every model runs on unless boards are named.
 const MAIN_BOARD: &str = "mps2-an386";
@@ -38,17 +23,20 @@ const MAIN_BOARD: &str = "mps2-an386";
 /// 90 instructions for each.
 const SMALL: u64 = 200_000;
 
-/// Prints what an inference of every model costs on emulated boards, and checks the targets.
+/// Prints what an inference of every model costs on emulated boards, and checks targets and bounds.
 #[derive(Parser)]
 struct Args {
     /// Models by name; by default all that are installed
     models: Vec<String>,
-    /// Boards; by default all models run on mps2-an386 and the smaller ones on the others
+    /// Boards; by default all models run on mps2-an386, the smaller ones and those of 8 bits on the others
     #[arg(long)]
     board: Vec<String>,
     /// Cases of each model's vectors to run; the costliest counts
     #[arg(long, default_value_t = 2)]
     cases: usize,
+    /// Write what was measured to tests/instructions.txt, as the new bounds
+    #[arg(long)]
+    update: bool,
 }
 
 /// A measured inference.
@@ -56,25 +44,14 @@ struct Row {
     board: String,
     report: Report,
     instructions: u64,
-    /// Estimated; known for the Cortex-M4F.
+    /// Estimated, where the core's timings are published.
     cycles: Option<f64>,
+    limit: Option<f64>,
 }
 
 impl Row {
     fn per_mac(&self) -> f64 {
         self.instructions as f64 / self.report.macs.max(1) as f64
-    }
-
-    /// Instructions over the least that the instruction set allows, where that is known.
-    fn over_limit(&self) -> Option<f64> {
-        let fits = |l: &&(&str, &str, f64)| l.0 == self.board && l.1 == self.report.name;
-        LIMITS.iter().find(fits).map(|&(_, _, limit)| self.instructions as f64 / limit)
-    }
-
-    /// The limit of instructions per multiply-accumulate and whether it is met.
-    fn target(&self) -> Option<(f64, bool)> {
-        let fits = |t: &&(&str, &str, f64)| t.0 == self.board && t.1 == self.report.name;
-        TARGETS.iter().find(fits).map(|&(_, _, limit)| (limit, self.per_mac() <= limit))
     }
 }
 
@@ -89,44 +66,66 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether every target that applies is met.
+/// Whether every target and bound that applies is met.
 fn bench(args: &Args) -> Result<bool, String> {
-    let models = chosen(&args.models)?;
+    let models = Chosen::find(&args.models)?;
+    let registry = Registry::find().map_err(|e| e.to_string())?;
+    let all = registry.boards().iter().map(|board| board.name.as_str());
+    let boards: Vec<(&str, u64)> = match args.board.is_empty() {
+        true => all.map(|b| (b, if b == MAIN_BOARD { u64::MAX } else { SMALL })).collect(),
+        false => args.board.iter().map(|board| (board.as_str(), u64::MAX)).collect(),
+    };
     let mut rows = Vec::new();
-    if args.board.is_empty() {
-        rows.extend(measure(MAIN_BOARD, &models, u64::MAX, args.cases)?);
-        let registry = Registry::find().map_err(|e| e.to_string())?;
-        for board in registry.boards().iter().filter(|board| board.name != MAIN_BOARD) {
-            rows.extend(measure(&board.name, &models, SMALL, args.cases)?);
-        }
-    }
-    for board in &args.board {
-        rows.extend(measure(board, &models, u64::MAX, args.cases)?);
+    for (board, most) in boards {
+        rows.extend(measure(board, &models, most, args.cases)?);
     }
     print!("{}", table(&rows).render());
-    Ok(verdicts(&rows))
-}
-
-/// The installed models that are asked for.
-fn chosen(names: &[String]) -> Result<Vec<Model>, String> {
-    let mut found = models();
-    found.extend(int8_models());
-    if let Some(unknown) = names.iter().find(|n| !found.iter().any(|m| m.name == n.as_str())) {
-        let known: Vec<&str> = found.iter().map(|m| m.name).collect();
-        return Err(format!("no model `{unknown}`; installed are {}", known.join(", ")));
+    if args.update {
+        update(&rows)?;
     }
-    found.retain(|m| names.is_empty() || names.iter().any(|n| n == m.name));
-    Ok(found)
+    verdicts(&rows)
 }
 
-/// Runs the models of at most `limit` multiply-accumulates on a board.
-fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Vec<Row>, String> {
+/// The models to measure.
+struct Chosen {
+    models: Vec<Model>,
+    generated: Vec<Generated>,
+}
+
+impl Chosen {
+    /// The installed and generated models that are asked for.
+    fn find(names: &[String]) -> Result<Chosen, String> {
+        let mut models = models();
+        models.extend(int8_models());
+        let mut generated = generated();
+        let known: Vec<&str> =
+            models.iter().map(|m| m.name).chain(generated.iter().map(|g| g.name)).collect();
+        if let Some(unknown) = names.iter().find(|n| !known.contains(&n.as_str())) {
+            return Err(format!("no model `{unknown}`; there are {}", known.join(", ")));
+        }
+        let asked = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
+        models.retain(|m| asked(m.name));
+        generated.retain(|g| asked(g.name));
+        Ok(Chosen { models, generated })
+    }
+
+    fn prepare(&self, target: Target, cases: usize) -> Vec<Prepared> {
+        let installed = self.models.iter().map(|m| m.prepare(target));
+        installed.chain(self.generated.iter().map(|g| g.prepare(target, cases))).collect()
+    }
+}
+
+/// Whether a model's layers are of 8 bits, which are as quick without an FPU.
+fn int8(prepared: &Prepared) -> bool {
+    prepared.compiled.report.kernels.iter().any(|k| k.op.starts_with("conv_i8"))
+}
+
+/// Runs the models of at most `most` multiply-accumulates, and those of 8 bits, on a board.
+fn measure(board: &str, models: &Chosen, most: u64, cases: usize) -> Result<Vec<Row>, String> {
     let executor = Executor::find(board)?;
     let target = executor.target()?;
-    let mut prepared: Vec<Prepared> = models.iter().map(|m| m.prepare(target)).collect();
-    // Integers are as quick without an FPU.
-    let integer = |p: &Prepared| p.compiled.report.kernels.iter().any(|k| k.op == "conv_i8");
-    prepared.retain(|p| p.compiled.report.macs <= limit || integer(p));
+    let mut prepared = models.prepare(target, cases);
+    prepared.retain(|p| p.compiled.report.macs <= most || int8(p));
     // Some models are installed twice.
     let mut seen = HashSet::new();
     prepared.retain(|p| seen.insert((p.model.name, p.compiled.report.macs)));
@@ -134,34 +133,61 @@ fn measure(board: &str, models: &[Model], limit: u64, cases: usize) -> Result<Ve
     eprintln!("running {} models on {board}", jobs.len());
     let outcomes = executor.run(&jobs, &options())?;
     let mut rows = Vec::new();
-    for (prepared, outcome) in prepared.into_iter().zip(outcomes) {
-        let report = prepared.compiled.report;
-        let fail = |error: String| format!("{} on {board}: {error}", report.name);
-        let measured = match outcome {
-            Err(error) if error.is_not_on_board() => {
-                println!("{} on {board}: {error}", report.name);
-                continue;
-            }
-            outcome => outcome.map_err(|e| fail(e.to_string()))?,
-        };
-        let mut costliest = Case::default();
-        for case in measured.cases {
-            let case = case.map_err(fail)?;
-            if case.instructions > costliest.instructions {
-                costliest = case;
-            }
+    for ((prepared, job), outcome) in prepared.into_iter().zip(&jobs).zip(outcomes) {
+        let name = prepared.model.name;
+        match outcome {
+            Err(error) if error.is_not_on_board() => println!("{name} on {board}: {error}"),
+            Err(error) => return Err(format!("{name} on {board}: {error}")),
+            Ok(measured) => rows.push(row(&executor, prepared, job, measured)?),
         }
-        let cycles = (target == Target::CortexM4f).then(|| estimate(&costliest, &report.kernels));
-        let (board, instructions) = (board.to_owned(), costliest.instructions);
-        rows.push(Row { board, report, instructions, cycles });
     }
     Ok(rows)
+}
+
+/// What was measured of a model, with an estimate of its cycles.
+fn row(
+    executor: &Executor,
+    prepared: Prepared,
+    job: &Job,
+    measured: JobReport,
+) -> Result<Row, String> {
+    let int8 = int8(&prepared);
+    let (report, board) = (prepared.compiled.report, executor.to_string());
+    let fail = |error: String| format!("{} on {board}: {error}", report.name);
+    let mut instructions = 0;
+    for case in measured.cases {
+        instructions = instructions.max(case.map_err(fail)?.instructions);
+    }
+    let Executor::Board(at) = executor else { return Err(fail("no board".to_owned())) };
+    let cycles = match int8 || board == MAIN_BOARD {
+        true => cycles(&at.0, &at.1, job, instructions).map_err(fail)?,
+        false => None,
+    };
+    let limit = limit(&at.1.core, &report.name, report.macs, int8);
+    Ok(Row { board, report, instructions, cycles, limit })
+}
+
+/// Estimated cycles of so many instructions of the kinds that a job's first case executes.
+fn cycles(
+    registry: &Registry,
+    board: &Board,
+    job: &Job,
+    instructions: u64,
+) -> Result<Option<f64>, String> {
+    let target = board.core.parse::<Target>().map_err(|e| e.to_string())?;
+    if estimate(target, &InstructionMix::default()).is_none() {
+        return Ok(None);
+    }
+    let mut job = job.clone();
+    job.cases.truncate(1);
+    let (mix, _) = instruction_mix(registry, board, &job, &options()).map_err(|e| e.to_string())?;
+    let each = 1.0 / mix.instructions().max(1) as f64;
+    Ok(estimate(target, &mix).map(|cycles| cycles * each * instructions as f64))
 }
 
 fn job(prepared: &Prepared, cases: usize) -> Job {
     let mut job = prepared.job();
     job.cases.truncate(cases.max(1));
-    job.profile = true;
     job
 }
 
@@ -173,22 +199,26 @@ fn table(rows: &[Row]) -> Table {
         "MACs",
         "instructions",
         "per MAC",
+        "limit",
         "over the limit",
         "cycles (estimate)",
         "arena bytes",
         "lower bound",
         "flash bytes",
     ]);
+    let number = |n: Option<f64>| n.map_or("-".to_owned(), |n| grouped(n.round() as u64));
     for row in rows {
         let report = &row.report;
+        let over = row.limit.map(|limit| row.instructions as f64 / limit);
         table.row([
             report.name.clone(),
             row.board.clone(),
             grouped(report.macs),
             grouped(row.instructions),
             format!("{:.3}", row.per_mac()),
-            row.over_limit().map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
-            row.cycles.map_or("-".to_owned(), |cycles| grouped(cycles.round() as u64)),
+            number(row.limit),
+            over.map_or("-".to_owned(), |ratio| format!("{ratio:.3}")),
+            number(row.cycles),
             grouped(report.arena_bytes.into()),
             grouped(report.arena_lower_bound_bytes.into()),
             grouped(report.artifact_bytes.into()),
@@ -197,24 +227,45 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Prints a line per target; returns whether all that were measured are met.
-fn verdicts(rows: &[Row]) -> bool {
+/// Prints a line per target and per bound that does not hold; returns whether all that were measured
+/// hold.
+fn verdicts(rows: &[Row]) -> Result<bool, String> {
+    let bounds = Bounds::read()?;
     let mut all = true;
+    let mut lower = 0;
     for row in rows {
-        let Some((limit, met)) = row.target() else { continue };
-        let verdict = if met { "pass" } else { "FAIL" };
-        println!(
-            "{verdict}: {} on {}: {:.4} instructions per MAC, at most {limit:.4}",
-            row.report.name,
-            row.board,
-            row.per_mac()
-        );
-        all &= met;
-    }
-    for (board, model, _) in TARGETS {
-        if !rows.iter().any(|row| row.board == board && row.report.name == model) {
-            println!("not measured: {model} on {board}");
+        let (board, name, n) = (&row.board, &row.report.name, row.instructions);
+        if let Some(target) = target(board, name) {
+            let met = n <= target;
+            let verdict = if met { "pass" } else { "FAIL" };
+            let (n, target) = (grouped(n), grouped(target));
+            println!("{verdict}: {name} on {board}: {n} instructions, at most {target}");
+            all &= met;
+        }
+        match bounds.of(board, name, row.report.macs) {
+            Some(most) if n > most => {
+                let (n, most) = (grouped(n), grouped(most));
+                println!("FAIL: {name} on {board}: {n} instructions, {most} before");
+                all = false;
+            }
+            Some(most) => lower += u32::from(n < most),
+            None => {
+                println!("FAIL: {name} on {board}: no bound; add it with --update");
+                all = false;
+            }
         }
     }
-    all
+    if lower > 0 {
+        println!("{lower} bounds of tests/instructions.txt can fall: --update");
+    }
+    Ok(all)
+}
+
+/// Writes what was measured as the new bounds.
+fn update(rows: &[Row]) -> Result<(), String> {
+    let mut bounds = Bounds::read()?;
+    for row in rows {
+        bounds.set(&row.board, &row.report.name, row.report.macs, row.instructions);
+    }
+    std::fs::write(path(), bounds.text()).map_err(|e| format!("{}: {e}", path().display()))
 }

@@ -1,6 +1,8 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Requant, Rounding,
+};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
@@ -46,6 +48,8 @@ pub struct Shape {
     pub depthwise: bool,
     /// How it is computed if it is a depthwise one.
     pub layout: DepthwiseLayout,
+    /// Whether the kernel is that for M-profile Vector Extension.
+    pub mve: bool,
 }
 
 /// The usual requantisation.
@@ -69,6 +73,7 @@ impl Shape {
             shifts: false,
             depthwise: false,
             layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
+            mve: false,
         }
     }
 
@@ -117,7 +122,9 @@ impl Shape {
 
     pub fn kernel(&self) -> Kernel<u8> {
         if !self.depthwise {
-            return Kernel::conv_i8(self.params());
+            let c = self.params();
+            let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
+            return if self.mve { mve() } else { Kernel::conv_i8(c) };
         }
         Kernel::depthwise_i8(self.depthwise_params(self.layout))
     }
@@ -155,17 +162,22 @@ impl Shape {
     /// Records and shifts of channels such that results vary.
     pub fn constants(&self, random: &mut Random, operand: u8, bytes: u32) -> Vec<u8> {
         let shift = self.requant.map_or(33, |requant| u32::from(requant.shift));
+        let mut record = |_: u32| {
+            let bias = random.range(0, 4000) as i32 - 2000;
+            let log = (shift - 8 - random.range(0, 1)).min(30);
+            let whole = 1u32 << log;
+            let exact = random.range(0, 3) == 0;
+            let more = if exact { 0 } else { random.next() & (whole - 1) };
+            [bias.to_le_bytes(), (whole | more).to_le_bytes()]
+        };
         match operand {
-            2 => (0..bytes / 8)
+            2 if self.mve => (0..bytes / 32)
                 .flat_map(|_| {
-                    let bias = random.range(0, 4000) as i32 - 2000;
-                    let log = (shift - 8 - random.range(0, 1)).min(30);
-                    let whole = 1u32 << log;
-                    let exact = random.range(0, 3) == 0;
-                    let more = if exact { 0 } else { random.next() & (whole - 1) };
-                    [bias.to_le_bytes(), (whole | more).to_le_bytes()].concat()
+                    let block = [0, 1, 2, 3].map(&mut record);
+                    [block.map(|r| r[0]), block.map(|r| r[1])].concat().concat()
                 })
                 .collect(),
+            2 => (0..bytes / 8).flat_map(|c| record(c).concat()).collect(),
             3 => (0..bytes).map(|_| random.range(33, 53) as u8).collect(),
             _ => random.bytes(bytes),
         }

@@ -2,85 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Params;
 use super::check::{Slide, dense, nonzero, product};
+use super::{Params, Requant};
 use crate::{Access, AccessKind, ParamError};
-
-/// How a product divided by a power of two becomes an integer, where it lies about halfway between
-/// two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Rounding {
-    /// Halfway cases become the greater integer.
-    Up,
-    /// Halfway cases become the integer that is even as it is stored.
-    Even,
-    /// The product is moved away from zero by `2^30` before it is rounded: what two roundings give,
-    /// one of the product divided by `2^31` and one of that divided by the rest, half away from
-    /// zero. So do LiteRT's `MultiplyByQuantizedMultiplier`, and TOSA's `RESCALE` with
-    /// `DOUBLE_ROUND`.
-    Double,
-}
-
-/// How a sum becomes a stored result.
-///
-/// With the channel's `multiplier` and `shift`, the result of the sum `acc` is
-/// `clamp(min, zero + floor((acc * multiplier + 2^(shift - 1)) / 2^shift), max)`, the product
-/// exact: `acc * multiplier / 2^shift`, rounded to the nearest integer, ties towards positive.
-/// [`Rounding::Double`] adds `2^30` to the product of `acc >= 0` and subtracts it from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Requant {
-    /// The shift of all channels that have none of their own, 33 to 53.
-    pub shift: u8,
-    /// Zero point of the result, -512 to 511.
-    pub zero: i32,
-    /// Smallest result.
-    pub min: i8,
-    /// Largest result.
-    pub max: i8,
-    /// What becomes of products about halfway between two results.
-    pub rounding: Rounding,
-}
-
-impl Requant {
-    /// The result of a sum. Shifts outside of 33 to 53 give some result, too.
-    #[inline(always)]
-    pub fn apply(&self, acc: i32, multiplier: i32, shift: u8) -> i8 {
-        let mut product = i64::from(acc).wrapping_mul(i64::from(multiplier));
-        let shift = u32::from(shift);
-        if self.rounding == Rounding::Double {
-            product = product.wrapping_add(if acc < 0 { -(1 << 30) } else { 1 << 30 });
-        }
-        // Half of the divisor is a multiple of 2^32, so the low word of the product matters to
-        // nothing but whether it is a tie. The high words add up to less than 2^31.
-        let high = ((product >> 32) as i32).wrapping_add(self.offset(shift));
-        let below = shift & 31;
-        let mut y = high.wrapping_shr(below);
-        let even = self.rounding == Rounding::Even;
-        if even && product as u32 == 0 && high & !(-1i32).wrapping_shl(below) == 0 {
-            y &= !1;
-        }
-        y.max(i32::from(self.min)).min(i32::from(self.max)) as i8
-    }
-
-    /// Zero point and half a result, in units of `2^32` of the product.
-    #[inline(always)]
-    pub fn offset(&self, shift: u32) -> i32 {
-        self.zero.wrapping_mul(2).wrapping_add(1).wrapping_shl(shift.wrapping_sub(33))
-    }
-
-    /// Whether the product of a sum of at most `bound` in magnitude can lie halfway between two
-    /// results. If not for any channel, [`Rounding::Even`] makes no difference and costs time.
-    pub fn may_tie(multiplier: i32, shift: u8, bound: u64) -> bool {
-        let zeros = multiplier.trailing_zeros();
-        let half = u32::from(shift).saturating_sub(1).saturating_sub(zeros);
-        multiplier != 0 && 1u64.checked_shl(half).is_some_and(|least| least <= bound)
-    }
-
-    pub(super) fn check(&self) -> Result<(), ParamError> {
-        let fits = (33..=53).contains(&self.shift) && (-512..=511).contains(&self.zero);
-        if fits && self.min <= self.max { Ok(()) } else { Err(ParamError::BadCode) }
-    }
-}
 
 /// `i8` convolution, NHWC, with 32-bit sums.
 ///
@@ -235,7 +159,7 @@ pub struct DepthwiseI8<P> {
 const PIXELS: u32 = 4;
 
 /// Bytes of an output element and their alignment.
-fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
+pub(super) fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
     match requant {
         Some(requant) => requant.check().map(|()| 1),
         None if shifts => Err(ParamError::Mismatch),
@@ -244,7 +168,7 @@ fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
 }
 
 /// A size rounded up.
-fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
+pub(super) fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
     size.checked_next_multiple_of(multiple).ok_or(ParamError::Overflow)
 }
 
@@ -253,7 +177,7 @@ macro_rules! slides {
     ($ty:ident) => {
         impl<P> $ty<P> {
             /// Height and width.
-            fn slides(&self) -> [Slide; 2] {
+            pub(super) fn slides(&self) -> [Slide; 2] {
                 let slide = |[input, output, kernel, stride, kernel_dilation]: [u32; 5], pad| {
                     Slide { input, output, kernel, stride, pad, input_dilation: 1, kernel_dilation }
                 };

@@ -8,11 +8,11 @@ use postcard::Error;
 use serde::Deserialize;
 
 use super::{
-    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, DepthwiseF32, DepthwiseI8,
-    DepthwiseLayout, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand, Move, PoolI8,
-    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter,
-    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
-    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
+    DepthwiseI8, DepthwiseLayout, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand,
+    Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
+    Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
+    Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -200,6 +200,7 @@ structs! {
         out_c, groups, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
         dilation_w, input_zero, requant,
     }
+    ConvI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
         multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
@@ -209,10 +210,11 @@ structs! {
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
     }
+    ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
     TableI8<Place> { input, table, output, count }
     PoolI8<Place> {
         input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-        stride_w, pad_top, pad_left, input_zero, bias, multiplier, requant,
+        stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
     }
     DotF32<Place> {
         lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,

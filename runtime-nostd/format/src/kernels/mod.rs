@@ -12,25 +12,29 @@ mod data;
 mod decode;
 mod linear;
 mod map;
+mod mve_i8;
 mod pointwise_i8;
 mod reduce;
 mod region;
+mod requant;
 mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant, Rounding};
+pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
-pub use pointwise_i8::{PoolI8, SumI8, TableI8};
+pub use mve_i8::ConvI8Mve;
+pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, ScatterAny, ScatterOperand, SelectAndScatter, Sort,
     SortOperand,
 };
+pub use requant::{Requant, Rounding};
 pub use slices::{Gather, Scatter, Slices, Start};
 
 use crate::place::{Access, ParamError, Place};
@@ -159,6 +163,10 @@ macro_rules! for_each_kernel {
             63, table_i8, TableI8;
             /// Sums of `i8` over windows, requantised.
             64, pool_i8, PoolI8;
+            /// Each channel of an `i8` tensor times a constant, plus another.
+            65, scale_i8, ScaleI8;
+            /// `conv_i8` with constants laid out for M-profile Vector Extension.
+            70, conv_i8_mve, ConvI8Mve;
         }
     };
 }

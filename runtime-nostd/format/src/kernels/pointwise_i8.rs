@@ -35,6 +35,29 @@ pub struct SumI8<P> {
     pub max: i8,
 }
 
+/// A dense `i8` tensor `[rows, channels]`, each channel times a constant plus another: `clamp(min, (x
+/// * multiplier + offset) >> shift, max)`, in 32 bits, which wrap, the shift arithmetic. In place when
+/// `output` is `input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ScaleI8<P> {
+    /// Operand.
+    pub input: P,
+    /// Multiplier and offset of each channel, as `i32`.
+    pub channels: P,
+    /// Result.
+    pub output: P,
+    /// Number of rows.
+    pub rows: u32,
+    /// Number of channels.
+    pub channels_count: u32,
+    /// Bits that the sum is shifted right by, 0 to 31.
+    pub shift: u8,
+    /// Smallest result.
+    pub min: i8,
+    /// Largest result.
+    pub max: i8,
+}
+
 /// A function of single bytes: `output[i] = table[input[i]]`, the byte taken as unsigned. In place
 /// when `output` is `input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +108,9 @@ pub struct PoolI8<P> {
     pub input_zero: i8,
     /// Added to each sum.
     pub bias: i32,
-    /// Multiplier of each sum.
+    /// Sums are shifted left by this, so that ratios of a quarter and more have a multiplier.
+    pub left: u8,
+    /// Multiplier of each shifted sum.
     pub multiplier: i32,
     /// How sums become results.
     pub requant: Requant,
@@ -129,6 +154,34 @@ impl<P: Copy> Params<P> for SumI8<P> {
         let bytes = dense(&[self.count])?;
         visit(in_place(bytes.access(AccessKind::Read, self.lhs, 1)));
         visit(in_place(bytes.access(AccessKind::Read, self.rhs, 1)));
+        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for ScaleI8<P> {
+    type With<Q: Copy> = ScaleI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> ScaleI8<Q> {
+        ScaleI8 {
+            input: f(self.input),
+            channels: f(self.channels),
+            output: f(self.output),
+            rows: self.rows,
+            channels_count: self.channels_count,
+            shift: self.shift,
+            min: self.min,
+            max: self.max,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        if self.shift > 31 || self.min > self.max {
+            return Err(ParamError::BadCode);
+        }
+        let bytes = dense(&[self.rows, self.channels_count])?;
+        visit(in_place(bytes.access(AccessKind::Read, self.input, 1)));
+        visit(dense(&[self.channels_count, 8])?.access(AccessKind::Read, self.channels, 4));
         visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
         Ok(())
     }
@@ -194,6 +247,7 @@ impl<P: Copy> Params<P> for PoolI8<P> {
             pad_left: self.pad_left,
             input_zero: self.input_zero,
             bias: self.bias,
+            left: self.left,
             multiplier: self.multiplier,
             requant: self.requant,
         }
@@ -205,6 +259,9 @@ impl<P: Copy> Params<P> for PoolI8<P> {
             slide.check()?;
         }
         self.requant.check()?;
+        if self.left > 31 {
+            return Err(ParamError::BadCode);
+        }
         let input = dense(&[self.batch, self.in_h, self.in_w, self.channels])?;
         let output = dense(&[self.batch, self.out_h, self.out_w, self.channels])?;
         visit(input.access(AccessKind::Read, self.input, 1));

@@ -6,8 +6,10 @@ use super::{Axis, Block, CHANNELS, Depthwise};
 use super::dsp_depthwise::{complete, image};
 #[cfg(cortex_m_dsp)]
 use super::dsp_taps::pixels_inside;
-#[cfg(not(cortex_m_dsp))]
+#[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 use super::portable::image;
+#[cfg(rv32_tiles)]
+use super::rv32::image;
 
 /// Computes all results.
 ///

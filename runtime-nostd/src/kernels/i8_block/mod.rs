@@ -47,7 +47,11 @@ pub(super) use depthwise::depthwise;
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
 #[cfg(not(cortex_m_dsp))]
-pub(super) use portable::{complete_conv, pixels};
+pub(super) use portable::complete_conv;
+#[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
+pub(super) use portable::pixels;
+#[cfg(rv32_tiles)]
+pub(super) use rv32::pixels;
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;

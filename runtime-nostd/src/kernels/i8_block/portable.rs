@@ -205,24 +205,6 @@ unsafe fn block_of_four(
     let weights = group.weights.wrapping_add(first / 2 * size);
     let channels = [first, conv.out_c];
     output = output.wrapping_add(group.output + first * results.bytes());
-    #[cfg(rv32_tiles)]
-    if let Some(common) = common.filter(|_| first + 4 <= conv.out_c) {
-        let tile = super::rv32::Tile {
-            taps: conv.scratch,
-            weights: [weights, weights.wrapping_add(size)],
-            end: conv.scratch.wrapping_add(conv.pairs * 2 * LANES),
-            records: results.channels.wrapping_add(first),
-            output,
-            step,
-            offset: common.offset,
-            shift: common.shift,
-            min: common.min,
-            max: common.max,
-        };
-        // SAFETY: four channels of four pixels.
-        unsafe { super::rv32::tile(&tile) };
-        return 4;
-    }
     // SAFETY: records are there for an even number of channels, and their blocks.
     unsafe {
         let bias = |c: usize| results.bias(first + c);
@@ -462,44 +444,6 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
     }
 }
 
-/// Computes a channel's line of outputs by assembly, unless its results need more.
-///
-/// # Safety
-/// As for [`outputs_3x3`], with the channel's lines and first result.
-#[cfg(rv32_tiles)]
-unsafe fn line_rv32<const STRIDE: usize>(
-    conv: &Depthwise,
-    block: &Block,
-    channel: usize,
-    lines: &[*const i16; 3],
-    output: *mut u8,
-) -> bool {
-    let Some(requant) = block.results.requant.filter(|requant| requant.rounding == Rounding::Up)
-    else {
-        return false;
-    };
-    let rows = conv.rows.wrapping_add(12 * channel);
-    let count = conv.along.output as usize;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let ([bias, multiplier], shift) = block.results.record(channel * block.step, &requant);
-        let finish = super::rv32::Finish {
-            bias,
-            multiplier,
-            offset: requant.offset(u32::from(shift)),
-            shift: u32::from(shift & 31),
-            min: i32::from(requant.min),
-            max: i32::from(requant.max),
-            step: conv.along.output_step as usize,
-        };
-        match STRIDE {
-            1 => super::rv32::line_3_1(lines, rows, &finish, output, count),
-            _ => super::rv32::line_3_2(lines, rows, &finish, output, count),
-        }
-    }
-    true
-}
-
 /// As [`line_outputs`], of a kernel of three lines of three adjacent taps.
 ///
 /// # Safety
@@ -518,11 +462,6 @@ unsafe fn outputs_3x3<const STRIDE: usize>(
             .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
         let result = channel * block.step;
         let mut output = output.wrapping_add(result * block.results.bytes());
-        #[cfg(rv32_tiles)]
-        // SAFETY: the caller's promise; a channel of the block.
-        if unsafe { line_rv32::<STRIDE>(conv, block, channel, &lines, output) } {
-            continue;
-        }
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.
         let (w, bias): ([i32; 9], i32) = unsafe {
             let rows = conv.rows.wrapping_add(12 * channel);

@@ -3,12 +3,18 @@
 //!
 //! The chain is constants added to the sums; a product with constants in 64 bits, half of `2^shift`
 //! added, shifted right by it, in one step or two; then constants added and limits, in any number
-//! and order. Means may also be divided by a constant.
+//! and order. Or the product is one of floats, with limits and a whole number added, rounded to
+//! even. Means may also be divided by a constant.
+
+mod floats;
+mod mean;
 
 use std::collections::HashSet;
 
 use microhlo_format::DType;
 use microhlo_format::kernels::{self, Rounding};
+
+pub use mean::of_mean;
 
 use super::facts::Facts;
 use crate::ir::{OpId, ValueId};
@@ -43,6 +49,20 @@ pub struct Scaled {
     pub max: i64,
     /// What becomes of products about halfway between two integers.
     pub rounding: Rounding,
+}
+
+/// The least shift for which half a result is a multiple of `2^32`, as kernels take it.
+const UPPER_WORD: i64 = 33;
+
+impl Scaled {
+    /// Makes the shift of the first channel at least [`UPPER_WORD`], and returns by how much sums are to be
+    /// shifted left for that.
+    pub fn raise_shift(&mut self) -> u8 {
+        let Some(shift) = self.shifts.first_mut() else { return 0 };
+        let left = (UPPER_WORD as u8).saturating_sub(*shift);
+        *shift += left;
+        left
+    }
 }
 
 impl Requant {
@@ -84,6 +104,8 @@ struct Chain<'f, 'b> {
     dim: usize,
     channels: usize,
     value: ValueId,
+    /// The least shift that the kernel takes.
+    least_shift: i64,
     absorbed: Vec<OpId>,
 }
 
@@ -95,7 +117,19 @@ pub fn of_sums(
     dim: usize,
     channels: usize,
 ) -> (Requant, Vec<OpId>) {
-    let mut chain = Chain { facts, dim, channels, value: sums, absorbed: Vec::new() };
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, absorbed })
+}
+
+/// The same for sums that are the same in all channels and that the kernel can shift left first:
+/// the shift may be less than [`UPPER_WORD`].
+pub fn of_small_sums(facts: &Facts<'_>, sums: ValueId) -> (Requant, Vec<OpId>) {
+    let absorbed = Vec::new();
+    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed })
+}
+
+fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
+    let channels = chain.channels;
     let mut bias = vec![0i64; channels];
     while let Some((op, numbers)) = chain.next_with(&[ElementwiseOp::Add, ElementwiseOp::Subtract])
     {
@@ -110,30 +144,13 @@ pub fn of_sums(
     }
     let raw = Requant { bias, scaled: None, result: chain.value };
     let before = chain.absorbed.clone();
-    match chain.scaled() {
+    let floats = chain.next_convert(DType::F32).is_some();
+    match if floats { chain.in_floats() } else { chain.scaled() } {
         Some(scaled) => {
             (Requant { scaled: Some(scaled), result: chain.value, ..raw }, chain.absorbed)
         }
         None => (raw, before),
     }
-}
-
-/// Matches `(s + half of n with the sign of s) / n` behind sums that are at most `largest` in
-/// magnitude, then what follows [`of_sums`]: to nearest, halves away from zero.
-pub fn of_mean(facts: &Facts<'_>, sums: ValueId, largest: i64) -> Option<(Requant, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, absorbed: Vec::new() };
-    let divisor = chain.mean()?;
-    // A multiplier that is a little too large moves halves away from zero, and nothing else: sums
-    // are whole, so that all others are half a sum or more from there.
-    let shift = 30 + i64::from(divisor.ilog2());
-    let multiplier = (1i64 << shift) / divisor + 1;
-    let excess = (multiplier * divisor).checked_sub(1 << shift)?.checked_mul(largest)?;
-    if excess >= 1 << (shift - 1) || largest.checked_add(divisor)? >= 1 << 31 {
-        return None;
-    }
-    let scaled = chain.limited(vec![multiplier], vec![shift], Rounding::Up, None)?;
-    let requant = Requant { bias: vec![0], scaled: Some(scaled), result: chain.value };
-    Some((requant, chain.absorbed))
 }
 
 /// Constants added and limits, from a value to its 8-bit form.
@@ -151,7 +168,8 @@ pub struct Limits {
 /// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
 /// operations absorbed.
 pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
-    let mut chain = Chain { facts, dim: 0, channels: 1, value, absorbed: Vec::new() };
+    let (absorbed, least_shift) = (Vec::new(), UPPER_WORD);
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, absorbed };
     let (zero, min, max) = chain.stored()?;
     let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
     let limits = Limits { zero, min, max, result: chain.value };
@@ -216,12 +234,13 @@ impl Chain<'_, '_> {
         self.absorb(wide);
         let (product, multipliers) = self.next_with(&[ElementwiseOp::Multiply])?;
         self.absorb(product);
-        let (shifts, rounding, parity) = if let Some(shifts) = self.half_up() {
+        // Half of two factors is the first step of two.
+        let (shifts, rounding, parity) = if let Some(shifts) = self.twice() {
+            (shifts, Rounding::Double, None)
+        } else if let Some(shifts) = self.half_up() {
             (shifts, Rounding::Up, None)
-        } else if let Some((shifts, parity)) = self.half_even() {
-            (shifts, Rounding::Even, Some(parity))
         } else {
-            (self.twice()?, Rounding::Double, None)
+            self.half_even().map(|(shifts, parity)| (shifts, Rounding::Even, Some(parity)))?
         };
         self.limited(multipliers, shifts, rounding, parity)
     }
@@ -236,8 +255,10 @@ impl Chain<'_, '_> {
         parity: Option<i64>,
     ) -> Option<Scaled> {
         let (zero, min, max) = self.stored()?;
+        // Shifting sums left would move the first of two roundings.
+        let least = if rounding == Rounding::Double { UPPER_WORD } else { self.least_shift };
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
-            && shifts.iter().all(|s| (33..=53).contains(s))
+            && shifts.iter().all(|s| (least..=53).contains(s))
             && parity.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
             && (-128..=127).contains(&min)
@@ -253,9 +274,7 @@ impl Chain<'_, '_> {
         let shift = self.facts.only_user(sum)?;
         let shifts = self.constants_of(shift, sum, &[ElementwiseOp::ShiftRightArithmetic])?;
         let halved = |(s, h): (&i64, &i64)| (1..=62).contains(s) && *h == 1 << (s - 1);
-        // Half of two factors is the first step of two.
-        let first = shifts.iter().all(|&s| s == 31);
-        if first || !shifts.iter().zip(&halves).all(halved) {
+        if !shifts.iter().zip(&halves).all(halved) {
             return None;
         }
         self.absorb(add);
@@ -335,87 +354,22 @@ impl Chain<'_, '_> {
         Some(shifts.iter().map(|e| e + 31).collect())
     }
 
-    /// `(s + half of n with the sign of s) / n`, the division towards zero; `n` is returned.
-    fn mean(&mut self) -> Option<i64> {
-        use ElementwiseOp::{Add, Divide, Select, Subtract};
-        let body = self.facts.body;
-        let s = self.value;
-        let operands = |op: OpId| body.ops[op].operands.as_slice();
-        let one = |v: ValueId| same(&self.numbers(v)?);
-        // What is added, by the sign.
-        let moved = |v: ValueId| -> Option<i64> {
-            let &[a, b] = operands(self.facts.def(v)?.0) else { return None };
-            match self.kind(self.facts.def(v)?.0)? {
-                Add if a == s => one(b),
-                Add if b == s => one(a),
-                Subtract if a == s => one(b).map(|n| -n),
-                _ => None,
-            }
-        };
-        let users = self.facts.users(s);
-        let of_kind = |kind| users.iter().copied().find(|&op| self.kind(op) == Some(kind));
-        let test =
-            users.iter().copied().find(|&op| matches!(body.ops[op].kind, OpKind::Compare(_)))?;
-        let select = self.facts.only_user(body.ops[test].results[0])?;
-        let &[_, yes, no] = operands(select) else { return None };
-        let chosen = body.ops[select].results[0];
-        let (sum, yes, no) = match (one(yes), one(no)) {
-            (Some(yes), Some(no)) => (of_kind(Add)?, yes, no),
-            _ => (select, moved(yes)?, moved(no)?),
-        };
-        let added = sum == select || operands(sum).contains(&chosen);
-        let total = body.ops[sum].results[0];
-        let division = self.facts.only_user(total)?;
-        let divisor = one(*operands(division).get(1)?)?;
-        let whole = self.kind(select) == Some(Select)
-            && self.kind(division) == Some(Divide)
-            && operands(division).first() == Some(&total)
-            && added
-            && (2..1 << 20).contains(&divisor)
-            && self.positive(test, s)? == (yes > 0)
-            && yes.abs() == divisor / 2
-            && yes == -no;
-        let mut absorbed: Vec<OpId> = users.to_vec();
-        absorbed.extend([select, sum]);
-        absorbed.sort_unstable();
-        absorbed.dedup();
-        let inside = |op: &OpId| {
-            let mut results = body.ops[*op].results.iter();
-            results.all(|&v| self.facts.users(v).iter().all(|u| absorbed.contains(u)))
-        };
-        if !whole || !absorbed.iter().all(|op| *op == sum || inside(op)) {
-            return None;
-        }
-        self.absorbed.extend(absorbed);
-        self.absorb(division);
-        Some(divisor)
-    }
-
-    /// Whether a comparison with zero holds for positive values, rather than for negative ones.
-    fn positive(&self, test: OpId, value: ValueId) -> Option<bool> {
-        use crate::ops::compare::Direction::{Ge, Gt, Le, Lt};
-        let OpKind::Compare(c) = &self.facts.body.ops[test].kind else { return None };
-        let &[a, b] = self.facts.body.ops[test].operands.as_slice() else { return None };
-        let zero = |v: ValueId| self.numbers(v).is_some_and(|n| n.iter().all(|&n| n == 0));
-        match c.direction {
-            Gt | Ge if a == value && zero(b) => Some(true),
-            Lt | Le if b == value && zero(a) => Some(true),
-            Lt | Le if a == value && zero(b) => Some(false),
-            Gt | Ge if b == value && zero(a) => Some(false),
-            _ => None,
-        }
-    }
-
     /// Constants added and limits, as one addition and one clamp, up to the 8-bit value and
     /// through limits on that.
     fn stored(&mut self) -> Option<(i64, i64, i64)> {
-        use ElementwiseOp::{Maximum, Minimum};
-        let (zero, mut min, mut max) = self.limits()?;
+        let (zero, min, max) = self.limits()?;
         let last = self.next_convert(DType::I8)?;
         if min < -128 || max > 127 {
             return None;
         }
         self.absorb(last);
+        let (min, max) = self.narrowed(min, max)?;
+        Some((zero, min, max))
+    }
+
+    /// Takes limits of an 8-bit value; returns them within those before.
+    fn narrowed(&mut self, mut min: i64, mut max: i64) -> Option<(i64, i64)> {
+        use ElementwiseOp::{Maximum, Minimum};
         while let Some((op, numbers)) = self.next_with(&[Maximum, Minimum])
             && let Some(n) = same(&numbers)
         {
@@ -425,7 +379,7 @@ impl Chain<'_, '_> {
             }
             self.absorb(op);
         }
-        Some((zero, min, max))
+        Some((min, max))
     }
 
     /// Constants added and limits, as one addition and one clamp.

@@ -1,0 +1,512 @@
+//! Convolutions of several channels.
+
+use core::ptr::null_mut;
+
+use microhlo_format::kernels::Rounding;
+
+use super::super::{Axis, Conv, Group, LANES, Pixel, Results};
+use super::Finish;
+use super::rows::{Rows, rows};
+use super::tile::{Tiles, tiles};
+
+/// Channels of a tile.
+const CHANNELS: usize = 4;
+
+/// Channels of one pixel that are computed together.
+const ROWS: usize = 16;
+
+/// Where the taps of pixels are read.
+#[derive(Clone, Copy, PartialEq)]
+enum Taps {
+    /// A pixel of the input is all there is to see.
+    Pixels,
+    /// Runs of the input; those that cross its border are copied.
+    Runs,
+    /// Copies, one behind the other.
+    Copies,
+}
+
+/// A group of a convolution, with what its pixels have in common.
+struct Plan<'a> {
+    conv: &'a Conv,
+    group: &'a Group,
+    taps: Taps,
+    /// Bytes of a run.
+    run: usize,
+    /// Taps of a pixel, filled up to pairs.
+    size: usize,
+}
+
+impl Plan<'_> {
+    fn new<'a>(conv: &'a Conv, group: &'a Group) -> Plan<'a> {
+        let [h, w] = &conv.axes;
+        let plain = |axis: &Axis| {
+            (axis.kernel, axis.stride, axis.pad) == (1, 1, 0) && axis.input == axis.output
+        };
+        let run = (conv.run * conv.in_c) as usize;
+        let size = conv.pairs * 2;
+        let runs = (h.kernel * w.kernel / conv.run.max(1)) as usize;
+        let tiles = conv.out_c.div_ceil(CHANNELS);
+        let taps = if plain(h) && plain(w) && h.output == 1 {
+            Taps::Pixels
+        } else if runs * CHANNELS <= size && segments_pay(runs, run, tiles) {
+            Taps::Runs
+        } else {
+            Taps::Copies
+        };
+        Plan { conv, group, taps, run, size }
+    }
+
+    /// Where the copies of a pixel's taps go.
+    fn copies(&self, lane: usize) -> *mut i8 {
+        self.conv.scratch.cast::<i8>().wrapping_add(lane * self.size)
+    }
+
+    /// Finds the runs of a pixel: `found` gets each with its number. Those that `keep` does not
+    /// leave where they are, and those that cross the border of the input, are copied to `copies`.
+    ///
+    /// # Safety
+    /// The pixel is one of the accepted convolution, and there is room for its taps.
+    unsafe fn runs(
+        &self,
+        pixel: &Pixel,
+        keep: bool,
+        copies: *mut i8,
+        found: &mut impl FnMut(usize, *const i8),
+    ) {
+        let (conv, [h, w]) = (self.conv, &self.conv.axes);
+        let (mut number, mut copy) = (0, copies);
+        let mut y = pixel.y;
+        for _ in 0..h.kernel {
+            let row = y.wrapping_mul(h.input_step);
+            let mut x = pixel.x;
+            let mut positions = w.kernel;
+            while positions > 0 {
+                let inside = h.has(y) && x >= 0 && x + conv.run <= w.input;
+                let at = row.wrapping_add(x.wrapping_mul(w.input_step)) as isize;
+                let from = pixel.image.wrapping_offset(at).wrapping_add(self.group.input);
+                if keep && inside {
+                    found(number, from);
+                } else {
+                    // SAFETY: room for a run; taps inside the input are readable.
+                    unsafe {
+                        if inside {
+                            move_bytes(from, copy, self.run);
+                        } else {
+                            self.copy_part(y, x, from, copy);
+                        }
+                    }
+                    found(number, copy);
+                }
+                number += 1;
+                copy = copy.wrapping_add(self.run);
+                x += w.dilation;
+                positions -= conv.run;
+            }
+            y += h.dilation;
+        }
+    }
+
+    /// Copies a run that crosses the border of the input.
+    ///
+    /// # Safety
+    /// There is room for it, and its first tap is at `from` if it exists.
+    #[inline(never)]
+    unsafe fn copy_part(&self, y: i32, x: i32, from: *const i8, to: *mut i8) {
+        let (conv, [h, w]) = (self.conv, &self.conv.axes);
+        let span = w.span(if h.has(y) { x } else { w.input }, conv.run);
+        let in_c = conv.in_c as usize;
+        let [before, inside] = [span.before, span.inside].map(|n| n as usize * in_c);
+        let behind = self.run - before - inside;
+        let middle = to.wrapping_add(before);
+        // SAFETY: the caller's promise.
+        unsafe {
+            fill(to, conv.zero, before);
+            move_bytes(from.wrapping_add(before), middle, inside);
+            fill(middle.wrapping_add(inside), conv.zero, behind);
+        }
+    }
+
+    /// Copies all taps of a pixel, in their order, an even number.
+    ///
+    /// # Safety
+    /// As for [`Plan::runs`].
+    unsafe fn copy(&self, pixel: &Pixel, copies: *mut i8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.runs(pixel, false, copies, &mut |_, _| ());
+            if self.conv.odd {
+                // Its weights are zero.
+                *copies.add(self.size - 1) = 0;
+            }
+        }
+    }
+}
+
+/// Whether it is cheaper to find runs than to copy them, for tiles that read each run: in
+/// instructions, for four pixels.
+fn segments_pay(runs: usize, run: usize, tiles: usize) -> bool {
+    // Beginning a segment takes 18 instructions, copying a run about 16 and three for two bytes.
+    runs <= 1 || tiles * 18 < LANES * (16 + run + run / 2)
+}
+
+/// Copies a few bytes.
+///
+/// # Safety
+/// They are readable and writable.
+#[inline(always)]
+unsafe fn move_bytes(mut from: *const i8, mut to: *mut i8, mut count: usize) {
+    let aligned = (from.addr() | to.addr()) & 3 == 0;
+    while count >= 4 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if aligned {
+                *to.cast::<u32>() = *from.cast::<u32>();
+            } else {
+                let [a, b] = [*from, *from.add(1)];
+                let [c, d] = [*from.add(2), *from.add(3)];
+                (*to, *to.add(1)) = (a, b);
+                (*to.add(2), *to.add(3)) = (c, d);
+            }
+        }
+        from = from.wrapping_add(4);
+        to = to.wrapping_add(4);
+        count -= 4;
+    }
+    while count > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { *to = *from };
+        from = from.wrapping_add(1);
+        to = to.wrapping_add(1);
+        count -= 1;
+    }
+}
+
+/// Fills a few bytes.
+///
+/// # Safety
+/// They are writable.
+unsafe fn fill(mut to: *mut i8, value: i8, mut count: usize) {
+    if to.addr() & 3 == 0 {
+        let word = u32::from_ne_bytes([value as u8; 4]);
+        while count >= 4 {
+            // SAFETY: the caller's promise; the word is aligned.
+            unsafe { *to.cast::<u32>() = word };
+            to = to.wrapping_add(4);
+            count -= 4;
+        }
+    }
+    while count > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { *to = value };
+        to = to.wrapping_add(1);
+        count -= 1;
+    }
+}
+
+/// How sums become results, and whether that takes more than the assembly does: they are the
+/// results, or ties do not go up.
+fn finish(results: &Results) -> (Finish, bool) {
+    match &results.requant {
+        Some(requant) => (Finish::new(requant), requant.rounding != Rounding::Up),
+        None => (Finish::default(), true),
+    }
+}
+
+/// Computes the channels of a group.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters.
+pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+    let plan = Plan::new(conv, group);
+    // Each pixel costs some four instructions for a product, four together ten.
+    let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
+    let alone = if conv.lanes == LANES && left == 3 { 0 } else { left };
+    // SAFETY: the caller's promise.
+    unsafe {
+        if conv.lanes == LANES {
+            fours(&plan, conv.pixels - alone);
+        }
+        if alone > 0 {
+            ones(&plan, conv.pixels - alone);
+        }
+    }
+}
+
+/// Computes pixels one by one, from `first` on.
+///
+/// # Safety
+/// The plan is one of an accepted convolution.
+#[inline(never)]
+unsafe fn ones(plan: &Plan<'_>, first: u32) {
+    let (conv, group) = (plan.conv, plan.group);
+    let results = &group.results;
+    let (finish, sums) = finish(results);
+    let copied = plan.taps != Taps::Pixels || !conv.swizzled;
+    let mut rest = Rows {
+        taps: plan.copies(0),
+        fours: plan.size / 4,
+        pair: plan.size & 2,
+        weights: group.weights,
+        block: if conv.lanes == LANES { 0 } else { conv.pairs * 16 },
+        records: results.channels,
+        shifts: results.shifts,
+        output: null_mut(),
+        count: conv.out_c,
+        finish,
+        sums: usize::from(sums),
+    };
+    let mut next = conv.pixel(first);
+    for _ in first..conv.pixels {
+        let pixel = conv.next(&mut next);
+        // SAFETY: a pixel of the accepted convolution.
+        unsafe {
+            if copied {
+                plan.copy(&pixel, plan.copies(0));
+                if !conv.swizzled {
+                    swizzle(plan.copies(0), plan.size / 4);
+                }
+            } else {
+                rest.taps = pixel.at(conv, group);
+            }
+            rest.output = pixel.output.wrapping_add(group.output);
+            match sums {
+                false => rows(&rest),
+                true => sums_of_one(plan, &rest),
+            }
+        }
+    }
+}
+
+/// Stores taps of each four in the order 0, 2, 1, 3.
+///
+/// # Safety
+/// So many fours are there.
+unsafe fn swizzle(mut taps: *mut i8, fours: usize) {
+    for _ in 0..fours {
+        // SAFETY: the caller's promise.
+        unsafe { core::ptr::swap(taps.add(1), taps.add(2)) };
+        taps = taps.wrapping_add(4);
+    }
+}
+
+/// Computes a pixel whose results are not the usual ones.
+///
+/// # Safety
+/// The rows are those of an accepted convolution.
+#[inline(never)]
+unsafe fn sums_of_one(plan: &Plan<'_>, all: &Rows) {
+    let (conv, results) = (plan.conv, &plan.group.results);
+    let mut sums = [0i32; ROWS];
+    let mut output = all.output;
+    let mut first = 0;
+    while first < conv.out_c {
+        let count = (conv.out_c - first).min(ROWS);
+        let part = Rows {
+            weights: all.weights.wrapping_add(first * plan.size),
+            records: all.records.wrapping_add(first),
+            output: sums.as_mut_ptr().cast(),
+            count,
+            ..*all
+        };
+        // SAFETY: channels of the pixel; blocks of eight come before those of two.
+        unsafe {
+            rows(&part);
+            for (c, &sum) in (first..).zip(sums.iter().take(count)) {
+                results.store(c, sum, output);
+                output = output.wrapping_add(results.bytes());
+            }
+        }
+        first += count;
+    }
+}
+
+/// Computes the first pixels four by four.
+///
+/// # Safety
+/// The plan is one of an accepted convolution, and there are so many pixels, at least four.
+#[inline(never)]
+unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
+    let (conv, group) = (plan.conv, plan.group);
+    let mut one = [core::ptr::null::<i8>(); LANES];
+    let mut segments: *mut [*const i8; LANES] = &raw mut one;
+    let (mut number, mut run) = (1, plan.size - usize::from(conv.odd));
+    if plan.taps == Taps::Runs {
+        (number, run) = (plan.size / plan.run.max(1), plan.run);
+        if number > 1 {
+            // Behind the copies, of which there is room for twice as many.
+            segments = plan.copies(LANES).cast();
+        }
+    }
+    let results = &group.results;
+    let (finish, sums) = finish(results);
+    let mut all = Tiles {
+        segments,
+        segments_end: segments.wrapping_add(number),
+        run: (run & !3) * 2,
+        left: run & 3,
+        order: if conv.swizzled { run / 4 % 4 } else { 4 + usize::from(run < 4) },
+        weights: group.weights,
+        block: conv.pairs * 4,
+        records: results.channels,
+        shifts: results.shifts,
+        output: null_mut(),
+        step: conv.output_step,
+        count: if sums { 0 } else { conv.out_c / CHANNELS },
+        finish,
+        sums: null_mut(),
+    };
+    let mut next = conv.pixel(0);
+    let mut done = 0;
+    while done < pixels {
+        // The last pixels are computed together with some of those before them once more.
+        if pixels - done < LANES as u32 {
+            done = pixels - LANES as u32;
+            next = conv.pixel(done);
+        }
+        all.output = next.output.wrapping_add(group.output);
+        done += LANES as u32;
+        // SAFETY: pixels of the accepted convolution.
+        unsafe {
+            find(plan, &mut next, segments);
+            if all.count > 0 {
+                tiles(&all);
+            }
+            if all.count * CHANNELS < conv.out_c {
+                others(plan, &all);
+            }
+        }
+    }
+}
+
+/// Finds the taps of four pixels.
+///
+/// # Safety
+/// They exist, and there is room for their segments.
+#[inline(always)]
+unsafe fn find(plan: &Plan<'_>, next: &mut Pixel, segments: *mut [*const i8; LANES]) {
+    let (conv, [_, w]) = (plan.conv, &plan.conv.axes);
+    if plan.taps == Taps::Pixels {
+        let step = w.input_step as usize;
+        let first = next.at(conv, plan.group);
+        // SAFETY: there is one segment.
+        unsafe {
+            *segments = [
+                first,
+                first.wrapping_add(step),
+                first.wrapping_add(2 * step),
+                first.wrapping_add(3 * step),
+            ];
+        }
+        conv.skip(next, LANES as i32);
+        return;
+    }
+    // SAFETY: the caller's promise.
+    if plan.taps == Taps::Runs && unsafe { find_inside(plan, next, segments) } {
+        conv.skip(next, LANES as i32);
+        return;
+    }
+    for lane in 0..LANES {
+        let pixel = conv.next(next);
+        let copies = plan.copies(lane);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if plan.taps == Taps::Runs {
+                plan.runs(&pixel, true, copies, &mut |number, from| {
+                    (*segments.add(number))[lane] = from;
+                });
+            } else {
+                plan.copy(&pixel, copies);
+                (*segments)[lane] = copies;
+            }
+        }
+    }
+}
+
+/// Finds the runs of four pixels side by side that see no border; returns whether they are such.
+///
+/// # Safety
+/// As for [`find`].
+unsafe fn find_inside(
+    plan: &Plan<'_>,
+    first: &Pixel,
+    mut segments: *mut [*const i8; LANES],
+) -> bool {
+    let (conv, [h, w]) = (plan.conv, &plan.conv.axes);
+    let reach = |axis: &Axis| (axis.kernel - 1).wrapping_mul(axis.dilation);
+    let end = first.x + (LANES as i32 - 1) * w.stride + reach(w);
+    if first.columns < LANES as i32
+        || first.x < 0
+        || end >= w.input
+        || first.y < 0
+        || first.y + reach(h) >= h.input
+    {
+        return false;
+    }
+    let pixel = (w.stride * w.input_step) as usize;
+    let down = h.dilation.wrapping_mul(h.input_step) as usize;
+    let across = w.dilation.wrapping_mul(w.input_step) as usize;
+    let mut row = first.at(conv, plan.group);
+    for _ in 0..h.kernel {
+        let mut run = row;
+        let mut positions = w.kernel;
+        while positions > 0 {
+            let second = run.wrapping_add(pixel);
+            let third = second.wrapping_add(pixel);
+            // SAFETY: the caller's promise.
+            unsafe { *segments = [run, second, third, third.wrapping_add(pixel)] };
+            segments = segments.wrapping_add(1);
+            run = run.wrapping_add(across);
+            positions -= conv.run;
+        }
+        row = row.wrapping_add(down);
+    }
+    true
+}
+
+/// Computes the channels of four pixels that whole tiles leave over, or all channels whose results
+/// are not the usual ones.
+///
+/// # Safety
+/// As for [`tiles`].
+#[inline(never)]
+unsafe fn others(plan: &Plan<'_>, all: &Tiles) {
+    let (conv, results) = (plan.conv, &plan.group.results);
+    let mut sums = [[0i32; LANES]; CHANNELS];
+    let mut first = all.count * CHANNELS;
+    while first < conv.out_c {
+        let channels = (conv.out_c - first).min(CHANNELS);
+        let (weights, records) = (first * plan.size, all.records.wrapping_add(first));
+        // Two channels twice, if there are no more.
+        let mut own = [[0i32; 2]; CHANNELS];
+        let both = channels > 2;
+        // SAFETY: records are there for an even number of channels.
+        unsafe {
+            own[0] = *records;
+            own[1] = *records.add(1);
+            if both {
+                own[2] = *records.add(2);
+                own[3] = *records.add(3);
+            }
+        }
+        let part = Tiles {
+            weights: all.weights.wrapping_add(weights),
+            block: if both { all.block } else { 0 },
+            records: own.as_ptr(),
+            count: 1,
+            sums: sums.as_mut_ptr(),
+            ..*all
+        };
+        // SAFETY: two or four channels of the pixels.
+        unsafe { tiles(&part) };
+        for (c, sums) in (first..).zip(sums.iter().take(channels)) {
+            let mut output = all.output.wrapping_add(c * results.bytes());
+            for &sum in sums {
+                // SAFETY: a result of a pixel.
+                unsafe { results.store(c, sum, output) };
+                output = output.wrapping_add(all.step);
+            }
+        }
+        first += channels;
+    }
+}

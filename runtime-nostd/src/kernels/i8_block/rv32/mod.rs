@@ -1,0 +1,143 @@
+//! Microkernels for RV32IM.
+//!
+//! A load, a multiplication and an addition are all there is, so bytes are multiplied where they lie:
+//! what is widened elsewhere, a load extends here. The compiler moves multiplications ahead of
+//! additions and then spills; written out, sixteen sums and what they need fit into the registers.
+//! Functions without a body of Rust do not inherit the target's extensions, so each asks for
+//! multiplication.
+
+use microhlo_format::kernels::Requant;
+
+/// Assembly that makes a frame of so many bytes and saves the registers that are the caller's in the
+/// first 52 of them.
+macro_rules! enter {
+    ($frame:literal) => {
+        concat!(
+            "addi sp, sp, -",
+            $frame,
+            "
+            sw s0, 0(sp)
+            sw s1, 4(sp)
+            sw s2, 8(sp)
+            sw s3, 12(sp)
+            sw s4, 16(sp)
+            sw s5, 20(sp)
+            sw s6, 24(sp)
+            sw s7, 28(sp)
+            sw s8, 32(sp)
+            sw s9, 36(sp)
+            sw s10, 40(sp)
+            sw s11, 44(sp)
+            sw ra, 48(sp)
+            "
+        )
+    };
+}
+
+/// Assembly that returns from such a frame.
+macro_rules! leave {
+    ($frame:literal) => {
+        concat!(
+            "
+            lw s0, 0(sp)
+            lw s1, 4(sp)
+            lw s2, 8(sp)
+            lw s3, 12(sp)
+            lw s4, 16(sp)
+            lw s5, 20(sp)
+            lw s6, 24(sp)
+            lw s7, 28(sp)
+            lw s8, 32(sp)
+            lw s9, 36(sp)
+            lw s10, 40(sp)
+            lw s11, 44(sp)
+            lw ra, 48(sp)
+            addi sp, sp, ",
+            $frame,
+            "
+            ret
+            "
+        )
+    };
+}
+
+/// Assembly that every kernel begins with: macros for results.
+macro_rules! begin {
+    () => {
+        "
+        .option push
+        .option arch, +m
+
+        // A sum becomes a result.
+        .macro i8_round acc, multiplier, offset, shift, min, max
+        mulh \\acc, \\acc, \\multiplier
+        add \\acc, \\acc, \\offset
+        sra \\acc, \\acc, \\shift
+        bge \\acc, \\min, 900f
+        mv \\acc, \\min
+        900:
+        ble \\acc, \\max, 901f
+        mv \\acc, \\max
+        901:
+        .endm
+
+        // The shift of a channel, and the offset for it; what is at `shifts` is skipped if null.
+        .macro i8_own_shift at, shifts, offset, shift, base
+        beqz \\shifts, 902f
+        lbu \\shift, \\at(\\shifts)
+        addi \\shift, \\shift, -33
+        sll \\offset, \\base, \\shift
+        addi \\shift, \\shift, 1
+        902:
+        .endm
+        "
+    };
+}
+
+/// Assembly that every kernel ends with.
+macro_rules! end {
+    () => {
+        "
+        .purgem i8_round
+        .purgem i8_own_shift
+        .option pop
+        "
+    };
+}
+
+mod conv;
+mod depthwise;
+mod lines;
+mod rows;
+mod sweep;
+mod tile;
+
+pub(in crate::kernels) use conv::pixels;
+pub(super) use depthwise::image;
+
+/// How sums become results: the upper word of the product with the channel's multiplier, plus
+/// `offset`, is shifted and limited.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Finish {
+    offset: i32,
+    /// What the shift exceeds 32 by.
+    shift: u32,
+    min: i32,
+    max: i32,
+    /// The offset of shift 33, for channels with their own shifts.
+    base: i32,
+}
+
+impl Finish {
+    fn new(requant: &Requant) -> Finish {
+        let shift = u32::from(requant.shift);
+        Finish {
+            offset: requant.offset(shift),
+            shift: shift & 31,
+            min: requant.min.into(),
+            max: requant.max.into(),
+            base: requant.offset(33),
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! Microkernels in assembly for M-profile Vector Extension.
+//!
+//! VMLADAVA adds the 16 products of two vectors to a register of even number: eight of them hold the
+//! sums of two pixels and four channels, or of one pixel and eight channels. The first vector of taps
+//! is multiplied by VMLADAV, so that sums need not be cleared. Biases and requantisation are done four
+//! channels at a time: VMULH takes the upper word of the product, which is all that matters at shifts
+//! from 33 on, and VRHADD adds the doubled zero point and halves, rounding, for the shift of 33.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use super::{BLOCK, Finish, Tiles};
+
+/// Begins a function: makes room for 26 words and copies the job's first 16 there. Its limits are in
+/// q4 and q5.
+macro_rules! enter {
+    () => {
+        ".cpu cortex-m55
+        push {{r3-r11, lr}}
+        vpush {{d8-d15}}
+        sub sp, #104
+        ldm r0!, {{r1-r8}}
+        stm sp, {{r1-r8}}
+        add r9, sp, #32
+        ldm r0!, {{r1-r8}}
+        stm r9, {{r1-r8}}
+        ldrd r2, r3, [r0]
+        vdup.32 q4, r2
+        vdup.32 q5, r3
+        "
+    };
+}
+
+/// Ends a function.
+macro_rules! leave {
+    () => {
+        "add sp, #104
+        vpop {{d8-d15}}
+        pop {{r3-r11, pc}}
+        "
+    };
+}
+
+/// Products of a vector of taps of two pixels and of four channels' weights.
+macro_rules! pair_block {
+    ($multiply:literal) => {
+        concat!(
+            "vldrb.u8 q0, [r9], #16\nvldrb.u8 q2, [r1], #16\n",
+            $multiply,
+            ".s8 r0, q0, q2\nvldrb.u8 q1, [r11], #16\n",
+            $multiply,
+            ".s8 r8, q1, q2\nvldrb.u8 q3, [r1], #16\n",
+            $multiply,
+            ".s8 r2, q0, q3\n",
+            $multiply,
+            ".s8 r10, q1, q3\nvldrb.u8 q2, [r1], #16\n",
+            $multiply,
+            ".s8 r4, q0, q2\n",
+            $multiply,
+            ".s8 r12, q1, q2\nvldrb.u8 q3, [r1], #16\n",
+            $multiply,
+            ".s8 r6, q0, q3\n",
+            $multiply,
+            ".s8 lr, q1, q3\n",
+        )
+    };
+}
+
+/// The same with the part of a vector, r3 taps.
+macro_rules! pair_part {
+    () => {
+        "vctp.8 r3
+        vpstt
+        vldrbt.u8 q0, [r9]
+        vldrbt.u8 q1, [r11]
+        add r9, r3
+        add r11, r3
+        vldrb.u8 q2, [r1]
+        add r1, r3
+        vmladav.s8 r0, q0, q2
+        vmladav.s8 r8, q1, q2
+        vldrb.u8 q2, [r1]
+        add r1, r3
+        vmladav.s8 r2, q0, q2
+        vmladav.s8 r10, q1, q2
+        vldrb.u8 q2, [r1]
+        add r1, r3
+        vmladav.s8 r4, q0, q2
+        vmladav.s8 r12, q1, q2
+        vldrb.u8 q2, [r1]
+        add r1, r3
+        vmladav.s8 r6, q0, q2
+        vmladav.s8 lr, q1, q2
+        "
+    };
+}
+
+/// Products of a vector of taps and of eight channels' weights, in two blocks.
+macro_rules! row_block {
+    ($multiply:literal) => {
+        concat!(
+            "vldrb.u8 q0, [r9], #16\n",
+            row_block!($multiply, "r0", "r8"),
+            row_block!($multiply, "r2", "r10"),
+            row_block!($multiply, "r4", "r12"),
+            row_block!($multiply, "r6", "lr"),
+        )
+    };
+    ($multiply:literal, $first:literal, $second:literal) => {
+        concat!(
+            "vldrb.u8 q2, [r1], #16\n",
+            $multiply,
+            ".s8 ",
+            $first,
+            ", q0, q2\n",
+            "vldrb.u8 q3, [r11], #16\n",
+            $multiply,
+            ".s8 ",
+            $second,
+            ", q0, q3\n",
+        )
+    };
+}
+
+/// The same with the part of a vector, r3 taps.
+macro_rules! row_part {
+    () => {
+        concat!(
+            "vctp.8 r3\nvpst\nvldrbt.u8 q0, [r9]\nadd r9, r3\n",
+            row_part!("r0", "r8"),
+            row_part!("r2", "r10"),
+            row_part!("r4", "r12"),
+            row_part!("r6", "lr"),
+        )
+    };
+    ($first:literal, $second:literal) => {
+        concat!(
+            "vldrb.u8 q2, [r1]\nadd r1, r3\nvmladav.s8 ",
+            $first,
+            ", q0, q2\n",
+            "vldrb.u8 q3, [r11]\nadd r11, r3\nvmladav.s8 ",
+            $second,
+            ", q0, q3\n",
+        )
+    };
+}
+
+/// All vectors of taps: the part or a first whole one, then the others in twos.
+macro_rules! taps {
+    ($part:expr, $first:expr, $next:expr) => {
+        concat!(
+            "ldr r3, [sp, #12]\ncbz r3, 22f\n",
+            $part,
+            "b 23f\n22:\n",
+            $first,
+            "23:\nldr r3, [sp, #8]\nlsrs r3, r3, #1\nbcc 24f\n",
+            $next,
+            "24:\nbeq 26f\n25:\n",
+            $next,
+            $next,
+            "subs r3, #1\nbne 25b\n26:\n",
+        )
+    };
+}
+
+/// Moves eight sums to q0 and q1.
+macro_rules! sums {
+    () => {
+        "vmov q0[2], q0[0], r0, r4
+        vmov q0[3], q0[1], r2, r6
+        vmov q1[2], q1[0], r8, r12
+        vmov q1[3], q1[1], r10, lr
+        "
+    };
+}
+
+/// Limits results.
+macro_rules! limit {
+    () => {
+        "vmax.s32 q0, q0, q4
+        vmax.s32 q1, q1, q4
+        vmin.s32 q0, q0, q5
+        vmin.s32 q1, q1, q5
+        "
+    };
+}
+
+/// Adds a block's biases to the sums of two pixels, and multiplies.
+macro_rules! pair_scale {
+    ($multiply:literal) => {
+        concat!(
+            "vldrw.u32 q2, [r5], #16\nvldrw.u32 q3, [r5], #16\n",
+            "vadd.i32 q0, q0, q2\nvadd.i32 q1, q1, q2\n",
+            $multiply,
+            ".s32 q0, q0, q3\n",
+            $multiply,
+            ".s32 q1, q1, q3\n",
+        )
+    };
+}
+
+/// The same for one pixel and two blocks.
+macro_rules! row_scale {
+    ($multiply:literal) => {
+        concat!(
+            "vldrw.u32 q2, [r5], #16\nvadd.i32 q0, q0, q2\nvldrw.u32 q3, [r5], #16\n",
+            $multiply,
+            ".s32 q0, q0, q3\n",
+            "vldrw.u32 q2, [r5], #16\nvadd.i32 q1, q1, q2\nvldrw.u32 q3, [r5], #16\n",
+            $multiply,
+            ".s32 q1, q1, q3\n",
+        )
+    };
+}
+
+/// The shift of 33, and the zero point, whose double is in q7.
+macro_rules! upper {
+    () => {
+        concat!("vrhadd.s32 q0, q0, q7\nvrhadd.s32 q1, q1, q7\n", limit!())
+    };
+}
+
+/// The next block's shifts, as negative distances from `$from`, in q2.
+macro_rules! shifts {
+    ($from:literal) => {
+        concat!(
+            "ldr r0, [sp, #96]\nldr r2, [sp, #56]\nvldrb.u32 q2, [r0]\nadd r0, r2\n",
+            "str r0, [sp, #96]\nmovs r2, #",
+            $from,
+            "\nvsub.i32 q2, q2, r2\nvneg.s32 q2, q2\n",
+        )
+    };
+}
+
+/// Shifts what has been rounded once: halves go away from zero.
+macro_rules! shift_again {
+    ($q:literal) => {
+        concat!(
+            "vshr.s32 q3, ",
+            $q,
+            ", #31\nvadd.i32 ",
+            $q,
+            ", ",
+            $q,
+            ", q3\n",
+            "vrshl.s32 ",
+            $q,
+            ", ",
+            $q,
+            ", q2\n",
+        )
+    };
+}
+
+/// The zero point.
+macro_rules! zero {
+    () => {
+        concat!("ldr r0, [sp, #48]\nvadd.i32 q0, q0, r0\nvadd.i32 q1, q1, r0\n", limit!())
+    };
+}
+
+/// A function of pairs of pixels, with what becomes of the sums in q0 and q1: how they are finished,
+/// their bytes, and how two vectors are stored.
+macro_rules! pairs {
+    ($(#[$doc:meta])* $name:ident, $finish:expr, $bytes:literal, $store:expr, $store_rest:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As for [`tiles`].
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(job: &Tiles) {
+            naked_asm!(
+                enter!(),
+                "ldr r1, [sp, #48]
+                add r1, r1
+                vdup.32 q7, r1
+                ldr r2, [sp, #36]",
+                concat!("vidup.u32 q6, r2, #", $bytes, "\n"),
+                // A pair.
+                "20:
+                ldrd r1, r5, [sp, #24]
+                ldr r7, [sp, #32]
+                ldr r0, [sp, #52]
+                str r0, [sp, #96]
+                ldr r0, [sp, #16]
+                cmp r5, r0
+                beq 30f
+                21:
+                ldrd r9, r11, [sp]",
+                taps!(pair_part!(), pair_block!("vmladav"), pair_block!("vmladava")),
+                sums!(),
+                $finish,
+                $store,
+                "ldr r0, [sp, #16]
+                cmp r5, r0
+                bne 21b
+                30:
+                ldr r4, [sp, #20]
+                cmp r4, #0
+                beq 35f
+                add r6, sp, #64
+                31:
+                movs r0, #0
+                movs r2, #0
+                ldrd r9, r11, [sp]
+                ldr r3, [sp, #12]
+                cbz r3, 32f
+                vctp.8 r3
+                vpstt
+                vldrbt.u8 q0, [r9]
+                vldrbt.u8 q1, [r11]
+                vldrb.u8 q2, [r1]
+                add r9, r3
+                add r11, r3
+                add r1, r3
+                vmladava.s8 r0, q0, q2
+                vmladava.s8 r2, q1, q2
+                32:
+                ldr r3, [sp, #60]
+                lsrs r3, r3, #4
+                wls lr, r3, 34f
+                33:
+                vldrb.u8 q0, [r9], #16
+                vldrb.u8 q2, [r1], #16
+                vmladava.s8 r0, q0, q2
+                vldrb.u8 q1, [r11], #16
+                vmladava.s8 r2, q1, q2
+                le lr, 33b
+                34:
+                str r2, [r6, #16]
+                str r0, [r6], #4
+                subs r4, #1
+                bne 31b
+                add r6, sp, #64
+                vldrw.u32 q0, [r6]
+                vldrw.u32 q1, [r6, #16]",
+                $finish,
+                "ldr r4, [sp, #20]
+                vctp.32 r4
+                vpstt",
+                $store_rest,
+                "35:
+                ldr r0, [sp, #40]
+                ldrd r9, r11, [sp]
+                add r9, r0
+                add r11, r0
+                strd r9, r11, [sp]
+                ldrd r7, r0, [sp, #32]
+                add r7, r7, r0, lsl #1
+                str r7, [sp, #32]
+                ldr r0, [sp, #44]
+                subs r0, #1
+                str r0, [sp, #44]
+                bne 20b",
+                leave!(),
+            )
+        }
+    };
+}
+
+pairs!(
+    /// Results with the shift of 33.
+    pairs_upper,
+    concat!(pair_scale!("vmulh"), upper!()),
+    "1",
+    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
+    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+);
+
+pairs!(
+    /// Results with any shift.
+    pairs_shift,
+    concat!(
+        pair_scale!("vmulh"),
+        shifts!("32"),
+        "vrshl.s32 q0, q0, q2\nvrshl.s32 q1, q1, q2\n",
+        zero!()
+    ),
+    "1",
+    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
+    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+);
+
+pairs!(
+    /// Results with two roundings: VQRDMULH does the first.
+    pairs_double,
+    concat!(
+        pair_scale!("vqrdmulh"),
+        shifts!("31"),
+        shift_again!("q0"),
+        shift_again!("q1"),
+        zero!()
+    ),
+    "1",
+    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
+    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+);
+
+pairs!(
+    /// Sums.
+    pairs_sums,
+    "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvadd.i32 q1, q1, q2\n",
+    "4",
+    "vstrw.32 q1, [r7, q6]\nvstrw.32 q0, [r7], #16",
+    "vstrwt.32 q1, [r7, q6]\nvstrwt.32 q0, [r7]"
+);
+
+/// A function of one pixel and pairs of whole blocks, at least one, with what becomes of the sums.
+macro_rules! row {
+    ($(#[$doc:meta])* $name:ident, $finish:expr, $store:expr) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As for [`tiles`].
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(job: &Tiles) {
+            naked_asm!(
+                enter!(),
+                "ldr r1, [sp, #48]
+                add r1, r1
+                vdup.32 q7, r1
+                ldrd r1, r5, [sp, #24]
+                ldr r7, [sp, #32]
+                ldr r0, [sp, #52]
+                str r0, [sp, #96]
+                ldr r0, [sp, #60]
+                lsls r0, r0, #2
+                str r0, [sp, #60]
+                21:
+                ldr r9, [sp]
+                ldr r11, [sp, #60]
+                add r11, r1",
+                taps!(row_part!(), row_block!("vmladav"), row_block!("vmladava")),
+                "mov r1, r11",
+                sums!(),
+                $finish,
+                $store,
+                "ldr r0, [sp, #16]
+                cmp r5, r0
+                bne 21b",
+                leave!(),
+            )
+        }
+    };
+}
+
+row!(
+    /// Results with the shift of 33.
+    row_upper,
+    concat!(row_scale!("vmulh"), upper!()),
+    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+);
+
+row!(
+    /// Results with any shift.
+    row_shift,
+    concat!(
+        row_scale!("vmulh"),
+        shifts!("32"),
+        "vrshl.s32 q0, q0, q2\n",
+        shifts!("32"),
+        "vrshl.s32 q1, q1, q2\n",
+        zero!()
+    ),
+    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+);
+
+row!(
+    /// Results with two roundings.
+    row_double,
+    concat!(
+        row_scale!("vqrdmulh"),
+        shifts!("31"),
+        shift_again!("q0"),
+        shifts!("31"),
+        shift_again!("q1"),
+        zero!()
+    ),
+    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+);
+
+row!(
+    /// Sums.
+    row_sums,
+    "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvldrw.u32 q2, [r5], #32\nvadd.i32 q1, q1, q2\n",
+    "vstrw.32 q0, [r7], #16\nvstrw.32 q1, [r7], #16"
+);
+
+const _: () = assert!(
+    offset_of!(Tiles, part) == 12
+        && offset_of!(Tiles, records_end) == 16
+        && offset_of!(Tiles, records) == 28
+        && offset_of!(Tiles, step) == 36
+        && offset_of!(Tiles, zero) == 48
+        && offset_of!(Tiles, count) == 60
+        && offset_of!(Tiles, max) == 68
+);
+
+/// Computes all channels of pairs of pixels, or of one pixel: then both are the same.
+///
+/// # Safety
+/// Taps, constants and results are those of pixels of an accepted convolution.
+pub(super) unsafe fn tiles(t: &Tiles) {
+    let mut job = t.clone();
+    // SAFETY: the caller's promise; blocks are as many as there are records.
+    unsafe {
+        if t.taps == t.other {
+            let blocks = t.records_end.offset_from(t.records) as usize / (2 * BLOCK);
+            let twos = blocks & !1;
+            let done = twos * BLOCK;
+            job.records_end = t.records.wrapping_add(2 * done);
+            if twos > 0 {
+                match t.finish {
+                    Finish::Upper => row_upper(&job),
+                    Finish::Shift => row_shift(&job),
+                    Finish::Double => row_double(&job),
+                    Finish::Sums => row_sums(&job),
+                }
+            }
+            if twos == blocks && t.rest == 0 {
+                return;
+            }
+            let bytes = if t.finish == Finish::Sums { size_of::<i32>() } else { 1 };
+            (job.records, job.records_end) = (job.records_end, t.records_end);
+            job.weights = t.weights.wrapping_add(done * t.count as usize);
+            job.output = t.output.wrapping_add(done * bytes);
+            job.shifts = t.shifts.wrapping_add(twos * t.shifts_step);
+        }
+        match t.finish {
+            Finish::Upper => pairs_upper(&job),
+            Finish::Shift => pairs_shift(&job),
+            Finish::Double => pairs_double(&job),
+            Finish::Sums => pairs_sums(&job),
+        }
+    }
+}
