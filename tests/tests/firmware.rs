@@ -2,12 +2,17 @@
 //! it computes what it should.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::ir::Module;
+use microhlo_format::DType;
 use microhlo_qemu::{Registry, build, build_with, run_firmware};
 use microhlo_tests::image::Image;
+use microhlo_tests::int8_models;
+use microhlo_tests::networks::generated;
 
 /// Most bytes of flash on the Cortex-M4F, without the model.
 const FLASH: u64 = 24 * 1024;
@@ -74,4 +79,78 @@ fn a_firmware_that_panics_is_told_apart() {
     let bytes = fs::read(folder.join("panic")).expect("the firmware");
     let image = Image::read(&bytes, "ARENA").expect("an ELF file");
     assert!(!image.panics.is_empty() && !image.texts.is_empty(), "{image:?}");
+}
+
+/// Most bytes of flash of the firmware of an 8-bit network on the Cortex-M4F, without the model.
+const INT8_FLASH: u64 = 42 * 1024;
+
+/// A firmware that runs a model once.
+fn single(board: &str, model: &Path) -> Image {
+    let registry = Registry::find().expect("the boards");
+    let board = registry.board(board).expect("the board");
+    let setting = format!("env.MICROHLO_MODEL={:?}", model.display().to_string());
+    let folder = build_with(&registry, board, "microhlo-single", &["--config", &setting])
+        .unwrap_or_else(|error| panic!("{error}"));
+    let path = folder.join("single");
+    let code = run_firmware(board, &path, Duration::from_secs(120)).expect("it ends");
+    assert_eq!(code, 0, "{} on {}", model.display(), board.name);
+    let image = Image::read(&fs::read(path).expect("the firmware"), "ARENA").expect("an ELF file");
+    println!("{} on {}: {}", model.display(), board.name, image.text());
+    image
+}
+
+/// Loader, depthwise and other convolutions, mean and softmax: a keyword spotter where the full test
+/// data are, a generated network of the same layers anywhere.
+#[test]
+fn the_firmware_of_an_8_bit_network_is_small_on_the_cortex_m4f() {
+    let _one_at_a_time = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let network = generated().into_iter().find(|g| g.name.starts_with("separable"));
+    let network = network.expect("a generated network");
+    let path = folder.path().join(format!("{}.mlir", network.name));
+    fs::write(&path, &network.text).expect("the model");
+    let spotter = int8_models().into_iter().find(|m| m.name == "kws_int8_quant_int");
+    for model in [path].into_iter().chain(spotter.map(|m| m.program)) {
+        let image = single("mps2-an386", &model);
+        assert!(image.flash <= INT8_FLASH, "{}", image.text());
+        assert!(image.ram < RAM, "{} bytes of RAM", image.ram);
+        assert_eq!(image.panics, Vec::<String>::new());
+    }
+}
+
+/// Packing pads weights to the tiles of a target's kernels; a channel has a bias and a multiplier besides.
+#[test]
+fn packed_weights_are_hardly_larger_than_bytes() {
+    let networks = generated().into_iter().map(|g| g.parse());
+    let models = int8_models().into_iter().filter(|m| m.name.ends_with("_quant_int"));
+    for program in networks.chain(models.map(|m| m.parse())) {
+        let (weights, channels) = constants(&program.module);
+        for target in Target::ALL {
+            let options = CompileOptions { target, ..CompileOptions::default() };
+            let compiled = program.compile(&options).unwrap_or_else(|error| panic!("{error}"));
+            let bytes = u64::from(compiled.report.const_bytes).saturating_sub(8 * channels);
+            let name = program.source.name();
+            println!("{name} for {target}: {bytes} bytes for {weights} weights");
+            assert!(bytes * 100 <= weights * 102 + 100 * 256, "{name} for {target}: {bytes}");
+        }
+    }
+}
+
+/// 8-bit and 32-bit elements of a program's constants.
+fn constants(module: &Module) -> (u64, u64) {
+    let mut counts = (0, 0);
+    for (_, func) in module.funcs.iter() {
+        for op in func.body.ops.ids() {
+            let Some(constant) = func.body.result(op).and_then(|v| func.body.constant(v)) else {
+                continue;
+            };
+            let elements = constant.ty.elements().unwrap_or(0);
+            match constant.ty.elem.storage() {
+                DType::I8 => counts.0 += elements,
+                DType::I32 => counts.1 += elements,
+                _ => {}
+            }
+        }
+    }
+    counts
 }

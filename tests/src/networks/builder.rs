@@ -116,9 +116,17 @@ const RESULTS: f64 = 45.0;
 impl Network {
     /// An empty one for an input of the given sizes.
     pub fn new(dims: &[u64]) -> Network {
-        let name = "%input".to_owned();
-        let input = Tensor { name, dims: dims.to_vec(), scale: 0.0078125, zero: -1, spread: 74.0 };
-        Network { body: String::new(), input, values: 0, seed: dims.iter().sum() }
+        Network::with_input(dims, 0.0078125, -1)
+    }
+
+    /// An empty one for an input of the given sizes, scale and zero point.
+    pub fn with_input(dims: &[u64], scale: f64, zero: i64) -> Network {
+        let (name, dims) = ("%input".to_owned(), dims.to_vec());
+        let seed = dims.iter().sum();
+        // Bytes are drawn evenly.
+        let spread = 74.0f64.hypot(zero as f64);
+        let input = Tensor { name, dims, scale, zero, spread };
+        Network { body: String::new(), input, values: 0, seed }
     }
 
     /// The input.
