@@ -8,8 +8,9 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Fft, Fill, Map, MapInstr,
-    MapOperand, Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, Requant, Rounding,
+    SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -626,4 +627,45 @@ fn depthwise_lines_need_their_memory() {
     assert_eq!(load(&long), fails(StepError::Params(ParamError::Overflow)));
     let zero = |c: &mut DepthwiseI8<Place>| c.channels_count = 0;
     assert_eq!(load(&zero), fails(StepError::Params(ParamError::Zero)));
+}
+
+#[test]
+fn depthwise_kernels_are_for_their_layouts() {
+    let load = |kernel: Kernel<Place>| {
+        let spec = one_step(kernel, 512, (512, 64), vec![0; 64]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let mismatch = StepError::Params(ParamError::Mismatch);
+    let fails = Err(LoadError::Step { step: 0, offset: 64, error: mismatch });
+    let by_lines = DepthwiseI8 {
+        input: Place::arena(256),
+        output: Place::arena(288),
+        scratch: Some(Place::arena(512)),
+        channels: Place::constant(0),
+        channels_count: 4,
+        ..depthwise_i8()
+    };
+    let square =
+        DepthwiseI8 { kernel_h: 3, kernel_w: 3, layout: DepthwiseLayout::Lines(3), ..by_lines };
+    let by_taps = DepthwiseI8 { layout: DepthwiseLayout::Taps, scratch: None, ..by_lines };
+    let lines = |p| load(Kernel::depthwise_i8(p));
+    let three = |depthwise| load(Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }));
+    let taps = |depthwise| load(Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }));
+    assert_eq!(
+        [lines(by_taps), three(by_lines), taps(by_lines)],
+        [fails.clone(), fails.clone(), fails.clone()]
+    );
+    assert_eq!(taps(by_taps), Ok(()));
+    let few = DepthwiseI8 { layout: DepthwiseLayout::Lines(2), ..square };
+    assert_eq!([lines(few), three(few)], [fails.clone(), fails.clone()]);
+    let twice = DepthwiseI8 { multiplier: 2, ..by_taps };
+    assert_eq!(taps(twice), fails);
+    for refused in [
+        DepthwiseI8 { channels_count: 3, ..square },
+        DepthwiseI8 { dilation_h: 2, ..square },
+        DepthwiseI8 { requant: None, ..square },
+        DepthwiseI8 { stride_w: 3, ..square },
+    ] {
+        assert_eq!(three(refused), fails);
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8,
+};
 use microhlo_format::{AccessKind, DType, Kernel};
 
 use super::cluster;
@@ -13,7 +15,7 @@ use super::geometry::Geometry;
 use super::program::{Ref, Storage};
 use super::requant::{self, Requant};
 use super::{Lowered, Lowerer, too_deep};
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Target};
 use crate::ir::{Body, OpId, ValueId};
 use crate::ops::OpKind;
 use crate::ops::convolution::Convolution;
@@ -217,12 +219,12 @@ impl Lowerer<'_> {
                 let shifts = p.pack_shifts(&mut |c| requant.shift(c));
                 p.shifts = Some(self.constant(shifts.into(), 4));
             }
-            if p.layout == DepthwiseLayout::Taps {
+            if p.is_by_taps() {
                 p.scratch = None;
             } else {
-                p.scratch = Some(self.scratch_i8(&Kernel::depthwise_i8(p), int8.root)?);
+                p.scratch = Some(self.scratch_i8(&depthwise_kernel(p, self.target), int8.root)?);
             }
-            Kernel::depthwise_i8(p)
+            depthwise_kernel(p, self.target)
         } else if self.target.has_mve() {
             let mut p = ConvI8Mve { conv: conv_params(g, empty, input_zero, requant, groups) };
             let constants = packed!(p, p.conv.out_c, requant, weights);
@@ -259,6 +261,17 @@ impl Lowerer<'_> {
             CompileError::unsupported(span, format!("no kernel for these sizes: {e}"))
         })?;
         self.buffer("scratch", DType::U8, &[bytes], Storage::Temp, span)
+    }
+}
+
+/// The kernel for a depthwise convolution: one of several, so that firmware links what it needs.
+fn depthwise_kernel(depthwise: DepthwiseI8<Ref>, target: Target) -> Kernel<Ref> {
+    if depthwise.is_by_taps() {
+        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
+    } else if target.has_dsp() && depthwise.is_three_by_three() {
+        Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
+    } else {
+        Kernel::depthwise_i8(depthwise)
     }
 }
 

@@ -177,6 +177,8 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::conv_i8(_)
         | Kernel::conv_i8_mve(_)
         | Kernel::depthwise_i8(_)
+        | Kernel::depthwise_three_i8(_)
+        | Kernel::depthwise_taps_i8(_)
         | Kernel::scale_i8(_)
         | Kernel::sum_i8(_)
         | Kernel::table_i8(_)

@@ -1,10 +1,11 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Fill, Gather,
-    Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand, RegionCode,
-    RegionScalar, Requant, Rounding, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, Sort, SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window,
+    WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -184,7 +185,7 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
             let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
             let [pad_top, pad_left] = pad;
             if depthwise {
-                return Kernel::depthwise_i8(DepthwiseI8 {
+                let depthwise = DepthwiseI8 {
                     input,
                     weights,
                     channels,
@@ -212,7 +213,12 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                         0 => DepthwiseLayout::Lines(groups),
                         _ => DepthwiseLayout::Taps,
                     },
-                });
+                };
+                return match batch % 3 {
+                    0 => Kernel::depthwise_i8(depthwise),
+                    1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }),
+                    _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }),
+                };
             }
             let conv = ConvI8 {
                 input,

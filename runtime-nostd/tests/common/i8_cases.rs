@@ -1,7 +1,8 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Requant, Rounding,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant,
+    Rounding,
 };
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
@@ -335,7 +336,16 @@ impl Case {
         let mut place = |()| places.next().or_else(|| rest.next()).expect("a place for each");
         use microhlo_format::kernels::Params;
         let kernel = match form {
-            Form::Depthwise => Kernel::depthwise_i8(dw.map_places(&mut place)),
+            Form::Depthwise => {
+                let depthwise = dw.map_places(&mut place);
+                if depthwise.is_by_taps() {
+                    Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
+                } else if depthwise.is_three_by_three() && self.seed % 2 == 0 {
+                    Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
+                } else {
+                    Kernel::depthwise_i8(depthwise)
+                }
+            }
             Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
         };

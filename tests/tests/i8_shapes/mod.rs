@@ -1,7 +1,8 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Requant, Rounding,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant,
+    Rounding,
 };
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -126,7 +127,14 @@ impl Shape {
             let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
             return if self.mve { mve() } else { Kernel::conv_i8(c) };
         }
-        Kernel::depthwise_i8(self.depthwise_params(self.layout))
+        let depthwise = self.depthwise_params(self.layout);
+        if depthwise.is_by_taps() {
+            Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
+        } else if depthwise.is_three_by_three() {
+            Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
+        } else {
+            Kernel::depthwise_i8(depthwise)
+        }
     }
 
     pub fn depthwise_params(&self, layout: DepthwiseLayout) -> DepthwiseI8<u8> {

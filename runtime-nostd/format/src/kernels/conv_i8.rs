@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{Slide, dense, nonzero, product};
-use super::{Params, Requant};
+use super::{Params, Requant, Rounding};
 use crate::{Access, AccessKind, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
@@ -238,6 +238,21 @@ impl<P> ConvI8<P> {
 }
 
 impl<P> DepthwiseI8<P> {
+    /// Whether it is computed tap by tap.
+    pub fn is_by_taps(&self) -> bool {
+        self.layout == DepthwiseLayout::Taps
+    }
+
+    /// Whether it has lines, three by three adjacent taps, a stride of 1 or 2 along lines, at least
+    /// four channels, and results rounded up.
+    pub fn is_three_by_three(&self) -> bool {
+        let stride = if self.vertical() { self.stride_h } else { self.stride_w };
+        let square = (self.kernel_h, self.kernel_w) == (3, 3);
+        let adjacent = (self.dilation_h, self.dilation_w) == (1, 1) && stride <= 2;
+        let usual = self.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
+        square && adjacent && usual && self.channels_count >= 4 && !self.is_by_taps()
+    }
+
     /// Whether lines run along the height.
     pub fn vertical(&self) -> bool {
         self.out_h > self.out_w
@@ -335,39 +350,9 @@ impl<P: Copy> Params<P> for ConvI8<P> {
     }
 }
 
-impl<P: Copy> Params<P> for DepthwiseI8<P> {
-    type With<Q: Copy> = DepthwiseI8<Q>;
-
-    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DepthwiseI8<Q> {
-        DepthwiseI8 {
-            input: f(self.input),
-            weights: f(self.weights),
-            channels: f(self.channels),
-            shifts: self.shifts.map(&mut *f),
-            output: f(self.output),
-            scratch: self.scratch.map(&mut *f),
-            batch: self.batch,
-            in_h: self.in_h,
-            in_w: self.in_w,
-            channels_count: self.channels_count,
-            multiplier: self.multiplier,
-            out_h: self.out_h,
-            out_w: self.out_w,
-            kernel_h: self.kernel_h,
-            kernel_w: self.kernel_w,
-            stride_h: self.stride_h,
-            stride_w: self.stride_w,
-            pad_top: self.pad_top,
-            pad_left: self.pad_left,
-            dilation_h: self.dilation_h,
-            dilation_w: self.dilation_w,
-            input_zero: self.input_zero,
-            requant: self.requant,
-            layout: self.layout,
-        }
-    }
-
-    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+impl<P: Copy> DepthwiseI8<P> {
+    /// The memory of any layout.
+    fn extents(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         nonzero(&[self.batch, self.channels_count, self.multiplier])?;
         for slide in &self.slides() {
             slide.check()?;
@@ -403,6 +388,46 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             _ => Err(ParamError::Mismatch),
         }
     }
+}
+
+impl<P: Copy> Params<P> for DepthwiseI8<P> {
+    type With<Q: Copy> = DepthwiseI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DepthwiseI8<Q> {
+        DepthwiseI8 {
+            input: f(self.input),
+            weights: f(self.weights),
+            channels: f(self.channels),
+            shifts: self.shifts.map(&mut *f),
+            output: f(self.output),
+            scratch: self.scratch.map(&mut *f),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels_count: self.channels_count,
+            multiplier: self.multiplier,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            input_zero: self.input_zero,
+            requant: self.requant,
+            layout: self.layout,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        match self.layout {
+            DepthwiseLayout::Lines(_) => self.extents(visit),
+            DepthwiseLayout::Taps => Err(ParamError::Mismatch),
+        }
+    }
 
     fn macs(&self) -> u64 {
         let pixels = wide_product(&[self.batch, self.out_h, self.out_w]);
@@ -410,6 +435,49 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
         let taps = wide_product(&[self.kernel_h, self.kernel_w]);
         pixels.saturating_mul(channels).saturating_mul(taps)
     }
+}
+
+/// A depthwise convolution that a kernel of its own computes, so that firmware links no others.
+macro_rules! only {
+    ($(#[$doc:meta])* $name:ident, $fits:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub struct $name<P> {
+            /// The convolution.
+            pub depthwise: DepthwiseI8<P>,
+        }
+
+        impl<P: Copy> Params<P> for $name<P> {
+            type With<Q: Copy> = $name<Q>;
+
+            fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> $name<Q> {
+                $name { depthwise: self.depthwise.map_places(f) }
+            }
+
+            fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+                if self.depthwise.$fits() {
+                    self.depthwise.extents(visit)
+                } else {
+                    Err(ParamError::Mismatch)
+                }
+            }
+
+            fn macs(&self) -> u64 {
+                self.depthwise.macs()
+            }
+        }
+    };
+}
+
+only! {
+    /// [`DepthwiseI8`] by lines of three by three adjacent taps, for which
+    /// [`DepthwiseI8::is_three_by_three`].
+    DepthwiseThreeI8, is_three_by_three
+}
+
+only! {
+    /// [`DepthwiseI8`] tap by tap, for few results.
+    DepthwiseTapsI8, is_by_taps
 }
 
 /// Packing of constants, for the compiler.

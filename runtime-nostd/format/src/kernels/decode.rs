@@ -9,10 +9,11 @@ use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseLayout, DotAny, DotF32, Fft, Fill, Gather, Map, MapInstr, MapOperand,
-    Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
-    Sort, SortOperand, Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DotAny, DotF32, Fft, Fill,
+    Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand,
+    RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch, TableI8,
+    TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -206,6 +207,8 @@ structs! {
         multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
         dilation_h, dilation_w, input_zero, requant, layout,
     }
+    DepthwiseThreeI8<Place> { depthwise }
+    DepthwiseTapsI8<Place> { depthwise }
     Requant { shift, zero, min, max, rounding }
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,

@@ -21,7 +21,7 @@ mod slices;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout};
+pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
 pub use linear::{Cholesky, Fft, TriangularSolve};
@@ -165,6 +165,10 @@ macro_rules! for_each_kernel {
             64, pool_i8, PoolI8;
             /// Each channel of an `i8` tensor times a constant, plus another.
             65, scale_i8, ScaleI8;
+            /// `depthwise_i8` of three by three adjacent taps.
+            66, depthwise_three_i8, DepthwiseThreeI8;
+            /// `depthwise_i8` tap by tap, for few results.
+            67, depthwise_taps_i8, DepthwiseTapsI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
         }

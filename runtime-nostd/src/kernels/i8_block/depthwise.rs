@@ -3,35 +3,56 @@
 use super::{Axis, Block, CHANNELS, Depthwise};
 
 #[cfg(cortex_m_dsp)]
-use super::dsp_depthwise::{complete, image};
+use super::dsp_depthwise::{complete, image, square};
 #[cfg(cortex_m_dsp)]
 use super::dsp_taps::pixels_inside;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
-use super::portable::image;
+use super::portable::{image, image as square};
 #[cfg(rv32_tiles)]
-use super::rv32::image;
+use super::rv32::{image, image as square};
 
-/// Computes all results.
+/// Computes all results by lines.
 ///
 /// # Safety
-/// The convolution is that of accepted parameters.
-pub(in crate::kernels) unsafe fn depthwise(conv: &Depthwise) {
+/// The convolution is that of accepted parameters, with scratch.
+pub(in crate::kernels) unsafe fn by_lines(conv: &Depthwise) {
     for index in 0..conv.batch {
         // SAFETY: an image of the accepted parameters.
-        unsafe {
-            if conv.slots == 0 {
-                image_by_taps(conv, index);
-            } else {
-                image_by_lines(conv, index);
-            }
-        }
+        unsafe { image_by_lines(conv, index) };
     }
-    #[cfg(cortex_m_dsp)]
     // SAFETY: all results have been computed.
-    unsafe {
-        complete(conv);
-    }
+    unsafe { complete(conv) };
 }
+
+/// Computes all results of a kernel of three by three adjacent taps.
+///
+/// # Safety
+/// The convolution is that of accepted parameters of such a kernel.
+pub(in crate::kernels) unsafe fn three_by_three(conv: &Depthwise) {
+    for index in 0..conv.batch {
+        // SAFETY: an image of the accepted parameters.
+        unsafe { square(conv, index) };
+    }
+    // SAFETY: all results have been computed.
+    unsafe { complete(conv) };
+}
+
+/// Computes all results tap by tap.
+///
+/// # Safety
+/// The convolution is that of accepted parameters, without scratch.
+pub(in crate::kernels) unsafe fn by_taps(conv: &Depthwise) {
+    for index in 0..conv.batch {
+        // SAFETY: an image of the accepted parameters.
+        unsafe { image_by_taps(conv, index) };
+    }
+    // SAFETY: all results have been computed.
+    unsafe { complete(conv) };
+}
+
+/// Nothing: results have been clamped one by one.
+#[cfg(not(cortex_m_dsp))]
+unsafe fn complete(_: &Depthwise) {}
 
 /// Computes the channels of an image by lines.
 ///

@@ -7,7 +7,7 @@
 use core::arch::naked_asm;
 use core::ptr::null;
 
-use super::dsp_depthwise::Record;
+use super::dsp_depthwise::{Bands, Noted, Record};
 use super::{Block, CHANNELS, Depthwise};
 
 /// Lines of outputs of any kernel, for the channels of a block. The assembly copies it to the stack,
@@ -24,7 +24,7 @@ pub(super) struct BandAny {
     /// The first channel's first line.
     line: *const i16,
     /// The first channel's first result.
-    pub output: *mut u8,
+    output: *mut u8,
     /// Bytes from a line to the next one.
     pitch: usize,
     /// Bytes of a line that whole steps advance by.
@@ -32,7 +32,7 @@ pub(super) struct BandAny {
     /// Outputs of a line that are left over.
     rest: usize,
     /// Lines of outputs, at least one.
-    pub rows: usize,
+    rows: usize,
     /// Bytes from the first line of a line of outputs to that of the next one.
     advance: usize,
     /// Bytes from a line of results to the next one.
@@ -41,21 +41,23 @@ pub(super) struct BandAny {
     channel: usize,
     /// Bytes from a channel's results to the next one's.
     result: usize,
-    pub records: *const Record,
-    pub channels: usize,
+    records: *const Record,
+    channels: usize,
     /// The first channel's weights.
     weights: *const i16,
     /// Bytes of them.
     weights_size: usize,
     /// Where to enter the unrolled steps, in bytes, plus one for Thumb.
     entry: usize,
+    /// The assembly for it.
+    function: Function,
 }
 
 /// Pairs of taps that the assembly has steps for.
 const STEPS: usize = 8;
 
 /// The most taps of a line: there is one pair more than half of them.
-pub(super) const MAX_TAPS: i32 = 2 * STEPS as i32 - 1;
+const MAX_TAPS: i32 = 2 * STEPS as i32 - 1;
 
 macro_rules! times8 {
     ($body:expr) => {
@@ -343,10 +345,16 @@ any_kernel!(eights_1, eights!());
 type Function = unsafe extern "C" fn(&BandAny);
 
 impl BandAny {
-    /// The job of a convolution of stride 1 or 2 along its lines, but for lines and channels, and
-    /// the function for it.
-    pub fn new(conv: &Depthwise) -> (BandAny, Function) {
+    /// The job of a convolution but for lines and channels, if there is assembly for it: without
+    /// dilation, of stride 1 or 2 along its lines.
+    pub fn new(conv: &Depthwise) -> Option<BandAny> {
         let (across, along) = (&conv.across, &conv.along);
+        if (across.dilation, along.dilation) != (1, 1)
+            || along.stride > 2
+            || along.kernel > MAX_TAPS
+        {
+            return None;
+        }
         let (outputs, pitch) = (along.output as usize, 2 * CHANNELS * conv.line);
         let (lines, stride) = (across.kernel as usize, along.stride as usize);
         let pairs = pairs(conv);
@@ -358,7 +366,7 @@ impl BandAny {
         };
         let next = 2 * at_once * stride;
         let behind = if single { 4 * pairs } else { lines * pitch };
-        let band = BandAny {
+        Some(BandAny {
             step: along.output_step as usize,
             back: next as isize - behind as isize,
             state: [0; 5],
@@ -377,15 +385,15 @@ impl BandAny {
             weights: conv.rows,
             weights_size: lines * pairs * 8,
             entry: STEPS.saturating_sub(pairs) * size + 1,
-        };
-        (band, function)
+            function,
+        })
     }
+}
 
-    /// Widens the weights of a block's channels.
-    ///
-    /// # Safety
-    /// Convolution and block are those of accepted parameters.
-    pub unsafe fn widen_weights(&self, conv: &Depthwise, block: &Block) {
+impl Bands for BandAny {
+    const PARTIAL: bool = true;
+
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted) {
         let (across, along) = (&conv.across, &conv.along);
         let mut rows = Rows {
             from: block.weights,
@@ -401,6 +409,13 @@ impl BandAny {
             rows.from = rows.from.wrapping_add(block.step * conv.taps());
             rows.to = rows.to.wrapping_add(self.weights_size / 2);
         }
+    }
+
+    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted) {
+        (self.rows, self.output) = (rows, output);
+        (self.records, self.channels) = (noted.records.as_ptr(), block.lanes);
+        // SAFETY: the caller's promise.
+        unsafe { (self.function)(self) };
     }
 }
 

@@ -8,7 +8,7 @@ use core::ptr::null;
 
 use microhlo_format::kernels::{Requant, Rounding};
 
-use super::dsp_any::{BandAny, MAX_TAPS};
+use super::dsp_any::BandAny;
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
 
 /// What sums of a channel become, and its weights if the kernel is one of 3x3.
@@ -58,6 +58,8 @@ struct Band3 {
     result: usize,
     records: *const Record,
     channels: usize,
+    /// The assembly for it.
+    function: unsafe extern "C" fn(&Band3),
 }
 
 /// Two outputs of a line of three taps, with stride 1.
@@ -462,8 +464,8 @@ fn note(block: &Block, requant: &Requant, records: &mut [Record; CHANNELS]) -> b
 }
 
 /// What the sums of a block become.
-struct Noted {
-    records: [Record; CHANNELS],
+pub(super) struct Noted {
+    pub records: [Record; CHANNELS],
     /// Whether some shift exceeds 33.
     shifted: bool,
     requant: Requant,
@@ -523,9 +525,9 @@ impl<'a> Loader<'a> {
     ///
     /// # Safety
     /// Block and slots are those of an accepted convolution.
-    unsafe fn load(&mut self, block: &Block, slot: usize, line: i32, count: usize) {
+    unsafe fn load<B: Bands>(&mut self, block: &Block, slot: usize, line: i32, count: usize) {
         let conv = self.conv;
-        if block.lanes < CHANNELS {
+        if B::PARTIAL && block.lanes < CHANNELS {
             for i in 0..count {
                 // SAFETY: a line of the block and its slot.
                 unsafe { portable::load_line(conv, block, line + i as i32, self.slot(slot + i)) };
@@ -552,79 +554,48 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The function for a kernel, and what it works on.
-enum Kernel {
-    /// Three lines of three taps.
-    Three(Band3, [unsafe extern "C" fn(&Band3); 2]),
-    /// Any other.
-    Any(BandAny, unsafe extern "C" fn(&BandAny)),
-}
+/// Assembly for lines of outputs, and what it works on.
+pub(super) trait Bands {
+    /// Whether blocks may have less than four channels.
+    const PARTIAL: bool;
 
-impl Kernel {
-    /// The function for a convolution; none if it has none.
-    fn of(conv: &Depthwise) -> Option<Kernel> {
-        let (across, along) = (&conv.across, &conv.along);
-        if (across.dilation, along.dilation) != (1, 1) {
-            return None;
-        }
-        let three = (across.kernel, along.kernel) == (3, 3);
-        match along.stride {
-            1 if three => Some(Kernel::Three(Band3::new(conv), [band_3_1, band_3_1_shift])),
-            2 if three => Some(Kernel::Three(Band3::new(conv), [band_3_2, band_3_2_shift])),
-            1 | 2 if along.kernel <= MAX_TAPS => {
-                let (band, function) = BandAny::new(conv);
-                Some(Kernel::Any(band, function))
-            }
-            _ => None,
-        }
-    }
-
-    /// Prepares weights and records of a block.
+    /// Prepares the weights of a block.
     ///
     /// # Safety
     /// Convolution and block are those of accepted parameters.
-    unsafe fn prepare(
-        &mut self,
-        conv: &Depthwise,
-        block: &Block,
-        records: &mut [Record; CHANNELS],
-    ) {
-        let records = records.iter_mut().enumerate().take(block.lanes);
-        match self {
-            Kernel::Three(..) => {
-                let step = conv.along.weights_step as usize;
-                for (channel, record) in records {
-                    let weights = block.weights.wrapping_add(channel * block.step * 9);
-                    // SAFETY: nine weights of the channel.
-                    unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
-                }
-            }
-            // SAFETY: the caller's promise.
-            Kernel::Any(band, _) => unsafe { band.widen_weights(conv, block) },
-        }
-    }
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted);
 
     /// Computes `rows` lines of outputs, whose first line is in the first slot.
     ///
     /// # Safety
     /// Convolution, block and lines are those of accepted parameters, the block has been prepared.
-    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted) {
-        let records = noted.records.as_ptr();
-        match self {
-            Kernel::Three(band, [plain, shifted]) => {
-                band.output = output;
-                (band.rows, band.records, band.channels) = (rows, records, block.lanes);
-                let function = if noted.shifted { shifted } else { plain };
-                // SAFETY: the caller's promise.
-                unsafe { function(band) };
-            }
-            Kernel::Any(band, function) => {
-                band.output = output;
-                (band.rows, band.records, band.channels) = (rows, records, block.lanes);
-                // SAFETY: the caller's promise.
-                unsafe { function(band) };
-            }
+    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted);
+}
+
+impl Bands for Band3 {
+    const PARTIAL: bool = false;
+
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
+        let step = conv.along.weights_step as usize;
+        let mut weights = block.weights;
+        for record in &mut noted.records {
+            // SAFETY: nine weights of the channel.
+            unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
+            weights = weights.wrapping_add(block.step * 9);
         }
+        self.function = match (conv.along.stride, noted.shifted) {
+            (1, false) => band_3_1,
+            (1, true) => band_3_1_shift,
+            (_, false) => band_3_2,
+            (_, true) => band_3_2_shift,
+        };
+    }
+
+    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted) {
+        (self.rows, self.output) = (rows, output);
+        (self.records, self.channels) = (noted.records.as_ptr(), CHANNELS);
+        // SAFETY: the caller's promise.
+        unsafe { (self.function)(self) };
     }
 }
 
@@ -647,7 +618,19 @@ impl Band3 {
             result: conv.multiplier,
             records: null(),
             channels: 0,
+            function: band_3_1,
         }
+    }
+}
+
+/// Computes the channels of an image of a kernel of three by three adjacent taps.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters of such a kernel.
+pub(super) unsafe fn square(conv: &Depthwise, image: u32) {
+    if let Some(requant) = conv.results.requant {
+        // SAFETY: the caller's promise.
+        unsafe { bands(conv, image, requant, &mut Band3::new(conv)) };
     }
 }
 
@@ -657,11 +640,20 @@ impl Band3 {
 /// Convolution and image are those of accepted parameters.
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
     let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
-    let (Some(requant), Some(mut kernel)) = (requant, Kernel::of(conv)) else {
-        // SAFETY: the caller's promise.
-        unsafe { portable::image(conv, image) };
-        return;
-    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (requant, BandAny::new(conv)) {
+            (Some(requant), Some(mut band)) => bands(conv, image, requant, &mut band),
+            _ => portable::image(conv, image),
+        }
+    }
+}
+
+/// Computes the channels of an image by assembly.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters, and the assembly is for them.
+unsafe fn bands(conv: &Depthwise, image: u32, requant: Requant, band: &mut impl Bands) {
     // SAFETY: the caller's promise.
     let mut loader = unsafe { Loader::new(conv) };
     let mut noted = Noted { records: [Record::EMPTY; CHANNELS], shifted: false, requant };
@@ -669,7 +661,7 @@ pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
         // The last channels are computed with some of those before them once more.
         let first = first.min(conv.channels.saturating_sub(CHANNELS));
         // SAFETY: the caller's promise.
-        unsafe { channels(conv, [image, first as u32], &mut noted, &mut loader, &mut kernel) };
+        unsafe { channels(conv, [image, first as u32], &mut noted, &mut loader, band) };
     }
 }
 
@@ -677,12 +669,12 @@ pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
 ///
 /// # Safety
 /// Convolution, image and channel are those of accepted parameters.
-unsafe fn channels(
+unsafe fn channels<B: Bands>(
     conv: &Depthwise,
     [image, first]: [u32; 2],
     noted: &mut Noted,
     loader: &mut Loader<'_>,
-    kernel: &mut Kernel,
+    band: &mut B,
 ) {
     let across = &conv.across;
     let (taps, stride) = (across.kernel as usize, across.stride as usize);
@@ -696,14 +688,15 @@ unsafe fn channels(
             // SAFETY: the caller's promise; the lines have a slot.
             unsafe {
                 if index == 0 {
-                    loader.load(&block, loaded, line + loaded as i32, needed - loaded);
+                    let first = line + loaded as i32;
+                    loader.load::<B>(&block, loaded, first, needed - loaded);
                 }
                 if done == 0 || conv.multiplier > 1 {
                     noted.shifted = note(&block, &noted.requant, &mut noted.records);
-                    kernel.prepare(conv, &block, &mut noted.records);
+                    band.prepare(conv, &block, noted);
                 }
                 let output = block.output.wrapping_add(done * across.output_step as usize);
-                kernel.run(&block, rows, output, noted);
+                band.run(&block, rows, output, noted);
             }
         }
         (done, line) = (done + rows, line.wrapping_add((rows * stride) as i32));

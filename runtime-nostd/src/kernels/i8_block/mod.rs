@@ -43,7 +43,7 @@ use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
 
 use super::Memory;
 
-pub(super) use depthwise::depthwise;
+pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
 #[cfg(not(cortex_m_dsp))]
