@@ -81,18 +81,21 @@ impl Axis {
     /// The coordinates from `first` on whose taps are among the same inputs, the first of which it
     /// returns; of an axis of stride 1 that has more than one such set.
     fn phase(&self, first: i32) -> (Axis, i32) {
-        let apart = self.dilation.max(1);
-        // How many of so many, from one on, and the padding in front of the first of the inputs.
-        let every = |count: i32| (count.max(0) as u32).div_ceil(apart as u32) as i32;
-        let pad = (self.pad - first).wrapping_add(apart - 1).div_euclid(apart);
-        let input = (first - self.pad).wrapping_add(apart.wrapping_mul(pad));
+        let apart = (self.dilation as u32).max(1);
+        // How many of so many, from one on.
+        let every = |count: i32| (count.max(0) as u32).div_ceil(apart) as i32;
+        // The padding in front of the first of the inputs.
+        let lead = self.pad.wrapping_sub(first);
+        let behind = lead.unsigned_abs() / apart;
+        let pad = if lead > 0 { every(lead) } else { -(behind as i32) };
+        let input = pad.wrapping_mul(apart as i32).wrapping_sub(lead);
         let axis = Axis {
             input: every(self.input - input),
             output: every(self.output - first),
             pad,
             dilation: 1,
-            input_step: self.input_step.wrapping_mul(apart),
-            output_step: self.output_step.wrapping_mul(apart),
+            input_step: self.input_step.wrapping_mul(apart as i32),
+            output_step: self.output_step.wrapping_mul(apart as i32),
             ..*self
         };
         (axis, input)
