@@ -7,7 +7,7 @@ use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Map, MapInstr,
-    MapOperand, Move, Requant, Rounding, SoftmaxF32, Switch, Window, WindowDim,
+    MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -162,6 +162,16 @@ fn sample_of_bytes() -> Vec<u8> {
         requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
         layout: DepthwiseLayout::Lines(3),
     };
+    let scale = ScaleI8 {
+        input: y,
+        channels: records,
+        output: y,
+        rows: 12,
+        channels_count: 5,
+        shift: 3,
+        min: -128,
+        max: 100,
+    };
     let vectors = ConvI8 {
         input: y,
         channels: blocks,
@@ -185,6 +195,7 @@ fn sample_of_bytes() -> Vec<u8> {
         steps: vec![
             Kernel::conv_i8(conv),
             Kernel::depthwise_i8(depthwise),
+            Kernel::scale_i8(scale),
             Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
         ],
         constants: constants.0,

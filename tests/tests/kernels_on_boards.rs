@@ -3,7 +3,7 @@
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::algorithms::fft;
 use microhlo_format::kernels::{
-    Activation, Cholesky, ConvF32, DepthwiseF32, DotF32, Fft, TriangularSolve,
+    Activation, Cholesky, ConvF32, DepthwiseF32, DotF32, Fft, HybridF32, TriangularSolve,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -115,7 +115,11 @@ impl Slide {
     }
 }
 
-fn conv(random: &mut Random) -> Job {
+/// A convolution, by the kernel that `kernel` makes of it with this number of weights.
+fn conv_by(
+    random: &mut Random,
+    kernel: impl Fn(&mut Random, &mut Layout, ConvF32<Place>, u32) -> Kernel<Place>,
+) -> Job {
     let s = Slide::new(random);
     let (batch, in_c, out_c) = (random.range(1, 2), random.range(1, 9), random.range(1, 20));
     let mut layout = Layout {
@@ -125,11 +129,10 @@ fn conv(random: &mut Random) -> Job {
         scratch: 0,
     };
     let packed = out_c.next_multiple_of(8);
-    let weights = layout.constant(&random.floats(packed * s.kernel[0] * s.kernel[1] * in_c));
     let bias = layout.constant(&random.floats(packed));
-    let step = Kernel::conv_f32(ConvF32 {
+    let conv = ConvF32 {
         input: Place::arena(0),
-        weights,
+        weights: bias,
         bias: (!random.next().is_multiple_of(3)).then_some(bias),
         output: layout.result(),
         batch,
@@ -148,8 +151,28 @@ fn conv(random: &mut Random) -> Job {
         dilation_h: s.dilation[0],
         dilation_w: s.dilation[1],
         activation: random.activation(),
-    });
+    };
+    let step = kernel(random, &mut layout, conv, packed * s.kernel[0] * s.kernel[1] * in_c);
     layout.job(random, step)
+}
+
+fn conv(random: &mut Random) -> Job {
+    conv_by(random, |random, layout, conv, weights| {
+        let weights = layout.constant(&random.floats(weights));
+        Kernel::conv_f32(ConvF32 { weights, ..conv })
+    })
+}
+
+/// A convolution whose weights are bytes.
+fn hybrid(random: &mut Random) -> Job {
+    conv_by(random, |random, layout, conv, weights| {
+        let bytes: Vec<u8> = (0..weights).map(|_| random.next() as u8).collect();
+        let (weights, count) = (layout.constant(&bytes), weights / conv.out_c.next_multiple_of(8));
+        let scales = layout.constant(&random.floats(conv.out_c.next_multiple_of(8)));
+        layout.scratch = count * 32;
+        let (conv, scratch) = (ConvF32 { weights, ..conv }, layout.scratch_place());
+        Kernel::hybrid_f32(HybridF32 { conv, scales, scratch, depthwise: false })
+    })
 }
 
 fn depthwise(random: &mut Random) -> Job {
@@ -302,6 +325,7 @@ fn same_bits_as_on_the_host(board: &str) {
     let mut random = Random(20);
     let mut jobs: Vec<Job> = (0..250).map(|_| conv(&mut random)).collect();
     jobs.extend((0..120).map(|_| depthwise(&mut random)));
+    jobs.extend((0..40).map(|_| hybrid(&mut random)));
     jobs.extend((0..80).map(|_| dot(&mut random)));
     jobs.extend((0..60).map(|_| transform(&mut random)));
     jobs.extend((0..40).map(|_| factors(&mut random)));

@@ -42,6 +42,11 @@ pub struct Args {
     /// Print the kernels one by one and the time of each pass.
     #[arg(short, long)]
     verbose: bool,
+    /// Quantise the program first, as `microhlo quantize` does, on the inputs of `--calibrate`.
+    #[arg(long, requires = "calibrate")]
+    quantize: bool,
+    #[command(flatten, next_help_heading = "With --quantize")]
+    how: super::quantize::How,
     #[command(flatten)]
     json: JsonTarget,
 }
@@ -60,13 +65,29 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         return Err(CmdError::BadInput(text.to_owned()));
     }
     let target = target(&args.target)?;
-    let program: Program = load::open_program(&args.model)?;
+    let mut program: Program = load::open_program(&args.model)?;
     let options = CompileOptions {
         entry: args.function.clone(),
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
         ..load::options_for(&args.model, target)
     };
+    let quantised = match (args.quantize, &args.how.calibrate) {
+        (true, _) => Some(args.how.apply(&program, &options)?),
+        (false, None) => None,
+        (false, Some(_)) => {
+            let text = "--calibrate is for quantising; add --quantize";
+            return Err(CmdError::BadInput(text.to_owned()));
+        }
+    };
+    let options = match quantised.is_some() {
+        // What was quantised has one function, of known shapes.
+        true => CompileOptions { entry: None, sizes: Vec::new(), ..options },
+        false => options,
+    };
+    if let Some(done) = &quantised {
+        program.module = done.quantised.module.clone();
+    }
     let compiled = program.compile(&options)?;
     require_dumps(args, &compiled)?;
     for (pass, text) in &compiled.dumps {
@@ -77,9 +98,14 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         write_file(path, &compiled.artifact)?;
     }
     let emitted = emit(args, &compiled, &artifact)?;
-    args.json.write(&json_of(args, &compiled, &artifact))?;
+    let mut json = json_of(args, &compiled, &artifact);
+    if let Some(done) = &quantised {
+        json["quantization"] = done.json();
+    }
+    args.json.write(&json)?;
     if !args.json.owns_stdout() && !emitted {
-        print_text(&text(args, &compiled, &artifact));
+        let report = quantised.map_or_else(String::new, |done| done.summary());
+        print_text(&(report + &text(args, &compiled, &artifact)));
     }
     Ok(())
 }

@@ -9,10 +9,12 @@ use std::collections::{HashMap, HashSet};
 use microhlo_format::DType;
 use microhlo_format::kernels::{Activation, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS};
 
+use super::contraction;
 use super::conv_i8::{self, Int8};
 use super::epilogue::{self, Epilogue};
 use super::exact_sum;
 use super::facts::Facts;
+use super::hybrid;
 use super::pointwise_i8::{self, Pool, Sum};
 use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
@@ -189,6 +191,10 @@ impl Fuser<'_> {
                 }
                 let (epilogue, mut ops) = epilogue::of_contraction(self.facts, op);
                 ops.insert(0, op);
+                if contraction::is_packed(self.facts.body, op) {
+                    let weights = hybrid::absorbed(self.facts, op);
+                    ops.extend(Some(weights).filter(|ops| self.are_free(ops)).unwrap_or_default());
+                }
                 self.add(ClusterKind::Contraction(op, epilogue), ops);
             }
             OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {

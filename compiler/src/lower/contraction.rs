@@ -1,12 +1,11 @@
 //! Lowering of convolutions and matrix products.
 
-use microhlo_format::kernels::{
-    Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32,
-};
+use microhlo_format::kernels::{Activation, ConvAny, ConvDim, ConvF32, DotAny, DotF32, HybridF32};
 use microhlo_format::{DType, Kernel, MicroId, MicroOp};
 
 use super::epilogue::Epilogue;
 use super::geometry::Geometry;
+use super::hybrid::dequantised;
 use super::program::Ref;
 use super::view::{self, Nest, View};
 use super::{Lowered, Lowerer, cluster, too_deep};
@@ -32,13 +31,27 @@ pub fn is_packed_conv(body: &Body, op: OpId, c: &Convolution) -> bool {
         && channels(o.operands[0], c.dims.input_feature) == groups
         && channels(o.results[0], c.dims.output_feature) == groups;
     all_f32
-        && body.constant(o.operands[1]).is_some()
+        && has_weights(body, o.operands[1])
         && (1..=2).contains(&spatial)
         && channels_last(c)
         && c.batch_group_count == 1
         && (c.feature_group_count == 1 || depthwise)
         && c.lhs_dilation.iter().all(|&d| d == 1)
         && c.reversal.iter().all(|&r| !r)
+}
+
+/// Whether weights are constant, or bytes times a scale for each output channel.
+fn has_weights(body: &Body, weights: ValueId) -> bool {
+    body.constant(weights).is_some() || dequantised(body, weights).is_some()
+}
+
+/// Whether the packed kernels execute a contraction.
+pub fn is_packed(body: &Body, op: OpId) -> bool {
+    match &body.ops[op].kind {
+        OpKind::Convolution(c) => is_packed_conv(body, op, c),
+        OpKind::DotGeneral(d) => is_packed_dot(body, op, d),
+        _ => false,
+    }
 }
 
 pub(super) fn channels_last(c: &Convolution) -> bool {
@@ -61,21 +74,36 @@ pub fn is_packed_dot(body: &Body, op: OpId, d: &DotGeneral) -> bool {
     let all_f32 = o.operands.iter().chain(&o.results).all(|&v| f32s(v));
     let rank = |v: ValueId| body.ty(v).tensor().map_or(0, |t| t.rank());
     all_f32
-        && body.constant(o.operands[1]).is_some()
+        && has_weights(body, o.operands[1])
+        // Scales are those of the last dimension.
+        && (body.constant(o.operands[1]).is_some()
+            || !d.rhs_contracting.contains(&(rank(o.operands[1]) as i64 - 1)))
         && d.lhs_batching.is_empty()
         && !d.rhs_contracting.is_empty()
         && d.rhs_contracting.len() + 1 == rank(o.operands[1])
 }
 
 /// Packs `[rows, columns]` row-major to `[ceil(columns / 8), rows, 8]`, padded with zeros.
-fn pack(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn pack<T: Copy + Default>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     let blocks = columns.div_ceil(BLOCK);
-    let mut out = vec![0.0; blocks * rows * BLOCK];
+    let mut out = vec![T::default(); blocks * rows * BLOCK];
     for (i, &v) in values.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
         out[(column / BLOCK * rows + row) * BLOCK + column % BLOCK] = v;
     }
     out
+}
+
+/// Weights of a contraction and their sizes.
+struct Weights {
+    values: Values,
+    dims: Vec<usize>,
+}
+
+/// Floats, or bytes with the value of their scales.
+enum Values {
+    Floats(Vec<f32>),
+    Bytes(Vec<u8>, ValueId),
 }
 
 impl Lowerer<'_> {
@@ -104,12 +132,54 @@ impl Lowerer<'_> {
         }
     }
 
-    fn weights(&self, op: OpId) -> Lowered<(Vec<f32>, Vec<usize>)> {
-        let constant = self.body.constant(self.body.ops[op].operands[1]);
-        let weights = constant.and_then(|c| Some((c.to_f32s()?, c.ty.static_dims()?)));
-        let (values, dims) = weights
-            .ok_or_else(|| CompileError::at(self.span(op), "the weights are not constant"))?;
-        Ok((values, dims.iter().map(|&d| d as usize).collect()))
+    /// The constant weights of a contraction.
+    fn weights(&self, op: OpId) -> Lowered<Weights> {
+        let operand = self.body.ops[op].operands[1];
+        let found = match (self.body.constant(operand), dequantised(self.body, operand)) {
+            (Some(c), _) => c.to_f32s().map(Values::Floats).zip(c.ty.static_dims()),
+            (_, Some(d)) => {
+                let bytes = Values::Bytes(d.weights.to_bytes().to_vec(), d.scales);
+                Some(bytes).zip(d.weights.ty.static_dims())
+            }
+            _ => None,
+        };
+        let (values, dims) =
+            found.ok_or_else(|| CompileError::at(self.span(op), "the weights are not constant"))?;
+        Ok(Weights { values, dims: dims.iter().map(|&d| d as usize).collect() })
+    }
+
+    /// Weights of a number of output channels, in the last dimension, as kernels take them.
+    fn packed_weights(&mut self, values: &Values, columns: usize) -> Ref {
+        match values {
+            Values::Floats(values) => {
+                let rows = values.len().checked_div(columns).unwrap_or(0);
+                self.f32_constant(&pack(values, rows, columns))
+            }
+            Values::Bytes(bytes, _) => {
+                let rows = bytes.len().checked_div(columns).unwrap_or(0);
+                self.constant(pack(bytes, rows, columns).into(), 4)
+            }
+        }
+    }
+
+    /// The step of a convolution with these weights.
+    fn conv_step(
+        &mut self,
+        conv: ConvF32<Ref>,
+        values: &Values,
+        depthwise: bool,
+        op: OpId,
+    ) -> Lowered<()> {
+        match *values {
+            Values::Bytes(_, scales) => return self.hybrid_step(conv, scales, depthwise, op),
+            Values::Floats(_) if depthwise => {
+                let scratch = conv.input;
+                let hybrid = HybridF32 { conv, scales: scratch, scratch, depthwise };
+                self.step(Kernel::depthwise_f32(hybrid.depthwise()), op);
+            }
+            Values::Floats(_) => self.step(Kernel::conv_f32(conv), op),
+        }
+        Ok(())
     }
 
     fn packed_bias(&mut self, epilogue: &Epilogue) -> Option<Ref> {
@@ -129,7 +199,7 @@ impl Lowerer<'_> {
 
     fn conv_f32(&mut self, op: OpId, c: &Convolution, epilogue: &Epilogue) -> Lowered<()> {
         let span = self.span(op);
-        let (values, kernel) = self.weights(op)?;
+        let Weights { values, dims: kernel } = self.weights(op)?;
         let input = self.dense(self.body.ops[op].operands[0], span)?;
         let (_, in_dims) = self.static_tensor(self.body.ops[op].operands[0], span)?;
         let (_, out_dims) = self.static_tensor(self.body.ops[op].results[0], span)?;
@@ -138,45 +208,37 @@ impl Lowerer<'_> {
         let lows: Vec<i64> = c.padding.iter().map(|p| p.0).collect();
         let g = Geometry::of(c, &in_dims, &out_dims, &taps, &lows).ok_or_else(|| too_deep(span))?;
         let columns = kernel[kernel.len() - 1];
-        let rows = values.len().checked_div(columns).unwrap_or(0);
-        let weights = pack(&values, rows, columns);
-        let weights = self.f32_constant(&weights);
+        let weights = self.packed_weights(&values, columns);
         let bias = self.packed_bias(epilogue);
         let (output, ..) = self.result(epilogue.result, op)?;
         let Geometry { batch, in_c, out_c, .. } = g;
         let ([in_h, in_w], [out_h, out_w]) = (g.input, g.output);
         let ([kernel_h, kernel_w], [stride_h, stride_w]) = (g.kernel, g.stride);
         let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
-        let activation = epilogue.activation;
-        let kernel = if c.feature_group_count == 1 {
-            #[rustfmt::skip]
-            let conv = ConvF32 {
-                input, weights, bias, output, batch, in_h, in_w, in_c, out_h, out_w, out_c,
-                kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
-                dilation_w, activation,
-            };
-            Kernel::conv_f32(conv)
-        } else {
-            #[rustfmt::skip]
-            let conv = DepthwiseF32 {
-                input, weights, bias, output, batch, in_h, in_w, channels: in_c, out_h, out_w,
-                kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
-                dilation_w, activation,
-            };
-            Kernel::depthwise_f32(conv)
+        let (activation, depthwise) = (epilogue.activation, c.feature_group_count != 1);
+        let in_c = if depthwise { 1 } else { in_c };
+        #[rustfmt::skip]
+        let conv = ConvF32 {
+            input, weights, bias, output, batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h,
+            kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
         };
-        self.step(kernel, op);
+        self.conv_step(conv, &values, depthwise, op)?;
         self.name_epilogue(epilogue);
         Ok(())
     }
 
     /// A matrix product with constant right-hand side, as a convolution over rows.
     fn dot_packed(&mut self, op: OpId, d: &DotGeneral, epilogue: &Epilogue) -> Lowered<()> {
-        let (values, dims) = self.weights(op)?;
+        let Weights { values, dims } = self.weights(op)?;
         let MatrixProduct { input, rows, depth, columns, order } =
             self.matrix_product(op, d, &dims)?;
-        let matrix = permuted_values(&values, &dims, &order);
-        let weights = self.f32_constant(&pack(&matrix, depth as usize, columns as usize));
+        let values = match values {
+            Values::Floats(values) => Values::Floats(permuted_values(&values, &dims, &order)),
+            Values::Bytes(bytes, scales) => {
+                Values::Bytes(permuted_values(&bytes, &dims, &order), scales)
+            }
+        };
+        let weights = self.packed_weights(&values, columns as usize);
         let bias = self.packed_bias(epilogue);
         let (output, ..) = self.result(epilogue.result, op)?;
         let kernel = ConvF32 {
@@ -201,7 +263,7 @@ impl Lowerer<'_> {
             dilation_w: 1,
             activation: epilogue.activation,
         };
-        self.step(Kernel::conv_f32(kernel), op);
+        self.conv_step(kernel, &values, false, op)?;
         self.name_epilogue(epilogue);
         Ok(())
     }

@@ -249,7 +249,7 @@ impl Lowerer<'_> {
     }
 
     /// A buffer of the scratch bytes that a kernel says it needs.
-    fn scratch_i8(&mut self, kernel: &Kernel<Ref>, op: OpId) -> Lowered<Ref> {
+    pub(super) fn scratch_i8(&mut self, kernel: &Kernel<Ref>, op: OpId) -> Lowered<Ref> {
         let span = self.span(op);
         let mut bytes = 0;
         let valid = kernel.accesses(&mut |access| {

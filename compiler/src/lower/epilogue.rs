@@ -60,7 +60,6 @@ pub fn of_contraction(facts: &Facts<'_>, root: OpId) -> (Epilogue, Vec<OpId>) {
 fn feature(facts: &Facts<'_>, root: OpId) -> Option<(usize, usize)> {
     let op = &facts.body.ops[root];
     let result = facts.body.ty(op.results[0]).tensor()?;
-    facts.body.constant(op.operands[1])?;
     let dim = match &op.kind {
         OpKind::Convolution(c) if super::contraction::is_packed_conv(facts.body, root, c) => {
             c.dims.output_feature as usize

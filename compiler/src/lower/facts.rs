@@ -1,5 +1,7 @@
 //! Facts about a body that pattern matching asks for.
 
+use std::ops::Deref;
+
 use microhlo_format::{DType, MicroOp};
 
 use crate::eval::Tensor;
@@ -7,12 +9,26 @@ use crate::ir::{BlockId, Body, Constant, Def, EntityId, OpId, TensorType, ValueI
 use crate::ops::region::simple_op;
 use crate::ops::{ElementwiseOp, OpKind};
 
-/// Uses of values, and the blocks of operations.
-pub struct Facts<'a> {
+/// What the constants of a body are, seen through broadcasts.
+#[derive(Clone, Copy)]
+pub struct Constants<'a> {
     /// The body.
     pub body: &'a Body,
+}
+
+/// Constants, uses of values, and the blocks of operations.
+pub struct Facts<'a> {
+    constants: Constants<'a>,
     uses: Vec<Vec<OpId>>,
     blocks: Vec<BlockId>,
+}
+
+impl<'a> Deref for Facts<'a> {
+    type Target = Constants<'a>;
+
+    fn deref(&self) -> &Constants<'a> {
+        &self.constants
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -30,7 +46,7 @@ impl<'a> Facts<'a> {
                 }
             }
         }
-        Facts { body, uses, blocks }
+        Facts { constants: Constants { body }, uses, blocks }
     }
 
     /// The block that an operation is in.
@@ -55,7 +71,9 @@ impl<'a> Facts<'a> {
             _ => None,
         }
     }
+}
 
+impl<'a> Constants<'a> {
     /// The operation that defines a value, with its kind.
     pub fn def(&self, value: ValueId) -> Option<(OpId, &'a OpKind)> {
         let op = self.body.def_op(value)?;

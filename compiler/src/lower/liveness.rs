@@ -179,6 +179,7 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::depthwise_i8(_)
         | Kernel::depthwise_three_i8(_)
         | Kernel::depthwise_taps_i8(_)
+        | Kernel::hybrid_f32(_)
         | Kernel::scale_i8(_)
         | Kernel::sum_i8(_)
         | Kernel::table_i8(_)

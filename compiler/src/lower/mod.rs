@@ -15,6 +15,7 @@ mod exact_sum;
 pub(crate) mod facts;
 pub mod flow_check;
 mod geometry;
+pub(crate) mod hybrid;
 mod linear;
 pub mod liveness;
 mod map;

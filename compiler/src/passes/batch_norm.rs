@@ -1,5 +1,6 @@
 //! Batch-norm folding: a chain of per-channel affine operations after a convolution or matrix
-//! product with constant weights becomes part of the weights and one bias.
+//! product with constant weights becomes part of the weights (of their scales, if they are bytes) and
+//! one bias.
 //!
 //! This is the one pass that changes roundings: `(conv(x, w) - m) * s + b` becomes
 //! `conv(x, w * s) + (b - m * s)`.
@@ -11,6 +12,7 @@ use microhlo_format::DType;
 use super::rewrite::rewrite;
 use super::rewrite::{Editor, Visit};
 use crate::ir::{Body, Constant, EntityId, OpId, ValueId};
+use crate::lower::hybrid;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -41,6 +43,7 @@ fn users(body: &Body) -> Vec<Option<OpId>> {
 }
 
 /// Where the output channels are in result and weights.
+#[derive(Clone, Copy)]
 struct Feature {
     result_dim: usize,
     weight_dim: usize,
@@ -59,8 +62,11 @@ struct Chain {
 impl Chain {
     fn find(body: &Body, uses: &[u32], users: &[Option<OpId>], root: OpId) -> Option<Chain> {
         let feature = feature(body, root)?;
-        let weights = body.constant(*body.ops[root].operands.get(1)?)?;
-        (weights.ty.dtype() == Some(DType::F32)).then_some(())?;
+        let weights = *body.ops[root].operands.get(1)?;
+        match body.constant(weights) {
+            Some(c) => (c.ty.dtype() == Some(DType::F32)).then_some(())?,
+            None => drop(scales(body, weights, &feature)?),
+        }
         let channels = feature.channels;
         let mut chain = Chain {
             feature,
@@ -109,13 +115,15 @@ impl Chain {
 
     fn apply(self, ed: &mut Editor<'_>, root: OpId) -> Visit {
         let op = ed.body.ops[root].clone();
-        let Some(old) = ed.body.constant(op.operands[1]).cloned() else { return Visit::Keep };
-        let (Some(scaled), Some(result)) =
-            (self.scale_weights(&old), ed.body.ty(op.results[0]).tensor().cloned())
+        let old = ed.body.constant(op.operands[1]).cloned();
+        let weights = match old {
+            Some(old) => self.scale_weights(&old).map(|scaled| ed.constant(scaled, op.span)),
+            None => self.scale_scales(ed, op.operands[1]),
+        };
+        let (Some(weights), Some(result)) = (weights, ed.body.ty(op.results[0]).tensor().cloned())
         else {
             return Visit::Keep;
         };
-        let weights = ed.constant(scaled, op.span);
         let root_value = ed.emit(op.kind, vec![op.operands[0], weights], result.clone(), op.span);
         let shift = Constant::f32s(&[self.feature.channels as u64], &self.shift);
         let bias = ed.constant(shift, op.span);
@@ -135,6 +143,27 @@ impl Chain {
         }
         Some(Constant::f32s(&dims, &values))
     }
+}
+
+impl Chain {
+    /// Weights that are made of bytes, with scales times these.
+    fn scale_scales(&self, ed: &mut Editor<'_>, weights: ValueId) -> Option<ValueId> {
+        let (bytes, mut values) = scales(ed.body, weights, &self.feature)?;
+        values.iter_mut().zip(&self.scale).for_each(|(v, s)| *v *= s);
+        let ty = ed.body.ty(weights).tensor()?.clone();
+        let span = ed.body.ops[ed.body.def_op(weights)?].span;
+        let scales = ed.constant(Constant::f32s(&[values.len() as u64], &values), span);
+        let dims = BroadcastInDim { dims: vec![self.feature.weight_dim as i64] };
+        let scales = ed.emit(dims, vec![scales], ty.clone(), span);
+        Some(ed.emit(ElementwiseOp::Multiply, vec![bytes, scales], ty, span))
+    }
+}
+
+/// The converted bytes that weights are made of, and the scales of output features.
+fn scales(body: &Body, weights: ValueId, feature: &Feature) -> Option<(ValueId, Vec<f32>)> {
+    let made = hybrid::dequantised(body, weights)?;
+    let at = Feature { result_dim: feature.weight_dim, ..*feature };
+    Some((body.result(made.ops[1])?, per_channel(body, made.scales, &at)?))
 }
 
 fn feature(body: &Body, root: OpId) -> Option<Feature> {

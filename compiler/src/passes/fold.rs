@@ -51,7 +51,7 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     let outside = captured(body, op)?;
     let inputs: Option<Vec<&Constant>> =
         o.operands.iter().map(|&v| body.constant(v).map(|c| &**c)).collect();
-    let Some(inputs) = inputs else { return fold_converted(body, module, op, outside) };
+    let Some(inputs) = inputs else { return fold_made(body, module, op, outside) };
     if let Some(value) = fold_splat(body, module, op, &inputs) {
         return Some(vec![value]);
     }
@@ -72,18 +72,21 @@ fn fold(body: &Body, module: &Module, op: OpId) -> Option<Vec<Constant>> {
     Some(out.iter().map(Tensor::to_constant).collect())
 }
 
-/// Folds a reduction of converted constants. The conversion itself is not folded if that would make
-/// the constants larger, as it does with sums of weights.
-fn fold_converted(
+/// Folds operations on what is made of constants and is not folded itself, as that would make them
+/// larger: a reduction of converted ones, such as the sum of weights, and an elementwise operation
+/// on one that is as large as the result, and broadcasts.
+fn fold_made(
     body: &Body,
     module: &Module,
     op: OpId,
     outside: Vec<(ValueId, Tensor)>,
 ) -> Option<Vec<Constant>> {
     let o = &body.ops[op];
-    if !matches!(o.kind, OpKind::Reduce(_)) {
-        return None;
-    }
+    let wanted = |kind: &OpKind| match o.kind {
+        OpKind::Reduce(_) => *kind == ElementwiseOp::Convert.into(),
+        OpKind::Elementwise(_) => matches!(kind, OpKind::BroadcastInDim(_)),
+        _ => false,
+    };
     let tensors: Option<Vec<Tensor>> = o
         .operands
         .iter()
@@ -91,19 +94,21 @@ fn fold_converted(
             if let Some(c) = body.constant(v) {
                 return Tensor::from_constant(c).ok();
             }
-            let conversion = body.def_op(v)?;
-            let made = &body.ops[conversion];
-            let converts = made.kind == ElementwiseOp::Convert.into();
-            let c = body.constant(*made.operands.first().filter(|_| converts)?)?;
+            let making = body.def_op(v)?;
+            let made = &body.ops[making];
+            let c = body.constant(*made.operands.first().filter(|_| wanted(&made.kind))?)?;
             let tensor = Tensor::from_constant(c).ok()?;
             let mut evaluator = Evaluator::with_budget(module, MAX_STEPS);
-            evaluator.fold(body, conversion, &[tensor], Vec::new()).ok()?.pop()
+            evaluator.fold(body, making, &[tensor], Vec::new()).ok()?.pop()
         })
         .collect();
+    let dense = |c: &Constant| c.splat_bytes().is_none().then(|| c.ty.bytes()).flatten();
+    let constants = o.operands.iter().filter_map(|&v| body.constant(v));
+    let largest = constants.filter_map(|c| dense(c)).max().unwrap_or(0);
     let out = Evaluator::with_budget(module, MAX_STEPS).fold(body, op, &tensors?, outside).ok()?;
     let read: u64 = o.operands.iter().filter_map(|&v| body.ty(v).tensor()?.bytes()).sum();
-    let small = out.iter().all(|t| (t.bytes().len() as u64) < read / 8);
-    small.then(|| out.iter().map(Tensor::to_constant).collect())
+    let size = out.iter().map(|t| t.bytes().len() as u64).max()?;
+    (size <= largest || size < read / 8).then(|| out.iter().map(Tensor::to_constant).collect())
 }
 
 /// What the regions of an operation use from outside it, if all of that is constant.

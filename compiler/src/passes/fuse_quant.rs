@@ -21,7 +21,7 @@ use crate::ir::{
     BlockId, Body, Constant, Dim, ElementType, EntityId, OpId, QuantType, TensorType, ValueId,
     full_range,
 };
-use crate::lower::facts::{Facts, region_op};
+use crate::lower::facts::{Constants, Facts, region_op};
 use crate::ops::bitcast_convert::BitcastConvert;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::func::Return;
@@ -142,7 +142,7 @@ fn max_pool(ed: &mut Editor<'_>, op: OpId) -> Option<ValueId> {
     let from = source(ed.body, operand)?;
     let q = quant(ed.body, from).filter(|q| q.axis.is_none())?;
     let least = (q.storage_range.0 - q.zero_points[0]) as f64 * q.scales[0];
-    let start = Facts::new(ed.body).splat_f32(init)?;
+    let start = Constants { body: ed.body }.splat_f32(init)?;
     let takes_max = region_op(ed.body, *o.regions.first()?) == Some(MicroOp::maximum);
     if !takes_max || f64::from(start) > least {
         return None;
@@ -235,7 +235,7 @@ impl Group<'_, '_> {
     fn limits(&self, mut value: ValueId) -> Option<(ValueId, Vec<Limit>)> {
         use ElementwiseOp::{Clamp, Maximum, Minimum};
         let body = &*self.ed.body;
-        let facts = Facts::new(body);
+        let facts = Constants { body };
         let number = |v: ValueId| facts.splat_f32(v).filter(|n| !n.is_nan());
         let mut limits = Vec::new();
         for _ in 0..MAX_LIMITS {
@@ -300,7 +300,7 @@ impl Group<'_, '_> {
         let &[a, b] = body.ops[op].operands.as_slice() else { return None };
         let sources = vec![source(body, a)?, source(body, b)?];
         let narrow = |&v: &ValueId| {
-            quant(body, v).is_some_and(|q| q.axis.is_none() && q.storage.bits() <= 8)
+            quant(body, v).is_some_and(|q| q.axis.is_none() && q.storage.bits() <= 16)
         };
         let fits = matches!(kind, Add | Subtract | Multiply) && sources.iter().all(narrow);
         fits.then(|| self.emit(kind, sources, ty.clone()))
@@ -319,7 +319,7 @@ impl Group<'_, '_> {
         }
         let root = self.uses.only(sums).and_then(|_| self.ed.body.def_op(sums))?;
         let (feature, channels) = self.feature(root)?;
-        let bias = Facts::new(self.ed.body).per_channel(bias, feature, channels)?;
+        let bias = Constants { body: self.ed.body }.per_channel(bias, feature, channels)?;
         let sums = self.sums(root)?;
         let steps: Vec<f64> = bias
             .iter()
@@ -348,7 +348,7 @@ impl Group<'_, '_> {
         use ElementwiseOp::{Divide, Multiply};
         let body = &*self.ed.body;
         let &[a, b] = body.ops[op].operands.as_slice() else { return None };
-        let number = |v: ValueId| Facts::new(body).splat_f32(v).map(f64::from);
+        let number = |v: ValueId| Constants { body }.splat_f32(v).map(f64::from);
         let (sum, factor) = match (kind, number(a), number(b)) {
             (Divide, _, Some(n)) => (a, n.recip()),
             (Multiply, _, Some(n)) => (a, n),
@@ -387,10 +387,10 @@ impl Group<'_, '_> {
         let q = quant(self.ed.body, from)?;
         let adds = matches!(o.kind, OpKind::Reduce(_) | OpKind::ReduceWindow(_))
             && region_op(self.ed.body, *o.regions.first()?) == Some(MicroOp::add);
-        let zero = Facts::new(self.ed.body).splat_f32(init) == Some(0.0);
+        let zero = Constants { body: self.ed.body }.splat_f32(init) == Some(0.0);
         let terms = self.ed.body.ty(from).tensor()?.elements()?;
-        let narrow = q.axis.is_none() && q.storage.bits() <= 8 && q.expressed == DType::F32;
-        if !adds || !zero || !narrow || terms >= 1 << 22 {
+        let narrow = q.axis.is_none() && q.storage.bits() <= 16 && q.expressed == DType::F32;
+        if !adds || !zero || !narrow || terms >= 1 << (30 - q.storage.bits()) {
             return None;
         }
         let acc = accumulator(q.scales[0]);
@@ -438,6 +438,22 @@ impl Group<'_, '_> {
         }
     }
 
+    /// The largest sum of magnitudes of 16-bit weights that go into one output feature; inputs
+    /// multiply it to what 32 bits hold if it has 16.
+    fn largest_sum(&self, weights: ValueId) -> Option<u64> {
+        let constant = self.ed.body.constant(weights)?;
+        let (bytes, dims) = (constant.to_bytes(), constant.ty.static_dims()?);
+        let axis = constant.ty.elem.quant()?.axis? as usize;
+        let inner: u64 = dims.iter().skip(axis + 1).product();
+        let mut sums = vec![0u64; *dims.get(axis)? as usize];
+        let count = sums.len().max(1);
+        for (i, pair) in bytes.chunks_exact(2).enumerate() {
+            let n = i16::from_le_bytes([pair[0], pair[1]]);
+            *sums.get_mut(i / inner.max(1) as usize % count)? += u64::from(n.unsigned_abs());
+        }
+        sums.into_iter().max()
+    }
+
     /// The contraction of the quantised operands, exact in 32 bits.
     fn sums(&mut self, root: OpId) -> Option<Sums> {
         let o = self.ed.body.ops[root].clone();
@@ -451,8 +467,14 @@ impl Group<'_, '_> {
         let plain = l.axis.is_none()
             && r.axis.is_none_or(|a| self.is_feature_axis(root, a))
             && r.zero_points.iter().all(|&z| z == 0)
-            && [&l, &r].iter().all(|q| q.storage == DType::I8 && q.expressed == DType::F32);
-        if !plain || terms > MAX_TERMS {
+            && [&l, &r].iter().all(|q| q.expressed == DType::F32)
+            && l.storage == r.storage;
+        let fits = match l.storage {
+            DType::I8 => terms <= MAX_TERMS,
+            DType::I16 => self.largest_sum(rhs).is_some_and(|sum| sum < 1 << 16),
+            _ => false,
+        };
+        if !plain || !fits {
             return None;
         }
         let scales: Vec<f64> = r.scales.iter().map(|s| l.scales[0] * s).collect();

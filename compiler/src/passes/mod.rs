@@ -16,6 +16,8 @@ pub mod decompose;
 mod float_rescale_tests;
 pub mod fold;
 pub mod fuse_quant;
+#[cfg(test)]
+mod hybrid_tests;
 pub mod inline;
 #[cfg(test)]
 mod int8_tests;

@@ -1,25 +1,29 @@
 //! How near a quantised program is to the float one.
 
-use std::collections::HashMap;
+use microhlo_format::DType;
 
-use super::annotate::Plan;
-use super::observe::{self, floats};
+use super::plan::Plan;
+use super::search::Trial;
+use super::simulate::floats;
 use super::values;
 use crate::compile::CompileError;
 use crate::eval::{Evaluator, Tensor};
-use crate::ir::{Func, Module, ValueId};
+use crate::ir::{Func, Module};
 use crate::passes::legalize_quant::legalized;
 
 /// Sums of squares of a signal and of its errors.
 #[derive(Clone, Copy, Debug, Default)]
-struct Noise {
+pub struct Noise {
     signal: f64,
-    error: f64,
-    largest: f64,
+    /// Sum of squared errors.
+    pub error: f64,
+    /// Largest absolute error.
+    pub largest: f64,
 }
 
 impl Noise {
-    fn add(&mut self, wanted: &[f32], got: &[f32]) {
+    /// Adds values and what came of them.
+    pub fn add(&mut self, wanted: &[f32], got: &[f32]) {
         for (&w, &g) in wanted.iter().zip(got) {
             let (w, e) = (f64::from(w), f64::from(w) - f64::from(g));
             self.signal += w * w;
@@ -29,7 +33,7 @@ impl Noise {
     }
 
     /// In decibels; infinite without errors.
-    fn ratio(&self) -> f64 {
+    pub fn ratio(&self) -> f64 {
         10.0 * (self.signal / self.error).log10()
     }
 }
@@ -41,6 +45,9 @@ pub struct LayerFidelity {
     pub name: String,
     /// Shape and element type of its result.
     pub ty: String,
+    /// How its result is held: `int8`, `int16` or `float`; `sums` are 32-bit integers that floats
+    /// are made of.
+    pub held: &'static str,
     /// Signal-to-noise ratio of its result against the float program, in dB.
     pub snr_db: f64,
     /// Largest absolute difference.
@@ -62,38 +69,30 @@ pub struct Fidelity {
     pub rows: usize,
 }
 
-/// Runs both programs operation by operation, with rounded values in the second, and compares the
-/// layers' results.
-pub(super) fn layers(
-    float: &Func,
-    rounded: &Func,
-    plan: &Plan,
-    made: &HashMap<ValueId, ValueId>,
-    cases: &[Vec<Tensor>],
-) -> Result<Vec<LayerFidelity>, CompileError> {
-    let mut noise = vec![Noise::default(); plan.layers.len()];
-    for case in cases {
-        let (wanted, got) = (observe::run(float, case)?, observe::run(rounded, case)?);
-        for (layer, noise) in plan.layers.iter().zip(&mut noise) {
-            let result = made.get(&layer.result).unwrap_or(&layer.result);
-            let pair = (wanted.get(&layer.result), got.get(result));
-            if let (Some(wanted), Some(got)) = pair
-                && let (Some(wanted), Some(got)) = (floats(wanted), floats(got))
-            {
-                noise.add(&wanted, &got);
-            }
+/// The layers with their errors.
+pub(super) fn layers(float: &Func, plan: &Plan, trial: &Trial) -> Vec<LayerFidelity> {
+    let types = &trial.rounding.types;
+    let held = |layer: &super::plan::Layer| {
+        let storage = types.get(&layer.result).map(|q| q.storage);
+        let integer = layer.weights.is_some_and(|w| types.contains_key(&w.value));
+        match storage {
+            Some(DType::I8) => "int8",
+            Some(_) => "int16",
+            None if integer => "sums",
+            None => "float",
         }
-    }
-    let named = |(i, (layer, noise)): (usize, (&super::annotate::Layer, &Noise))| {
+    };
+    let named = |(i, (layer, noise)): (usize, (&super::plan::Layer, &Noise))| {
         let kind = float.body.ops[layer.root].kind.name();
         LayerFidelity {
             name: format!("{i}:{}", kind.strip_prefix("stablehlo.").unwrap_or(kind)),
             ty: float.body.ty(layer.result).to_string(),
+            held: held(layer),
             snr_db: noise.ratio(),
             largest: noise.largest,
         }
     };
-    Ok(plan.layers.iter().zip(&noise).enumerate().map(named).collect())
+    plan.layers.iter().zip(&trial.noise).enumerate().map(named).collect()
 }
 
 /// Runs the float function and a quantised module, as it will run on the device, and compares
@@ -150,7 +149,7 @@ fn stored(x: &Tensor, ty: &crate::ir::Type) -> Tensor {
     let quant = ty.tensor().and_then(|t| t.elem.quant());
     let (Some(q), Some(elements)) = (quant, floats(x)) else { return x.clone() };
     let stored = values::stored(x.ty(), q, &elements);
-    let bytes: Vec<u8> = stored.into_iter().map(|n| n as i8 as u8).collect();
+    let bytes = values::bytes(q, &stored);
     let dims: Vec<u64> = x.dims().iter().map(|&d| d as u64).collect();
     let ty = crate::ir::TensorType::fixed(&dims, q.storage);
     Tensor::from_bytes(&ty, bytes).unwrap_or_else(|_| x.clone())

@@ -7,18 +7,28 @@
 //! `docs/integer-arithmetic.md` says what it computes.
 
 mod annotate;
+mod bias;
+mod equalise;
 mod fidelity;
-mod observe;
+mod matrix;
+mod plan;
+mod precision;
+mod ranges;
+mod rounding;
+mod search;
+mod simulate;
+mod tune;
 mod values;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use microhlo_format::DType;
 
-use self::annotate::{Layer, Plan, Types};
 pub use self::fidelity::{Fidelity, LayerFidelity, compare};
-use self::observe::{Seen, floats};
+use self::plan::{Layer, Plan, Weights};
+pub use self::precision::Precision;
+use self::ranges::Seen;
+use self::simulate::{Observer, Pair, Rounding, floats};
 use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::eval::Tensor;
@@ -37,6 +47,8 @@ pub enum Mode {
     Int8,
     /// Weights only; activations and arithmetic stay floats.
     Int8Weights,
+    /// Weights of 8 bits, activations of 16.
+    Int16x8,
 }
 
 /// The types of inputs and outputs.
@@ -57,6 +69,10 @@ pub enum RangeChoice {
     Percentile(f64),
     /// The range with the least mean squared error.
     Mse,
+    /// The range whose histogram diverges least from that of the values.
+    Entropy,
+    /// What gives the outputs the least error.
+    Best,
 }
 
 /// What to do.
@@ -68,6 +84,10 @@ pub struct Options {
     pub io: Io,
     /// How ranges are chosen.
     pub range: RangeChoice,
+    /// The signal-to-noise ratio that the outputs shall have on the calibration inputs, in dB.
+    pub budget: Option<f64>,
+    /// What values become whose rounding costs too much.
+    pub wide: Precision,
 }
 
 /// A quantised program and how near it is to the float one.
@@ -77,6 +97,8 @@ pub struct Quantized {
     pub module: Module,
     /// Every layer, in order, on the calibration inputs.
     pub layers: Vec<LayerFidelity>,
+    /// The operations that still compute with floats, each with its number of uses.
+    pub floats: Vec<String>,
     /// The optimised float program that was quantised.
     pub float: Func,
 }
@@ -92,27 +114,50 @@ pub fn quantize(
     options: &Options,
 ) -> Result<Quantized, CompileError> {
     passes::run(&mut func, &mut |_, _| ());
-    let plan = annotate::plan(&func, options.mode == Mode::Int8Weights);
-    if plan.layers.is_empty() {
-        let what = "there is nothing to quantise: no convolution, matrix product, sum or mean of \
-                    f32 values with constant weights";
+    let plan = search::planned(&func, options);
+    if cases.is_empty() && options.mode != Mode::Int8Weights {
+        let what = "the calibration has no cases; give the inputs of at least one";
         return Err(CompileError::at(func.span, what));
     }
-    let types = types(&func, &plan, cases, options)?;
+    if plan.layers.is_empty() {
+        let what = "there is nothing to quantise: no convolution, matrix product, sum or mean of \
+                    f32 values with constant weights (weights that are arguments are constant with \
+                    --freeze)";
+        return Err(CompileError::at(func.span, what));
+    }
     let float = func.clone();
-    let made = annotate::annotate(&mut func, &types);
-    let layers = fidelity::layers(&float, &func, &plan, &made, cases)?;
+    let mut method = search::best(&func, cases, options)?;
+    if options.mode == Mode::Int8 {
+        method = precision::widened(&func, cases, options, method)?;
+    }
+    let (plan, mut trial) = search::fitted(&mut func, cases, options, &method)?;
+    if options.mode == Mode::Int8Weights {
+        // An addition of its own would cost more than it mends.
+        let sums = |l: &Layer| Some((func.body.ops[l.root].results[0], l.weights?.bias));
+        let own: Vec<_> = plan.layers.iter().filter_map(sums).filter(|s| s.1.is_none()).collect();
+        own.iter().for_each(|(sums, _)| drop(trial.rounding.biases.remove(sums)));
+    }
+    let layers = fidelity::layers(&float, &plan, &trial);
+    let mut types = trial.rounding.types;
+    let replaced = bias::apply(&mut func, &plan.layers, &trial.rounding.biases);
+    for (old, new) in replaced {
+        if let Some(q) = types.remove(&old) {
+            types.insert(new, q);
+        }
+    }
+    annotate::annotate(&mut func, &types, &trial.integers);
     if options.io == Io::Int8 {
         narrow_io(&mut func);
     }
-    if options.mode == Mode::Int8 {
+    if options.mode != Mode::Int8Weights {
         fuse_quant(&mut func.body);
     }
     passes::dce::dce(&mut func.body);
+    let floats = float_ops(&func.body);
     let mut module = Module::default();
     module.funcs.push(func);
     match verify(&module) {
-        Ok(_) => Ok(Quantized { module, layers, float }),
+        Ok(_) => Ok(Quantized { module, layers, floats, float }),
         Err(errors) => {
             let first = errors.first().map(|e| CompileError::at(e.span, e.to_string()));
             Err(first.unwrap_or_else(|| CompileError::at(Span::default(), "is not valid")))
@@ -120,36 +165,74 @@ pub fn quantize(
     }
 }
 
-/// The parameters of all quantised values.
-fn types(
-    func: &Func,
-    plan: &Plan,
-    cases: &[Vec<Tensor>],
-    options: &Options,
-) -> Result<Types, CompileError> {
-    let mut types = Types::new();
-    for layer in &plan.layers {
-        if let Some((weights, axis)) = layer.weights {
-            types.insert(weights, Arc::new(weight_type(&func.body, layer, weights, axis)?));
+/// Names of the operations that compute floats, the most frequent first.
+fn float_ops(body: &Body) -> Vec<String> {
+    use crate::ops::OpKind;
+    let mut counts: HashMap<&'static str, usize> = HashMap::new();
+    for op in body.walk(body.entry) {
+        let o = &body.ops[op];
+        let float = |&v: &ValueId| {
+            let dtype = body.ty(v).tensor().and_then(crate::ir::TensorType::dtype);
+            dtype.is_some_and(|d| !d.is_integer() && d != DType::I1)
+        };
+        let moves = matches!(
+            o.kind,
+            OpKind::Constant(_)
+                | OpKind::UniformDequantize(_)
+                | OpKind::BroadcastInDim(_)
+                | OpKind::Reshape(_)
+                | OpKind::Transpose(_)
+                | OpKind::Slice(_)
+                | OpKind::Return(_)
+                | OpKind::FuncReturn(_)
+        );
+        if !moves && o.results.iter().any(float) {
+            let name = o.kind.name();
+            *counts.entry(name.strip_prefix("stablehlo.").unwrap_or(name)).or_default() += 1;
         }
     }
-    let seen = calibrate(func, plan, cases, options)?;
-    for (group, seen) in plan.values.iter().zip(&seen) {
-        let q = Arc::new(activation_type(seen, options.range));
-        types.extend(group.iter().map(|&v| (v, Arc::clone(&q))));
-    }
-    Ok(types)
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    counts.into_iter().map(|(name, n)| format!("{n} {name}")).collect()
 }
 
-/// Symmetric, with a scale per output channel: the largest magnitude is 127 steps.
+/// Makes arguments constants: weights that a program takes from outside.
+pub fn freeze(func: &mut Func, constants: Vec<(usize, Tensor)>) {
+    let entry = func.body.entry;
+    let args = func.body.blocks[entry].args.clone();
+    let mut replaced = HashMap::new();
+    let mut made = Vec::new();
+    for (i, tensor) in &constants {
+        let Some(&arg) = args.get(*i) else { continue };
+        let kind = crate::ops::constant::Constant { value: tensor.to_constant().into() };
+        let ty = func.body.ty(arg).clone();
+        let op = func.body.make_op(kind.into(), Vec::new(), vec![ty], Vec::new(), func.span);
+        replaced.insert(arg, func.body.ops[op].results[0]);
+        made.push(op);
+    }
+    func.body.replace_uses(&replaced);
+    func.body.blocks[entry].ops.splice(0..0, made);
+    let kept = |i: &usize| !constants.iter().any(|(c, _)| c == i);
+    let rest: Vec<usize> = (0..args.len()).filter(kept).collect();
+    func.arg_attrs = rest.iter().filter_map(|&i| func.arg_attrs.get(i).cloned()).collect();
+    func.arg_names = rest.iter().filter_map(|&i| func.arg_names.get(i).cloned()).collect();
+    func.body.blocks[entry].args = rest.iter().map(|&i| args[i]).collect();
+    for (at, &i) in rest.iter().enumerate() {
+        func.body.values[args[i]].def = crate::ir::Def::Arg(entry, at as u32);
+    }
+}
+
+/// Symmetric, with a scale per output channel: the largest magnitude is 127 steps. They are stored in
+/// the type of the inputs that they meet, as the specification demands.
 fn weight_type(
     body: &Body,
     layer: &Layer,
-    weights: ValueId,
-    axis: u32,
+    weights: &Weights,
+    storage: DType,
 ) -> Result<QuantType, CompileError> {
-    let span = body.ops[layer.root].span;
-    let constant = body.constant(weights).and_then(|c| Some((c.to_f32s()?, c.ty.static_dims()?)));
+    let (span, axis) = (body.ops[layer.root].span, weights.axis);
+    let constant =
+        body.constant(weights.value).and_then(|c| Some((c.to_f32s()?, c.ty.static_dims()?)));
     let (values, dims) =
         constant.ok_or_else(|| CompileError::at(span, "the weights are not constant"))?;
     let count = dims.get(axis as usize).copied().unwrap_or(1).max(1) as usize;
@@ -164,59 +247,93 @@ fn weight_type(
     }
     let scale =
         |m: f32| if m > 0.0 { f64::from(m / 127.0).max(f64::from(f32::MIN_POSITIVE)) } else { 1.0 };
+    let storage_range = if storage == DType::I8 { full_range(storage) } else { (-127, 127) };
     Ok(QuantType {
-        storage: DType::I8,
+        storage,
         expressed: DType::F32,
-        storage_range: full_range(DType::I8),
+        storage_range,
         axis: Some(axis),
         scales: largest.into_iter().map(scale).collect(),
         zero_points: vec![0; count],
     })
 }
 
-/// The ranges of the groups of values that share parameters, over all cases.
-fn calibrate(
-    func: &Func,
-    plan: &Plan,
-    cases: &[Vec<Tensor>],
-    options: &Options,
-) -> Result<Vec<Seen>, CompileError> {
-    let mut seen: Vec<Vec<Seen>> =
-        plan.values.iter().map(|g| vec![Seen::nothing(); g.len()]).collect();
-    let passes = if options.range == RangeChoice::MinMax { 1 } else { 2 };
-    for pass in 0..passes {
-        for case in cases {
-            let values = observe::run(func, case)?;
-            for (group, seen) in plan.values.iter().zip(&mut seen) {
-                for (value, seen) in group.iter().zip(seen) {
-                    let Some(elements) = values.get(value).and_then(floats) else { continue };
-                    if pass == 1 {
-                        seen.count(&elements);
-                    } else if let Some(x) = seen.widen(&elements) {
-                        return Err(not_finite(func, *value, x));
-                    }
-                }
+/// Keeps what values were, in two runs: ranges first.
+struct Calibration<'c> {
+    func: &'c Func,
+    seen: HashMap<ValueId, Seen>,
+    counting: bool,
+}
+
+impl Observer for Calibration<'_> {
+    fn computed(
+        &mut self,
+        value: ValueId,
+        pairs: &[Pair],
+        _how: &mut Rounding,
+    ) -> Result<(), CompileError> {
+        let Some(seen) = self.seen.get_mut(&value) else { return Ok(()) };
+        for elements in pairs.iter().filter_map(|pair| floats(&pair.float)) {
+            if self.counting {
+                seen.count(&elements);
+            } else if let Some(x) = seen.widen(&elements) {
+                return Err(not_finite(self.func, value, x));
             }
         }
+        Ok(())
     }
-    for (i, &arg) in func.body.blocks[func.body.entry].args.iter().enumerate() {
-        let constant = |(v, s): (&ValueId, &Seen)| *v == arg && s.min == s.max;
-        let mut all = plan.values.iter().flatten().zip(seen.iter().flatten());
-        if !cases.is_empty() && all.any(constant) {
-            let what = format!(
-                "input {i} never changes over the calibration inputs, which says nothing of its \
-                 range; give inputs as the model will see them"
-            );
-            return Err(CompileError::at(func.span, what));
-        }
+}
+
+/// What the groups of values that share parameters were, over all cases.
+fn calibrate(func: &Func, plan: &Plan, cases: &[Vec<Tensor>]) -> Result<Vec<Seen>, CompileError> {
+    let all = plan.values.iter().flatten().map(|&v| (v, Seen::nothing())).collect();
+    let mut calibration = Calibration { func, seen: all, counting: false };
+    for counting in [false, true] {
+        calibration.counting = counting;
+        simulate::run(func, cases, &mut Rounding::default(), &mut calibration)?;
     }
-    let join = |group: Vec<Seen>| {
-        group.into_iter().reduce(|mut a, b| {
+    let mut seen = calibration.seen;
+    let constant =
+        plan.values.iter().flatten().find(|v| seen.get(v).is_some_and(Seen::is_constant));
+    if let Some(&value) = constant.filter(|_| !cases.is_empty()) {
+        return Err(never_changes(func, value));
+    }
+    let mut joined = |group: &Vec<ValueId>| {
+        let parts = group.iter().filter_map(|v| seen.remove(v));
+        let all = parts.reduce(|mut a, b| {
             a.join(&b);
             a
-        })
+        });
+        all.unwrap_or_else(Seen::nothing)
     };
-    Ok(seen.into_iter().filter_map(join).collect())
+    Ok(plan.values.iter().map(&mut joined).collect())
+}
+
+fn never_changes(func: &Func, value: ValueId) -> CompileError {
+    let (body, advice) = (&func.body, "give inputs as the model will see them");
+    match body.def_op(value) {
+        Some(op) => {
+            let what = format!(
+                "`{}` computes the same number everywhere on the calibration inputs, which says \
+                 nothing of the range of {}; {advice}",
+                body.ops[op].kind.name(),
+                body.ty(value)
+            );
+            CompileError::at(body.ops[op].span, what)
+        }
+        None => {
+            let i = argument(body, value);
+            let what = format!(
+                "input {i} never changes over the calibration inputs (array `in{i}`), which says \
+                 nothing of its range; {advice}"
+            );
+            CompileError::at(func.span, what)
+        }
+    }
+}
+
+fn argument(body: &Body, value: ValueId) -> usize {
+    body.blocks[body.entry].args.iter().position(|&v| v == value).unwrap_or(0)
 }
 
 fn not_finite(func: &Func, value: ValueId, x: f32) -> CompileError {
@@ -224,38 +341,19 @@ fn not_finite(func: &Func, value: ValueId, x: f32) -> CompileError {
     match body.def_op(value) {
         Some(op) => {
             let name = body.ops[op].kind.name();
-            let what = format!("`{name}` computes {x} on the calibration inputs");
+            let what = format!(
+                "`{name}` computes {x} on the calibration inputs; no integer stands for that, so \
+                 take out the cases that lead to it"
+            );
             CompileError::at(body.ops[op].span, what)
         }
         None => {
-            let args = &body.blocks[body.entry].args;
-            let i = args.iter().position(|&v| v == value).unwrap_or(0);
-            CompileError::at(func.span, format!("input {i} of the calibration holds {x}"))
+            let i = argument(body, value);
+            let what = format!(
+                "input {i} of the calibration holds {x} (array `in{i}`); take out the cases that do"
+            );
+            CompileError::at(func.span, what)
         }
-    }
-}
-
-/// One scale and zero point for a range that includes 0, so that 0 is exact.
-fn activation_type(seen: &Seen, choice: RangeChoice) -> QuantType {
-    let clip = match choice {
-        RangeChoice::MinMax => f32::INFINITY,
-        RangeChoice::Percentile(share) => seen.percentile(share),
-        RangeChoice::Mse => {
-            let both = seen.min < 0.0 && seen.max > 0.0;
-            seen.least_error(|clip| clip * if both { 2.0 } else { 1.0 } / 255.0)
-        }
-    };
-    let (min, max) = (seen.min.max(-clip).min(0.0), seen.max.min(clip).max(0.0));
-    let range = f64::from(max) - f64::from(min);
-    let scale = if range > 0.0 { f64::from((range / 255.0) as f32) } else { 1.0 };
-    let zero = (-128.0 - f64::from(min) / scale).round().clamp(-128.0, 127.0);
-    QuantType {
-        storage: DType::I8,
-        expressed: DType::F32,
-        storage_range: full_range(DType::I8),
-        axis: None,
-        scales: vec![scale.max(f64::from(f32::MIN_POSITIVE))],
-        zero_points: vec![zero as i64],
     }
 }
 

@@ -71,7 +71,13 @@ fn waves(i: usize) -> f32 {
     (i as f32 * 0.7).sin() + 0.3 * (i as f32 * 0.013).cos()
 }
 
-const OPTIONS: Options = Options { mode: Mode::Int8, io: Io::Float, range: RangeChoice::MinMax };
+const OPTIONS: Options = Options {
+    mode: Mode::Int8,
+    io: Io::Float,
+    range: RangeChoice::MinMax,
+    budget: None,
+    wide: Precision::Float,
+};
 
 fn kernels(module: &Module) -> Vec<String> {
     let compiled = compile(module, &CompileOptions::default()).expect("it compiles");
@@ -136,10 +142,72 @@ fn what_calibration_cannot_use_is_said() {
     assert!(same.contains("input 0 never changes over the calibration inputs"), "{same}");
     let large = fails(&cases(1, |i| waves(i) * 2e38));
     assert!(large.contains("computes inf on the calibration inputs"), "{large}");
+    let none = fails(&[]);
+    assert!(none.contains("the calibration has no cases"), "{none}");
     let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = stablehlo.tanh %x : tensor<4xf32>
   return %0 : tensor<4xf32>
 }";
-    let error = quantize(func(text), &[], &OPTIONS).map(|_| ()).unwrap_err().to_string();
+    let x = Tensor::f32s(&[4], &[1.0, 2.0, 3.0, 4.0]).expect("it fits");
+    let error = quantize(func(text), &[vec![x]], &OPTIONS).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("there is nothing to quantise"), "{error}");
+}
+
+#[test]
+fn layers_that_never_speak_are_said() {
+    let dead = network().replace("dense<[0.1, -0.2, 0.3, 0.0]>", "dense<-1000.0>");
+    let error = quantize(func(&dead), &cases(3, waves), &OPTIONS).map(|_| ()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("computes the same number everywhere"), "{text}");
+    assert!(text.contains("tensor<1x8x8x4xf32>"), "{text}");
+}
+
+#[test]
+fn sixteen_bits_are_nearer_than_eight() {
+    let options = Options { mode: Mode::Int16x8, ..OPTIONS };
+    let quantised = quantize(func(&network()), &cases(4, waves), &options).expect("it quantises");
+    let text = quantised.module.to_string();
+    assert!(text.contains("!quant.uniform<i16:f32"), "{text}");
+    let near = compare(&quantised.float, &quantised.module, &cases(4, waves)).expect("it runs");
+    let eight = quantize(func(&network()), &cases(4, waves), &OPTIONS).expect("it quantises");
+    let far = compare(&eight.float, &eight.module, &cases(4, waves)).expect("it runs");
+    assert!(near.snr_db > far.snr_db + 6.0, "{near:?} {far:?}");
+    kernels(&quantised.module);
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let cases = cases(4, waves);
+    let ratio = |budget| {
+        let options = Options { budget, ..OPTIONS };
+        let quantised = quantize(func(&network()), &cases, &options).expect("it quantises");
+        let wide = quantised.layers.iter().filter(|l| l.held == "float").count();
+        let near = compare(&quantised.float, &quantised.module, &cases).expect("it runs");
+        (near.snr_db, wide)
+    };
+    let (own, narrow) = ratio(None);
+    let (asked, wide) = ratio(Some(own + 8.0));
+    assert!(asked >= own + 6.0, "{own} became {asked}");
+    assert!(wide > narrow, "{wide} of {narrow}");
+}
+
+#[test]
+fn weights_that_are_arguments_can_be_frozen() {
+    let text = "func.func @main(%x: tensor<2x4xf32>, %w: tensor<4x3xf32>) -> tensor<2x3xf32> {
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0] : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
+}";
+    let numbers = |n: usize, f: f32| (0..n).map(|i| (i as f32 * f).sin()).collect::<Vec<_>>();
+    let x = |k: usize| Tensor::f32s(&[2, 4], &numbers(8, 0.3 + k as f32)).expect("it fits");
+    let w = Tensor::f32s(&[4, 3], &numbers(12, 0.9)).expect("it fits");
+    let all: Vec<_> = (0..3).map(|k| vec![x(k), w.clone()]).collect();
+    let error = quantize(func(text), &all, &OPTIONS).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("--freeze"), "{error}");
+    let mut frozen = func(text);
+    freeze(&mut frozen, vec![(1, w)]);
+    let cases: Vec<_> = (0..3).map(|k| vec![x(k)]).collect();
+    let quantised = quantize(frozen, &cases, &OPTIONS).expect("it quantises");
+    assert_eq!(quantised.layers.len(), 1);
+    let near = compare(&quantised.float, &quantised.module, &cases).expect("it runs");
+    assert!(near.snr_db > 30.0, "{near:?}");
 }

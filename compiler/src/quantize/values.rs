@@ -15,6 +15,12 @@ pub fn floats(ty: &TensorType, q: &QuantType, stored: &[i64]) -> Vec<f32> {
     per_element(ty, q, stored, |n, scale, zero| ((n - zero) as f64 * scale) as f32)
 }
 
+/// Stored integers as the bytes of a constant.
+pub fn bytes(q: &QuantType, stored: &[i64]) -> Vec<u8> {
+    let size = q.storage.size();
+    stored.iter().flat_map(|n| n.to_le_bytes().into_iter().take(size)).collect()
+}
+
 /// Applies a function of each element and its scale and zero point.
 fn per_element<T: Copy, U>(
     ty: &TensorType,

@@ -2,10 +2,10 @@
 
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, Fill, Gather, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny,
-    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, Switch, Window,
-    WindowDim,
+    DepthwiseThreeI8, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce,
+    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
+    Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -163,6 +163,55 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
             })
         });
     prop_oneof![reduce, sort, select]
+}
+
+/// Kernels of bytes and constants per channel.
+fn mixed() -> impl Strategy<Value = Kernel<Place>> {
+    let scale = ([places(), places(), places()], any::<[u32; 2]>(), any::<(u8, [i8; 2])>())
+        .prop_map(|(places, [rows, channels_count], (shift, [min, max]))| {
+            let [input, channels, output] = places;
+            Kernel::scale_i8(ScaleI8 {
+                input,
+                channels,
+                output,
+                rows,
+                channels_count,
+                shift,
+                min,
+                max,
+            })
+        });
+    let places = [places(), places(), places(), places(), places()];
+    let hybrid = (places, any::<[u32; 13]>(), any::<[i32; 2]>(), any::<bool>()).prop_map(
+        |([input, weights, output, scales, scratch], n, [pad_top, pad_left], depthwise)| {
+            let [batch, in_h, in_w, in_c, out_h, out_w, out_c, ..] = n;
+            let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
+            let conv = ConvF32 {
+                input,
+                weights,
+                bias: depthwise.then_some(scales),
+                output,
+                batch,
+                in_h,
+                in_w,
+                in_c,
+                out_h,
+                out_w,
+                out_c,
+                kernel_h,
+                kernel_w,
+                stride_h,
+                stride_w,
+                pad_top,
+                pad_left,
+                dilation_h,
+                dilation_w,
+                activation: Activation::None,
+            };
+            Kernel::hybrid_f32(HybridF32 { conv, scales, scratch, depthwise })
+        },
+    );
+    prop_oneof![scale, hybrid]
 }
 
 /// Convolutions of bytes.
@@ -336,7 +385,7 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    let regions = prop_oneof![indexed(), combining(), bytes()];
+    let regions = prop_oneof![indexed(), combining(), bytes(), mixed()];
     prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch, regions]
 }
 

@@ -24,7 +24,7 @@ unsafe fn execute(p: &ConvF32<Place>, memory: &Memory<'_>) -> Result<(), Undecod
 }
 
 /// All sizes fit in an `i32`, as the parameters' check has found.
-fn shape(p: &ConvF32<Place>) -> Shape {
+pub(super) fn shape(p: &ConvF32<Place>) -> Shape {
     let (in_c, out_c) = (p.in_c as i32, p.out_c as i32);
     let (in_w, out_w, kernel_w) = (p.in_w as i32, p.out_w as i32, p.kernel_w as i32);
     let height = Axis {

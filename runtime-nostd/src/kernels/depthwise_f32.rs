@@ -24,7 +24,7 @@ unsafe fn execute(p: &DepthwiseF32<Place>, memory: &Memory<'_>) -> Result<(), Un
 }
 
 /// All sizes fit in an `i32`, as the parameters' check has found.
-fn shape(p: &DepthwiseF32<Place>) -> Shape {
+pub(super) fn shape(p: &DepthwiseF32<Place>) -> Shape {
     let pixel = p.channels as i32 * 4;
     let (in_w, out_w, kernel_w) = (p.in_w as i32, p.out_w as i32, p.kernel_w as i32);
     let height = Axis {

@@ -190,6 +190,7 @@ modules! {
     dot_f32,
     fill,
     gather,
+    hybrid_f32,
     map,
     move_,
     pool_i8,

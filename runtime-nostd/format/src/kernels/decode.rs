@@ -10,10 +10,10 @@ use serde::Deserialize;
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DotAny, DotF32, Fft, Fill,
-    Gather, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand,
-    RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand,
-    SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch, TableI8,
-    TriangularSolve, Window, WindowDim,
+    Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch,
+    TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, MicroId, Place};
@@ -201,6 +201,7 @@ structs! {
         out_c, groups, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
         dilation_w, input_zero, requant,
     }
+    HybridF32<Place> { conv, scales, scratch, depthwise }
     ConvI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,

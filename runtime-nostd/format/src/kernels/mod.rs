@@ -10,6 +10,7 @@ mod conv;
 mod conv_i8;
 mod data;
 mod decode;
+mod hybrid;
 mod linear;
 mod map;
 mod mve_i8;
@@ -24,6 +25,7 @@ pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32};
 pub use decode::{Decode, Fields, decode_exact};
+pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::ConvI8Mve;
@@ -165,10 +167,12 @@ macro_rules! for_each_kernel {
             64, pool_i8, PoolI8;
             /// Each channel of an `i8` tensor times a constant, plus another.
             65, scale_i8, ScaleI8;
+            /// `f32` convolution, NHWC, with `i8` weights, or depthwise, with bias and activation.
+            66, hybrid_f32, HybridF32;
             /// `depthwise_i8` of three by three adjacent taps.
-            66, depthwise_three_i8, DepthwiseThreeI8;
+            67, depthwise_three_i8, DepthwiseThreeI8;
             /// `depthwise_i8` tap by tap, for few results.
-            67, depthwise_taps_i8, DepthwiseTapsI8;
+            68, depthwise_taps_i8, DepthwiseTapsI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
         }

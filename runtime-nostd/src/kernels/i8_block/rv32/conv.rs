@@ -312,8 +312,8 @@ unsafe fn sums_of_one(plan: &Plan<'_>, all: &Rows) {
         // SAFETY: channels of the pixel; blocks of eight come before those of two.
         unsafe {
             rows(&part);
-            for (c, &sum) in (first..).zip(sums.iter().take(count)) {
-                results.store(c, sum, output);
+            for (c, sum) in (first..).zip(sums.iter().take(count)) {
+                store(results, c, core::slice::from_ref(sum), output, 0);
                 output = output.wrapping_add(results.bytes());
             }
         }
@@ -354,10 +354,20 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
         step: conv.output_step,
         count: if sums { 0 } else { conv.out_c / CHANNELS },
         finish,
+        special: 0,
+        part: 0,
         sums: null_mut(),
+        more: 0,
+        pixels: 0,
+        outputs: LANES * conv.output_step,
     };
     let mut next = conv.pixel(0);
     let mut done = 0;
+    if plan.taps == Taps::Pixels && all.count * CHANNELS == conv.out_c {
+        // All at once, and the last ones below.
+        all.more = (pixels / LANES as u32) as usize - 1;
+        all.pixels = LANES * conv.axes[1].input_step as usize;
+    }
     while done < pixels {
         // The last pixels are computed together with some of those before them once more.
         if pixels - done < LANES as u32 {
@@ -365,16 +375,17 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
             next = conv.pixel(done);
         }
         all.output = next.output.wrapping_add(group.output);
-        done += LANES as u32;
+        done += (LANES * (1 + all.more)) as u32;
         // SAFETY: pixels of the accepted convolution.
         unsafe {
             find(plan, &mut next, segments);
             if all.count > 0 {
-                tiles(&all);
+                tiles(&mut all);
             }
             if all.count * CHANNELS < conv.out_c {
-                others(plan, &all);
+                others(plan, &all, !sums);
             }
+            all.more = 0;
         }
     }
 }
@@ -470,43 +481,90 @@ unsafe fn find_inside(
 /// # Safety
 /// As for [`tiles`].
 #[inline(never)]
-unsafe fn others(plan: &Plan<'_>, all: &Tiles) {
+unsafe fn others(plan: &Plan<'_>, all: &Tiles, usual: bool) {
     let (conv, results) = (plan.conv, &plan.group.results);
     let mut sums = [[0i32; LANES]; CHANNELS];
     let mut first = all.count * CHANNELS;
     while first < conv.out_c {
         let channels = (conv.out_c - first).min(CHANNELS);
-        let (weights, records) = (first * plan.size, all.records.wrapping_add(first));
-        // Two channels twice, if there are no more.
-        let mut own = [[0i32; 2]; CHANNELS];
-        let both = channels > 2;
-        // SAFETY: records are there for an even number of channels.
-        unsafe {
-            own[0] = *records;
-            own[1] = *records.add(1);
-            if both {
-                own[2] = *records.add(2);
-                own[3] = *records.add(3);
-            }
-        }
-        let part = Tiles {
-            weights: all.weights.wrapping_add(weights),
-            block: if both { all.block } else { 0 },
-            records: own.as_ptr(),
+        let records = all.records.wrapping_add(first);
+        let mut part = Tiles {
+            weights: all.weights.wrapping_add(first * plan.size),
+            records,
+            output: all.output.wrapping_add(first * results.bytes()),
             count: 1,
-            sums: sums.as_mut_ptr(),
+            special: 1,
+            part: channels,
+            more: 0,
+            sums: if usual { null_mut() } else { sums.as_mut_ptr() },
             ..*all
         };
-        // SAFETY: two or four channels of the pixels.
-        unsafe { tiles(&part) };
-        for (c, sums) in (first..).zip(sums.iter().take(channels)) {
-            let mut output = all.output.wrapping_add(c * results.bytes());
-            for &sum in sums {
-                // SAFETY: a result of a pixel.
-                unsafe { results.store(c, sum, output) };
-                output = output.wrapping_add(all.step);
+        if !all.shifts.is_null() {
+            part.shifts = all.shifts.wrapping_add(first);
+        }
+        // Two channels twice, if there are no more: records and weights are of an even number.
+        let mut own = [[0i32; 2]; CHANNELS];
+        if channels <= 2 {
+            // SAFETY: records are there for an even number of channels.
+            unsafe { (own[0], own[1]) = (*records, *records.add(1)) };
+            (part.records, part.block) = (own.as_ptr(), 0);
+        }
+        // SAFETY: channels of the pixels.
+        unsafe {
+            tiles(&mut part);
+            if !usual {
+                for (c, sums) in sums.iter().take(channels).enumerate() {
+                    let output = part.output.wrapping_add(c * results.bytes());
+                    store(results, first + c, sums, output, all.step);
+                }
             }
         }
         first += channels;
+    }
+}
+
+/// Stores the sums of a channel, as results that lie `step` bytes apart.
+///
+/// # Safety
+/// The channel exists, and places for its results do.
+unsafe fn store(results: &Results, channel: usize, sums: &[i32], mut output: *mut u8, step: usize) {
+    // SAFETY: the caller's promise; places of sums are aligned.
+    unsafe {
+        let Some(requant) = &results.requant else {
+            for &sum in sums {
+                output.cast::<i32>().write(sum);
+                output = output.wrapping_add(step);
+            }
+            return;
+        };
+        let ([_, multiplier], shift) = results.record(channel, requant);
+        if requant.rounding == Rounding::Double {
+            let offset = requant.offset(shift.into());
+            let (min, max) = (i32::from(requant.min), i32::from(requant.max));
+            for &sum in sums {
+                let y = rounded_twice(sum, multiplier).wrapping_add(offset);
+                let y = y.wrapping_shr(shift.into()).max(min).min(max);
+                output.cast::<i8>().write(y as i8);
+                output = output.wrapping_add(step);
+            }
+            return;
+        }
+        for &sum in sums {
+            output.cast::<i8>().write(requant.apply(sum, multiplier, shift));
+            output = output.wrapping_add(step);
+        }
+    }
+}
+
+/// The upper word of the product of [`Rounding::Double`], in words of 32 bits.
+#[inline(always)]
+fn rounded_twice(sum: i32, multiplier: i32) -> i32 {
+    let high = ((i64::from(sum) * i64::from(multiplier)) >> 32) as i32;
+    let low = sum.wrapping_mul(multiplier) as u32;
+    // 2^30 added to the product or subtracted from it carries, or does not.
+    if sum < 0 {
+        high.wrapping_sub((low >> 30 == 0).into())
+    } else {
+        high.wrapping_add((low >> 30 == 3).into())
     }
 }

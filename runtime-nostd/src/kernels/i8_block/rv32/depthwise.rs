@@ -1,42 +1,49 @@
 //! Depthwise convolutions.
 
+use core::ptr::{null, null_mut};
+
 use microhlo_format::kernels::{Requant, Rounding};
 
-use super::super::portable::{self, load_line, widen_weights};
-use super::super::{Axis, Block, CHANNELS, Depthwise};
+use super::super::{Axis, Block, CHANNELS, Depthwise, portable};
 use super::Finish;
-use super::lines::{Lines, Point, lines, point};
-use super::sweep::{Sweep, sweep};
-
-/// Outputs of a line from which on four are computed together rather than one.
-const FEW: i32 = 3;
+use super::quads::{Quads, quads};
+use super::sweep::{Sweep, sweep, sweep_double};
 
 /// Computes the channels of an image.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let single = conv.multiplier == 1;
-    let usual = conv.results.requant.filter(|requant| single && requant.rounding == Rounding::Up);
+    let usual = conv
+        .results
+        .requant
+        .filter(|r| conv.multiplier == 1 && matches!(r.rounding, Rounding::Up | Rounding::Double));
     // SAFETY: the caller's promise.
     unsafe {
         let Some(requant) = usual else { return portable::image(conv, image) };
-        if let Some(all) = three_by_three(conv, image, &requant) {
-            return sweep(&all);
+        let double = requant.rounding == Rounding::Double;
+        match three_by_three(conv, image, &requant) {
+            Some(all) if double => return sweep_double(&all),
+            Some(all) => return sweep(&all),
+            None if double => return portable::image(conv, image),
+            None => (),
         }
-        let mut first = 0;
-        if conv.along.output < FEW && inside(&conv.across) && inside(&conv.along) {
-            first = conv.channels / CHANNELS * CHANNELS;
-            points(conv, &conv.block(image, 0, 0), &requant);
+        let (mut first, blocks) = (0, conv.channels / CHANNELS);
+        if blocks > 0 && inside(&conv.across) && inside(&conv.along) {
+            in_place(conv, &conv.block(image, 0, 0), blocks, &requant);
+            first = blocks * CHANNELS;
         }
-        while first < conv.channels {
-            over_lines(conv, &conv.block(image, first, 0), &requant);
-            first += CHANNELS;
+        if first < conv.channels {
+            let mut plan = Plan::new(conv, &requant, true);
+            for first in (first..conv.channels).step_by(CHANNELS) {
+                copied(&mut plan, &conv.block(image, first, 0));
+            }
         }
     }
 }
 
 /// The sweep over an image, if it is one of three by three adjacent taps.
+#[inline(always)]
 fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Sweep> {
     let (across, along) = (&conv.across, &conv.along);
     let adjacent = |axis: &Axis| axis.kernel == 3 && axis.dilation == 1;
@@ -84,84 +91,248 @@ fn inside(axis: &Axis) -> bool {
     axis.pad <= 0 && last < axis.input
 }
 
-/// Computes whole blocks of channels of an image, pixel by pixel.
-///
-/// # Safety
-/// Convolution and image, whose first block is given, are those of accepted parameters, and all taps
-/// lie inside the input.
-unsafe fn points(conv: &Depthwise, block: &Block, requant: &Requant) {
-    let blocks = conv.channels / CHANNELS;
-    if blocks == 0 {
-        return;
+/// How lines of outputs are computed, four channels at a time.
+struct Plan<'a> {
+    conv: &'a Depthwise,
+    across: Axis,
+    along: Axis,
+    /// Whether the last three outputs are computed together with the one before them.
+    together: bool,
+    quads: Quads,
+}
+
+impl Plan<'_> {
+    /// Over copies of lines, or where they lie in the input, which has all taps.
+    #[inline(always)]
+    fn new<'a>(conv: &'a Depthwise, requant: &Requant, copied: bool) -> Plan<'a> {
+        let (mut across, mut along) = (conv.across, conv.along);
+        if !copied && along.output < 4 && along.kernel < across.kernel {
+            (across, along) = (along, across);
+        }
+        let (mut tap, mut line) = (along.input_step as usize, across.input_step as usize);
+        line = line.wrapping_mul(across.dilation as usize);
+        let height = across.kernel as usize;
+        // Where the input ends is never reached.
+        let (mut back, mut end) = (0, null::<i8>().wrapping_sub(1));
+        if copied {
+            (tap, line) = (CHANNELS, CHANNELS * conv.line);
+            back = line.wrapping_mul(height);
+            end = conv.lines.cast::<i8>().wrapping_add(back);
+        }
+        let far = tap.wrapping_mul(along.dilation as usize);
+        let (width, weights_tap) = (along.kernel as usize, along.weights_step as usize);
+        let outputs = along.output as usize;
+        // Each output alone costs about half as much as four together.
+        let together = outputs > 3 && outputs & 3 == 3;
+        let near = copied && along.dilation == 1 && along.stride == 1 && reordering_pays(conv);
+        let mut quads = Quads {
+            taps: null(),
+            end,
+            back,
+            line,
+            tap: far,
+            row: far.wrapping_mul(width),
+            stride: tap.wrapping_mul(along.stride as usize),
+            weights: null(),
+            weights_channel: conv.taps(),
+            weights_tap,
+            weights_line: (across.weights_step as usize)
+                .wrapping_sub(weights_tap.wrapping_mul(width)),
+            height,
+            records: null(),
+            shifts: null(),
+            output: null_mut(),
+            step: along.output_step as usize,
+            fours: outputs / 4,
+            ones: if together { 0 } else { outputs & 3 },
+            channels: CHANNELS,
+            blocks: 1,
+            finish: Finish::new(requant),
+            near: usize::from(near),
+        };
+        if near {
+            quads.weights = conv.rows.cast();
+            (quads.weights_channel, quads.weights_tap, quads.weights_line) = (1, CHANNELS, 0);
+        }
+        Plan { conv, across, along, together, quads }
     }
-    let vertical = conv.along.weights_step != 1;
-    let [h, w] = if vertical { [&conv.along, &conv.across] } else { [&conv.across, &conv.along] };
-    let across = w.dilation.wrapping_mul(w.input_step);
-    let down = h.dilation.wrapping_mul(h.input_step).wrapping_sub(w.kernel.wrapping_mul(across));
-    let mut all = Point {
-        input: block.input,
-        weights: block.weights,
-        taps: conv.taps(),
-        records: block.results.channels,
-        shifts: block.results.shifts,
-        output: block.output,
-        blocks,
-        height: h.kernel as usize,
-        width: w.kernel as usize,
-        across: across as usize,
-        down: down as usize,
-        finish: Finish::new(requant),
-    };
-    for y in 0..h.output {
-        for x in 0..w.output {
-            let from = h.origin(y) * h.input_step + w.origin(x) * w.input_step;
-            let to = y * h.output_step + x * w.output_step;
-            all.input = block.input.wrapping_offset(from as isize);
-            all.output = block.output.wrapping_offset(to as isize);
-            // SAFETY: the caller's promise.
-            unsafe { point(&all) };
+
+    /// Sets the channels from those of a block on.
+    fn channels(&mut self, block: &Block) {
+        if self.quads.near == 0 {
+            self.quads.weights = block.weights;
+        }
+        self.quads.records = block.results.channels;
+        self.quads.shifts = block.results.shifts;
+    }
+
+    /// Computes a line of outputs.
+    ///
+    /// # Safety
+    /// Its taps are there.
+    unsafe fn outputs(&mut self, taps: *const i8, output: *mut u8) {
+        let q = &mut self.quads;
+        (q.taps, q.output) = (taps, output);
+        // SAFETY: the caller's promise.
+        unsafe { quads(q) };
+        if self.together {
+            let (fours, first) = (q.fours, self.along.output as usize - 4);
+            q.taps = taps.wrapping_add(first.wrapping_mul(q.stride));
+            q.output = output.wrapping_add(first.wrapping_mul(q.step));
+            q.fours = 1;
+            // SAFETY: the last four outputs of the line.
+            unsafe { quads(q) };
+            q.fours = fours;
         }
     }
 }
 
-/// Computes a block of channels over widened lines.
+/// Computes so many whole blocks of channels, at least one, where their taps lie.
 ///
 /// # Safety
-/// Convolution and block are those of accepted parameters.
-unsafe fn over_lines(conv: &Depthwise, block: &Block, requant: &Requant) {
-    let (across, along) = (&conv.across, &conv.along);
-    let line = CHANNELS * conv.line;
-    let mut all = Lines {
-        ring: conv.lines,
-        start: 0,
-        end: across.kernel as usize * line * 2,
-        line: line * 2,
-        channel: conv.line * 2,
-        rows: conv.rows,
-        height: across.kernel as usize,
-        width: along.kernel as usize,
-        dilation: along.dilation as usize * 2,
-        stride: along.stride as usize * 2,
-        records: block.results.channels,
-        shifts: block.results.shifts,
-        output: block.output,
-        step: along.output_step as usize,
-        outputs: along.output as usize,
-        channels: block.lanes,
-        finish: Finish::new(requant),
+/// Convolution and first block are those of accepted parameters, and all taps lie inside the input.
+unsafe fn in_place(conv: &Depthwise, first: &Block, blocks: usize, requant: &Requant) {
+    let mut plan = Plan::new(conv, requant, false);
+    plan.channels(first);
+    plan.quads.blocks = blocks;
+    let (across, along) = (plan.across, plan.along);
+    let start = along.origin(0).wrapping_mul(along.input_step);
+    let mut output = first.output;
+    for o in 0..across.output {
+        let line = across.origin(o).wrapping_mul(across.input_step).wrapping_add(start);
+        // SAFETY: a line of outputs whose taps lie inside the input.
+        unsafe { plan.outputs(first.input.wrapping_offset(line as isize), output) };
+        output = output.wrapping_add(across.output_step as usize);
+    }
+}
+
+/// Computes a block of channels over copies of lines.
+///
+/// # Safety
+/// Plan and block are those of an accepted convolution.
+unsafe fn copied(plan: &mut Plan<'_>, block: &Block) {
+    let conv = plan.conv;
+    plan.channels(block);
+    let mut records = [[0; 2]; CHANNELS];
+    let mut shifts = [0; CHANNELS];
+    if block.lanes < CHANNELS {
+        for channel in 0..block.lanes {
+            // SAFETY: the channel exists.
+            unsafe {
+                records[channel] = *block.results.channels.add(channel);
+                if !block.results.shifts.is_null() {
+                    shifts[channel] = *block.results.shifts.add(channel);
+                    plan.quads.shifts = shifts.as_ptr();
+                }
+            }
+        }
+        plan.quads.records = records.as_ptr();
+        plan.quads.channels = block.lanes;
+    }
+    if plan.quads.near != 0 {
+        // SAFETY: the block's weights, and room for them.
+        unsafe { reorder(conv, block.weights) };
+    }
+    let mut load = |line: i32, slot: *mut i16| {
+        // SAFETY: a line of the accepted convolution, and its slot.
+        unsafe { copy_line(conv, block, line, halved(conv, slot)) }
+    };
+    let mut line = |first: i32, output: *mut u8| {
+        // SAFETY: a line of outputs whose taps have been copied.
+        unsafe { plan.outputs(halved(conv, conv.slot(first, 0)), output) };
     };
     // SAFETY: the caller's promise.
-    unsafe {
-        widen_weights(conv, block);
-        portable::sweep(
-            conv,
-            block,
-            &mut |line, slot| load_line(conv, block, line, slot),
-            &mut |first, output| {
-                all.start = conv.slot(first, 0).addr() - conv.lines.addr();
-                all.output = output;
-                lines(&all);
-            },
-        );
+    unsafe { portable::sweep(conv, block, &mut load, &mut line) }
+}
+
+/// Whether it is cheaper to lay the weights of four channels side by side, some six instructions for
+/// each: that saves seven of 62 for those of a tap with four outputs.
+fn reordering_pays(conv: &Depthwise) -> bool {
+    let fours = conv.along.output / 4 * conv.across.output;
+    7 * fours > 6 * CHANNELS as i32
+}
+
+/// Lays the weights of a block side by side, line by line, where widened ones have room.
+///
+/// # Safety
+/// They are those of a block of an accepted convolution.
+unsafe fn reorder(conv: &Depthwise, weights: *const i8) {
+    let (across, along) = (&conv.across, &conv.along);
+    let taps = conv.taps();
+    let mut to = conv.rows.cast::<i8>();
+    let mut line = weights;
+    for _ in 0..across.kernel {
+        let mut from = line;
+        for _ in 0..along.kernel {
+            let [second, third] = [from.wrapping_add(taps), from.wrapping_add(2 * taps)];
+            // SAFETY: weights are there for four channels.
+            unsafe {
+                *to = *from;
+                *to.add(1) = *second;
+                *to.add(2) = *third;
+                *to.add(3) = *third.wrapping_add(taps);
+            }
+            to = to.wrapping_add(CHANNELS);
+            from = from.wrapping_add(along.weights_step as usize);
+        }
+        line = line.wrapping_add(across.weights_step as usize);
     }
+}
+
+/// A slot for lines of bytes, which take half of the room of widened ones.
+fn halved(conv: &Depthwise, slot: *mut i16) -> *mut i8 {
+    let begin = conv.lines;
+    begin.cast::<i8>().wrapping_add((slot.addr() - begin.addr()) / 2)
+}
+
+/// Copies a line of a block's channels to a slot, four bytes for each coordinate.
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters, and there is room for the line.
+unsafe fn copy_line(conv: &Depthwise, block: &Block, line: i32, slot: *mut i8) {
+    let (along, count) = (&conv.along, conv.values());
+    let span = match conv.across.has(line) {
+        true => along.span(-along.pad, count),
+        false => along.span(along.input, count),
+    };
+    let zero = u32::from_ne_bytes([conv.zero as u8; CHANNELS]);
+    let mut to = slot.cast::<u32>();
+    let at = line.wrapping_mul(conv.across.input_step);
+    let start = at.wrapping_add((span.before - along.pad).wrapping_mul(along.input_step));
+    let mut from = block.input.wrapping_offset(start as isize);
+    let step = along.input_step as usize;
+    let words = block.lanes == CHANNELS && (from.addr() | step) & 3 == 0;
+    // SAFETY: lines have room for `count` coordinates; those between lie inside the input, with the
+    // block's channels.
+    unsafe {
+        to = fill(to, zero, span.before);
+        for _ in 0..span.inside {
+            if words {
+                *to = *from.cast::<u32>();
+            } else {
+                let bytes = to.cast::<i8>();
+                *bytes = *from;
+                for channel in 1..block.lanes {
+                    *bytes.add(channel) = *from.add(channel);
+                }
+            }
+            to = to.wrapping_add(1);
+            from = from.wrapping_add(step);
+        }
+        fill(to, zero, span.behind);
+    }
+}
+
+/// Fills so many coordinates; returns the one behind them.
+///
+/// # Safety
+/// They are writable.
+#[inline(always)]
+unsafe fn fill(mut to: *mut u32, zero: u32, count: i32) -> *mut u32 {
+    for _ in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe { *to = zero };
+        to = to.wrapping_add(1);
+    }
+    to
 }

@@ -61,16 +61,20 @@ macro_rules! leave {
     };
 }
 
-/// Assembly that every kernel begins with: macros for results.
-macro_rules! begin {
-    () => {
-        "
+/// Assembly that every kernel begins with: macros for results. The upper word of a product is taken
+/// by `$upper`.
+macro_rules! begin_with {
+    ($upper:literal) => {
+        concat!(
+            "
         .option push
         .option arch, +m
 
         // A sum becomes a result.
         .macro i8_round acc, multiplier, offset, shift, min, max
-        mulh \\acc, \\acc, \\multiplier
+        ",
+            $upper,
+            "
         add \\acc, \\acc, \\offset
         sra \\acc, \\acc, \\shift
         bge \\acc, \\min, 900f
@@ -91,6 +95,39 @@ macro_rules! begin {
         902:
         .endm
         "
+        )
+    };
+}
+
+/// Assembly that begins kernels which round to nearest, halves up.
+macro_rules! begin {
+    () => {
+        begin_with!("mulh \\acc, \\acc, \\multiplier")
+    };
+}
+
+/// Assembly that begins kernels which round twice (`Rounding::Double`): the product is moved away from
+/// zero by 2^30 before. Results overwrite t0.
+macro_rules! begin_double {
+    () => {
+        begin_with!(
+            "
+        mul t0, \\acc, \\multiplier
+        bltz \\acc, 920f
+        mulh \\acc, \\acc, \\multiplier
+        srai t0, t0, 30
+        addi t0, t0, 1
+        seqz t0, t0
+        add \\acc, \\acc, t0
+        j 921f
+        920:
+        mulh \\acc, \\acc, \\multiplier
+        srli t0, t0, 30
+        seqz t0, t0
+        sub \\acc, \\acc, t0
+        921:
+        "
+        )
     };
 }
 
@@ -107,7 +144,7 @@ macro_rules! end {
 
 mod conv;
 mod depthwise;
-mod lines;
+mod quads;
 mod rows;
 mod sweep;
 mod tile;

@@ -54,360 +54,367 @@ pub(super) struct Sweep {
     pub halved: usize,
 }
 
-/// Computes all channels.
-///
-/// Of the registers s0 to s8 hold weights by lines, s9 the multiplier, s10 the offset, s11 the
-/// shift, a6 and a7 the limits, t3 to t5 sums, t2 what they begin with, a0 to a2 point to columns
-/// of three lines, a3 is their step, a4 points to results, which end at a5, t6 is their step.
-///
-/// # Safety
-/// The sweep is that of an accepted convolution.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn sweep(sweep: &Sweep) {
-    naked_asm!(
-        begin!(),
-        r"
-        // A sum becomes a result.
-        .macro i8_finish acc
-        i8_round \acc, s9, s10, s11, a6, a7
-        sb \acc, 0(a4)
-        add a4, a4, t6
-        .endm
+macro_rules! sweep_kernel {
+    ($name:ident, $begin:ident) => {
+        /// Computes all channels.
+        ///
+        /// Of the registers s0 to s8 hold weights by lines, s9 the multiplier, s10 the offset, s11 the
+        /// shift, a6 and a7 the limits, t3 to t5 sums, t2 what they begin with, a0 to a2 point to columns
+        /// of three lines, a3 is their step, a4 points to results, which end at a5, t6 is their step.
+        ///
+        /// # Safety
+        /// The sweep is that of an accepted convolution.
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(sweep: &Sweep) {
+            naked_asm!(
+                $begin!(),
+                r"
+                // A sum becomes a result.
+                .macro i8_finish acc
+                i8_round \acc, s9, s10, s11, a6, a7
+                sb \acc, 0(a4)
+                add a4, a4, t6
+                .endm
 
-        .macro i8_load p
-        lb t0, 0(\p)
-        add \p, \p, a3
-        .endm
+                .macro i8_load p
+                lb t0, 0(\p)
+                add \p, \p, a3
+                .endm
 
-        // Adds a tap's product.
-        .macro i8_add acc, w
-        mul t1, t0, \w
-        add \acc, \acc, t1
-        .endm
+                // Adds a tap's product.
+                .macro i8_add acc, w
+                mul t1, t0, \w
+                add \acc, \acc, t1
+                .endm
 
-        // Begins a sum with a tap's product.
-        .macro i8_start acc, w
-        mul t1, t0, \w
-        add \acc, t2, t1
-        .endm
+                // Begins a sum with a tap's product.
+                .macro i8_start acc, w
+                mul t1, t0, \w
+                add \acc, t2, t1
+                .endm
 
-        // A column that ends the sum o, goes on with m and begins n.
-        .macro i8_column_of_three o, m, n
-        i8_load a0
-        i8_start \n, s0
-        i8_add \m, s1
-        i8_add \o, s2
-        i8_load a1
-        i8_add \n, s3
-        i8_add \m, s4
-        i8_add \o, s5
-        i8_load a2
-        i8_add \n, s6
-        i8_add \m, s7
-        i8_add \o, s8
-        i8_finish \o
-        .endm
+                // A column that ends the sum o, goes on with m and begins n.
+                .macro i8_column_of_three o, m, n
+                i8_load a0
+                i8_start \n, s0
+                i8_add \m, s1
+                i8_add \o, s2
+                i8_load a1
+                i8_add \n, s3
+                i8_add \m, s4
+                i8_add \o, s5
+                i8_load a2
+                i8_add \n, s6
+                i8_add \m, s7
+                i8_add \o, s8
+                i8_finish \o
+                .endm
 
-        // A column that only the sum o has.
-        .macro i8_middle_column o
-        i8_load a0
-        i8_add \o, s1
-        i8_load a1
-        i8_add \o, s4
-        i8_load a2
-        i8_add \o, s7
-        .endm
+                // A column that only the sum o has.
+                .macro i8_middle_column o
+                i8_load a0
+                i8_add \o, s1
+                i8_load a1
+                i8_add \o, s4
+                i8_load a2
+                i8_add \o, s7
+                .endm
 
-        // A column that ends the sum o and begins n, outputs two columns apart.
-        .macro i8_column_of_two o, n
-        i8_load a0
-        i8_start \n, s0
-        i8_add \o, s2
-        i8_load a1
-        i8_add \n, s3
-        i8_add \o, s5
-        i8_load a2
-        i8_add \n, s6
-        i8_add \o, s8
-        i8_finish \o
-        .endm
+                // A column that ends the sum o and begins n, outputs two columns apart.
+                .macro i8_column_of_two o, n
+                i8_load a0
+                i8_start \n, s0
+                i8_add \o, s2
+                i8_load a1
+                i8_add \n, s3
+                i8_add \o, s5
+                i8_load a2
+                i8_add \n, s6
+                i8_add \o, s8
+                i8_finish \o
+                .endm
 
-        // Adds a missing column to what `from` holds.
-        .macro i8_missing acc, from, u, v, w
-        add t1, \u, \v
-        add t1, t1, \w
-        mul t1, t1, t0
-        add \acc, \from, t1
-        .endm
+                // Adds a missing column to what `from` holds.
+                .macro i8_missing acc, from, u, v, w
+                add t1, \u, \v
+                add t1, t1, \w
+                mul t1, t1, t0
+                add \acc, \from, t1
+                .endm
 
-        // Weights of a line that is missing, unless t1 is one of the input's.
-        .macro i8_line p, u, v, w
-        mv \p, t4
-        bltu t1, t3, 910f
-        lw t0, 88(a5)
-        add a4, \u, \v
-        add a4, a4, \w
-        mul a4, a4, t0
-        add t2, t2, a4
-        li \u, 0
-        li \v, 0
-        li \w, 0
-        lw \p, 60(sp)
-        910:
-        addi t1, t1, 1
-        add t4, t4, t5
-        .endm
+                // Weights of a line that is missing, unless t1 is one of the input's.
+                .macro i8_line p, u, v, w
+                mv \p, t4
+                bltu t1, t3, 910f
+                lw t0, 88(a5)
+                add a4, \u, \v
+                add a4, a4, \w
+                mul a4, a4, t0
+                add t2, t2, a4
+                li \u, 0
+                li \v, 0
+                li \w, 0
+                lw \p, 60(sp)
+                910:
+                addi t1, t1, 1
+                add t4, t4, t5
+                .endm
 
-        ",
-        enter!("112"),
-        r"
-        sw a0, 52(sp)
-        // 56: channels left, 60: the channel's input, 64: output of the line, 68: of the channel,
-        // 72: weights, 76: records, 80: shifts, 84: line of the first tap, 88: lines left,
-        // 92: whether all weights are in place, 96: the missing tap, 100: whether columns are.
-        lw t0, 20(a0)
-        lw t1, 0(a0)
-        lw t2, 4(a0)
-        lw t3, 8(a0)
-        lw t4, 12(a0)
-        lw t5, 16(a0)
-        lw t6, 88(a0)
-        sw t0, 56(sp)
-        sw t1, 60(sp)
-        sw t2, 68(sp)
-        sw t3, 72(sp)
-        sw t4, 76(sp)
-        sw t5, 80(sp)
-        sw t6, 96(sp)
+                ",
+                enter!("112"),
+                r"
+                sw a0, 52(sp)
+                // 56: channels left, 60: the channel's input, 64: output of the line, 68: of the channel,
+                // 72: weights, 76: records, 80: shifts, 84: line of the first tap, 88: lines left,
+                // 92: whether all weights are in place, 96: the missing tap, 100: whether columns are.
+                lw t0, 20(a0)
+                lw t1, 0(a0)
+                lw t2, 4(a0)
+                lw t3, 8(a0)
+                lw t4, 12(a0)
+                lw t5, 16(a0)
+                lw t6, 88(a0)
+                sw t0, 56(sp)
+                sw t1, 60(sp)
+                sw t2, 68(sp)
+                sw t3, 72(sp)
+                sw t4, 76(sp)
+                sw t5, 80(sp)
+                sw t6, 96(sp)
 
-        // A channel.
-        1:
-        lw t0, 52(sp)
-        lw t1, 76(sp)
-        lw t2, 80(sp)
-        lw s9, 4(t1)
-        addi t1, t1, 8
-        sw t1, 76(sp)
-        lw s10, 68(t0)
-        lw s11, 72(t0)
-        lw t3, 84(t0)
-        i8_own_shift 0, t2, s10, s11, t3
-        beqz t2, 2f
-        addi t2, t2, 1
-        sw t2, 80(sp)
-        2:
-        lw a6, 76(t0)
-        lw a7, 80(t0)
-        lw a3, 28(t0)
-        lw t6, 36(t0)
-        lw t1, 44(t0)
-        lw t2, 40(t0)
-        lw t3, 68(sp)
-        sw t1, 84(sp)
-        sw t2, 88(sp)
-        sw t3, 64(sp)
-        sw zero, 92(sp)
+                // A channel.
+                1:
+                lw t0, 52(sp)
+                lw t1, 76(sp)
+                lw t2, 80(sp)
+                lw s9, 4(t1)
+                addi t1, t1, 8
+                sw t1, 76(sp)
+                lw s10, 68(t0)
+                lw s11, 72(t0)
+                lw t3, 84(t0)
+                i8_own_shift 0, t2, s10, s11, t3
+                beqz t2, 2f
+                addi t2, t2, 1
+                sw t2, 80(sp)
+                2:
+                lw a6, 76(t0)
+                lw a7, 80(t0)
+                lw a3, 28(t0)
+                lw t6, 36(t0)
+                lw t1, 44(t0)
+                lw t2, 40(t0)
+                lw t3, 68(sp)
+                sw t1, 84(sp)
+                sw t2, 88(sp)
+                sw t3, 64(sp)
+                sw zero, 92(sp)
 
-        // A line: t1 is that of its first tap, t3 their number, t5 their distance.
-        3:
-        lw a5, 52(sp)
-        lw t1, 84(sp)
-        lw a0, 60(sp)
-        lw t3, 52(a5)
-        lw t5, 24(a5)
-        mul t4, t1, t5
-        add t4, t4, a0
-        lw a2, 92(sp)
-        addi a1, t3, -3
-        bltz t1, 4f
-        bgt t1, a1, 4f
-        mv a0, t4
-        add a1, a0, t5
-        beqz a2, 4f
-        add a2, a1, t5
-        j 7f
-        4:
-        lw a0, 72(sp)
-        lw a1, 92(a5)
-        lb s0, 0(a0)
-        lb s4, 4(a0)
-        lb s8, 8(a0)
-        bnez a1, 5f
-        lb s1, 1(a0)
-        lb s2, 2(a0)
-        lb s3, 3(a0)
-        lb s5, 5(a0)
-        lb s6, 6(a0)
-        lb s7, 7(a0)
-        j 6f
-        5:
-        lb s3, 1(a0)
-        lb s6, 2(a0)
-        lb s1, 3(a0)
-        lb s7, 5(a0)
-        lb s2, 6(a0)
-        lb s5, 7(a0)
-        6:
-        lw a0, 76(sp)
-        lw t2, -8(a0)
-        sltu a2, t1, t3
-        addi a1, t1, 2
-        sltu a1, a1, t3
-        and a2, a2, a1
-        sw a2, 92(sp)
-        i8_line a0, s0, s1, s2
-        i8_line a1, s3, s4, s5
-        i8_line a2, s6, s7, s8
-        7:
-        lw t0, 96(sp)
-        lw t5, 56(a5)
-        lw a4, 64(sp)
-        sw zero, 100(sp)
-        lw ra, 96(a5)
-        bnez ra, 30f
+                // A line: t1 is that of its first tap, t3 their number, t5 their distance.
+                3:
+                lw a5, 52(sp)
+                lw t1, 84(sp)
+                lw a0, 60(sp)
+                lw t3, 52(a5)
+                lw t5, 24(a5)
+                mul t4, t1, t5
+                add t4, t4, a0
+                lw a2, 92(sp)
+                addi a1, t3, -3
+                bltz t1, 4f
+                bgt t1, a1, 4f
+                mv a0, t4
+                add a1, a0, t5
+                beqz a2, 4f
+                add a2, a1, t5
+                j 7f
+                4:
+                lw a0, 72(sp)
+                lw a1, 92(a5)
+                lb s0, 0(a0)
+                lb s4, 4(a0)
+                lb s8, 8(a0)
+                bnez a1, 5f
+                lb s1, 1(a0)
+                lb s2, 2(a0)
+                lb s3, 3(a0)
+                lb s5, 5(a0)
+                lb s6, 6(a0)
+                lb s7, 7(a0)
+                j 6f
+                5:
+                lb s3, 1(a0)
+                lb s6, 2(a0)
+                lb s1, 3(a0)
+                lb s7, 5(a0)
+                lb s2, 6(a0)
+                lb s5, 7(a0)
+                6:
+                lw a0, 76(sp)
+                lw t2, -8(a0)
+                sltu a2, t1, t3
+                addi a1, t1, 2
+                sltu a1, a1, t3
+                and a2, a2, a1
+                sw a2, 92(sp)
+                i8_line a0, s0, s1, s2
+                i8_line a1, s3, s4, s5
+                i8_line a2, s6, s7, s8
+                7:
+                lw t0, 96(sp)
+                lw t5, 56(a5)
+                lw a4, 64(sp)
+                sw zero, 100(sp)
+                lw ra, 96(a5)
+                bnez ra, 30f
 
-        // The first two columns.
-        bnez t5, 8f
-        i8_load a0
-        i8_start t3, s0
-        i8_load a1
-        i8_add t3, s3
-        i8_load a2
-        i8_add t3, s6
-        j 9f
-        8:
-        i8_missing t3, t2, s0, s3, s6
-        addi t5, t5, -2
-        beqz t5, 10f
-        9:
-        i8_load a0
-        i8_add t3, s1
-        i8_start t4, s0
-        i8_load a1
-        i8_add t3, s4
-        i8_add t4, s3
-        i8_load a2
-        i8_add t3, s7
-        i8_add t4, s6
-        j 11f
-        10:
-        i8_missing t3, t3, s1, s4, s7
-        i8_missing t4, t2, s0, s3, s6
-        11:
-        lw t1, 60(a5)
-        add a5, a4, t1
-        bnez t1, 12f
-        jal ra, 20f
-        12:
-        i8_column_of_three t3, t4, t5
-        bne a4, a5, 13f
-        jal ra, 20f
-        13:
-        i8_column_of_three t4, t5, t3
-        bne a4, a5, 14f
-        jal ra, 20f
-        14:
-        i8_column_of_three t5, t3, t4
-        bne a4, a5, 12b
-        la ra, 12b
+                // The first two columns.
+                bnez t5, 8f
+                i8_load a0
+                i8_start t3, s0
+                i8_load a1
+                i8_add t3, s3
+                i8_load a2
+                i8_add t3, s6
+                j 9f
+                8:
+                i8_missing t3, t2, s0, s3, s6
+                addi t5, t5, -2
+                beqz t5, 10f
+                9:
+                i8_load a0
+                i8_add t3, s1
+                i8_start t4, s0
+                i8_load a1
+                i8_add t3, s4
+                i8_add t4, s3
+                i8_load a2
+                i8_add t3, s7
+                i8_add t4, s6
+                j 11f
+                10:
+                i8_missing t3, t3, s1, s4, s7
+                i8_missing t4, t2, s0, s3, s6
+                11:
+                lw t1, 60(a5)
+                add a5, a4, t1
+                bnez t1, 12f
+                jal ra, 20f
+                12:
+                i8_column_of_three t3, t4, t5
+                bne a4, a5, 13f
+                jal ra, 20f
+                13:
+                i8_column_of_three t4, t5, t3
+                bne a4, a5, 14f
+                jal ra, 20f
+                14:
+                i8_column_of_three t5, t3, t4
+                bne a4, a5, 12b
+                la ra, 12b
 
-        // No column is left: go on with missing ones.
-        20:
-        lw t0, 52(sp)
-        lw t1, 100(sp)
-        lw a5, 64(t0)
-        bnez t1, 21f
-        beqz a5, 21f
-        add a5, a5, a4
-        sw a5, 100(sp)
-        addi a0, sp, 96
-        mv a1, a0
-        mv a2, a0
-        li a3, 0
-        ret
+                // No column is left: go on with missing ones.
+                20:
+                lw t0, 52(sp)
+                lw t1, 100(sp)
+                lw a5, 64(t0)
+                bnez t1, 21f
+                beqz a5, 21f
+                add a5, a5, a4
+                sw a5, 100(sp)
+                addi a0, sp, 96
+                mv a1, a0
+                mv a2, a0
+                li a3, 0
+                ret
 
-        // The next line.
-        21:
-        lw a3, 28(t0)
-        lw a0, 32(t0)
-        lw a1, 48(t0)
-        lw t1, 64(sp)
-        lw t3, 84(sp)
-        lw t5, 88(sp)
-        add t1, t1, a0
-        sw t1, 64(sp)
-        add t3, t3, a1
-        sw t3, 84(sp)
-        addi t5, t5, -1
-        sw t5, 88(sp)
-        bnez t5, 3b
+                // The next line.
+                21:
+                lw a3, 28(t0)
+                lw a0, 32(t0)
+                lw a1, 48(t0)
+                lw t1, 64(sp)
+                lw t3, 84(sp)
+                lw t5, 88(sp)
+                add t1, t1, a0
+                sw t1, 64(sp)
+                add t3, t3, a1
+                sw t3, 84(sp)
+                addi t5, t5, -1
+                sw t5, 88(sp)
+                bnez t5, 3b
 
-        // The next channel.
-        lw t1, 56(sp)
-        lw t2, 60(sp)
-        lw t3, 68(sp)
-        lw t4, 72(sp)
-        addi t2, t2, 1
-        addi t3, t3, 1
-        addi t4, t4, 9
-        addi t1, t1, -1
-        sw t2, 60(sp)
-        sw t3, 68(sp)
-        sw t4, 72(sp)
-        sw t1, 56(sp)
-        bnez t1, 1b
-        ",
-        leave!("112"),
-        r"
+                // The next channel.
+                lw t1, 56(sp)
+                lw t2, 60(sp)
+                lw t3, 68(sp)
+                lw t4, 72(sp)
+                addi t2, t2, 1
+                addi t3, t3, 1
+                addi t4, t4, 9
+                addi t1, t1, -1
+                sw t2, 60(sp)
+                sw t3, 68(sp)
+                sw t4, 72(sp)
+                sw t1, 56(sp)
+                bnez t1, 1b
+                ",
+                leave!("112"),
+                r"
 
 
-        // Outputs two columns apart.
-        30:
-        bnez t5, 31f
-        i8_load a0
-        i8_start t3, s0
-        i8_load a1
-        i8_add t3, s3
-        i8_load a2
-        i8_add t3, s6
-        j 32f
-        31:
-        i8_missing t3, t2, s0, s3, s6
-        32:
-        lw t1, 60(a5)
-        add a5, a4, t1
-        beqz t1, 35f
-        33:
-        i8_middle_column t3
-        i8_column_of_two t3, t4
-        beq a4, a5, 34f
-        i8_middle_column t4
-        i8_column_of_two t4, t3
-        bne a4, a5, 33b
-        j 35f
-        34:
-        mv t3, t4
-        35:
-        lw t0, 52(sp)
-        lw t1, 64(t0)
-        beqz t1, 21b
-        i8_middle_column t3
-        lw t0, 96(sp)
-        i8_missing t3, t3, s2, s5, s8
-        i8_finish t3
-        lw t0, 52(sp)
-        j 21b
+                // Outputs two columns apart.
+                30:
+                bnez t5, 31f
+                i8_load a0
+                i8_start t3, s0
+                i8_load a1
+                i8_add t3, s3
+                i8_load a2
+                i8_add t3, s6
+                j 32f
+                31:
+                i8_missing t3, t2, s0, s3, s6
+                32:
+                lw t1, 60(a5)
+                add a5, a4, t1
+                beqz t1, 35f
+                33:
+                i8_middle_column t3
+                i8_column_of_two t3, t4
+                beq a4, a5, 34f
+                i8_middle_column t4
+                i8_column_of_two t4, t3
+                bne a4, a5, 33b
+                j 35f
+                34:
+                mv t3, t4
+                35:
+                lw t0, 52(sp)
+                lw t1, 64(t0)
+                beqz t1, 21b
+                i8_middle_column t3
+                lw t0, 96(sp)
+                i8_missing t3, t3, s2, s5, s8
+                i8_finish t3
+                lw t0, 52(sp)
+                j 21b
 
-        .purgem i8_finish
-        .purgem i8_load
-        .purgem i8_add
-        .purgem i8_start
-        .purgem i8_column_of_three
-        .purgem i8_middle_column
-        .purgem i8_column_of_two
-        .purgem i8_missing
-        .purgem i8_line
-        ",
-        end!(),
-    )
+                .purgem i8_finish
+                .purgem i8_load
+                .purgem i8_add
+                .purgem i8_start
+                .purgem i8_column_of_three
+                .purgem i8_middle_column
+                .purgem i8_column_of_two
+                .purgem i8_missing
+                .purgem i8_line
+                ",
+                end!(),
+            )
+        }
+    };
 }
+
+sweep_kernel!(sweep, begin);
+sweep_kernel!(sweep_double, begin_double);

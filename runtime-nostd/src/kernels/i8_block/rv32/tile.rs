@@ -11,7 +11,7 @@ use super::Finish;
 #[repr(C)]
 pub(super) struct Tiles {
     /// Where the pixels' taps of each segment lie, at least one.
-    pub segments: *const [*const i8; 4],
+    pub segments: *mut [*const i8; 4],
     pub segments_end: *const [*const i8; 4],
     /// Bytes of the weights of a segment's fours in a block.
     pub run: usize,
@@ -36,11 +36,20 @@ pub(super) struct Tiles {
     /// Number of four channels, at least one.
     pub count: usize,
     pub finish: Finish,
-    /// Where the sums of the first four channels go in place of results, by channels, or null.
+    /// Whether the first four channels are the only ones, and one of the following holds.
+    pub special: usize,
+    /// How many of them exist, if not all.
+    pub part: usize,
+    /// Where their sums go in place of results, by channels, or null.
     pub sums: *mut [i32; 4],
+    /// How many times there are four pixels more, of one segment, which is `pixels` bytes behind
+    /// that of those before them, and their results `outputs` bytes.
+    pub more: usize,
+    pub pixels: usize,
+    pub outputs: usize,
 }
 
-/// Computes channels of four pixels.
+/// Computes channels of four pixels, or of several times four, which it goes on to.
 ///
 /// Of the registers a0 to a3 point to taps, t2 and ra to weights; s0 to s11 and t3 to t6 are sums;
 /// a4 to a7 hold taps, t0 a weight, t1 a product.
@@ -48,7 +57,7 @@ pub(super) struct Tiles {
 /// # Safety
 /// The tiles are those of an accepted convolution.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
+pub(super) unsafe extern "C" fn tiles(tiles: &mut Tiles) {
     naked_asm!(
         begin!(),
         r"
@@ -109,6 +118,22 @@ pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
         sb \acc, \at(\place)
         .endm
 
+        // What results need.
+        .macro i8_before_results
+        lw t1, 40(a5)
+        lw a0, 48(a5)
+        lw a1, 52(a5)
+        lw a2, 56(a5)
+        lw a3, 60(a5)
+        lw ra, 64(a5)
+        lw a4, 80(sp)
+        lw t2, 88(sp)
+        lw a5, 92(sp)
+        add a6, a5, t1
+        add a7, a6, t1
+        add t1, a7, t1
+        .endm
+
         .macro i8_finish_channel at, a, b, c, d
         lw t0, 8*\at+4(a4)
         i8_own_shift \at, t2, a0, a1, ra
@@ -150,18 +175,20 @@ pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
         sw a1, 96(sp)
         lw t0, 16(a0)
         li t1, 4
+        bgeu t0, t1, 5f
         la t2, 10f
         beqz t0, 1f
-        la t2, 20f
-        beq t0, t1, 1f
-        la t2, 21f
-        bgtu t0, t1, 1f
         la t2, 13f
         li t1, 2
         bltu t0, t1, 1f
         la t2, 12f
         beq t0, t1, 1f
         la t2, 11f
+        j 1f
+        5:
+        la t2, 20f
+        beq t0, t1, 1f
+        la t2, 21f
         1:
         sw t2, 64(sp)
 
@@ -227,18 +254,7 @@ pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
         lw a5, 52(sp)
         lw a4, 68(a5)
         bnez a4, 7f
-        lw t1, 40(a5)
-        lw a0, 48(a5)
-        lw a1, 52(a5)
-        lw a2, 56(a5)
-        lw a3, 60(a5)
-        lw ra, 64(a5)
-        lw a4, 80(sp)
-        lw t2, 88(sp)
-        lw a5, 92(sp)
-        add a6, a5, t1
-        add a7, a6, t1
-        add t1, a7, t1
+        i8_before_results
         i8_finish_channel 0, s0, s1, s2, s3
         i8_finish_channel 1, s4, s5, s6, s7
         i8_finish_channel 2, s8, s9, s10, s11
@@ -256,16 +272,66 @@ pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
         sw t0, 96(sp)
         bnez t0, 2b
 
+        // The next four pixels.
+        lw a0, 52(sp)
+        lw t0, 80(a0)
+        beqz t0, 6f
+        addi t0, t0, -1
+        sw t0, 80(a0)
+        lw t0, 84(a0)
+        lw t1, 0(a0)
+        lw t2, 88(a0)
+        lw s0, 36(a0)
+        lw a1, 0(t1)
+        lw a2, 4(t1)
+        lw a3, 8(t1)
+        lw a4, 12(t1)
+        add s0, s0, t2
+        add a1, a1, t0
+        add a2, a2, t0
+        add a3, a3, t0
+        add a4, a4, t0
+        sw a1, 0(t1)
+        sw a2, 4(t1)
+        sw a3, 8(t1)
+        sw a4, 12(t1)
+        sw s0, 36(a0)
+        lw t0, 28(a0)
+        lw t1, 32(a0)
+        lw t2, 20(a0)
+        lw a1, 44(a0)
+        sw t0, 80(sp)
+        sw t1, 88(sp)
+        sw s0, 92(sp)
+        sw t2, 84(sp)
+        sw a1, 96(sp)
+        j 2b
+
         6:
         ",
         leave!("112"),
         r"
 
+        // The first four channels only.
         7:
+        lw a4, 76(a5)
+        beqz a4, 8f
         i8_store_sums 0, s0, s1, s2, s3
         i8_store_sums 16, s4, s5, s6, s7
         i8_store_sums 32, s8, s9, s10, s11
         i8_store_sums 48, t3, t4, t5, t6
+        j 6b
+        8:
+        i8_before_results
+        i8_finish_channel 0, s0, s1, s2, s3
+        lw s0, 52(sp)
+        lw s0, 72(s0)
+        addi s0, s0, -1
+        beqz s0, 6b
+        i8_finish_channel 1, s4, s5, s6, s7
+        addi s0, s0, -1
+        beqz s0, 6b
+        i8_finish_channel 2, s8, s9, s10, s11
         j 6b
 
         // Taps as they come.
@@ -300,6 +366,7 @@ pub(super) unsafe extern "C" fn tiles(tiles: &Tiles) {
         .purgem i8_begin
         .purgem i8_finish
         .purgem i8_finish_channel
+        .purgem i8_before_results
         .purgem i8_store_sums
         ",
         end!(),
