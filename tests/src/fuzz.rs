@@ -124,7 +124,7 @@ pub fn agree(text: &str, seed: u64) -> Result<Outcome, String> {
         Err(EvalError::Unsupported { .. }) => return Ok(Outcome::Unsupported),
         Err(error) => return Err(format!("does not evaluate: {error}")),
     };
-    let plan = plan::Options { search_steps: SEARCH_STEPS };
+    let plan = plan::Options { search_steps: SEARCH_STEPS, deadline: None };
     let options = CompileOptions { plan, ..CompileOptions::default() };
     let compiled = match compile(&module, &options) {
         Ok(compiled) => compiled,

@@ -15,6 +15,7 @@ mod listing;
 pub mod load;
 mod ops;
 mod partition;
+mod plan;
 mod profile;
 mod quantize;
 mod run;
@@ -46,6 +47,7 @@ enum Command {
     Run(run::Args),
     Partition(partition::Args),
     Quantize(quantize::Args),
+    Plan(plan::Args),
     Check(check::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Partition(args) => partition::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),

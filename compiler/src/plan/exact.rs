@@ -1,11 +1,17 @@
-//! Exact placement by branch and bound.
+//! Exact placement: a search that finds a plan of a given height or proves that there is none.
 //!
-//! Some optimal plan places every buffer at the lowest offset the buffers below it allow (take
-//! the optimal plan with the least sum of offsets). Listing its buffers by offset, and equal
-//! offsets by rank, gives a canonical sequence; the search enumerates such sequences only. Time
-//! is cut into sections at the lifetimes' ends, each with a floor: the height below which nothing
-//! more can be placed. A branch is closed when some section's floor and the sizes still to be
-//! placed there together exceed the best height known.
+//! Some plan of the least height places every buffer at the lowest offset that the buffers below it
+//! allow. So a buffer that may be lowest lies either exactly at its lower bound, or on top of a
+//! buffer that is yet to be placed, which raises the bound: two branches, each of which says something
+//! about its neighbours in time at once. A branch ends when, in a section of time, the buffers whose
+//! bounds are at least some offset do not fit between it and the capacity. This is the space that
+//! MiniMalloc (Moffitt, ASPLOS 2023) searches, cut at the same gaps in time; the rest is what keeps
+//! solvers for other problems from searching a mistake's surroundings again and again:
+//!
+//! - every bound carries the decisions that it follows from, and a failure that does not follow from
+//!   a decision undoes it without trying its other branch (conflict-directed backjumping, Prosser 1993);
+//! - what fails often is placed first (weights, Boussemart et al. 2004), and the search starts over
+//!   with what it has learned.
 
 use super::problem::{Buffer, Problem};
 
@@ -13,38 +19,114 @@ use super::problem::{Buffer, Problem};
 pub(super) const MAX_BUFFERS: usize = 1024;
 
 /// What the search found.
-pub(super) struct Outcome {
-    /// Offsets of a placement lower than the given one, by position in the problem.
-    pub improved: Option<Vec<u64>>,
-    /// Whether the whole space was covered: the best placement known is then optimal.
-    pub complete: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Offsets by position in the problem.
+    Fits(Vec<u64>),
+    /// There is no plan of that height.
+    Infeasible,
+    /// The effort did not suffice.
+    Undecided,
 }
 
-/// Searches for a placement lower than `height`, down to `lower_bound`, for at most `work` steps
-/// (one step is one section of one buffer looked at).
-pub(super) fn search(problem: &Problem, height: u64, lower_bound: u64, work: u64) -> Outcome {
-    let mut improved = None;
-    let mut best = height;
-    // Different orders of siblings find solutions in different places; each gets a share.
-    for order in ORDERS {
-        let mut search = Search::new(&problem.buffers, order, best, lower_bound);
-        search.work = work / ORDERS.len() as u64;
-        let complete = search.branch(0, None);
-        if let Some(items) = search.found.take() {
-            best = search.best;
-            improved = Some(search.offsets(&items, problem.buffers.len()));
+/// What a search may cost; shared by the searches of a problem.
+pub(super) struct Effort<'s> {
+    /// Steps that are left: one step is one section of one buffer looked at, about a nanosecond.
+    pub steps: u64,
+    /// Asked now and then whether to stop at once.
+    pub stop: &'s mut dyn FnMut() -> bool,
+}
+
+/// Steps of the first search before it starts over, and the factor from one start to the next.
+const FIRST_STEPS: u64 = 2_000_000;
+const GROWTH: (u64, u64) = (4, 3);
+
+/// Searches for a placement of at most `capacity` bytes, for at most `steps` of the effort.
+pub(super) fn search(
+    problem: &Problem,
+    capacity: u64,
+    steps: u64,
+    effort: &mut Effort<'_>,
+) -> Outcome {
+    let count = problem.buffers.iter().filter(|b| b.size > 0).count();
+    match count.div_ceil(64) {
+        0 | 1 => search_of::<1>(problem, capacity, steps, effort),
+        2 => search_of::<2>(problem, capacity, steps, effort),
+        3 | 4 => search_of::<4>(problem, capacity, steps, effort),
+        5..=8 => search_of::<8>(problem, capacity, steps, effort),
+        9..=16 => search_of::<16>(problem, capacity, steps, effort),
+        _ => Outcome::Undecided,
+    }
+}
+
+fn search_of<const W: usize>(
+    problem: &Problem,
+    capacity: u64,
+    steps: u64,
+    effort: &mut Effort<'_>,
+) -> Outcome {
+    let mut searches = [
+        Search::<W>::new(&problem.buffers, |w, a, t| (w, a, t), Focus::Items, capacity),
+        Search::<W>::new(&problem.buffers, |w, a, t| (t, w, a), Focus::Sections, capacity),
+    ];
+    let mut left = steps.min(effort.steps);
+    let mut share = FIRST_STEPS;
+    // Each starts over in turn, with more and more steps.
+    loop {
+        for search in &mut searches {
+            let given = share.min(left);
+            search.steps = given;
+            let end = search.run(effort.stop);
+            let used = given - search.steps;
+            (left, effort.steps) = (left - used, effort.steps - used);
+            match end {
+                End::Solved => return Outcome::Fits(search.offsets(problem.buffers.len())),
+                End::Failed => return Outcome::Infeasible,
+                End::Stopped if left == 0 || (effort.stop)() => return Outcome::Undecided,
+                End::Stopped => {}
+            }
         }
-        if complete || best <= lower_bound {
-            return Outcome { improved, complete: true };
+        share = share / GROWTH.1 * GROWTH.0;
+    }
+}
+
+/// Decisions that something follows from, by depth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reasons<const W: usize>([u64; W]);
+
+impl<const W: usize> Reasons<W> {
+    const NONE: Self = Reasons([0; W]);
+
+    fn add(&mut self, other: &Self) {
+        for (a, b) in self.0.iter_mut().zip(&other.0) {
+            *a |= b;
         }
     }
-    Outcome { improved, complete: false }
+
+    fn insert(&mut self, depth: usize) {
+        self.0[depth / 64] |= 1 << (depth % 64);
+    }
+
+    /// Whether the decision was among them.
+    fn remove(&mut self, depth: usize) -> bool {
+        let bit = 1 << (depth % 64);
+        let had = self.0[depth / 64] & bit != 0;
+        self.0[depth / 64] &= !bit;
+        had
+    }
 }
 
-/// How siblings are ranked, largest first: key of (sections covered, area, size).
+/// How items are ranked, largest first: key of (sections covered, area, largest live set).
 type Order = fn(u64, u64, u64) -> (u64, u64, u64);
 
-const ORDERS: [Order; 3] = [|w, a, t| (w, a, t), |w, a, t| (t, a, w), |w, a, t| (t, w, a)];
+/// What of a failure makes an item more urgent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Focus {
+    /// Taking part in it.
+    Items,
+    /// Being alive in its section.
+    Sections,
+}
 
 /// A buffer of non-zero size in the search's terms.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,125 +140,292 @@ struct Item {
     index: usize,
 }
 
-struct Search {
-    /// By rank.
-    items: Vec<Item>,
-    /// Rank of the previous item with equal size, alignment and lifetime: such items are
-    /// interchangeable, so they are placed by rank.
-    twin: Vec<Option<usize>>,
-    /// Offset per rank; `None` while not placed.
-    at: Vec<Option<u64>>,
-    left: usize,
-    /// Per section: the height of what is placed.
-    floor: Vec<u64>,
-    /// Per section: sizes not yet placed.
-    rest: Vec<u64>,
-    best: u64,
-    lower_bound: u64,
-    found: Option<Vec<u64>>,
-    work: u64,
-}
-
-impl Search {
-    fn new(buffers: &[Buffer], order: Order, best: u64, lower_bound: u64) -> Search {
-        let items = ranked_items(buffers, order);
-        let sections = items.iter().map(|i| i.to).max().unwrap_or(0);
-        let same = |a: &Item, b: &Item| Item { index: 0, ..*a } == Item { index: 0, ..*b };
-        let twin =
-            (0..items.len()).map(|r| (0..r).rev().find(|&p| same(&items[p], &items[r]))).collect();
-        let mut rest = vec![0; sections];
-        for item in &items {
-            rest[item.from..item.to].iter_mut().for_each(|r| *r += item.size);
-        }
-        let (at, left) = (vec![None; items.len()], items.len());
-        let floor = vec![0; sections];
-        Search { items, twin, at, left, floor, rest, best, lower_bound, found: None, work: 0 }
+impl Item {
+    fn sections(&self) -> std::ops::Range<usize> {
+        self.from..self.to
     }
 
-    /// Explores everything above the current partial placement, whose last buffer is at `level`
-    /// with rank `last`. False when the work ran out.
-    fn branch(&mut self, level: u64, last: Option<usize>) -> bool {
-        if self.left == 0 {
-            let height = self.floor.iter().copied().max().unwrap_or(0);
-            if height < self.best {
-                self.best = height;
-                self.found = Some(self.at.iter().map(|o| o.unwrap_or(0)).collect());
-            }
-            return true;
+    /// The least offset for the item above one that ends at `top`.
+    fn above(&self, top: u64) -> u64 {
+        top.next_multiple_of(self.align)
+    }
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Everything is placed.
+    Solved,
+    /// Nothing fits; `conflict` says because of which decisions.
+    Failed,
+    /// The steps are used up.
+    Stopped,
+}
+
+struct Search<const W: usize> {
+    /// By rank.
+    items: Vec<Item>,
+    /// The items that are alive together with each.
+    neighbours: Vec<Vec<usize>>,
+    /// The items of equal size, alignment and lifetime: what one cannot do, none of them can.
+    twins: Vec<Vec<usize>>,
+    capacity: u64,
+    focus: Focus,
+    /// Lower bounds of the offsets of items that are not placed, and offsets of those that are.
+    low: Vec<u64>,
+    why: Vec<Reasons<W>>,
+    placed: Vec<bool>,
+    /// What bounds were, to be restored: item, bound, reasons.
+    trail: Vec<(usize, u64, Reasons<W>)>,
+    /// Per section: items not placed that are alive in it and in the one before.
+    crossing: Vec<u32>,
+    /// Scratch: bytes per section.
+    filled: Vec<u64>,
+    conflict: Reasons<W>,
+    /// How often an item or section failed.
+    item_weights: Vec<u64>,
+    section_weights: Vec<u64>,
+    steps: u64,
+}
+
+impl<const W: usize> Search<W> {
+    fn new(buffers: &[Buffer], order: Order, focus: Focus, capacity: u64) -> Self {
+        let items = ranked_items(buffers, order);
+        let sections = items.iter().map(|i| i.to).max().unwrap_or(0);
+        let meet = |a: &Item, b: &Item| a.from < b.to && b.from < a.to;
+        let same = |a: &Item, b: &Item| Item { index: 0, ..*a } == Item { index: 0, ..*b };
+        let others = |of: &dyn Fn(&Item, &Item) -> bool| -> Vec<Vec<usize>> {
+            let one = |i: usize| {
+                let all = 0..items.len();
+                all.filter(|&j| j != i && of(&items[i], &items[j])).collect()
+            };
+            (0..items.len()).map(one).collect()
+        };
+        Search {
+            neighbours: others(&meet),
+            twins: others(&same),
+            capacity,
+            focus,
+            low: vec![0; items.len()],
+            why: vec![Reasons::NONE; items.len()],
+            placed: vec![false; items.len()],
+            trail: Vec::new(),
+            crossing: vec![0; sections],
+            filled: vec![0; sections],
+            conflict: Reasons::NONE,
+            item_weights: vec![0; items.len()],
+            section_weights: vec![0; sections],
+            steps: 0,
+            items,
         }
-        let Some(candidates) = self.candidates(level, last) else { return self.work > 0 };
-        for (offset, rank) in candidates {
-            let item = self.items[rank];
-            let saved = self.put(rank, offset);
-            let complete = self.branch(offset, Some(rank));
-            self.at[rank] = None;
-            self.left += 1;
-            self.floor[item.from..item.to].copy_from_slice(&saved);
-            self.rest[item.from..item.to].iter_mut().for_each(|r| *r += item.size);
-            if !complete {
-                return false;
+    }
+
+    /// Searches from the start, with the weights of earlier searches.
+    fn run(&mut self, stop: &mut dyn FnMut() -> bool) -> End {
+        self.low.fill(0);
+        self.why.fill(Reasons::NONE);
+        self.placed.fill(false);
+        self.trail.clear();
+        self.crossing.fill(0);
+        for item in &self.items {
+            self.crossing[item.from + 1..item.to].iter_mut().for_each(|c| *c += 1);
+        }
+        let all: Vec<usize> = (0..self.items.len()).collect();
+        self.parts(&all, 0, stop)
+    }
+
+    /// Places items in groups that are never alive together, smallest group first.
+    fn parts(&mut self, items: &[usize], depth: usize, stop: &mut dyn FnMut() -> bool) -> End {
+        let mut by_start = items.to_vec();
+        by_start.sort_unstable_by_key(|&i| self.items[i].from);
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        let mut reach = 0;
+        for i in by_start {
+            let item = self.items[i];
+            match groups.last_mut() {
+                Some(group) if item.from < reach => group.push(i),
+                _ => groups.push(vec![i]),
             }
-            if self.best <= self.lower_bound {
-                return true;
+            reach = reach.max(item.to);
+        }
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        groups.sort_by_key(Vec::len);
+        for group in &groups {
+            let end = self.place_all(group, depth, stop);
+            if end != End::Solved {
+                return end;
+            }
+        }
+        End::Solved
+    }
+
+    /// Places items that are connected in time.
+    fn place_all(&mut self, items: &[usize], depth: usize, stop: &mut dyn FnMut() -> bool) -> End {
+        let entry = self.trail.len();
+        let mut by_bound = items.to_vec();
+        let mut rest = Vec::with_capacity(items.len());
+        loop {
+            by_bound.sort_by_key(|&i| std::cmp::Reverse(self.low[i]));
+            if !self.fits(&by_bound) {
+                break;
+            }
+            if self.steps == 0 || stop() {
+                return End::Stopped;
+            }
+            let Some(chosen) = self.choose(&by_bound) else { return End::Solved };
+            let mark = self.trail.len();
+            let alone = self.place(chosen, depth);
+            rest.clear();
+            rest.extend(items.iter().copied().filter(|&i| i != chosen));
+            let end = match alone {
+                _ if rest.is_empty() => End::Solved,
+                true => self.parts(&rest, depth + 1, stop),
+                false => self.place_all(&rest, depth + 1, stop),
+            };
+            if end != End::Failed {
+                return end;
+            }
+            self.undo(mark);
+            items.iter().for_each(|&i| self.unplace(i));
+            if !self.conflict.remove(depth) || !self.raise(chosen) {
+                break;
+            }
+        }
+        self.undo(entry);
+        End::Failed
+    }
+
+    /// Whether in every section, for every offset, the items that lie at or above it can lie below
+    /// the capacity. If not, `conflict` says why.
+    fn fits(&mut self, by_bound: &[usize]) -> bool {
+        for &i in by_bound {
+            let range = self.items[i].sections();
+            self.steps = self.steps.saturating_sub(2 * range.len() as u64 + 1);
+            self.filled[range].fill(0);
+        }
+        for (n, &i) in by_bound.iter().enumerate() {
+            let item = self.items[i];
+            let room = self.capacity.saturating_sub(self.low[i]);
+            for s in item.sections() {
+                self.filled[s] += item.size;
+                if self.filled[s] > room {
+                    self.fail(&by_bound[..=n], s);
+                    return false;
+                }
             }
         }
         true
     }
 
-    /// Places an item and returns the floors it covers.
-    fn put(&mut self, rank: usize, offset: u64) -> Vec<u64> {
-        let item = self.items[rank];
-        let range = item.from..item.to;
-        let saved = self.floor[range.clone()].to_vec();
-        self.floor[range.clone()].fill(offset + item.size);
-        self.rest[range].iter_mut().for_each(|r| *r -= item.size);
-        self.at[rank] = Some(offset);
-        self.left -= 1;
-        saved
+    /// Notes that these items do not fit into a section.
+    fn fail(&mut self, items: &[usize], section: usize) {
+        self.conflict = Reasons::NONE;
+        self.section_weights[section] += 1;
+        for &i in items.iter().filter(|&&i| self.items[i].sections().contains(&section)) {
+            self.conflict.add(&self.why[i]);
+            self.item_weights[i] += 1;
+        }
     }
 
-    /// Offset and rank of the items that may come next, in the order to be tried; `None` when
-    /// nothing better than the best can follow, or the work ran out.
-    fn candidates(&mut self, level: u64, last: Option<usize>) -> Option<Vec<(u64, usize)>> {
-        let mut lowest = vec![u64::MAX; self.floor.len()];
-        let mut reach = u64::MAX;
-        let mut open = Vec::with_capacity(self.left);
-        for (rank, item) in self.items.iter().enumerate().filter(|(r, _)| self.at[*r].is_none()) {
-            let range = item.from..item.to;
-            self.work = self.work.saturating_sub(2 * range.len() as u64 + 1);
-            let floor = self.floor[range.clone()].iter().copied().max().unwrap_or(0);
-            let exact = floor.next_multiple_of(item.align);
-            // Later items of the sequence are never below the current level.
-            let offset = exact.max(level.next_multiple_of(item.align));
-            lowest[range].iter_mut().for_each(|l| *l = offset.min(*l));
-            reach = reach.min(offset + item.size);
-            // An item that would hang in the air waits for one that it can stand on.
-            let in_sequence = exact > level || (exact == level && last.is_none_or(|l| rank > l));
-            let twin_waits = self.twin[rank].is_some_and(|t| self.at[t].is_none());
-            if in_sequence && !twin_waits {
-                open.push((exact, rank));
+    /// The most urgent of the items with the lowest bound, which nothing can lie below. They are
+    /// last in the list.
+    fn choose(&self, by_bound: &[usize]) -> Option<usize> {
+        let lowest = self.low[*by_bound.last()?];
+        let urgency = |i: usize| match self.focus {
+            Focus::Items => self.item_weights[i],
+            Focus::Sections => {
+                let weights = &self.section_weights[self.items[i].sections()];
+                weights.iter().copied().max().unwrap_or(0)
+            }
+        };
+        let candidates = by_bound.iter().rev().copied().take_while(|&i| self.low[i] == lowest);
+        candidates.min_by_key(|&i| (std::cmp::Reverse(urgency(i)), i))
+    }
+
+    /// Decides that an item lies at its bound, and raises its neighbours. Returns whether the others
+    /// may be in several groups now.
+    fn place(&mut self, i: usize, depth: usize) -> bool {
+        let item = self.items[i];
+        self.placed[i] = true;
+        let mut cut = false;
+        for crossing in &mut self.crossing[item.from + 1..item.to] {
+            *crossing -= 1;
+            cut |= *crossing == 0;
+        }
+        // What follows from the item's place follows from this decision and what led to its bound.
+        let old = self.why[i];
+        self.trail.push((i, self.low[i], old));
+        self.why[i].insert(depth);
+        let (reasons, top) = (self.why[i], self.low[i] + item.size);
+        let mut neighbours = 0;
+        for n in 0..self.neighbours[i].len() {
+            let j = self.neighbours[i][n];
+            if self.placed[j] {
+                continue;
+            }
+            neighbours += 1;
+            let above = self.items[j].above(top);
+            if self.low[j] < above {
+                self.set(j, above, reasons);
             }
         }
-        if self.work == 0 {
-            return None;
-        }
-        // `best` may have fallen since the items below were placed, hence the look at the floor.
-        let hopeless = |s: usize| {
-            self.floor[s] >= self.best
-                || (self.rest[s] > 0 && lowest[s] + self.rest[s] >= self.best)
-        };
-        if (0..lowest.len()).any(hopeless) {
-            return None;
-        }
-        // Whatever starts above `reach` leaves room for a whole unplaced item below itself.
-        open.retain(|c| c.0 < reach);
-        open.sort_unstable();
-        Some(open)
+        cut || neighbours == 0
     }
 
-    fn offsets(&self, by_rank: &[u64], count: usize) -> Vec<u64> {
+    /// Raises the bound of an item for these and its former reasons.
+    fn set(&mut self, i: usize, low: u64, reasons: Reasons<W>) {
+        self.trail.push((i, self.low[i], self.why[i]));
+        self.low[i] = low;
+        self.why[i].add(&reasons);
+    }
+
+    fn undo(&mut self, mark: usize) {
+        while self.trail.len() > mark
+            && let Some((i, low, why)) = self.trail.pop()
+        {
+            (self.low[i], self.why[i]) = (low, why);
+        }
+    }
+
+    fn unplace(&mut self, i: usize) {
+        if self.placed[i] {
+            self.placed[i] = false;
+            let item = self.items[i];
+            self.crossing[item.from + 1..item.to].iter_mut().for_each(|c| *c += 1);
+        }
+    }
+
+    /// Raises an item that does not lie at its bound, for the reasons in `conflict`: it lies on one that is
+    /// not placed. If there is none, it is in conflict.
+    fn raise(&mut self, i: usize) -> bool {
+        let mut reasons = self.conflict;
+        let mut lowest = u64::MAX;
+        for &j in &self.neighbours[i] {
+            reasons.add(&self.why[j]);
+            if !self.placed[j] {
+                lowest = lowest.min(self.items[i].above(self.low[j] + self.items[j].size));
+            }
+        }
+        if lowest == u64::MAX {
+            self.conflict = reasons;
+            self.conflict.add(&self.why[i]);
+            return false;
+        }
+        let bound = self.low[i];
+        self.set(i, lowest, reasons);
+        let reasons = self.why[i];
+        for t in 0..self.twins[i].len() {
+            let twin = self.twins[i][t];
+            if !self.placed[twin] && self.low[twin] == bound {
+                self.set(twin, lowest, reasons);
+            }
+        }
+        true
+    }
+
+    fn offsets(&self, count: usize) -> Vec<u64> {
         let mut offsets = vec![0; count];
-        for (item, offset) in self.items.iter().zip(by_rank) {
+        for (item, offset) in self.items.iter().zip(&self.low) {
             offsets[item.index] = *offset;
         }
         offsets
@@ -200,9 +449,14 @@ fn ranked_items(buffers: &[Buffer], order: Order) -> Vec<Item> {
         index,
     };
     let mut items: Vec<Item> = real().map(item).collect();
+    let mut live = vec![0; starts.len()];
+    for item in &items {
+        live[item.sections()].iter_mut().for_each(|l| *l += item.size);
+    }
     items.sort_by_key(|i| {
-        let width = (i.to - i.from) as u64;
-        (std::cmp::Reverse(order(width, width * i.size, i.size)), i.index)
+        let length = u64::from(buffers[i.index].upper - buffers[i.index].lower);
+        let largest = live[i.sections()].iter().copied().max().unwrap_or(0);
+        (std::cmp::Reverse(order(i.sections().len() as u64, length * i.size, largest)), i.index)
     });
     items
 }

@@ -2,7 +2,7 @@
 //!
 //! The planner knows nothing of operations or kernels. A caller describes sizes, alignments and
 //! lifetimes as a [`Problem`], [`plan`] answers with a [`Plan`], and [`check()`] re-proves any
-//! plan from the problem alone. Values that share storage (in-place results, reshapes) are one
+//! plan from the problem alone; [`fit`] answers whether a capacity suffices. Values that share storage (in-place results, reshapes) are one
 //! buffer to the planner: the caller merges them first.
 //!
 //! Invariant: a [`Plan`] returned by [`plan`] passes [`check()`] for the same problem, and equal
@@ -19,4 +19,4 @@ mod tests;
 
 pub use check::{Violation, check};
 pub use problem::{Buffer, CsvError, LiveSet, Problem};
-pub use solve::{Options, Plan, PlanError, plan, plan_with};
+pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with};

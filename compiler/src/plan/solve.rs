@@ -1,5 +1,8 @@
 //! The planner's entry: heuristics first, exact search when they leave a gap.
 
+use std::time::Instant;
+
+use super::exact::{Effort, Outcome};
 use super::problem::{Buffer, Problem};
 use super::{exact, greedy};
 
@@ -12,7 +15,9 @@ pub struct Plan {
     pub arena_bytes: u32,
     /// Bytes of the largest live set; no plan needs fewer.
     pub lower_bound: u32,
-    /// Whether no smaller arena exists: the lower bound is met, or the search was exhaustive.
+    /// Bytes below which no plan exists: the largest live set, or more where a search has shown it.
+    pub proven_bound: u32,
+    /// Whether no smaller arena exists: the proven bound is met.
     pub proven_optimal: bool,
 }
 
@@ -22,12 +27,25 @@ pub struct Options {
     /// Steps of exact search after the heuristics; a step is about a nanosecond. Counted rather
     /// than timed so that a slow machine gives the same plan.
     pub search_steps: u64,
+    /// When to stop all the same. Only for who prefers an answer in time to the same answer always.
+    pub deadline: Option<Instant>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { search_steps: 50_000_000 }
+        Options { search_steps: 50_000_000, deadline: None }
     }
+}
+
+/// Whether a problem has a plan of a given height.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It has this one.
+    Fits(Plan),
+    /// It has none: the bytes that are needed at least.
+    Impossible(u64),
+    /// The limits did not suffice to tell; the lowest plan seen.
+    Undecided(Plan),
 }
 
 /// A problem that has no plan. Buffers are named by position in the problem.
@@ -52,11 +70,39 @@ pub fn plan(problem: &Problem) -> Result<Plan, PlanError> {
     plan_with(problem, &Options::default())
 }
 
-/// Plans within the given limits. Deterministic.
+/// Plans within the given limits. Deterministic unless there is a deadline.
 ///
 /// # Errors
 /// See [`plan`].
 pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError> {
+    solve(problem, options, Goal::Least)
+}
+
+/// Whether the problem has a plan of at most `capacity` bytes.
+///
+/// # Errors
+/// See [`plan`].
+pub fn fit(problem: &Problem, capacity: u32, options: &Options) -> Result<Fit, PlanError> {
+    let live = problem.lower_bound().bytes;
+    let plan = solve(problem, options, Goal::AtMost(capacity.into()))?;
+    Ok(match plan {
+        _ if live > u64::from(capacity) => Fit::Impossible(live),
+        plan if plan.arena_bytes <= capacity => Fit::Fits(plan),
+        plan if plan.proven_bound > capacity => Fit::Impossible(plan.proven_bound.into()),
+        plan => Fit::Undecided(plan),
+    })
+}
+
+/// What is sought of the parts of a problem.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// The least height.
+    Least,
+    /// Any height up to this.
+    AtMost(u64),
+}
+
+fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanError> {
     for (i, b) in problem.buffers.iter().enumerate() {
         if b.lower >= b.upper {
             return Err(PlanError::Lifetime(i));
@@ -69,18 +115,16 @@ pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError
     if lower_bound > u64::from(u32::MAX) {
         return Err(PlanError::TooLarge(lower_bound));
     }
+    let mut stop = || options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let mut effort = Effort { steps: options.search_steps, stop: &mut stop };
     let mut offsets = vec![0; problem.buffers.len()];
-    let mut proven_optimal = true;
-    let parts = independent_parts(&problem.buffers);
     // The tallest part decides the arena, so only parts above that height are worth a search.
-    let mut height = lower_bound;
-    for part in parts {
+    let (mut height, mut bound) = (lower_bound, lower_bound);
+    for part in independent_parts(&problem.buffers) {
         let sub = Problem { buffers: part.iter().map(|&i| problem.buffers[i]).collect() };
-        let solved = solve_part(&sub, height, options);
-        if solved.height > height {
-            height = solved.height;
-            proven_optimal = solved.optimal;
-        }
+        let solved = solve_part(&sub, height, goal, &mut effort);
+        height = height.max(solved.height);
+        bound = bound.max(solved.bound);
         for (&i, offset) in part.iter().zip(&solved.offsets) {
             offsets[i] = *offset;
         }
@@ -91,29 +135,114 @@ pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError
         offsets: offsets.into_iter().map(narrow).collect::<Result<_, _>>()?,
         arena_bytes: narrow(height)?,
         lower_bound: narrow(lower_bound)?,
-        proven_optimal,
+        proven_bound: narrow(bound.min(height))?,
+        proven_optimal: bound >= height,
     })
 }
 
 struct Solved {
     offsets: Vec<u64>,
     height: u64,
-    optimal: bool,
+    /// No placement is lower; 0 if nothing was shown.
+    bound: u64,
 }
 
 /// Solves buffers whose lifetimes form one connected stretch; nothing below `target` is sought.
-fn solve_part(part: &Problem, target: u64, options: &Options) -> Solved {
-    let first = greedy::portfolio(part, target);
-    let mut solved = Solved { offsets: first.offsets, height: first.height, optimal: false };
-    if solved.height > target && part.buffers.len() <= exact::MAX_BUFFERS {
-        let outcome = exact::search(part, solved.height, target, options.search_steps);
-        if let Some(offsets) = outcome.improved {
-            solved.height = end(&part.buffers, &offsets);
-            solved.offsets = offsets;
+fn solve_part(part: &Problem, target: u64, goal: Goal, effort: &mut Effort<'_>) -> Solved {
+    let enough = match goal {
+        Goal::Least => target,
+        Goal::AtMost(capacity) => capacity.max(target),
+    };
+    let first = greedy::portfolio(part, enough);
+    let mut solved = Solved { offsets: first.offsets, height: first.height, bound: 0 };
+    if solved.height > enough && part.buffers.len() <= exact::MAX_BUFFERS {
+        match goal {
+            Goal::Least => lower(part, &mut solved, target, effort),
+            Goal::AtMost(_) => {
+                let steps = effort.steps;
+                try_capacity(part, &mut solved, enough, steps, effort);
+            }
         }
-        solved.optimal = outcome.complete;
     }
     solved
+}
+
+/// Lowers a placement, in rounds of longer and longer searches.
+fn lower(part: &Problem, solved: &mut Solved, target: u64, effort: &mut Effort<'_>) {
+    let mut steps = (effort.steps / FIRST_PROBES).min(FIRST_STEPS);
+    while solved.height > target.max(solved.bound) && effort.steps > 0 && !(effort.stop)() {
+        lower_within(part, solved, target, steps, effort);
+        steps = steps.saturating_mul(4).max(1);
+    }
+}
+
+/// Searches of the first round: each has this part of all steps, and at most so many.
+const FIRST_PROBES: u64 = 5;
+const FIRST_STEPS: u64 = 50_000_000;
+
+/// One round: the target is tried first, then heights between it and the placement, by halves. A
+/// height for which the steps do not suffice is given up, and all below it.
+fn lower_within(
+    part: &Problem,
+    solved: &mut Solved,
+    target: u64,
+    steps: u64,
+    effort: &mut Effort<'_>,
+) {
+    let unit = granularity(&part.buffers);
+    let mut least = target.max(solved.bound).next_multiple_of(unit);
+    let mut capacity = least;
+    while capacity < solved.height && effort.steps > 0 && !(effort.stop)() {
+        match try_capacity(part, solved, capacity, steps, effort) {
+            Tried::Fits => {}
+            Tried::Infeasible | Tried::Undecided => least = capacity + unit,
+        }
+        let range = solved.height.saturating_sub(least) / unit;
+        if range == 0 {
+            break;
+        }
+        capacity = least + (range - 1) / 2 * unit;
+    }
+}
+
+/// What a search for a height found.
+enum Tried {
+    Fits,
+    Infeasible,
+    Undecided,
+}
+
+/// Searches for a placement of at most `capacity`, and enters what it finds.
+fn try_capacity(
+    part: &Problem,
+    solved: &mut Solved,
+    capacity: u64,
+    steps: u64,
+    effort: &mut Effort<'_>,
+) -> Tried {
+    match exact::search(part, capacity, steps, effort) {
+        Outcome::Fits(offsets) => {
+            solved.height = end(&part.buffers, &offsets);
+            solved.offsets = offsets;
+            Tried::Fits
+        }
+        Outcome::Infeasible => {
+            let next = capacity / granularity(&part.buffers) + 1;
+            solved.bound = solved.bound.max(next * granularity(&part.buffers));
+            Tried::Infeasible
+        }
+        Outcome::Undecided => Tried::Undecided,
+    }
+}
+
+/// What all offsets and ends of a placement that is pushed down are multiples of.
+fn granularity(buffers: &[Buffer]) -> u64 {
+    let of = |b: &Buffer| gcd(b.size.into(), b.align.into());
+    buffers.iter().filter(|b| b.size > 0).map(of).fold(0, gcd).max(1)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The largest end of any buffer that occupies storage.

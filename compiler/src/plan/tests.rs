@@ -171,25 +171,59 @@ fn csv_round_trip_and_errors() {
     }
 }
 
-/// The instances are reference data kept beside the checkout, not part of it.
-#[test]
-fn minimalloc_instances_plan_validly() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/allocation");
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        eprintln!("no instances at {folder}: nothing read");
-        return;
+/// The instances of the MiniMalloc suite, which are reference data beside the checkout.
+fn instances() -> Vec<(String, Problem)> {
+    let shared = std::env::var("MICROHLO_SHARED")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").to_owned());
+    let Ok(entries) = std::fs::read_dir(format!("{shared}/allocation")) else {
+        eprintln!("no instances in {shared}: nothing is solved");
+        return Vec::new();
     };
     let mut paths: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
     paths.retain(|p| p.extension().is_some_and(|e| e == "csv"));
     paths.sort();
-    for path in paths {
-        let p = Problem::from_csv(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let plan = plan_with(&p, &Options { search_steps: 1_000_000 }).unwrap();
-        assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()), "{}", path.display());
-        let ratio = f64::from(plan.arena_bytes) / f64::from(plan.lower_bound);
-        println!("{}: {} bytes, {ratio:.3} of the bound", path.display(), plan.arena_bytes);
-        assert_eq!(Problem::from_csv(&p.to_csv(None)), Ok(p), "{}", path.display());
+    let read = |path: &std::path::PathBuf| {
+        let p = Problem::from_csv(&std::fs::read_to_string(path).unwrap()).unwrap();
+        (path.file_name().unwrap().to_string_lossy().into_owned(), p)
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Steps that stand for seconds: the instances take all searches together a fraction of one.
+const AMPLE: Options = Options { search_steps: 20_000_000_000, deadline: None };
+
+#[test]
+fn hard_instances_fit_their_capacity() {
+    for (name, p) in instances() {
+        let fitted = fit(&p, 1 << 20, &AMPLE).unwrap();
+        let Fit::Fits(plan) = fitted else { panic!("{name}: {fitted:?}") };
+        assert!(plan.arena_bytes <= 1 << 20, "{name}");
+        assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()), "{name}");
+        assert_eq!(Problem::from_csv(&p.to_csv(None)), Ok(p), "{name}");
     }
+}
+
+/// Nobody has published less than 1,039,360 for the second and the third of these; the first is
+/// optimal.
+#[test]
+fn hard_instances_are_lowered() {
+    let reached = [("C.", 1_039_360), ("D.", 1_009_664), ("J.", 1_019_904)];
+    for (name, p) in instances() {
+        let Some((_, most)) = reached.iter().find(|r| name.starts_with(r.0)) else { continue };
+        let fitted = fit(&p, *most, &AMPLE).unwrap();
+        let Fit::Fits(plan) = fitted else { panic!("{name}: {fitted:?}") };
+        assert_eq!(check(&p, &plan.offsets, *most), Ok(()), "{name}");
+        assert_eq!(name.starts_with("C."), plan.arena_bytes == plan.lower_bound, "{name}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_proved() {
+    let p = problem(&[(2, 0, 3), (1, 2, 5), (2, 4, 7), (1, 6, 9), (2, 8, 9), (1, 0, 2)]);
+    let least = u32::try_from(optimum(&p)).unwrap();
+    assert!(matches!(fit(&p, least, &AMPLE), Ok(Fit::Fits(_))));
+    assert_eq!(fit(&p, least - 1, &AMPLE), Ok(Fit::Impossible(least.into())));
+    assert_eq!(fit(&p, 1, &AMPLE), Ok(Fit::Impossible(3)));
 }
 
 fn buffers(count: std::ops::Range<usize>, size: u32, steps: u32) -> impl Strategy<Value = Problem> {
@@ -202,7 +236,7 @@ fn buffers(count: std::ops::Range<usize>, size: u32, steps: u32) -> impl Strateg
 proptest! {
     #[test]
     fn random_plans_pass_the_checker(p in buffers(0..80, 5000, 60)) {
-        let options = Options { search_steps: 100_000 };
+        let options = Options { search_steps: 100_000, deadline: None };
         let plan = plan_with(&p, &options).unwrap();
         prop_assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()));
         prop_assert_eq!(plan_with(&p, &options).unwrap(), plan);
@@ -214,5 +248,23 @@ proptest! {
         prop_assert_eq!(check(&p, &plan.offsets, plan.arena_bytes), Ok(()));
         prop_assert!(plan.proven_optimal);
         prop_assert_eq!(u64::from(plan.arena_bytes), optimum(&p));
+        prop_assert_eq!(plan.proven_bound, plan.arena_bytes);
+    }
+
+    /// Heuristics find most small optima; these are searched for alone.
+    #[test]
+    fn the_search_agrees_with_enumeration(p in buffers(1..8, 12, 6), below in 0u64..3) {
+        let least = optimum(&p);
+        let capacity = (least + 1).saturating_sub(below);
+        let mut effort = exact::Effort { steps: 1 << 40, stop: &mut || false };
+        match exact::search(&p, capacity, 1 << 40, &mut effort) {
+            exact::Outcome::Fits(offsets) => {
+                let offsets: Vec<u32> = offsets.iter().map(|&o| o as u32).collect();
+                prop_assert_eq!(check(&p, &offsets, capacity as u32), Ok(()));
+                prop_assert!(capacity >= least);
+            }
+            exact::Outcome::Infeasible => prop_assert!(capacity < least),
+            exact::Outcome::Undecided => prop_assert!(false, "undecided"),
+        }
     }
 }

@@ -77,10 +77,18 @@ impl Prices {
                 *reads.entry(plan::origin(body, operand)).or_default() += price;
             }
         }
+        // Without an integer result, sums and means of integers are sums and means of floats.
+        let mut makes: HashMap<ValueId, u64> = HashMap::new();
+        for layer in plan.layers.iter().filter(|l| l.weights.is_none()) {
+            let read: u64 = body.ops[layer.root].operands.iter().map(|&v| elements(v)).sum();
+            makes.insert(layer.result, read * PER_ELEMENT);
+        }
         for group in &plan.values {
             let price = |v: &ValueId| {
                 let made = body.def_op(*v).is_some();
-                reads.get(v).copied().unwrap_or(0) + u64::from(made) * elements(*v) * PER_ELEMENT
+                let own = u64::from(made) * elements(*v) * PER_ELEMENT;
+                let of = |prices: &HashMap<ValueId, u64>| prices.get(v).copied().unwrap_or(0);
+                own + of(&reads) + of(&makes)
             };
             prices.groups.push(group.iter().map(price).sum());
         }

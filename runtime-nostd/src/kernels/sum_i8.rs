@@ -39,7 +39,12 @@ unsafe fn sums(
 ) {
     let shift = u32::from(p.shift) & 31;
     let (left, right, offset) = (p.lhs_multiplier, p.rhs_multiplier, p.offset);
-    for i in 0..p.count as usize {
+    #[cfg(not(rv32_tiles))]
+    let done = 0;
+    #[cfg(rv32_tiles)]
+    // SAFETY: the caller's promise.
+    let done = unsafe { super::i8_block::sum_fours(p, lhs, rhs, output) };
+    for i in done..p.count as usize {
         // SAFETY: the caller's promise; each element is read before the result that may lie on it
         // is written.
         unsafe {

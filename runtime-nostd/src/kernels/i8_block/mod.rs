@@ -51,7 +51,7 @@ pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
 #[cfg(rv32_tiles)]
-pub(super) use rv32::pixels;
+pub(super) use rv32::{pixels, sum_fours};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;

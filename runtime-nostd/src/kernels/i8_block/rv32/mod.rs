@@ -146,11 +146,13 @@ mod conv;
 mod depthwise;
 mod quads;
 mod rows;
+mod sum;
 mod sweep;
 mod tile;
 
 pub(in crate::kernels) use conv::pixels;
 pub(super) use depthwise::image;
+pub(in crate::kernels) use sum::sum_fours;
 
 /// How sums become results: the upper word of the product with the channel's multiplier, plus
 /// `offset`, is shifted and limited.
