@@ -5,7 +5,7 @@ mod common;
 use common::{Constants, after, f32_bytes, f32_values, one_step, run};
 use microhlo_format::kernels::{
     ConvAny, ConvDim, DotAny, Fill, Map, MapInstr, MapOperand, Move, Post, Reduce, SoftmaxF32,
-    Window, WindowDim,
+    SoftmaxI8, Window, WindowDim,
 };
 use microhlo_format::{DType, Kernel, MicroId, MicroOp, Place};
 use proptest::prelude::*;
@@ -418,6 +418,53 @@ proptest! {
         for y in [0, after(bytes)] {
             let got = run(&one_step(step(y), bytes, (y, bytes), vec![]), &f32_bytes(&input)).unwrap();
             prop_assert_eq!(f32_values(&got), expected.clone());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn softmax_of_bytes_is_the_documented_sequence(
+        rows in 1u32..4,
+        n in 1u32..12,
+        x in prop::collection::vec(any::<i8>(), 33),
+        zero in -140i32..140,
+        scales in (0.001f32..0.5, 0.002f32..0.02),
+    ) {
+        let (input_scale, output_scale) = scales;
+        let (output_zero, min, max) = (-128.0, -120.0, 100.0);
+        let input = &x[..(rows * n) as usize];
+        let mut expected = Vec::new();
+        for row in input.chunks(n as usize) {
+            let row: Vec<f32> =
+                row.iter().map(|&x| (i32::from(x) - zero) as f32 * input_scale).collect();
+            let max_x = row.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+            let powers: Vec<f32> =
+                row.iter().map(|&x| microhlo_format::scalar::exp_f32(x - max_x)).collect();
+            let sum = powers.iter().fold(0.0, |sum, e| sum + e);
+            let scaled = powers.iter().map(|e| e / sum / output_scale + output_zero);
+            expected.extend(scaled.map(|y| y.max(min).min(max).round_ties_even() as i8 as u8));
+        }
+        let bytes = rows * n;
+        let room = bytes.next_multiple_of(4);
+        let step = |y| Kernel::softmax_i8(SoftmaxI8 {
+            input: Place::arena(0),
+            output: Place::arena(y),
+            scratch: Place::arena(2 * room),
+            rows,
+            n,
+            input_zero: zero,
+            input_scale,
+            output_scale,
+            output_zero,
+            min,
+            max,
+        });
+        for y in [0, room] {
+            let mut spec = one_step(step(y), bytes, (y, bytes), vec![]);
+            spec.arena_bytes = 2 * room + 4 * n;
+            let input: Vec<u8> = input.iter().map(|&x| x as u8).collect();
+            prop_assert_eq!(run(&spec, &input).unwrap(), expected.clone());
         }
     }
 }

@@ -13,6 +13,9 @@ const RESERVED: [&str; 2] = [".stack", ".heap"];
 pub struct Image {
     /// Flash, without models and test data: code, constants and the initial values of variables.
     pub flash: u64,
+    /// Flash of loader, runtime, kernels and what they call: all but start-up code, vectors and the
+    /// description of the board.
+    pub runtime: u64,
     /// RAM of static variables, without the symbol that was named as the arena.
     pub ram: u64,
     /// Models in flash.
@@ -25,15 +28,18 @@ pub struct Image {
     pub texts: Vec<String>,
 }
 
+/// Sections of a board rather than of what runs on it.
+const OF_BOARD: [&str; 2] = [".vector_table", ".microhlo.board"];
+
+/// The part of a firmware that brings the board up.
+const START_UP: &str = "start-up and board";
+
 /// Parts of a firmware by the start of a symbol's path; the first that fits counts.
 const PARTS: [(&str, &[&str]); 5] = [
     ("kernels", &["microhlo::kernels", "microhlo::micro", "libm"]),
     ("loader and runtime", &["microhlo::", "microhlo_format", "postcard", "serde", "heapless"]),
-    (
-        "start-up and board",
-        &["microhlo_board", "semihosting", "cortex_m", "riscv", "Reset", "HardFault", "__"],
-    ),
-    ("library", &["core", "compiler_builtins", "mem"]),
+    ("library", &["core", "compiler_builtins", "mem", "__aeabi"]),
+    (START_UP, &["microhlo_board", "semihosting", "cortex_m", "riscv", "Reset", "HardFault", "__"]),
     ("the firmware itself", &[""]),
 ];
 
@@ -62,6 +68,9 @@ impl Image {
                 Some(_) => {}
                 None => {
                     image.flash += data.len() as u64;
+                    if !OF_BOARD.contains(&name) {
+                        image.runtime += data.len() as u64;
+                    }
                     image.ram += if writable { section.size() } else { 0 };
                     image.texts.extend(panic_texts(data));
                 }
@@ -71,6 +80,9 @@ impl Image {
         for symbol in file.symbols() {
             image.add(&file, &symbol, arena)?;
         }
+        let start_up = image.parts.iter().filter(|(part, _)| *part == START_UP);
+        let start_up: u64 = start_up.map(|(_, bytes)| bytes).sum();
+        image.runtime = image.runtime.saturating_sub(start_up);
         Ok(image)
     }
 
@@ -105,8 +117,9 @@ impl Image {
     pub fn text(&self) -> String {
         let named: u64 = self.parts.iter().map(|(_, bytes)| bytes).sum();
         let mut text = format!(
-            "flash {} bytes without the model of {} bytes, RAM {} bytes beside arena and stack\n",
-            self.flash, self.model, self.ram
+            "flash {} bytes without the model of {} bytes, of which runtime and kernels {}; RAM {} \
+             bytes beside arena and stack\n",
+            self.flash, self.model, self.runtime, self.ram
         );
         let rest = ("constants, vectors, padding", self.flash.saturating_sub(named));
         for (part, bytes) in self.parts.iter().chain([&rest]) {

@@ -81,8 +81,9 @@ fn a_firmware_that_panics_is_told_apart() {
     assert!(!image.panics.is_empty() && !image.texts.is_empty(), "{image:?}");
 }
 
-/// Most bytes of flash of the firmware of an 8-bit network on the Cortex-M4F, without the model.
-const INT8_FLASH: u64 = 42 * 1024;
+/// Most bytes of flash of runtime and kernels of an 8-bit network on the Cortex-M4F: all of the firmware
+/// but the model, start-up code and interrupt vectors. The aim is 16 KiB.
+const INT8_RUNTIME: u64 = 29 * 1024;
 
 /// A firmware that runs a model once.
 fn single(board: &str, model: &Path) -> Image {
@@ -112,7 +113,7 @@ fn the_firmware_of_an_8_bit_network_is_small_on_the_cortex_m4f() {
     let spotter = int8_models().into_iter().find(|m| m.name == "kws_int8_quant_int");
     for model in [path].into_iter().chain(spotter.map(|m| m.program)) {
         let image = single("mps2-an386", &model);
-        assert!(image.flash <= INT8_FLASH, "{}", image.text());
+        assert!(image.runtime <= INT8_RUNTIME, "{}", image.text());
         assert!(image.ram < RAM, "{} bytes of RAM", image.ram);
         assert_eq!(image.panics, Vec::<String>::new());
     }

@@ -46,6 +46,8 @@ pub enum ClusterKind {
     Reduction(OpId, Option<epilogue::PostOp>),
     /// Softmax over the innermost dimension.
     Softmax(Softmax),
+    /// The same of 8-bit integers.
+    SoftmaxI8(softmax::Quantized),
     /// A function of one 8-bit tensor.
     Table(Table),
     /// A linear function of one 8-bit tensor for each channel.
@@ -215,6 +217,12 @@ impl Fuser<'_> {
                 if let Some((softmax, ops)) = softmax::find(self.facts, op)
                     && self.are_free(&ops)
                 {
+                    let order =
+                        |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
+                    let found = softmax::find_quantized(self.facts, &softmax, &ops, order);
+                    if let Some((softmax, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                        return self.add(ClusterKind::SoftmaxI8(softmax), ops);
+                    }
                     return self.add(ClusterKind::Softmax(softmax), ops);
                 }
                 self.reduction(op);

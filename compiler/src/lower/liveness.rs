@@ -197,6 +197,7 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::reduce_any(_)
         | Kernel::select_and_scatter(_)
         | Kernel::softmax_f32(_)
+        | Kernel::softmax_i8(_)
         | Kernel::fft_f32(_)
         | Kernel::fft_f64(_)
         | Kernel::cholesky_f32(_)

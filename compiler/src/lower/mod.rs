@@ -38,7 +38,7 @@ pub mod view;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use microhlo_format::kernels::{Fill, Move, SoftmaxF32};
+use microhlo_format::kernels::{Fill, Move};
 use microhlo_format::{DType, Kernel, Micro};
 
 use crate::compile::{CompileError, Target};
@@ -182,6 +182,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::PoolI8(pool) => self.pool_i8(pool),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
+            ClusterKind::SoftmaxI8(softmax) => self.softmax_i8(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
             ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
             ClusterKind::Map => self.map(&cluster.ops),
@@ -428,18 +429,6 @@ impl<'a> Lowerer<'a> {
             output_strides: view::strides(&nest.strides[1]).ok_or_else(|| too_deep(span))?,
         };
         Ok(Kernel::move_(kernel))
-    }
-
-    fn softmax(&mut self, softmax: &softmax::Softmax, op: OpId) -> Lowered<()> {
-        let input = self.dense(softmax.input, self.span(op))?;
-        let (output, _, dims) = self.result(softmax.result, op)?;
-        let n = dims.last().copied().unwrap_or(1);
-        let rows = dims.iter().rev().skip(1).product();
-        self.step(Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n }), op);
-        if let Some(step) = self.program.steps.last_mut() {
-            step.name = "softmax".to_string();
-        }
-        Ok(())
     }
 }
 

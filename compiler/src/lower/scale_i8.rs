@@ -47,6 +47,12 @@ pub fn find(
     let found =
         [true, false].into_iter().find_map(|through| table::grown(facts, last, through, known));
     let (input, mut ops) = found.filter(|(v, ops)| is_i8(*v) && ops.len() >= MIN_OPS)?;
+    // What is the same for all channels is a table, if it is worth one.
+    let operands = ops.iter().flat_map(|&op| &body.ops[op].operands);
+    let mut constants = operands.filter(|&&v| v != input && known(v));
+    if !constants.any(|&v| facts.splat(v).is_none()) {
+        return None;
+    }
     if ops.len().checked_mul(256)?.checked_mul(channels)? > MAX_RESULTS || channels == 0 {
         return None;
     }

@@ -193,3 +193,42 @@ fn integer_arithmetic_is_recognised() {
     let odd = text("127").replace("34359738368", "34359738367");
     assert_eq!(kernels(&same_bits(&odd)), ["conv_i8", "map"]);
 }
+
+/// A softmax between 8-bit integers, as frameworks write it.
+fn softmax_of_bytes(from: &str, to: &str) -> String {
+    let (q, r) = (
+        format!("tensor<3x10x!quant.uniform<{from}>>"),
+        format!("tensor<3x10x!quant.uniform<{to}>>"),
+    );
+    let t = "tensor<3x10xf32>";
+    format!(
+        "func.func @main(%q: {q}) -> {r} {{
+  %x = stablehlo.uniform_dequantize %q : ({q}) -> {t}
+  %lo = stablehlo.constant dense<0xFF800000> : tensor<f32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %0 = stablehlo.reduce(%x init: %lo) applies stablehlo.maximum across dimensions = [1] : ({t}, tensor<f32>) -> tensor<3xf32>
+  %1 = stablehlo.broadcast_in_dim %0, dims = [0] : (tensor<3xf32>) -> {t}
+  %2 = stablehlo.subtract %x, %1 : {t}
+  %3 = stablehlo.exponential %2 : {t}
+  %4 = stablehlo.reduce(%3 init: %z) applies stablehlo.add across dimensions = [1] : ({t}, tensor<f32>) -> tensor<3xf32>
+  %5 = stablehlo.broadcast_in_dim %4, dims = [0] : (tensor<3xf32>) -> {t}
+  %6 = stablehlo.divide %3, %5 : {t}
+  %7 = stablehlo.uniform_quantize %6 : ({t}) -> {r}
+  return %7 : {r}
+}}"
+    )
+}
+
+#[test]
+fn a_softmax_between_bytes_is_one_kernel() {
+    let one = "i8:f32, 3.906250e-03:-128";
+    for from in ["i8:f32, 0.1:14", "i8:f32, 0.37:-128", "i8:f32, 0.004:127", "i8:f32, 2.0:-3"] {
+        for to in [one, "i8<-100:90>:f32, 7.0e-03:-100"] {
+            let compiled = same_bits(&softmax_of_bytes(from, to));
+            assert_eq!(kernels(&compiled), ["softmax_i8"], "{from} {to}");
+        }
+    }
+    // Results that are no bytes take the kernels of floats.
+    let wide = same_bits(&softmax_of_bytes("i8:f32, 0.1:14", "u8:f32, 3.906250e-03:0"));
+    assert!(kernels(&wide).contains(&"softmax_f32"));
+}

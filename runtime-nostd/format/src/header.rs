@@ -74,21 +74,52 @@ fn word(bytes: &[u8; HEADER_BYTES], offset: usize) -> u32 {
     }
 }
 
-#[cfg(feature = "std")]
-type Crc = crc::Crc<u32, crc::Table<16>>;
-// A table of one kilobyte of flash makes loading eight times as fast as bit by bit.
-#[cfg(not(feature = "std"))]
-type Crc = crc::Crc<u32, crc::Table<1>>;
-
-static CRC: Crc = Crc::new(&crc::CRC_32_ISO_HDLC);
-
 /// CRC-32/ISO-HDLC over all bytes except the checksum field itself.
 pub fn checksum(bytes: &[u8]) -> u32 {
-    let mut digest = CRC.digest();
-    digest.update(bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes));
-    digest.update(bytes.get(CHECKSUM_OFFSET + 4..).unwrap_or(&[]));
-    digest.finalize()
+    let before = bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes);
+    !update(update(!0, before), bytes.get(CHECKSUM_OFFSET + 4..).unwrap_or(&[]))
 }
+
+/// Goes on with the remainder of a CRC-32/ISO-HDLC.
+#[cfg(feature = "std")]
+fn update(crc: u32, bytes: &[u8]) -> u32 {
+    type Crc = crc::Crc<u32, crc::Table<16>>;
+    static CRC: Crc = Crc::new(&crc::CRC_32_ISO_HDLC);
+    // The algorithm reflects its initial value and inverts its result.
+    let mut digest = CRC.digest_with_initial(crc.reverse_bits());
+    digest.update(bytes);
+    !digest.finalize()
+}
+
+/// The same by a table of 64 bytes in place of a kilobyte: two steps per byte, three times as fast as
+/// one per bit.
+#[cfg(any(not(feature = "std"), test))]
+fn update_by_halves(mut crc: u32, bytes: &[u8]) -> u32 {
+    const fn entry(mut crc: u32) -> u32 {
+        let mut bit = 0;
+        while bit < 4 {
+            crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+            bit += 1;
+        }
+        crc
+    }
+    static TABLE: [u32; 16] = {
+        let (mut table, mut i) = ([0; 16], 0);
+        while i < 16 {
+            table[i] = entry(i as u32);
+            i += 1;
+        }
+        table
+    };
+    let half = |crc: u32| (crc >> 4) ^ TABLE[(crc & 15) as usize];
+    for &byte in bytes {
+        crc = half(half(crc ^ u32::from(byte)));
+    }
+    crc
+}
+
+#[cfg(not(feature = "std"))]
+use update_by_halves as update;
 
 /// Writes the right checksum into an artifact; too short a slice is left alone.
 pub fn seal(bytes: &mut [u8]) {
@@ -263,4 +294,21 @@ fn section(
         return Err(ArtifactError::SectionMisplaced { section });
     }
     Ok((contents, last))
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_the_checksum_agree() {
+        let bytes: std::vec::Vec<u8> =
+            (0..=255).cycle().map(|i: u8| i.wrapping_mul(37)).take(1000).collect();
+        for len in [0, 1, 3, 64, 999] {
+            assert_eq!(update(!0, &bytes[..len]), update_by_halves(!0, &bytes[..len]));
+            assert_eq!(update(7, &bytes[..len]), update_by_halves(7, &bytes[..len]));
+        }
+        // The check value that the algorithm is catalogued with.
+        assert_eq!(!update_by_halves(!0, b"123456789"), 0xcbf4_3926);
+    }
 }

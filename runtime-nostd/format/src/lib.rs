@@ -16,6 +16,7 @@ mod dtype;
 #[cfg(feature = "std")]
 mod encode;
 mod error;
+mod fields;
 pub mod float;
 mod fmod;
 mod header;
@@ -32,6 +33,7 @@ pub use artifact::Artifact;
 #[cfg(feature = "std")]
 pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};
 pub use error::{ArtifactError, Section};
+pub use fields::{Field, Fields};
 pub use header::{
     ALIGN, Features, HEADER_BYTES, Header, MAGIC, VERSION_MAJOR, VERSION_MINOR, artifact_len,
     checksum, seal,

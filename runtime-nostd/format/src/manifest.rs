@@ -3,15 +3,16 @@
 //! It is one postcard-encoded structure. The reader walks it in place, so that its lists need no
 //! memory.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{ArtifactError, DType, KernelId, MicroId, Place};
+use crate::kernels::Decode;
+use crate::{ArtifactError, DType, Field, Fields, KernelId, MicroId, Place};
 
 /// Largest number of dimensions of an input or output.
 pub const MAX_TENSOR_RANK: usize = 8;
 
 /// An input or output of the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor<'a> {
     /// Its name.
     pub name: &'a str,
@@ -51,7 +52,7 @@ impl<T> Clone for List<'_, T> {
 
 impl<T> Copy for List<'_, T> {}
 
-impl<'a, T: Deserialize<'a>> List<'a, T> {
+impl<'a, T: Field<'a>> List<'a, T> {
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.count
@@ -73,7 +74,7 @@ impl<'a, T: Deserialize<'a>> List<'a, T> {
     }
 }
 
-impl<'a, T: Deserialize<'a>> IntoIterator for List<'a, T> {
+impl<'a, T: Field<'a>> IntoIterator for List<'a, T> {
     type Item = T;
     type IntoIter = ListIter<'a, T>;
 
@@ -86,15 +87,16 @@ impl<'a, T: Deserialize<'a>> IntoIterator for List<'a, T> {
 #[derive(Clone, Debug)]
 pub struct ListIter<'a, T>(List<'a, T>);
 
-impl<'a, T: Deserialize<'a>> Iterator for ListIter<'a, T> {
+impl<'a, T: Field<'a>> Iterator for ListIter<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
         let rest = self.0.count.checked_sub(1)?;
         // The parser has decoded every element once, so the bytes are known to be well-formed.
-        let (element, bytes) = take(self.0.bytes)?;
-        (self.0.count, self.0.bytes) = (rest, bytes);
-        Some(element)
+        let mut fields = Fields::new(self.0.bytes);
+        let element = fields.take();
+        (self.0.count, self.0.bytes) = (rest, fields.rest());
+        fields.good().then_some(element)
     }
 }
 
@@ -119,49 +121,46 @@ pub struct Manifest<'a> {
     pub micro: List<'a, MicroId>,
 }
 
-/// The value at the start of `bytes`, and what follows it. Not inlined: one copy per type is
-/// enough in flash.
-#[inline(never)]
-fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
-    postcard::take_from_bytes(bytes).ok()
+impl<'a> Field<'a> for Tensor<'a> {
+    #[inline(never)]
+    fn take(fields: &mut Fields<'a>) -> Tensor<'a> {
+        let (name, dtype) = (fields.take(), fields.take());
+        let mut dims = heapless::Vec::new();
+        dims.decode(fields);
+        Tensor { name, dtype, dims, place: fields.take() }
+    }
 }
 
 /// Reads values from the manifest section one after another.
 struct Reader<'a> {
     section: &'a [u8],
-    rest: &'a [u8],
+    fields: Fields<'a>,
     base: usize,
 }
 
 impl<'a> Reader<'a> {
     fn offset(&self) -> usize {
-        self.base + (self.section.len() - self.rest.len())
+        self.base + self.section.len().saturating_sub(self.fields.left())
     }
 
-    fn take<T: Deserialize<'a>>(&mut self) -> Result<T, ArtifactError> {
-        match take(self.rest) {
-            Some((value, rest)) => {
-                self.rest = rest;
-                Ok(value)
-            }
-            None => Err(ArtifactError::BadManifest { offset: self.offset() }),
-        }
-    }
-
-    fn list<T: Deserialize<'a>>(
+    /// A list whose elements pass a check. Nothing but where it starts is kept of one that does not.
+    fn list<T: Field<'a>>(
         &mut self,
-        mut check: impl FnMut(&T) -> bool,
+        check: impl Fn(&T) -> bool,
     ) -> Result<List<'a, T>, ArtifactError> {
-        let count: u32 = self.take()?;
-        let start = self.rest;
+        let count: u32 = self.fields.take();
+        let start = self.fields.rest();
         for _ in 0..count {
             let offset = self.offset();
-            let element = self.take()?;
+            let element = self.fields.take();
+            if !self.fields.good() {
+                return Err(ArtifactError::BadManifest { offset });
+            }
             if !check(&element) {
                 return Err(ArtifactError::TensorTooLarge { offset });
             }
         }
-        let bytes = start.get(..start.len() - self.rest.len()).unwrap_or(&[]);
+        let bytes = start.get(..start.len().saturating_sub(self.fields.left())).unwrap_or(&[]);
         Ok(List { count: count as usize, bytes, element: core::marker::PhantomData })
     }
 }
@@ -169,19 +168,19 @@ impl<'a> Reader<'a> {
 impl<'a> Manifest<'a> {
     /// Decodes and checks the manifest section, which starts at `base` in the file.
     pub(crate) fn parse(section: &'a [u8], base: usize) -> Result<Manifest<'a>, ArtifactError> {
-        let mut reader = Reader { section, rest: section, base };
+        let mut reader = Reader { section, fields: Fields::new(section), base };
         let fits = |tensor: &Tensor<'a>| tensor.byte_len().is_some();
         let manifest = Manifest {
-            name: reader.take()?,
-            compiler: reader.take()?,
-            arena_lower_bound_bytes: reader.take()?,
-            macs: reader.take()?,
+            name: reader.fields.take(),
+            compiler: reader.fields.take(),
+            arena_lower_bound_bytes: reader.fields.take(),
+            macs: reader.fields.take(),
             inputs: reader.list(fits)?,
             outputs: reader.list(fits)?,
             kernels: reader.list(|_| true)?,
             micro: reader.list(|_| true)?,
         };
-        if reader.rest.is_empty() {
+        if reader.fields.good() && reader.fields.rest().is_empty() {
             Ok(manifest)
         } else {
             Err(ArtifactError::BadManifest { offset: reader.offset() })

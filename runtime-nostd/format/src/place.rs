@@ -1,6 +1,6 @@
 //! Where a kernel's operand lies, before and after memory planning.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// A memory region that kernels address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,20 +40,6 @@ impl Place {
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_u64(u64::from(self.offset) << 3 | self.region as u64)
-    }
-}
-
-impl<'de> Deserialize<'de> for Place {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Place, D::Error> {
-        let raw = u64::deserialize(d)?;
-        let region = match raw & 7 {
-            0 => Region::Const,
-            1 => Region::Arena,
-            _ => return Err(serde::de::Error::custom("unknown region")),
-        };
-        let offset =
-            u32::try_from(raw >> 3).map_err(|_| serde::de::Error::custom("offset too large"))?;
-        Ok(Place { region, offset })
     }
 }
 

@@ -1,9 +1,9 @@
 //! The program: steps one after another, each a kernel id, the length of its parameters, and the
 //! postcard-encoded parameters. Control flow names a step by its number and its byte offset.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
-use crate::{ArtifactError, KernelId};
+use crate::{ArtifactError, Fields, KernelId};
 
 /// One step of a program, its parameters still encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +67,6 @@ impl Serialize for Target {
     }
 }
 
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Target, D::Error> {
-        let (step, offset) = Deserialize::deserialize(d)?;
-        Ok(Target { step: u32::from_le_bytes(step), offset: u32::from_le_bytes(offset) })
-    }
-}
-
 enum StepFault {
     Encoding,
     Kernel(u16),
@@ -81,24 +74,14 @@ enum StepFault {
 
 /// Decodes the step at the start of `bytes`, and what follows it.
 fn take_step(bytes: &[u8]) -> Result<(KernelId, &[u8], &[u8]), StepFault> {
-    let (code, rest) = take_varint(bytes).ok_or(StepFault::Encoding)?;
-    let code = u16::try_from(code).map_err(|_| StepFault::Encoding)?;
-    let (len, rest) = take_varint(rest).ok_or(StepFault::Encoding)?;
-    let (body, rest) = rest.split_at_checked(len as usize).ok_or(StepFault::Encoding)?;
-    let kernel = KernelId::from_code(code).ok_or(StepFault::Kernel(code))?;
-    Ok((kernel, body, rest))
-}
-
-/// A postcard varint of up to 32 bits.
-fn take_varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut value = 0u64;
-    for (i, &byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            return Some((u32::try_from(value).ok()?, bytes.get(i + 1..)?));
-        }
+    let mut fields = Fields::new(bytes);
+    let (code, len): (u16, u32) = (fields.take(), fields.take());
+    let body = fields.bytes(len as usize);
+    if !fields.good() {
+        return Err(StepFault::Encoding);
     }
-    None
+    let kernel = KernelId::from_code(code).ok_or(StepFault::Kernel(code))?;
+    Ok((kernel, body, fields.rest()))
 }
 
 impl<'a> Program<'a> {

@@ -4,8 +4,8 @@ use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
     DepthwiseThreeI8, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce,
     ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
-    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start,
-    Switch, Window, WindowDim,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand,
+    Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -352,6 +352,25 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         (places(), places(), any::<u32>(), any::<u32>()).prop_map(|(input, output, rows, n)| {
             Kernel::softmax_f32(SoftmaxF32 { input, output, rows, n })
         });
+    let softmax_i8 = (places(), any::<[u32; 2]>(), any::<i32>(), any::<[i16; 5]>()).prop_map(
+        |(place, n, zero, f)| {
+            let [input_scale, output_scale, output_zero, min, max] = f.map(f32::from);
+            Kernel::softmax_i8(SoftmaxI8 {
+                input: place,
+                output: place,
+                scratch: place,
+                rows: n[0],
+                n: n[1],
+                input_zero: zero,
+                input_scale,
+                output_scale,
+                output_zero,
+                min,
+                max,
+            })
+        },
+    );
+    let softmax = prop_oneof![softmax, softmax_i8];
     let conv =
         (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
             .prop_map(|(place, bias, n, pad, min)| {

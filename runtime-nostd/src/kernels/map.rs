@@ -1,15 +1,15 @@
 //! Fused chains of elementwise operations.
 
 use microhlo_format::kernels::{
-    Decode, Fields, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, Params,
-    Sizes, Strides, decode_exact,
+    Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, Params, Sizes,
+    Strides, decode_exact,
 };
-use microhlo_format::{KernelId, Place};
+use microhlo_format::{Fields, KernelId, Place};
 
 use super::{Memory, dst, src};
+use crate::StepError;
 use crate::micro::{Row, Src};
 use crate::registry::{KernelEntry, Undecodable, Visitor};
-use crate::StepError;
 
 /// Links `map`.
 pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute };
@@ -64,38 +64,41 @@ impl Tiles {
     #[inline(never)]
     fn prepare(&mut self, body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         let fields = &mut Fields::new(body);
-        self.sizes.decode(fields)?;
-        for _ in 0..fields.take::<u32>()? {
-            let input: Place = fields.take()?;
+        self.sizes.decode(fields);
+        for _ in 0..fields.take::<u32>() {
+            let input: Place = fields.take();
             self.add_operand(memory.read(input).cast_mut(), fields)?;
         }
-        for _ in 0..fields.take::<u32>()? {
-            let output: Place = fields.take()?;
+        for _ in 0..fields.take::<u32>() {
+            let output: Place = fields.take();
             self.add_operand(memory.write(output), fields)?;
         }
         let mut scratch = None::<Place>;
-        scratch.decode(fields)?;
+        scratch.decode(fields);
         if let Some(scratch) = scratch {
             self.scratch = memory.write(scratch);
         }
-        let _temporaries: u8 = fields.take()?;
-        self.temp_size = fields.take()?;
-        self.tile = fields.take()?;
-        for _ in 0..fields.take::<u32>()? {
+        let _temporaries: u8 = fields.take();
+        self.temp_size = fields.take();
+        self.tile = fields.take();
+        for _ in 0..fields.take::<u32>() {
             let mut instr = MapInstr::empty();
-            instr.decode(fields)?;
+            instr.decode(fields);
             let MapInstr { op, dst, args } = instr;
             let instr = Instr { row: memory.row(op)?, dst, args };
             self.code.push(instr).map_err(|_| Undecodable)?;
         }
-        Ok(())
+        if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 
     fn add_operand(&mut self, at: *mut u8, fields: &mut Fields<'_>) -> Result<(), Undecodable> {
         let operand = Operand { at, strides: Strides::new() };
         self.operands.push(operand).map_err(|_| Undecodable)?;
         match self.operands.last_mut() {
-            Some(operand) => Ok(operand.strides.decode(fields)?),
+            Some(operand) => {
+                operand.strides.decode(fields);
+                Ok(())
+            }
             None => Err(Undecodable),
         }
     }

@@ -200,6 +200,7 @@ modules! {
     scatter_any,
     select_and_scatter,
     softmax_f32,
+    softmax_i8,
     sort,
     scale_i8,
     sum_i8,

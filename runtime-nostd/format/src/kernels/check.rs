@@ -31,15 +31,50 @@ impl Extent {
 }
 
 /// Product of sizes; an error when it exceeds the limit. Zero sizes are allowed.
+#[inline(never)]
 pub(super) fn product(sizes: &[u32]) -> Result<u32, ParamError> {
-    let mut total: i64 = 1;
+    let mut total = 1u32;
     for &size in sizes {
-        total = total.checked_mul(i64::from(size)).ok_or(ParamError::Overflow)?;
-        if total > LIMIT {
+        let wide = u64::from(total) * u64::from(size);
+        if wide > LIMIT as u64 {
             return Err(ParamError::Overflow);
         }
+        total = wide as u32;
     }
-    Ok(total as u32)
+    Ok(total)
+}
+
+/// A dense operand of a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Dense<P> {
+    pub kind: AccessKind,
+    pub place: P,
+    pub align: u32,
+}
+
+impl<P: Copy> Dense<P> {
+    /// Reports the access to a tensor of the given sizes, the last of which may be the element's
+    /// bytes. One function that is called, since every kernel has several such operands.
+    #[inline(never)]
+    pub fn of(&self, sizes: &[u32], visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        visit(dense(sizes)?.access(self.kind, self.place, self.align as usize));
+        Ok(())
+    }
+}
+
+/// A dense operand that is read.
+pub(super) fn read<P>(place: P, align: u32) -> Dense<P> {
+    Dense { kind: AccessKind::Read, place, align }
+}
+
+/// A dense operand that is written.
+pub(super) fn write<P>(place: P, align: u32) -> Dense<P> {
+    Dense { kind: AccessKind::Write, place, align }
+}
+
+/// Dense working memory.
+pub(super) fn scratch<P>(place: P, align: u32) -> Dense<P> {
+    Dense { kind: AccessKind::Scratch, place, align }
 }
 
 /// Fails unless every size is at least one.

@@ -1,13 +1,13 @@
 //! Parameters of convolutions and matrix products.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::check::{Extent, Slide, dense, homogeneous, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
-use crate::{Access, AccessKind, MicroId, ParamError};
+use crate::{Access, AccessKind, Field, Fields, MicroId, ParamError};
 
 /// Applied to a convolution's result after the bias.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Activation {
     /// Nothing.
     None,
@@ -23,6 +23,20 @@ pub enum Activation {
         /// Upper bound.
         max: f32,
     },
+}
+
+impl<'b> Field<'b> for Activation {
+    fn take(fields: &mut Fields<'b>) -> Activation {
+        match fields.take::<u32>() {
+            0 => Activation::None,
+            1 => Activation::Max { min: fields.take() },
+            2 => Activation::Clamp { min: fields.take(), max: fields.take() },
+            _ => {
+                fields.fail();
+                Activation::None
+            }
+        }
+    }
 }
 
 /// `f32` convolution, NHWC.

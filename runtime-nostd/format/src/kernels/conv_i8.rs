@@ -1,10 +1,10 @@
 //! Parameters of `i8` convolutions.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::check::{Slide, dense, nonzero, product};
+use super::check::{Slide, nonzero, product, read, scratch, write};
 use super::{Params, Requant, Rounding};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, Field, Fields, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
 ///
@@ -80,7 +80,7 @@ pub struct ConvI8<P> {
 }
 
 /// How a depthwise convolution is computed, and how its weights are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum DepthwiseLayout {
     /// Channel by channel, on lines of scratch: so many of each channel, at least as many as the
     /// kernel is wide across them. Weights are `[channels][kernel_h * kernel_w]`, channels filled up
@@ -89,6 +89,19 @@ pub enum DepthwiseLayout {
     /// Four channels at once, tap by tap, where the input lies; there is no scratch, and the
     /// multiplier is 1. Weights are `[kernel_h * kernel_w][channels]`, filled up in the same way.
     Taps,
+}
+
+impl<'b> Field<'b> for DepthwiseLayout {
+    fn take(fields: &mut Fields<'b>) -> DepthwiseLayout {
+        match fields.take::<u32>() {
+            0 => DepthwiseLayout::Lines(fields.take()),
+            1 => DepthwiseLayout::Taps,
+            _ => {
+                fields.fail();
+                DepthwiseLayout::Taps
+            }
+        }
+    }
 }
 
 /// `i8` depthwise convolution, NHWC, with 32-bit sums: `multiplier` filters per input channel.
@@ -330,18 +343,16 @@ impl<P: Copy> Params<P> for ConvI8<P> {
         let packed = product(&[self.groups, rounded(self.out_c, 2)?])?;
         let taps = rounded(product(&[self.kernel_h, self.kernel_w, self.in_c])?, 2)?;
         product(&[self.batch, self.out_h, self.out_w])?;
-        let input = dense(&[self.batch, self.in_h, self.in_w, self.groups, self.in_c])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes])?;
-        visit(input.access(AccessKind::Read, self.input, 1));
-        visit(dense(&[packed, taps])?.access(AccessKind::Read, self.weights, 4));
-        visit(dense(&[packed, 8])?.access(AccessKind::Read, self.channels, 4));
+        let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
+        let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
+        read(self.input, 1).of(&input, visit)?;
+        read(self.weights, 4).of(&[packed, taps], visit)?;
+        read(self.channels, 4).of(&[packed, 8], visit)?;
         if let Some(place) = self.shifts {
-            visit(dense(&[packed])?.access(AccessKind::Read, place, 1));
+            read(place, 1).of(&[packed], visit)?;
         }
-        visit(output.access(AccessKind::Write, self.output, bytes as usize));
-        let scratch = dense(&[self.lanes(), taps, 2])?;
-        visit(scratch.access(AccessKind::Scratch, self.scratch, 4));
-        Ok(())
+        write(self.output, bytes).of(&output, visit)?;
+        scratch(self.scratch, 4).of(&[self.lanes(), taps, 2], visit)
     }
 
     fn macs(&self) -> u64 {
@@ -360,16 +371,15 @@ impl<P: Copy> DepthwiseI8<P> {
         let bytes = element(&self.requant, self.shifts.is_some())?;
         let channels = product(&[self.channels_count, self.multiplier])?;
         let (blocked, paired) = (rounded(channels, 4)?, rounded(channels, 2)?);
-        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels_count])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, channels, bytes])?;
-        let weights = dense(&[blocked, self.kernel_h, self.kernel_w])?;
-        visit(input.access(AccessKind::Read, self.input, 1));
-        visit(weights.access(AccessKind::Read, self.weights, 4));
-        visit(dense(&[paired, 8])?.access(AccessKind::Read, self.channels, 4));
+        let input = [self.batch, self.in_h, self.in_w, self.channels_count];
+        let output = [self.batch, self.out_h, self.out_w, channels, bytes];
+        read(self.input, 1).of(&input, visit)?;
+        read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
+        read(self.channels, 4).of(&[paired, 8], visit)?;
         if let Some(place) = self.shifts {
-            visit(dense(&[paired])?.access(AccessKind::Read, place, 1));
+            read(place, 1).of(&[paired], visit)?;
         }
-        visit(output.access(AccessKind::Write, self.output, bytes as usize));
+        write(self.output, bytes).of(&output, visit)?;
         match (self.layout, self.scratch) {
             (DepthwiseLayout::Lines(count), Some(place)) => {
                 let (lines, _) = self.lines();
@@ -381,8 +391,7 @@ impl<P: Copy> DepthwiseI8<P> {
                 let weights = product(&[lines, row])?;
                 let values = product(&[count, self.line()?])?;
                 let values = values.checked_add(weights).ok_or(ParamError::Overflow)?;
-                visit(dense(&[4, values, 2])?.access(AccessKind::Scratch, place, 4));
-                Ok(())
+                scratch(place, 4).of(&[4, values, 2], visit)
             }
             (DepthwiseLayout::Taps, None) if self.multiplier == 1 => Ok(()),
             _ => Err(ParamError::Mismatch),

@@ -52,6 +52,36 @@ pub struct SoftmaxF32<P> {
     pub n: u32,
 }
 
+/// Softmax of each of `rows` dense rows of `n` 8-bit integers, in `f32`: of the elements
+/// `x_i = (input_i - input_zero) * input_scale` as [`SoftmaxF32`] does, then
+/// `round(clamp(min, y_i / output_scale + output_zero, max))`, ties to even. In place when `output` is
+/// `input`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SoftmaxI8<P> {
+    /// Operand.
+    pub input: P,
+    /// Result.
+    pub output: P,
+    /// A row of `f32`.
+    pub scratch: P,
+    /// Number of rows.
+    pub rows: u32,
+    /// Elements per row.
+    pub n: u32,
+    /// Zero point of the operand.
+    pub input_zero: i32,
+    /// Scale of the operand, positive.
+    pub input_scale: f32,
+    /// Scale of the result.
+    pub output_scale: f32,
+    /// Zero point of the result.
+    pub output_zero: f32,
+    /// Smallest result.
+    pub min: f32,
+    /// Largest result.
+    pub max: f32,
+}
+
 impl<P: Copy> Params<P> for Move<P> {
     type With<Q: Copy> = Move<Q>;
 
@@ -112,6 +142,40 @@ impl<P: Copy> Params<P> for SoftmaxF32<P> {
         let mark = |access: Access<P>| Access { in_place: true, ..access };
         visit(mark(extent.access(AccessKind::Read, self.input, 4)));
         visit(mark(extent.access(AccessKind::Write, self.output, 4)));
+        Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for SoftmaxI8<P> {
+    type With<Q: Copy> = SoftmaxI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> SoftmaxI8<Q> {
+        SoftmaxI8 {
+            input: f(self.input),
+            output: f(self.output),
+            scratch: f(self.scratch),
+            rows: self.rows,
+            n: self.n,
+            input_zero: self.input_zero,
+            input_scale: self.input_scale,
+            output_scale: self.output_scale,
+            output_zero: self.output_zero,
+            min: self.min,
+            max: self.max,
+        }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.rows, self.n])?;
+        // The order of the elements is that of the bytes. NaN is no scale either.
+        if !(self.input_scale > 0.0 && self.input_zero.unsigned_abs() <= 1 << 20) {
+            return Err(ParamError::BadCode);
+        }
+        let extent = dense(&[self.rows, self.n])?;
+        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        visit(mark(extent.access(AccessKind::Read, self.input, 1)));
+        visit(mark(extent.access(AccessKind::Write, self.output, 1)));
+        visit(dense(&[self.n, 4])?.access(AccessKind::Scratch, self.scratch, 4));
         Ok(())
     }
 }

@@ -5,61 +5,17 @@
 //! than a kilobyte of stack and thousands of instructions per step.
 
 use postcard::Error;
-use serde::Deserialize;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DotAny, DotF32, Fft, Fill,
     Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, Sort, SortOperand, Start, SumI8, Switch,
-    TableI8, TriangularSolve, Window, WindowDim,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
-use crate::{DType, MicroId, Place};
-
-/// Encoded fields, taken one after another.
-#[derive(Clone, Copy, Debug)]
-pub struct Fields<'b>(&'b [u8]);
-
-impl<'b> Fields<'b> {
-    /// The fields that `bytes` starts with.
-    pub const fn new(bytes: &'b [u8]) -> Fields<'b> {
-        Fields(bytes)
-    }
-
-    /// Takes the next value; an error when it does not decode.
-    #[inline(never)]
-    pub fn take<T: Deserialize<'b>>(&mut self) -> Result<T, Error> {
-        let (value, rest) = postcard::take_from_bytes(self.0)?;
-        self.0 = rest;
-        Ok(value)
-    }
-
-    fn byte(&mut self) -> Result<u8, Error> {
-        let (&byte, rest) = self.0.split_first().ok_or(Error::DeserializeUnexpectedEnd)?;
-        self.0 = rest;
-        Ok(byte)
-    }
-
-    /// Takes a number of 32 bits: most fields are such, and small.
-    #[inline(never)]
-    fn varint(&mut self) -> Result<u32, Error> {
-        let mut byte = self.byte()?;
-        let (mut value, mut bits) = (u32::from(byte & 0x7f), 0);
-        while byte & 0x80 != 0 {
-            bits += 7;
-            byte = self.byte()?;
-            let part = u32::from(byte & 0x7f);
-            // The fifth byte has the last four bits.
-            if bits > 28 || (bits == 28 && byte > 0xf) {
-                return Err(Error::DeserializeBadVarint);
-            }
-            value |= part << bits;
-        }
-        Ok(value)
-    }
-}
+use crate::{DType, Fields, MicroId, Place};
 
 /// A value that is decoded where it lies.
 pub trait Decode: Sized {
@@ -67,14 +23,15 @@ pub trait Decode: Sized {
     fn empty() -> Self;
 
     /// Replaces the value, which must be an empty one, with the next of the fields.
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error>;
+    fn decode(&mut self, fields: &mut Fields<'_>);
 }
 
 /// Decodes a value that must fill `bytes` exactly, into an empty one; left-over bytes are an error.
 pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error> {
     let mut fields = Fields::new(bytes);
-    value.decode(&mut fields)?;
-    if fields.0.is_empty() { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
+    value.decode(&mut fields);
+    let all = fields.good() && fields.rest().is_empty();
+    if all { Ok(()) } else { Err(Error::DeserializeBadEncoding) }
 }
 
 macro_rules! scalars {
@@ -86,9 +43,8 @@ macro_rules! scalars {
             }
 
             #[inline(always)]
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-                *self = fields.take()?;
-                Ok(())
+            fn decode(&mut self, fields: &mut Fields<'_>) {
+                *self = fields.take();
             }
         }
     )*};
@@ -96,6 +52,11 @@ macro_rules! scalars {
 
 scalars! {
     bool = false;
+    u8 = 0;
+    i8 = 0;
+    u32 = 0;
+    i32 = 0;
+    f32 = 0.0;
     [u8; 3] = [0; 3];
     DType = DType::I1;
     MicroId = MicroId(0);
@@ -106,47 +67,15 @@ scalars! {
     Target = Target::step(0);
 }
 
-/// Implements [`Decode`] for numbers.
-macro_rules! numbers {
-    ($($ty:ty = |$fields:ident| $value:expr;)*) => {$(
-        impl Decode for $ty {
-            #[inline(always)]
-            fn empty() -> $ty {
-                0
-            }
-
-            #[inline(always)]
-            fn decode(&mut self, $fields: &mut Fields<'_>) -> Result<(), Error> {
-                *self = $value;
-                Ok(())
-            }
-        }
-    )*};
-}
-
-numbers! {
-    u8 = |fields| fields.byte()?;
-    i8 = |fields| fields.byte()? as i8;
-    u32 = |fields| fields.varint()?;
-    i32 = |fields| zigzag(fields.varint()?);
-}
-
-/// The signed number of an unsigned one that alternates between the signs.
-fn zigzag(value: u32) -> i32 {
-    (value >> 1) as i32 ^ -((value & 1) as i32)
-}
-
 impl<T: Decode> Decode for Option<T> {
     #[inline(always)]
     fn empty() -> Option<T> {
         None
     }
 
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        match fields.byte()? {
-            0 => Ok(()),
-            1 => self.insert(T::empty()).decode(fields),
-            _ => Err(Error::DeserializeBadOption),
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        if fields.take() {
+            self.insert(T::empty()).decode(fields);
         }
     }
 }
@@ -158,14 +87,15 @@ impl<T: Decode, const N: usize> Decode for heapless::Vec<T, N> {
     }
 
     #[inline(never)]
-    fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
-        for _ in 0..fields.varint()? {
-            self.push(T::empty()).map_err(|_| Error::DeserializeBadEncoding)?;
+    fn decode(&mut self, fields: &mut Fields<'_>) {
+        for _ in 0..fields.take::<u32>() {
+            if self.push(T::empty()).is_err() {
+                return fields.fail();
+            }
             if let Some(element) = self.last_mut() {
-                element.decode(fields)?;
+                element.decode(fields);
             }
         }
-        Ok(())
     }
 }
 
@@ -178,10 +108,9 @@ macro_rules! structs {
                 $ty { $($field: Decode::empty()),* }
             }
 
-            fn decode(&mut self, fields: &mut Fields<'_>) -> Result<(), Error> {
+            fn decode(&mut self, fields: &mut Fields<'_>) {
                 let $ty { $($field),* } = self;
-                $($field.decode(fields)?;)*
-                Ok(())
+                $($field.decode(fields);)*
             }
         }
     )*};
@@ -233,6 +162,9 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    SoftmaxI8<Place> {
+        input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
+    }
     Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
     MapOperand<Place> { place, strides }
     MapInstr { op, dst, args }

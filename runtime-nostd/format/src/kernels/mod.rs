@@ -23,8 +23,8 @@ mod slices;
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
-pub use data::{Fill, Move, SoftmaxF32};
-pub use decode::{Decode, Fields, decode_exact};
+pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
+pub use decode::{Decode, decode_exact};
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
@@ -169,10 +169,12 @@ macro_rules! for_each_kernel {
             65, scale_i8, ScaleI8;
             /// `f32` convolution, NHWC, with `i8` weights, or depthwise, with bias and activation.
             66, hybrid_f32, HybridF32;
+            /// Softmax over rows of `i8`.
+            67, softmax_i8, SoftmaxI8;
             /// `depthwise_i8` of three by three adjacent taps.
-            67, depthwise_three_i8, DepthwiseThreeI8;
+            68, depthwise_three_i8, DepthwiseThreeI8;
             /// `depthwise_i8` tap by tap, for few results.
-            68, depthwise_taps_i8, DepthwiseTapsI8;
+            69, depthwise_taps_i8, DepthwiseTapsI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
         }

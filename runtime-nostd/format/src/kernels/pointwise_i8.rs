@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{Slide, dense, nonzero};
+use super::check::{Slide, dense, nonzero, read, write};
 use super::{Params, Requant};
 use crate::{Access, AccessKind, ParamError};
 
@@ -262,10 +262,9 @@ impl<P: Copy> Params<P> for PoolI8<P> {
         if self.left > 31 {
             return Err(ParamError::BadCode);
         }
-        let input = dense(&[self.batch, self.in_h, self.in_w, self.channels])?;
-        let output = dense(&[self.batch, self.out_h, self.out_w, self.channels])?;
-        visit(input.access(AccessKind::Read, self.input, 1));
-        visit(output.access(AccessKind::Write, self.output, 1));
-        Ok(())
+        let input = [self.batch, self.in_h, self.in_w, self.channels];
+        let output = [self.batch, self.out_h, self.out_w, self.channels];
+        read(self.input, 1).of(&input, visit)?;
+        write(self.output, 1).of(&output, visit)
     }
 }

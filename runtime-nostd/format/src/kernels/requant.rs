@@ -1,12 +1,12 @@
 //! How sums of `i8` products become 8-bit results.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::ParamError;
+use crate::{Field, Fields, ParamError};
 
 /// How a product divided by a power of two becomes an integer, where it lies about halfway between
 /// two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Rounding {
     /// Halfway cases become the greater integer.
     Up,
@@ -21,6 +21,21 @@ pub enum Rounding {
     /// point, each rounded to 24 significant bits with ties to even; then to an integer, with ties to
     /// even.
     Single,
+}
+
+impl<'b> Field<'b> for Rounding {
+    fn take(fields: &mut Fields<'b>) -> Rounding {
+        match fields.take::<u32>() {
+            0 => Rounding::Up,
+            1 => Rounding::Even,
+            2 => Rounding::Double,
+            3 => Rounding::Single,
+            _ => {
+                fields.fail();
+                Rounding::Up
+            }
+        }
+    }
 }
 
 impl Rounding {
