@@ -23,6 +23,6 @@ pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
 };
 pub use microhlo_protocol::Stage;
-pub use mix::{InstructionMix, Kind, instruction_mix};
+pub use mix::{InstructionMix, Kind, MixCounter};
 pub use process::{check_version, run_firmware};
 pub use session::{run_jobs, run_jobs_on};

@@ -57,37 +57,53 @@ impl InstructionMix {
     }
 }
 
-/// Executes a job on a board and counts the instructions of its inferences by kind: those of all
-/// cases that the model partition holds at once, with the few that reading the counter takes.
-///
-/// # Errors
-/// QEMU, the target or the firmware is missing, QEMU takes no plugins, or the job fails.
-pub fn instruction_mix(
-    registry: &Registry,
-    board: &Board,
-    job: &Job,
-    options: &Options,
-) -> Result<(InstructionMix, Outcome), Error> {
-    let firmware = build_runner(registry, board)?;
-    let plugin = build_plugin(registry, board)?;
-    let out = NamedTempFile::new().map_err(Error::io("making a file for the instruction mix"))?;
-    let arguments = plugin_arguments(&plugin, &firmware, out.path())?;
-    let outcome = run_one_with(board, &firmware, job, options, &arguments)?;
-    let text = fs::read_to_string(out.path()).map_err(Error::io("the instruction mix"))?;
-    match InstructionMix::parse(&text).filter(|mix| !mix.kinds.is_empty()) {
-        Some(mix) => Ok((mix, outcome)),
-        None => Err(Error::Protocol { reason: format!("no instruction mix in `{text}`") }),
-    }
+/// Counts the instructions of inferences on a board by kind.
+#[derive(Debug)]
+pub struct MixCounter<'b> {
+    board: &'b Board,
+    firmware: PathBuf,
+    plugin: PathBuf,
+    /// Addresses of the functions between which instructions are counted.
+    begin: u64,
+    end: u64,
 }
 
-/// The arguments with which QEMU loads the plugin.
-fn plugin_arguments(plugin: &Path, firmware: &Path, out: &Path) -> Result<[String; 2], Error> {
-    let begin = elf::function(firmware, "microhlo_measure_begin")?;
-    let end = elf::function(firmware, "microhlo_measure_end")?;
-    // QEMU reads a comma as the end of a value unless it is doubled.
-    let path = |path: &Path| path.display().to_string().replace(',', ",,");
-    let argument = format!("{},begin={begin},end={end},out={}", path(plugin), path(out));
-    Ok(["-plugin".to_owned(), argument])
+impl<'b> MixCounter<'b> {
+    /// Builds the board's runner firmware and the plugin.
+    ///
+    /// # Errors
+    /// QEMU or the target is missing, or one of the two does not build.
+    pub fn new(registry: &Registry, board: &'b Board) -> Result<Self, Error> {
+        let firmware = build_runner(registry, board)?;
+        let begin = elf::function(&firmware, "microhlo_measure_begin")?;
+        let end = elf::function(&firmware, "microhlo_measure_end")?;
+        Ok(Self { board, plugin: build_plugin(registry, board)?, firmware, begin, end })
+    }
+
+    /// Executes a job and counts the instructions of all cases that the model partition holds at
+    /// once, with the few that reading the counter takes.
+    ///
+    /// # Errors
+    /// QEMU takes no plugins, or the guest fails.
+    pub fn count(&self, job: &Job, options: &Options) -> Result<(InstructionMix, Outcome), Error> {
+        let out =
+            NamedTempFile::new().map_err(Error::io("making a file for the instruction mix"))?;
+        let arguments = ["-plugin".to_owned(), self.argument(out.path())];
+        let outcome = run_one_with(self.board, &self.firmware, job, options, &arguments)?;
+        let text = fs::read_to_string(out.path()).map_err(Error::io("the instruction mix"))?;
+        match InstructionMix::parse(&text).filter(|mix| !mix.kinds.is_empty()) {
+            Some(mix) => Ok((mix, outcome)),
+            None => Err(Error::Protocol { reason: format!("no instruction mix in `{text}`") }),
+        }
+    }
+
+    /// With what QEMU loads the plugin.
+    fn argument(&self, out: &Path) -> String {
+        // QEMU reads a comma as the end of a value unless it is doubled.
+        let path = |path: &Path| path.display().to_string().replace(',', ",,");
+        let (plugin, out) = (path(&self.plugin), path(out));
+        format!("{plugin},begin={},end={},out={out}", self.begin, self.end)
+    }
 }
 
 /// Builds the plugin for the board's QEMU and returns the library.

@@ -33,7 +33,7 @@ fn both(conv: ConvF32<Place>, depthwise: bool, seed: u32) -> [ArtifactSpec; 2] {
         let hybrid = HybridF32 { conv, scales, scratch, depthwise };
         let kernel = match (bytes, depthwise) {
             (true, _) => Kernel::hybrid_f32(hybrid),
-            (_, true) => Kernel::depthwise_f32(hybrid.depthwise()),
+            (_, true) => Kernel::depthwise_f32(conv.depthwise()),
             _ => Kernel::conv_f32(conv),
         };
         let mut spec = one_step(kernel, input, output, constants.0);

@@ -4,14 +4,19 @@ mod common;
 
 use common::i8_cases::{Case, Form, bytes, cases, twice};
 use common::{one_step, run};
-use microhlo_format::kernels::{Requant, Rounding};
+use microhlo_format::kernels::{DepthwiseI8Mve, Requant, Rounding};
 use proptest::prelude::*;
 
 /// Checks the kernels of convolutions, or of depthwise ones.
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
     let input = bytes(case.seed ^ 1, case.input_len() as usize);
     let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
-    let forms: &[Form] = if depthwise { &[Form::Depthwise] } else { &[Form::Conv, Form::ConvMve] };
+    let mve = DepthwiseI8Mve { conv: case.depthwise() };
+    let forms: &[Form] = match depthwise {
+        true if mve.fits() && !mve.conv.is_by_taps() => &[Form::Depthwise, Form::DepthwiseMve],
+        true => &[Form::Depthwise],
+        false => &[Form::Conv, Form::ConvMve],
+    };
     for &form in forms {
         let step = case.step(form);
         let mut spec = one_step(step.kernel, case.input_len(), step.output, step.constants);

@@ -8,9 +8,9 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, Requant, Rounding,
-    SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, Requant,
+    Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -601,6 +601,37 @@ fn results_of_sums_have_a_range() {
 }
 
 #[test]
+fn depthwise_words_need_their_memory() {
+    let load = |change: &dyn Fn(&mut DepthwiseI8<Place>)| {
+        let mut conv = depthwise_i8();
+        change(&mut conv);
+        let step = Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
+        let mut spec = one_step(step, 64, (64, 64), vec![0; 32]);
+        spec.arena_bytes = 68 + 256 + 304 + 16;
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    // Words of four positions, a vector of each of 16 channels, tables, and a vector of zero points.
+    assert_eq!(load(&|_| ()), Ok(()));
+    let at = |offset| load(&|c| c.scratch = Some(Place::arena(offset)));
+    assert_eq!(at(72), fails(StepError::OutOfBounds));
+    assert_eq!(at(66), fails(StepError::Misaligned));
+    assert_eq!(at(0), fails(StepError::Overlap));
+    assert_eq!(load(&|c| c.channels = Place::constant(4)), fails(StepError::OutOfBounds));
+    // Ties need the sums of 16 channels.
+    let ties = Some(Requant { rounding: Rounding::Even, ..REQUANT });
+    assert_eq!(load(&|c| c.requant = ties), fails(StepError::OutOfBounds));
+    let params = |error| fails(StepError::Params(error));
+    assert_eq!(load(&|c| (c.kernel_h, c.kernel_w) = (16, 17)), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.multiplier = 2), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.layout = DepthwiseLayout::Taps), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.scratch = None), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| (c.out_w, c.stride_w) = (1 << 20, 1 << 12)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.out_w, c.stride_w) = (5, 1 << 24)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| c.channels_count = 0), params(ParamError::Zero));
+}
+
+#[test]
 fn depthwise_lines_need_their_memory() {
     let load = |change: &dyn Fn(&mut DepthwiseI8<Place>)| {
         let mut conv = depthwise_i8();
@@ -651,13 +682,10 @@ fn depthwise_kernels_are_for_their_layouts() {
     let lines = |p| load(Kernel::depthwise_i8(p));
     let three = |depthwise| load(Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }));
     let taps = |depthwise| load(Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }));
-    assert_eq!(
-        [lines(by_taps), three(by_lines), taps(by_lines)],
-        [fails.clone(), fails.clone(), fails.clone()]
-    );
+    assert_eq!([lines(by_taps), three(by_lines), taps(by_lines)], [fails, fails, fails]);
     assert_eq!(taps(by_taps), Ok(()));
     let few = DepthwiseI8 { layout: DepthwiseLayout::Lines(2), ..square };
-    assert_eq!([lines(few), three(few)], [fails.clone(), fails.clone()]);
+    assert_eq!([lines(few), three(few)], [fails, fails]);
     let twice = DepthwiseI8 { multiplier: 2, ..by_taps };
     assert_eq!(taps(twice), fails);
     for refused in [

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Most instructions per inference: board, model, target.
-pub const TARGETS: [(&str, &str, u64); 8] = [
+pub const TARGETS: [(&str, &str, u64); 11] = [
     ("mps2-an386", "ic_jax_nhwc_folded", 20_002_611),
     ("mps2-an386", "kws_jax_nhwc_folded", 5_313_536),
     ("mps2-an386", "ad_int8_quant_int", 360_000),
     ("mps2-an386", "kws_int8_quant_int", 3_000_000),
     ("mps2-an386", "ic_int8_quant_int", 12_300_000),
+    ("mps3-an547", "ad_int8_quant_int", 80_000),
+    ("mps3-an547", "kws_int8_quant_int", 900_000),
+    ("mps3-an547", "ic_int8_quant_int", 2_600_000),
     ("virt-rv32", "ad_int8_quant_int", 880_000),
     ("virt-rv32", "kws_int8_quant_int", 9_000_000),
     ("virt-rv32", "ic_int8_quant_int", 34_000_000),

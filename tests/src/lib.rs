@@ -15,7 +15,9 @@ use std::time::Duration;
 use microhlo_compiler::cmd::compare::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
-use microhlo_compiler::compile::{Compiled, Target};
+use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
+use microhlo_compiler::eval::{Evaluator, Tensor};
+use microhlo_compiler::ir::{FuncId, Module, ValueId};
 use microhlo_format::Artifact;
 use microhlo_qemu::{Job, Options, Outcome};
 
@@ -153,17 +155,12 @@ impl Model {
     /// # Panics
     /// Any of it fails.
     pub fn prepare(&self, target: Target) -> Prepared {
-        let program = self.parse();
-        let compiled = match program.compile(&load::options_for(&self.program, target)) {
-            Ok(compiled) => compiled,
-            Err(error) => panic!("{}: {error}", self.name),
-        };
-        let artifact = Artifact::parse(&compiled.artifact).expect("a well-formed artifact");
-        let ports = load::ports(&artifact);
-        let inputs = self.values("in", &ports.0);
-        let expected = self.values("out", &ports.1);
-        assert_eq!(inputs.len(), expected.len(), "{}: cases", self.name);
-        Prepared { model: self.clone(), program, compiled, ports, inputs, expected }
+        let options = load::options_for(&self.program, target);
+        let mut prepared = Prepared::without_cases(self.clone(), self.parse(), &options);
+        prepared.inputs = self.values("in", &prepared.ports.0);
+        prepared.expected = self.values("out", &prepared.ports.1);
+        assert_eq!(prepared.inputs.len(), prepared.expected.len(), "{}: cases", self.name);
+        prepared
     }
 
     /// Parses the model.
@@ -192,6 +189,21 @@ impl Model {
 }
 
 impl Prepared {
+    /// Compiles a program.
+    ///
+    /// # Panics
+    /// It does not compile.
+    pub fn without_cases(model: Model, program: Program, options: &CompileOptions) -> Prepared {
+        let compiled = match program.compile(options) {
+            Ok(compiled) => compiled,
+            Err(error) => panic!("{}: {error}", model.name),
+        };
+        let artifact = Artifact::parse(&compiled.artifact).expect("a well-formed artifact");
+        let ports = load::ports(&artifact);
+        let (inputs, expected) = (Vec::new(), Vec::new());
+        Prepared { model, program, compiled, ports, inputs, expected }
+    }
+
     /// The job that runs every case.
     pub fn job(&self) -> Job {
         let artifact = self.compiled.artifact.clone();
@@ -237,6 +249,24 @@ impl Prepared {
         let (min, max) =
             values.fold((f64::MAX, f64::MIN), |(min, max), x| (min.min(x), max.max(x)));
         max - min
+    }
+}
+
+/// What the evaluator computes from the bytes of a function's inputs: those of its results.
+///
+/// # Panics
+/// An input has another size than its type, or evaluation fails.
+pub fn evaluated(module: &Module, func: FuncId, inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let body = &module.funcs[func].body;
+    let arguments = body.blocks[body.entry].args.iter().zip(inputs);
+    let tensor = |(&value, bytes): (&ValueId, &Vec<u8>)| {
+        let ty = body.ty(value).tensor().expect("a tensor");
+        Tensor::from_bytes(ty, bytes.as_slice()).expect("bytes of the type")
+    };
+    let inputs: Vec<Tensor> = arguments.map(tensor).collect();
+    match Evaluator::new(module).run(func, &inputs) {
+        Ok(results) => results.iter().map(|result| result.bytes().to_vec()).collect(),
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -15,7 +15,7 @@ use microhlo_tests::int8_models;
 use microhlo_tests::networks::generated;
 
 /// Most bytes of flash on the Cortex-M4F, without the model.
-const FLASH: u64 = 24 * 1024;
+const FLASH: u64 = 19 * 1024;
 
 /// Bytes of RAM beside arena and stack that the firmware stays under.
 const RAM: u64 = 1024;

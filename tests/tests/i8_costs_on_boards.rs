@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use i8_shapes::{Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
+use microhlo_compiler::compile::Target;
 use microhlo_compiler::lower::costs_i8::depthwise_layout;
 use microhlo_format::kernels::DepthwiseLayout;
 use microhlo_qemu::{Job, Outcome};
@@ -169,8 +170,10 @@ fn shapes() -> Vec<Named> {
 /// Makes depthwise convolutions as the compiler does for a board.
 fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
     let target = Executor::find(board).and_then(|e| e.target()).expect("the board's processor");
+    let mve = target == Target::CortexM55;
     for (_, shape) in &mut shapes {
-        if shape.channels[0] == 1 && shape.groups > 1 {
+        shape.mve = mve;
+        if shape.channels[0] == 1 && shape.groups > 1 && (shape.channels[1] == 1 || !mve) {
             shape.depthwise = true;
             shape.layout = depthwise_layout(&shape.depthwise_params(shape.layout), target);
         }
@@ -261,7 +264,7 @@ fn layouts_are_chosen_well() {
     for board in boards() {
         let all = compiled(&board, shapes());
         let chosen: Vec<Named> =
-            all.into_iter().filter(|(_, s)| s.depthwise && s.channels[1] == 1).collect();
+            all.into_iter().filter(|(_, s)| s.depthwise && s.channels[1] == 1 && !s.mve).collect();
         let other = |(name, shape): &Named| {
             let layout = match shape.layout {
                 DepthwiseLayout::Lines(_) => DepthwiseLayout::Taps,

@@ -1,7 +1,7 @@
 //! The plugin that counts instructions by kind, against the boards' own counters.
 
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_qemu::{InstructionMix, instruction_mix};
+use microhlo_qemu::{InstructionMix, MixCounter};
 use microhlo_tests::{models, options};
 
 /// Instructions that two readings of the counter, and the calls around them, take at most: the most on the M0, whose counter is put together from parts.
@@ -16,8 +16,8 @@ fn measured(board: &str) -> (InstructionMix, u64, u64) {
     let model = all.iter().find(|m| m.name == "dsconv_softmax").expect("a shipped model");
     let mut job = model.prepare(executor.target().expect("a known core")).job();
     job.cases.truncate(1);
-    let (mix, outcome) = instruction_mix(&at.0, &at.1, &job, &options())
-        .unwrap_or_else(|error| panic!("{board}: {error}"));
+    let counted = MixCounter::new(&at.0, &at.1).and_then(|mixes| mixes.count(&job, &options()));
+    let (mix, outcome) = counted.unwrap_or_else(|error| panic!("{board}: {error}"));
     let report = outcome.unwrap_or_else(|error| panic!("{board}: {error}"));
     let case = report.cases[0].as_ref().unwrap_or_else(|error| panic!("{board}: {error}"));
     (mix, case.instructions, u64::from(report.steps) + job.cases[0].len() as u64 + 1)

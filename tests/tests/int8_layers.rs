@@ -3,11 +3,9 @@
 //! than one in a thousand are a step away.
 
 use microhlo_compiler::compile::Target;
-use microhlo_compiler::eval::{Evaluator, Tensor};
-use microhlo_compiler::ir::TensorType;
 use microhlo_tests::generate::entropy;
 use microhlo_tests::networks::{Activation, Conv, Generated, Network, Padding};
-use microhlo_tests::number;
+use microhlo_tests::{evaluated, number};
 
 /// Layers of each kind, unless `MICROHLO_INT8_LAYERS` says another number.
 const LAYERS: u64 = 40;
@@ -64,19 +62,11 @@ impl Compared {
         let prepared = network.prepare(Target::Host, 2);
         let outputs = prepared.run_on_host();
         let module = &prepared.program.module;
-        let (main, func) = module.funcs.iter().next().expect("a function");
-        let arguments = &func.body.blocks[func.body.entry].args;
-        let types: Vec<TensorType> =
-            arguments.iter().filter_map(|&v| func.body.ty(v).tensor().cloned()).collect();
+        let (main, _) = module.funcs.iter().next().expect("a function");
         for (inputs, outputs) in prepared.inputs.iter().zip(&outputs) {
-            let tensor = |(ty, bytes): (&TensorType, &Vec<u8>)| {
-                Tensor::from_bytes(ty, bytes.as_slice()).expect("bytes of the type")
-            };
-            let inputs: Vec<Tensor> = types.iter().zip(inputs).map(tensor).collect();
-            let expected = Evaluator::new(module).run(main, &inputs);
-            let expected = expected.unwrap_or_else(|error| panic!("{error}\n{}", network.text));
-            assert_eq!(expected[0].bytes().len(), outputs[0].len());
-            for (&a, &b) in expected[0].bytes().iter().zip(&outputs[0]) {
+            let expected = evaluated(module, main, inputs);
+            assert_eq!(expected[0].len(), outputs[0].len());
+            for (&a, &b) in expected[0].iter().zip(&outputs[0]) {
                 let steps = (i32::from(a as i8) - i32::from(b as i8)).abs();
                 assert!(steps <= 1, "{steps} steps apart\n{}", network.text);
                 self.elements += 1;

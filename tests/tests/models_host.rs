@@ -1,9 +1,8 @@
 //! Every model on the host: expected outputs, the planned arena, and the evaluator as oracle.
 
 use microhlo_compiler::compile::Target;
-use microhlo_compiler::eval::{Evaluator, Tensor};
-use microhlo_compiler::ir::{Module, TensorType};
-use microhlo_tests::{Prepared, models};
+use microhlo_compiler::ir::Module;
+use microhlo_tests::{Prepared, evaluated, models};
 
 #[test]
 fn outputs_are_the_expected_ones() {
@@ -43,15 +42,5 @@ fn kernels_and_evaluator_agree_to_the_bit() {
 fn evaluate(prepared: &Prepared, case: usize) -> Vec<Vec<u8>> {
     let mut module = Module::default();
     let func = module.funcs.push(prepared.compiled.optimized.clone());
-    let ports = prepared.ports.0.iter().zip(&prepared.inputs[case]);
-    let inputs: Vec<Tensor> = ports
-        .map(|(port, bytes)| {
-            let ty = TensorType::fixed(&port.dims, port.dtype);
-            Tensor::from_bytes(&ty, bytes.as_slice()).expect("an input of its port's size")
-        })
-        .collect();
-    match Evaluator::new(&module).run(func, &inputs) {
-        Ok(results) => results.iter().map(|t| t.bytes().to_vec()).collect(),
-        Err(error) => panic!("{}: {error}", prepared.model.name),
-    }
+    evaluated(&module, func, &prepared.inputs[case])
 }

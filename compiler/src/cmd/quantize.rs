@@ -165,7 +165,7 @@ impl How {
         };
         let mut func = program.specialised(options)?;
         let ports = ports(&func)?;
-        let mut inputs = read_inputs(&ports, calibrate)?;
+        let inputs = read_inputs(&ports, calibrate)?;
         let at = |e: &crate::compile::CompileError| program.error(e);
         let frozen = if self.freeze { inputs.unchanging() } else { Vec::new() };
         let constants = frozen.iter().filter_map(|&i| Some((i, inputs.first(i)?))).collect();
@@ -214,12 +214,13 @@ impl Inputs {
         self.cases.first()?.get(input).cloned()
     }
 
-    fn without(&mut self, inputs: &[usize]) -> Vec<Vec<Tensor>> {
+    /// The cases without some of the inputs.
+    fn without(self, inputs: &[usize]) -> Vec<Vec<Tensor>> {
         let kept = |case: Vec<Tensor>| {
             let all = case.into_iter().enumerate();
             all.filter(|(i, _)| !inputs.contains(i)).map(|(_, t)| t).collect()
         };
-        std::mem::take(&mut self.cases).into_iter().map(kept).collect()
+        self.cases.into_iter().map(kept).collect()
     }
 }
 

@@ -14,4 +14,4 @@ pub use attr::{Attr, Dict};
 pub use constant::{ConstData, Constant};
 pub use entity::{Arena, EntityId};
 pub use module::{Block, BlockId, Body, Def, Func, FuncId, Module, Op, OpId, Value, ValueId};
-pub use types::{Dim, ElementType, QuantType, TensorType, Type, full_range};
+pub use types::{Dim, ElementType, QuantType, TensorType, Type, full_range, index_along};

@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 use microhlo_format::DType;
 
+/// The index along a dimension of each element of a tensor, by its place in row-major order.
+pub fn index_along(sizes: &[u64], dim: usize) -> impl Fn(usize) -> usize + use<> {
+    let inner = sizes.iter().skip(dim + 1).product::<u64>().max(1) as usize;
+    let count = sizes.get(dim).copied().unwrap_or(1).max(1) as usize;
+    move |element| element / inner % count
+}
+
 /// One dimension of a shape.
 ///
 /// Symbolic dimensions will be a further variant; code that needs a number asks [`Dim::size`] and

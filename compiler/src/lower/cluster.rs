@@ -156,6 +156,11 @@ impl Fuser<'_> {
         self.position.contains_key(&op)
     }
 
+    /// Sorts operations as the program has them.
+    fn order(&self) -> impl Fn(&mut Vec<OpId>) {
+        |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op))
+    }
+
     fn add(&mut self, kind: ClusterKind, ops: Vec<OpId>) {
         let index = self.clusters.len();
         for &op in &ops {
@@ -169,12 +174,11 @@ impl Fuser<'_> {
         if self.of.contains_key(&op) {
             return;
         }
-        let order = |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
-        let found = table::find(self.facts, op, order);
+        let found = table::find(self.facts, op, self.order());
         if let Some((table, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
             return self.add(ClusterKind::Table(table), ops);
         }
-        let found = scale_i8::find(self.facts, op, order);
+        let found = scale_i8::find(self.facts, op, self.order());
         if let Some((scale, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
             self.add(ClusterKind::ScaleI8(scale), ops);
         }
@@ -206,9 +210,7 @@ impl Fuser<'_> {
                 }
             }
             OpKind::Elementwise(ElementwiseOp::Add) => {
-                let order =
-                    |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
-                let found = exact_sum::find(self.facts, op, order);
+                let found = exact_sum::find(self.facts, op, self.order());
                 if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
                     self.add(ClusterKind::SumI8(sum), ops);
                 }
@@ -217,9 +219,7 @@ impl Fuser<'_> {
                 if let Some((softmax, ops)) = softmax::find(self.facts, op)
                     && self.are_free(&ops)
                 {
-                    let order =
-                        |ops: &mut Vec<OpId>| ops.sort_unstable_by_key(|op| self.position.get(op));
-                    let found = softmax::find_quantized(self.facts, &softmax, &ops, order);
+                    let found = softmax::find_quantized(self.facts, &softmax, &ops, self.order());
                     if let Some((softmax, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
                         return self.add(ClusterKind::SoftmaxI8(softmax), ops);
                     }

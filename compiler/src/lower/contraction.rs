@@ -1,6 +1,6 @@
 //! Lowering of convolutions and matrix products.
 
-use microhlo_format::kernels::{Activation, ConvAny, ConvDim, ConvF32, DotAny, DotF32, HybridF32};
+use microhlo_format::kernels::{Activation, ConvAny, ConvDim, ConvF32, DotAny, DotF32};
 use microhlo_format::{DType, Kernel, MicroId, MicroOp};
 
 use super::epilogue::Epilogue;
@@ -173,9 +173,7 @@ impl Lowerer<'_> {
         match *values {
             Values::Bytes(_, scales) => return self.hybrid_step(conv, scales, depthwise, op),
             Values::Floats(_) if depthwise => {
-                let scratch = conv.input;
-                let hybrid = HybridF32 { conv, scales: scratch, scratch, depthwise };
-                self.step(Kernel::depthwise_f32(hybrid.depthwise()), op);
+                self.step(Kernel::depthwise_f32(conv.depthwise()), op)
             }
             Values::Floats(_) => self.step(Kernel::conv_f32(conv), op),
         }

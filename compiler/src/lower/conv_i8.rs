@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8,
 };
 use microhlo_format::{AccessKind, DType, Kernel};
 
@@ -207,7 +208,9 @@ impl Lowerer<'_> {
         let (output, ..) = self.result(int8.requant.result, int8.root)?;
         let empty = Places { input, output, weights: input, channels: input, scratch: input };
         let requant = &int8.requant;
-        let depthwise = groups > 1 && g.in_c == groups;
+        // Helium's kernels have one result for each channel.
+        let single = g.out_c == groups || !self.target.has_mve();
+        let depthwise = groups > 1 && g.in_c == groups && single;
         let kernel = if depthwise {
             let mut p = depthwise_params(g, empty, input_zero, requant);
             p.layout = costs_i8::depthwise_layout(&p, self.target);
@@ -266,7 +269,10 @@ impl Lowerer<'_> {
 
 /// The kernel for a depthwise convolution: one of several, so that firmware links what it needs.
 fn depthwise_kernel(depthwise: DepthwiseI8<Ref>, target: Target) -> Kernel<Ref> {
-    if depthwise.is_by_taps() {
+    let vectors = DepthwiseI8Mve { conv: depthwise };
+    if target.has_mve() && vectors.fits() {
+        Kernel::depthwise_i8_mve(vectors)
+    } else if depthwise.is_by_taps() {
         Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
     } else if target.has_dsp() && depthwise.is_three_by_three() {
         Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })

@@ -3,7 +3,7 @@
 //! Costs are instructions, counted over the assembly and over what surrounds it. A test on boards
 //! compares the choices with measured counts.
 
-use microhlo_format::kernels::{DepthwiseI8, DepthwiseLayout, Rounding};
+use microhlo_format::kernels::{DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, Params, Rounding};
 
 use crate::compile::Target;
 
@@ -158,9 +158,11 @@ pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Ta
 /// The layout of a depthwise convolution that costs least on a processor.
 pub fn depthwise_layout(p: &DepthwiseI8<impl Copy>, target: Target) -> DepthwiseLayout {
     let lines = DepthwiseLayout::Lines(slots(p, target));
-    // Kernels for RISC-V do so themselves where that is better.
+    // Kernels for RISC-V and Helium do so themselves where that is better.
+    let by_lines = target == Target::Rv32imac
+        || (target.has_mve() && DepthwiseI8Mve { conv: p.map_places(&mut |_| ()) }.fits());
     let taps = p.multiplier == 1
-        && target != Target::Rv32imac
+        && !by_lines
         && depthwise(p, DepthwiseLayout::Taps, target) < depthwise(p, lines, target);
     if taps { DepthwiseLayout::Taps } else { lines }
 }

@@ -7,7 +7,7 @@
 use super::facts::Facts;
 use super::pointwise_i8::Sum;
 use super::requant::{self, Requant};
-use super::table;
+use super::{scale_i8, table};
 use crate::ir::{OpId, ValueId};
 use crate::ops::OpKind;
 
@@ -98,25 +98,13 @@ fn line(requant: &Requant, terms: [&[i64]; 2]) -> Option<Line> {
 }
 
 /// The offset that gives these results, in the order of pairs.
-fn offset(
-    results: &[i64],
-    [left, right]: [i64; 2],
-    shift: u8,
-    [min, max]: [i64; 2],
-) -> Option<i64> {
+fn offset(results: &[i64], [left, right]: [i64; 2], shift: u8, range: [i64; 2]) -> Option<i64> {
     let wide = 1i64 << 40;
     if [left, right].iter().any(|m| m.abs() >= 1 << 24) {
         return None;
     }
-    let (mut least, mut most) = (-wide, wide);
-    for (pair, &y) in (0i64..).zip(results) {
-        let sum = left * (pair / 256 - 128) + right * (pair % 256 - 128);
-        if y > min {
-            least = least.max((y << shift) - sum);
-        }
-        if y < max {
-            most = most.min(((y + 1) << shift) - 1 - sum);
-        }
-    }
+    let sum = |pair: i64| left * (pair / 256 - 128) + right * (pair % 256 - 128);
+    let points = (0i64..).zip(results).map(|(pair, &y)| (sum(pair), y));
+    let (least, most) = scale_i8::offsets(points, shift, range, wide);
     (-wide < least && least <= most && most < wide).then(|| least + (most - least) / 2)
 }

@@ -177,6 +177,7 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::conv_i8(_)
         | Kernel::conv_i8_mve(_)
         | Kernel::depthwise_i8(_)
+        | Kernel::depthwise_i8_mve(_)
         | Kernel::depthwise_three_i8(_)
         | Kernel::depthwise_taps_i8(_)
         | Kernel::hybrid_f32(_)

@@ -252,6 +252,13 @@ impl<'a> Lowerer<'a> {
         self.program.steps.push(Step::new(kernel, short));
     }
 
+    /// Names the last step, which else has the name of its operation.
+    fn name_step(&mut self, name: &str) {
+        if let Some(step) = self.program.steps.last_mut() {
+            step.name = name.into();
+        }
+    }
+
     /// A constant buffer with these bytes; equal ones are stored once.
     fn constant(&mut self, bytes: Arc<[u8]>, align: u32) -> Ref {
         let buffers = &mut self.program.buffers;

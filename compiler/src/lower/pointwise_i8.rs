@@ -276,9 +276,7 @@ impl Lowerer<'_> {
             lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
         };
         self.step(Kernel::sum_i8(params), sum.root);
-        if let Some(step) = self.program.steps.last_mut() {
-            step.name = "add+requantize".into();
-        }
+        self.name_step("add+requantize");
         Ok(())
     }
 

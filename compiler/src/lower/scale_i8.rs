@@ -100,19 +100,30 @@ fn line(results: &[i64], shift: u8, range: [i64; 2]) -> Option<(i32, i32)> {
 
 /// The least offset that gives these results with a multiplier, and how much greater it may be:
 /// negative if there is none.
-fn room(results: &[i64], shift: u8, [min, max]: [i64; 2], multiplier: i64) -> (i64, i64) {
-    let wide = 1i64 << 36;
+fn room(results: &[i64], shift: u8, range: [i64; 2], multiplier: i64) -> (i64, i64) {
+    let points = (-128i64..).zip(results).map(|(x, &y)| (multiplier * x, y));
+    let (least, most) = offsets(points, shift, range, 1 << 36);
+    (least, most - least)
+}
+
+/// The least and the most that may be added to sums, within `wide`, so that shifted right and limited
+/// they give the results that they are paired with.
+pub fn offsets(
+    points: impl Iterator<Item = (i64, i64)>,
+    shift: u8,
+    [min, max]: [i64; 2],
+    wide: i64,
+) -> (i64, i64) {
     let (mut least, mut most) = (-wide, wide);
-    for (x, &y) in (-128i64..).zip(results) {
-        let product = multiplier * x;
+    for (sum, y) in points {
         if y > min {
-            least = least.max((y << shift) - product);
+            least = least.max((y << shift) - sum);
         }
         if y < max {
-            most = most.min(((y + 1) << shift) - 1 - product);
+            most = most.min(((y + 1) << shift) - 1 - sum);
         }
     }
-    (least, most - least)
+    (least, most)
 }
 
 impl Lowerer<'_> {
@@ -132,9 +143,7 @@ impl Lowerer<'_> {
         let Scale { shift, min, max, .. } = *scale;
         let params = ScaleI8 { input, channels, output, rows, channels_count, shift, min, max };
         self.step(Kernel::scale_i8(params), op);
-        if let Some(step) = self.program.steps.last_mut() {
-            step.name = "scale+requantize".into();
-        }
+        self.name_step("scale+requantize");
         Ok(())
     }
 }

@@ -141,12 +141,6 @@ impl Lowerer<'_> {
         self.name_step("softmax+requantize");
         Ok(())
     }
-
-    fn name_step(&mut self, name: &str) {
-        if let Some(step) = self.program.steps.last_mut() {
-            step.name = name.to_string();
-        }
-    }
 }
 
 /// Matches a softmax whose maximum is the reduction `max`; also returns its operations.

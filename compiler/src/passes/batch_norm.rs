@@ -11,7 +11,7 @@ use microhlo_format::DType;
 
 use super::rewrite::rewrite;
 use super::rewrite::{Editor, Visit};
-use crate::ir::{Body, Constant, EntityId, OpId, ValueId};
+use crate::ir::{Body, Constant, EntityId, OpId, ValueId, index_along};
 use crate::lower::hybrid;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 use crate::ops::{ElementwiseOp, OpKind};
@@ -137,9 +137,9 @@ impl Chain {
     fn scale_weights(&self, old: &Arc<Constant>) -> Option<Constant> {
         let mut values = old.to_f32s()?;
         let dims = old.ty.static_dims()?;
-        let inner: usize = dims[self.feature.weight_dim + 1..].iter().product::<u64>() as usize;
+        let channel = index_along(&dims, self.feature.weight_dim);
         for (i, v) in values.iter_mut().enumerate() {
-            *v *= self.scale[i / inner % self.feature.channels];
+            *v *= self.scale[channel(i)];
         }
         Some(Constant::f32s(&dims, &values))
     }

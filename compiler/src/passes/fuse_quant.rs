@@ -19,7 +19,7 @@ use super::rewrite::{Editor, Visit, rewrite};
 use crate::eval::Element;
 use crate::ir::{
     BlockId, Body, Constant, Dim, ElementType, EntityId, OpId, QuantType, TensorType, ValueId,
-    full_range,
+    full_range, index_along,
 };
 use crate::lower::facts::{Constants, Facts, region_op};
 use crate::ops::bitcast_convert::BitcastConvert;
@@ -444,12 +444,11 @@ impl Group<'_, '_> {
         let constant = self.ed.body.constant(weights)?;
         let (bytes, dims) = (constant.to_bytes(), constant.ty.static_dims()?);
         let axis = constant.ty.elem.quant()?.axis? as usize;
-        let inner: u64 = dims.iter().skip(axis + 1).product();
+        let channel = index_along(&dims, axis);
         let mut sums = vec![0u64; *dims.get(axis)? as usize];
-        let count = sums.len().max(1);
         for (i, pair) in bytes.chunks_exact(2).enumerate() {
             let n = i16::from_le_bytes([pair[0], pair[1]]);
-            *sums.get_mut(i / inner.max(1) as usize % count)? += u64::from(n.unsigned_abs());
+            *sums.get_mut(channel(i))? += u64::from(n.unsigned_abs());
         }
         sums.into_iter().max()
     }

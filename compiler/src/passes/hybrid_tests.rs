@@ -78,7 +78,7 @@ fn batch_norms_are_folded_into_scales() {
     assert_eq!(kernels(&folded), ["hybrid_f32"]);
     let apart =
         super::tests::compiled(&text.replace("multiply %5, %6", "multiply %6, %8").replace(
-            &format!("  %7 = "),
+            "  %7 = ",
             &format!("  %n = stablehlo.negate %5 : {t}\n  %8 = stablehlo.negate %n : {t}\n  %7 = "),
         ));
     assert!(kernels(&apart).contains(&"map"));

@@ -227,8 +227,8 @@ fn try_capacity(
             Tried::Fits
         }
         Outcome::Infeasible => {
-            let next = capacity / granularity(&part.buffers) + 1;
-            solved.bound = solved.bound.max(next * granularity(&part.buffers));
+            let unit = granularity(&part.buffers);
+            solved.bound = solved.bound.max((capacity / unit + 1) * unit);
             Tried::Infeasible
         }
         Outcome::Undecided => Tried::Undecided,

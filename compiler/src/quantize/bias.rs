@@ -6,7 +6,7 @@ use super::plan::Layer;
 use super::simulate::Bias;
 use crate::diag::Span;
 use crate::ir::{Body, Constant, Func, OpId, ValueId};
-use crate::lower::facts::Facts;
+use crate::lower::facts::Constants;
 use crate::ops::ElementwiseOp;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
 
@@ -48,7 +48,7 @@ pub fn replace(func: &mut Func, op: OpId, sums: ValueId, bias: &Bias) {
 
 fn old_bias(body: &Body, op: OpId, sums: ValueId, bias: &Bias) -> Option<Vec<f32>> {
     let other = body.ops[op].operands.iter().find(|&&v| v != sums)?;
-    Facts::new(body).per_channel(*other, bias.dim, bias.numbers.len())
+    Constants { body }.per_channel(*other, bias.dim, bias.numbers.len())
 }
 
 /// Numbers in the shape of a value, before an operation.

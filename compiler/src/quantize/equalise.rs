@@ -11,10 +11,10 @@ use std::collections::HashMap;
 
 use super::matrix::Matrix;
 use super::plan::{Layer, Plan, Weights};
-use super::simulate::{self, Observer, Pair, Rounding, floats};
+use super::simulate::{self, Observer, Pair, Rounding, dims, floats};
 use crate::compile::CompileError;
 use crate::eval::Tensor;
-use crate::ir::{Body, Constant, Func, OpId, ValueId};
+use crate::ir::{Body, Constant, Func, OpId, ValueId, index_along};
 use crate::lower::facts::Facts;
 use crate::ops::OpKind;
 
@@ -120,14 +120,13 @@ impl Observer for Channels {
     ) -> Result<(), CompileError> {
         let Some(&dim) = self.dims.get(&value) else { return Ok(()) };
         for pair in pairs {
-            let sizes = pair.float.dims();
-            let (n, inner) = (sizes[dim], sizes.iter().skip(dim + 1).product::<usize>().max(1));
+            let (n, index) = (pair.float.dims()[dim], index_along(&dims(&pair.float), dim));
             let channels =
                 self.channels.entry(value).or_insert_with(|| vec![Channel::default(); n]);
             let elements = floats(&pair.float).unwrap_or_default();
             let each = (elements.len() * pairs.len()) as f64 / n.max(1) as f64;
             for (i, x) in elements.into_iter().enumerate() {
-                let channel = &mut channels[i / inner % n];
+                let channel = &mut channels[index(i)];
                 channel.largest = channel.largest.max(f64::from(x.abs()));
                 channel.squares += f64::from(x).powi(2) / each;
             }

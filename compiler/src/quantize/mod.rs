@@ -32,7 +32,7 @@ use self::simulate::{Observer, Pair, Rounding, floats};
 use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::eval::Tensor;
-use crate::ir::{Body, Func, Module, QuantType, Type, ValueId, full_range};
+use crate::ir::{Body, Func, Module, QuantType, Type, ValueId, full_range, index_along};
 use crate::passes;
 use crate::passes::fuse_quant::fuse_quant;
 use crate::verify::verify;
@@ -236,13 +236,13 @@ fn weight_type(
     let (values, dims) =
         constant.ok_or_else(|| CompileError::at(span, "the weights are not constant"))?;
     let count = dims.get(axis as usize).copied().unwrap_or(1).max(1) as usize;
-    let inner: u64 = dims.iter().skip(axis as usize + 1).product();
+    let channel = index_along(&dims, axis as usize);
     let mut largest = vec![0f32; count];
     for (i, x) in values.iter().enumerate() {
         if !x.is_finite() {
             return Err(CompileError::at(span, format!("the weights hold {x}")));
         }
-        let slot = &mut largest[(i / inner.max(1) as usize) % count];
+        let slot = &mut largest[channel(i)];
         *slot = slot.max(x.abs());
     }
     let scale =

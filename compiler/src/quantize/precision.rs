@@ -16,7 +16,6 @@ use super::{Options, simulate};
 use crate::compile::CompileError;
 use crate::eval::Tensor;
 use crate::ir::{Body, Func, ValueId};
-use crate::ops::OpKind;
 
 /// How a value is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +62,7 @@ struct Prices {
 
 impl Prices {
     fn of(body: &Body, plan: &Plan) -> Prices {
-        let elements = |v: ValueId| body.ty(v).tensor().and_then(|t| t.elements()).unwrap_or(0);
+        let elements = |v: ValueId| elements(body, v);
         let mut prices = Prices { groups: Vec::new(), all: 0 };
         let mut reads: HashMap<ValueId, u64> = HashMap::new();
         for layer in &plan.layers {
@@ -96,18 +95,17 @@ impl Prices {
     }
 }
 
-/// Multiply-accumulates of a layer.
+fn elements(body: &Body, value: ValueId) -> u64 {
+    body.ty(value).tensor().and_then(|t| t.elements()).unwrap_or(0)
+}
+
+/// Multiply-accumulates of a layer: only contractions have weights.
 fn macs(body: &Body, layer: &plan::Layer) -> u64 {
-    let o = &body.ops[layer.root];
-    let elements = |v: ValueId| body.ty(v).tensor().and_then(|t| t.elements()).unwrap_or(0);
     let Some(weights) = &layer.weights else { return 0 };
     let dims = body.ty(weights.value).tensor().and_then(|t| t.static_dims()).unwrap_or_default();
     let outputs = dims.get(weights.axis as usize).copied().unwrap_or(1).max(1);
-    let per_output = elements(weights.value) / outputs;
-    match o.kind {
-        OpKind::Convolution(_) | OpKind::DotGeneral(_) => elements(o.results[0]) * per_output,
-        _ => 0,
-    }
+    let per_output = elements(body, weights.value) / outputs;
+    elements(body, body.ops[layer.root].results[0]) * per_output
 }
 
 /// A method whose most sensitive values are wider.

@@ -9,7 +9,7 @@ use microhlo_format::DType;
 use super::values;
 use crate::compile::CompileError;
 use crate::eval::{EvalError, Evaluator, Tensor};
-use crate::ir::{Body, Func, Module, OpId, QuantType, ValueId};
+use crate::ir::{Body, Func, Module, OpId, QuantType, ValueId, index_along};
 use crate::ops::OpKind;
 
 /// Parameters of quantised values.
@@ -240,9 +240,9 @@ fn nearest(x: &Tensor, q: &QuantType) -> Option<Tensor> {
 
 fn added(x: &Tensor, bias: &Bias) -> Option<Tensor> {
     let mut elements = floats(x)?;
-    let inner: usize = x.dims().iter().skip(bias.dim + 1).product();
+    let index = index_along(&dims(x), bias.dim);
     for (i, e) in elements.iter_mut().enumerate() {
-        *e += bias.numbers[i / inner.max(1) % bias.numbers.len()];
+        *e += bias.numbers[index(i)];
     }
     Tensor::f32s(&dims(x), &elements).ok()
 }

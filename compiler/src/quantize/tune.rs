@@ -9,11 +9,11 @@ use super::fidelity::Noise;
 use super::matrix::Matrix;
 use super::plan::{Layer, Weights};
 use super::rounding::{Moments, Rounder};
-use super::simulate::{Bias, Observer, Pair, Rounding, Values, floats};
+use super::simulate::{Bias, Observer, Pair, Rounding, Values, dims, floats};
 use super::values;
 use crate::compile::CompileError;
 use crate::eval::Tensor;
-use crate::ir::{Body, OpId, ValueId};
+use crate::ir::{Body, OpId, ValueId, index_along};
 
 /// Most terms of a sum for which weights are rounded together.
 const MAX_DEPTH: usize = 1024;
@@ -116,15 +116,14 @@ fn moments(matrix: &Matrix, inputs: ValueId, cases: &[Values]) -> Vec<Moments> {
 
 /// The mean difference of floats and rounded values, per index of a dimension.
 fn mean_difference(pairs: &[Pair], dim: usize) -> Option<Bias> {
-    let dims = pairs.first()?.float.dims().to_vec();
-    let inner: usize = dims.iter().skip(dim + 1).product();
-    let mut sums = vec![0f64; *dims.get(dim)?];
+    let dims = dims(&pairs.first()?.float);
+    let index = index_along(&dims, dim);
+    let mut sums = vec![0f64; *dims.get(dim)? as usize];
     let mut count = 0;
     for pair in pairs {
         let (wanted, got) = (floats(&pair.float)?, floats(pair.rounded())?);
         for (i, (w, g)) in wanted.iter().zip(&got).enumerate() {
-            let n = sums.len();
-            sums[i / inner.max(1) % n] += f64::from(*w) - f64::from(*g);
+            sums[index(i)] += f64::from(*w) - f64::from(*g);
         }
         count += wanted.len() / sums.len().max(1);
     }

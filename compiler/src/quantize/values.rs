@@ -1,6 +1,6 @@
 //! Floats and the stored integers that stand for them.
 
-use crate::ir::{QuantType, TensorType};
+use crate::ir::{QuantType, TensorType, index_along};
 
 /// The stored integers nearest to elements of a tensor of this shape, in row-major order.
 pub fn stored(ty: &TensorType, q: &QuantType, floats: &[f32]) -> Vec<i64> {
@@ -30,9 +30,8 @@ fn per_element<T: Copy, U>(
 ) -> Vec<U> {
     let sizes = ty.static_dims().unwrap_or_default();
     let axis = q.axis.map_or(sizes.len(), |a| a as usize);
-    let inner: u64 = sizes.iter().skip(axis + 1).product();
-    let count = sizes.get(axis).copied().unwrap_or(1);
-    let parameter = |i: usize| ((i as u64 / inner.max(1)) % count.max(1)) as usize % q.scales.len();
+    let channel = index_along(&sizes, axis);
+    let parameter = |i: usize| channel(i) % q.scales.len();
     let at = |(i, &x)| f(x, q.scales[parameter(i)], q.zero_points[parameter(i)]);
     elements.iter().enumerate().map(at).collect()
 }

@@ -1,11 +1,11 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce,
-    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
-    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand,
-    Start, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
+    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort,
+    SortOperand, Start, Switch, Window, WindowDim,
 };
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
@@ -259,11 +259,12 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     input_zero,
                     requant,
                     layout: match groups % 2 {
-                        0 => DepthwiseLayout::Lines(groups),
+                        0 => DepthwiseLayout::Lines(groups | 1),
                         _ => DepthwiseLayout::Taps,
                     },
                 };
                 return match batch % 3 {
+                    _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise }),
                     0 => Kernel::depthwise_i8(depthwise),
                     1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }),
                     _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }),

@@ -26,7 +26,7 @@ unsafe fn execute(p: &HybridF32<Place>, memory: &Memory<'_>) -> Result<(), Undec
         output: memory.write(c.output),
     };
     let mut shape =
-        if p.depthwise { depthwise_f32::shape(&p.depthwise()) } else { conv_f32::shape(c) };
+        if p.depthwise { depthwise_f32::shape(&c.depthwise()) } else { conv_f32::shape(c) };
     let scratch = memory.write(p.scratch).cast::<f32>();
     let mut weights = memory.read(c.weights).cast::<i8>();
     let mut scales = memory.read(p.scales).cast::<f32>();

@@ -184,6 +184,8 @@ modules! {
     conv_i8_mve,
     depthwise_f32,
     depthwise_i8,
+    #[cfg(mve_kernels)]
+    depthwise_i8_mve,
     depthwise_taps_i8,
     depthwise_three_i8,
     dot_any,

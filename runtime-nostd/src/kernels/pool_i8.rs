@@ -55,6 +55,11 @@ unsafe fn pixel(
     let start = p.bias.wrapping_add(outside.wrapping_mul(i32::from(p.input_zero)));
     let first = rows.0.wrapping_mul(p.in_w as usize).wrapping_add(columns.0);
     let first = input.wrapping_add(first.wrapping_mul(channels));
+    #[cfg(cortex_m_mve)]
+    // SAFETY: the window's taps, and the pixel.
+    if unsafe { super::mve_block::pool_pixel(p, first, [rows.1, columns.1], output, start) } {
+        return;
+    }
     let row = (p.in_w as usize).wrapping_mul(channels);
     let mut c = 0;
     while c < channels {

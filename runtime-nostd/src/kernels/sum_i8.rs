@@ -4,6 +4,8 @@ use microhlo_format::Place;
 use microhlo_format::kernels::SumI8;
 
 use super::Memory;
+#[cfg(cortex_m_mve)]
+use super::mve_block::add;
 use crate::registry::Undecodable;
 
 entry!(sum_i8, SumI8);
@@ -13,10 +15,19 @@ entry!(sum_i8, SumI8);
 unsafe fn execute(p: &SumI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let (lhs, rhs) = (memory.read(p.lhs).cast::<i8>(), memory.read(p.rhs).cast::<i8>());
     let output = memory.write(p.output).cast::<i8>();
+    // SAFETY: `count` elements of each operand were checked.
+    unsafe { add(p, lhs, rhs, output) };
+    Ok(())
+}
+
+/// # Safety
+/// `count` elements are readable at the operands and writable at the output.
+#[cfg(not(cortex_m_mve))]
+unsafe fn add(p: &SumI8<Place>, lhs: *const i8, rhs: *const i8, output: *mut i8) {
     let (min, max) = (i32::from(p.min), i32::from(p.max));
     let whole = (p.min, p.max) == (i8::MIN, i8::MAX);
-    // SAFETY: `count` elements of each operand were checked. The limits of a byte are known to the
-    // compiler, which has an instruction for them on some targets.
+    // SAFETY: the caller's promise. The limits of a byte are known to the compiler, which has an
+    // instruction for them on some targets.
     unsafe {
         if whole {
             sums(p, lhs, rhs, output, |x| x.clamp(-128, 127));
@@ -24,11 +35,11 @@ unsafe fn execute(p: &SumI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodab
             sums(p, lhs, rhs, output, |x| x.max(min).min(max));
         }
     }
-    Ok(())
 }
 
 /// # Safety
 /// `count` elements are readable at the operands and writable at the output.
+#[cfg(not(cortex_m_mve))]
 #[inline(always)]
 unsafe fn sums(
     p: &SumI8<Place>,

@@ -1,8 +1,8 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant,
-    Rounding,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
@@ -27,6 +27,8 @@ pub enum Form {
     /// Of one channel per group.
     Depthwise,
     ConvMve,
+    /// Of one channel per group.
+    DepthwiseMve,
 }
 
 /// A convolution; a depthwise one if there is one input channel per group.
@@ -310,7 +312,7 @@ impl Case {
         let each = self.channels[1];
         let mve = ConvI8Mve { conv };
         let [weights, channels, shifts] = match form {
-            Form::Depthwise => [
+            Form::Depthwise | Form::DepthwiseMve => [
                 dw.pack_weights(&mut |c, tap| self.weight(c / each, c % each, tap)),
                 dw.pack_channels(&mut |c| short(self.record(c / each, c % each))),
                 dw.pack_shifts(&mut |c| self.record(c / each, c % each).2),
@@ -348,6 +350,9 @@ impl Case {
             }
             Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
+            Form::DepthwiseMve => {
+                Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: dw.map_places(&mut place) })
+            }
         };
         let mut end = 0;
         let mut grow = |access: microhlo_format::Access<Place>| {

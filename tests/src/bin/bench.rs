@@ -10,7 +10,7 @@ use clap::Parser;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::text::{Table, grouped};
 use microhlo_compiler::compile::{Report, Target};
-use microhlo_qemu::{Board, InstructionMix, Job, JobReport, Registry, instruction_mix};
+use microhlo_qemu::{Board, InstructionMix, Job, JobReport, MixCounter, Registry};
 use microhlo_tests::cycles::estimate;
 use microhlo_tests::figures::{Bounds, limit, path, target};
 use microhlo_tests::networks::{Generated, generated};
@@ -124,6 +124,8 @@ fn int8(prepared: &Prepared) -> bool {
 fn measure(board: &str, models: &Chosen, most: u64, cases: usize) -> Result<Vec<Row>, String> {
     let executor = Executor::find(board)?;
     let target = executor.target()?;
+    let Executor::Board(at) = &executor else { return Err(format!("{board} is no board")) };
+    let cycles = Cycles::new(&at.0, &at.1, target)?;
     let mut prepared = models.prepare(target, cases);
     prepared.retain(|p| p.compiled.report.macs <= most || int8(p));
     // Some models are installed twice.
@@ -138,7 +140,7 @@ fn measure(board: &str, models: &Chosen, most: u64, cases: usize) -> Result<Vec<
         match outcome {
             Err(error) if error.is_not_on_board() => println!("{name} on {board}: {error}"),
             Err(error) => return Err(format!("{name} on {board}: {error}")),
-            Ok(measured) => rows.push(row(&executor, prepared, job, measured)?),
+            Ok(measured) => rows.push(row(&at.1, &cycles, prepared, job, measured)?),
         }
     }
     Ok(rows)
@@ -146,43 +148,50 @@ fn measure(board: &str, models: &Chosen, most: u64, cases: usize) -> Result<Vec<
 
 /// What was measured of a model, with an estimate of its cycles.
 fn row(
-    executor: &Executor,
+    board: &Board,
+    cycles: &Cycles<'_>,
     prepared: Prepared,
     job: &Job,
     measured: JobReport,
 ) -> Result<Row, String> {
     let int8 = int8(&prepared);
-    let (report, board) = (prepared.compiled.report, executor.to_string());
-    let fail = |error: String| format!("{} on {board}: {error}", report.name);
+    let report = prepared.compiled.report;
+    let fail = |error: String| format!("{} on {}: {error}", report.name, board.name);
     let mut instructions = 0;
     for case in measured.cases {
         instructions = instructions.max(case.map_err(fail)?.instructions);
     }
-    let Executor::Board(at) = executor else { return Err(fail("no board".to_owned())) };
-    let cycles = match int8 || board == MAIN_BOARD {
-        true => cycles(&at.0, &at.1, job, instructions).map_err(fail)?,
+    let cycles = match int8 || board.name == MAIN_BOARD {
+        true => cycles.estimated(job, instructions).map_err(fail)?,
         false => None,
     };
-    let limit = limit(&at.1.core, &report.name, report.macs, int8);
-    Ok(Row { board, report, instructions, cycles, limit })
+    let limit = limit(&board.core, &report.name, report.macs, int8);
+    Ok(Row { board: board.name.clone(), report, instructions, cycles, limit })
 }
 
-/// Estimated cycles of so many instructions of the kinds that a job's first case executes.
-fn cycles(
-    registry: &Registry,
-    board: &Board,
-    job: &Job,
-    instructions: u64,
-) -> Result<Option<f64>, String> {
-    let target = board.core.parse::<Target>().map_err(|e| e.to_string())?;
-    if estimate(target, &InstructionMix::default()).is_none() {
-        return Ok(None);
+/// Estimates cycles on a board.
+struct Cycles<'b> {
+    target: Target,
+    /// None where the core's timings are not published.
+    counter: Option<MixCounter<'b>>,
+}
+
+impl<'b> Cycles<'b> {
+    fn new(registry: &Registry, board: &'b Board, target: Target) -> Result<Self, String> {
+        let published = estimate(target, &InstructionMix::default()).is_some();
+        let counter = published.then(|| MixCounter::new(registry, board)).transpose();
+        Ok(Cycles { target, counter: counter.map_err(|e| e.to_string())? })
     }
-    let mut job = job.clone();
-    job.cases.truncate(1);
-    let (mix, _) = instruction_mix(registry, board, &job, &options()).map_err(|e| e.to_string())?;
-    let each = 1.0 / mix.instructions().max(1) as f64;
-    Ok(estimate(target, &mix).map(|cycles| cycles * each * instructions as f64))
+
+    /// The cycles of so many instructions of the kinds that a job's first case executes.
+    fn estimated(&self, job: &Job, instructions: u64) -> Result<Option<f64>, String> {
+        let Some(counter) = &self.counter else { return Ok(None) };
+        let mut job = job.clone();
+        job.cases.truncate(1);
+        let (mix, _) = counter.count(&job, &options()).map_err(|e| e.to_string())?;
+        let each = 1.0 / mix.instructions().max(1) as f64;
+        Ok(estimate(self.target, &mix).map(|cycles| cycles * each * instructions as f64))
+    }
 }
 
 fn job(prepared: &Prepared, cases: usize) -> Job {

@@ -9,11 +9,10 @@ mod builder;
 
 use std::path::PathBuf;
 
-use microhlo_compiler::cmd::load::{self, Program};
+use microhlo_compiler::cmd::load::Program;
 use microhlo_compiler::compile::{CompileOptions, Target};
 use microhlo_compiler::diag::Source;
 use microhlo_compiler::front::mlir::parse_module;
-use microhlo_format::Artifact;
 
 use crate::generate::entropy;
 use crate::{Model, Prepared};
@@ -58,22 +57,16 @@ impl Generated {
     /// # Panics
     /// Any of it fails.
     pub fn prepare(&self, target: Target, cases: usize) -> Prepared {
-        let program = self.parse();
-        let name = self.name.to_owned();
-        let options = CompileOptions { name, target, ..CompileOptions::default() };
-        let compiled = match program.compile(&options) {
-            Ok(compiled) => compiled,
-            Err(error) => panic!("{}: {error}", self.name),
-        };
-        let artifact = Artifact::parse(&compiled.artifact).expect("a well-formed artifact");
-        let ports = load::ports(&artifact);
+        let options =
+            CompileOptions { name: self.name.to_owned(), target, ..CompileOptions::default() };
+        let model = Model { name: self.name, program: PathBuf::new(), vectors: PathBuf::new() };
+        let mut prepared = Prepared::without_cases(model, self.parse(), &options);
         let case = |case| {
-            let sizes = ports.0.iter().map(|port| port.byte_len());
+            let sizes = prepared.ports.0.iter().map(|port| port.byte_len());
             sizes.enumerate().map(|(i, len)| entropy(1 + case * 16 + i as u64, len)).collect()
         };
-        let inputs = (0..cases as u64).map(case).collect();
-        let model = Model { name: self.name, program: PathBuf::new(), vectors: PathBuf::new() };
-        Prepared { model, program, compiled, ports, inputs, expected: Vec::new() }
+        prepared.inputs = (0..cases as u64).map(case).collect();
+        prepared
     }
 }
 

@@ -1,8 +1,8 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant,
-    Rounding,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -128,7 +128,9 @@ impl Shape {
             return if self.mve { mve() } else { Kernel::conv_i8(c) };
         }
         let depthwise = self.depthwise_params(self.layout);
-        if depthwise.is_by_taps() {
+        if self.mve {
+            Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise })
+        } else if depthwise.is_by_taps() {
             Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
         } else if depthwise.is_three_by_three() {
             Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
@@ -179,7 +181,7 @@ impl Shape {
             [bias.to_le_bytes(), (whole | more).to_le_bytes()]
         };
         match operand {
-            2 if self.mve => (0..bytes / 32)
+            2 if self.mve && !self.depthwise => (0..bytes / 32)
                 .flat_map(|_| {
                     let block = [0, 1, 2, 3].map(&mut record);
                     [block.map(|r| r[0]), block.map(|r| r[1])].concat().concat()

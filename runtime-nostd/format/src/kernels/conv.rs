@@ -285,6 +285,33 @@ impl<P: Copy> ConvF32<P> {
     }
 }
 
+impl<P: Copy> ConvF32<P> {
+    /// The depthwise convolution with `out_c` channels, each of which has one filter of these weights.
+    pub fn depthwise(&self) -> DepthwiseF32<P> {
+        DepthwiseF32 {
+            input: self.input,
+            weights: self.weights,
+            bias: self.bias,
+            output: self.output,
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels: self.out_c,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            activation: self.activation,
+        }
+    }
+}
+
 impl<P: Copy> Params<P> for ConvF32<P> {
     type With<Q: Copy> = ConvF32<Q>;
 

@@ -79,8 +79,10 @@ pub struct ConvI8<P> {
     pub requant: Option<Requant>,
 }
 
-/// How a depthwise convolution is computed, and how its weights are stored.
+/// How a depthwise convolution is computed, and how its weights are stored. Encoded as the number of
+/// lines, or 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "u32")]
 pub enum DepthwiseLayout {
     /// Channel by channel, on lines of scratch: so many of each channel, at least as many as the
     /// kernel is wide across them. Weights are `[channels][kernel_h * kernel_w]`, channels filled up
@@ -94,12 +96,17 @@ pub enum DepthwiseLayout {
 impl<'b> Field<'b> for DepthwiseLayout {
     fn take(fields: &mut Fields<'b>) -> DepthwiseLayout {
         match fields.take::<u32>() {
-            0 => DepthwiseLayout::Lines(fields.take()),
-            1 => DepthwiseLayout::Taps,
-            _ => {
-                fields.fail();
-                DepthwiseLayout::Taps
-            }
+            0 => DepthwiseLayout::Taps,
+            lines => DepthwiseLayout::Lines(lines),
+        }
+    }
+}
+
+impl From<DepthwiseLayout> for u32 {
+    fn from(layout: DepthwiseLayout) -> u32 {
+        match layout {
+            DepthwiseLayout::Lines(lines) => lines,
+            DepthwiseLayout::Taps => 0,
         }
     }
 }

@@ -8,11 +8,11 @@ use postcard::Error;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DotAny, DotF32, Fft, Fill,
-    Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce, ReduceAny,
-    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DotAny,
+    DotF32, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, Reduce,
+    ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter,
+    ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand,
+    Start, SumI8, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -132,6 +132,7 @@ structs! {
     }
     HybridF32<Place> { conv, scales, scratch, depthwise }
     ConvI8Mve<Place> { conv }
+    DepthwiseI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
         multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::check::{dense, product};
-use super::{ConvF32, DepthwiseF32, Params};
+use super::{ConvF32, Params};
 use crate::{Access, AccessKind, ParamError};
 
 /// `f32` convolution with `i8` weights, each of which stands for its product with the scale of its
 /// output channel, rounded.
 ///
-/// As [`ConvF32`], or as [`DepthwiseF32`] with `out_c` channels and `in_c` 1 if `depthwise`, of
+/// As [`ConvF32`], or as [`DepthwiseF32`](super::DepthwiseF32) with `out_c` channels and `in_c` 1 if `depthwise`, of
 /// these products: the same sums in the same order. Weights are packed as there, in bytes, and
 /// scales as biases are. Scratch holds a block of eight channels' weights as floats:
 /// `[kernel_h][kernel_w][in_c][8]`.
@@ -26,34 +26,6 @@ pub struct HybridF32<P> {
 }
 
 impl<P: Copy> HybridF32<P> {
-    /// The depthwise convolution.
-    pub fn depthwise(&self) -> DepthwiseF32<P> {
-        let ConvF32 { input, weights, bias, output, batch, in_h, in_w, out_h, out_w, .. } =
-            self.conv;
-        let c = &self.conv;
-        DepthwiseF32 {
-            input,
-            weights,
-            bias,
-            output,
-            batch,
-            in_h,
-            in_w,
-            channels: c.out_c,
-            out_h,
-            out_w,
-            kernel_h: c.kernel_h,
-            kernel_w: c.kernel_w,
-            stride_h: c.stride_h,
-            stride_w: c.stride_w,
-            pad_top: c.pad_top,
-            pad_left: c.pad_left,
-            dilation_h: c.dilation_h,
-            dilation_w: c.dilation_w,
-            activation: c.activation,
-        }
-    }
-
     /// Weights of a block, of accepted parameters.
     pub fn block_weights(&self) -> u32 {
         let c = &self.conv;
@@ -88,7 +60,7 @@ impl<P: Copy> Params<P> for HybridF32<P> {
             if c.in_c != 1 {
                 return Err(ParamError::Mismatch);
             }
-            self.depthwise().accesses(&mut convert)?;
+            c.depthwise().accesses(&mut convert)?;
         } else {
             c.accesses(&mut convert)?;
         }

@@ -28,7 +28,7 @@ pub use decode::{Decode, decode_exact};
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
-pub use mve_i8::ConvI8Mve;
+pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -177,6 +177,8 @@ macro_rules! for_each_kernel {
             69, depthwise_taps_i8, DepthwiseTapsI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
+            /// `depthwise_i8` for M-profile Vector Extension.
+            71, depthwise_i8_mve, DepthwiseI8Mve;
         }
     };
 }

@@ -5,15 +5,17 @@ use serde::Serialize;
 
 use super::check::{dense, nonzero, product};
 use super::conv_i8::{element, rounded};
-use super::{ConvI8, Params};
+use super::{ConvI8, DepthwiseI8, Params};
 use crate::{Access, AccessKind, ParamError};
 
 /// Taps that are multiplied at once.
 pub const VECTOR: u32 = 16;
 /// Channels of a block of weights.
 pub const BLOCK: u32 = 4;
-/// Most output pixels whose taps are gathered together.
-const GATHERED: u32 = 8;
+/// Bytes of taps that are gathered together, if those of the fewest pixels are less.
+const GATHERED: u32 = 1024;
+/// Fewest and most output pixels whose taps are gathered together.
+const PIXELS: [u32; 2] = [8, 32];
 
 /// [`ConvI8`] with other layouts of constants and scratch; the results are the same.
 ///
@@ -26,8 +28,8 @@ const GATHERED: u32 = 8;
 /// multipliers, as `i32`. `shifts` is a byte for each of them.
 ///
 /// **Scratch.** Unless the input holds the taps of each pixel in order ([`ConvI8Mve::step`]), the taps
-/// of up to eight pixels, each at a multiple of four bytes. Behind them, if ties go to even, the sums
-/// of two pixels as `i32`, channels filled up to a multiple of four.
+/// of some pixels ([`ConvI8Mve::gathered`]), each at a multiple of four bytes. Behind them, for a
+/// rounding that needs sums, those of two pixels as `i32`, channels filled up to a multiple of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8Mve<P> {
     /// Operands and geometry.
@@ -74,7 +76,10 @@ impl<P> ConvI8Mve<P> {
         match (self.step(), self.conv.pixels()) {
             (Some(_), _) => 0,
             (None, 1) => 1,
-            (None, pixels) => (pixels & !1).min(GATHERED),
+            (None, pixels) => {
+                let fitting = GATHERED.checked_div(self.pitch()).unwrap_or(0) & !1;
+                (pixels & !1).min(fitting.clamp(PIXELS[0], PIXELS[1]))
+            }
         }
     }
 
@@ -142,6 +147,124 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
         let scratch = gathered.checked_add(self.sums()?).ok_or(ParamError::Overflow)?;
         visit(dense(&[scratch])?.access(AccessKind::Scratch, c.scratch, 4));
         Ok(())
+    }
+
+    fn macs(&self) -> u64 {
+        self.conv.macs()
+    }
+}
+
+/// [`DepthwiseI8`] by lines with another layout of scratch, whose size does not depend on the number of
+/// lines; constants and results are the same. At most 256 taps, and a multiplier of 1.
+///
+/// **Scratch.** Taps are combined to words of four, as [`DepthwiseI8Mve::words`] says. There are, one
+/// behind the other: the words of a line of outputs, `[arrays][room][16 channels]`, four bytes each;
+/// the weights of 16 channels, `vectors` of 16 bytes each; of 16 bytes for each vector of a channel,
+/// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and for a rounding that needs
+/// them, the sums of 16 channels and a line of outputs as `i32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DepthwiseI8Mve<P> {
+    /// Operands and geometry.
+    pub conv: DepthwiseI8<P>,
+}
+
+/// How the taps of a depthwise convolution are combined to words of four, and words to vectors.
+///
+/// Lines of outputs run along the longer side, as those of [`DepthwiseI8`]. A word holds four taps of
+/// one position along it: those of four kernel rows across the line, or four along it, whichever
+/// leaves fewer vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DepthwiseWords {
+    /// Whether the taps of a word lie along the line.
+    pub along: bool,
+    /// Lines of words: for four kernel rows each, or for one if words lie along the line.
+    pub arrays: u32,
+    /// Words of a line of words in an output.
+    pub columns: u32,
+    /// Vectors of an output: a quarter of its words.
+    pub vectors: u32,
+    /// Positions of a line of words.
+    pub positions: u32,
+    /// Those with room in scratch: for a number of outputs that is a multiple of four.
+    pub room: u32,
+}
+
+/// Bytes from the words of a position to those of the next: of 16 channels.
+const POSITION: u32 = 64;
+
+impl<P> DepthwiseI8Mve<P> {
+    /// Whether the kernel has such sizes: tables of taps are bytes, and each channel has one result.
+    pub fn fits(&self) -> bool {
+        let taps = u64::from(self.conv.kernel_h) * u64::from(self.conv.kernel_w);
+        taps <= 256 && self.conv.multiplier == 1
+    }
+
+    /// How taps become words, of accepted parameters.
+    pub fn words(&self) -> DepthwiseWords {
+        self.words_of_any().unwrap_or(DepthwiseWords {
+            along: false,
+            arrays: 0,
+            columns: 0,
+            vectors: 0,
+            positions: 0,
+            room: 0,
+        })
+    }
+
+    fn words_of_any(&self) -> Result<DepthwiseWords, ParamError> {
+        let [h, w] = self.conv.slides();
+        let (across, along) = if self.conv.vertical() { (w, h) } else { (h, w) };
+        let folded = |along_it: bool| {
+            let [a, b] = if along_it {
+                [across.kernel, along.kernel.div_ceil(4)]
+            } else {
+                [across.kernel.div_ceil(4), along.kernel]
+            };
+            (a.saturating_mul(b).div_ceil(4), a, b, along_it)
+        };
+        let (vectors, arrays, columns, along_it) = folded(false).min(folded(true));
+        let apart = along.kernel_dilation.checked_mul(if along_it { 4 } else { 1 });
+        let reach = |outputs: u32| {
+            let last = outputs.checked_sub(1)?.checked_mul(along.stride)?;
+            last.checked_add(columns.checked_sub(1)?.checked_mul(apart?)?)?.checked_add(1)
+        };
+        let positions = reach(along.output).ok_or(ParamError::Overflow)?;
+        let room = reach(rounded(along.output, 4)?).ok_or(ParamError::Overflow)?;
+        Ok(DepthwiseWords { along: along_it, arrays, columns, vectors, positions, room })
+    }
+
+    /// Bytes of scratch.
+    fn scratch(&self) -> Result<u32, ParamError> {
+        let (words, c) = (self.words_of_any()?, &self.conv);
+        let tables = product(&[words.vectors, 16, 19])?.checked_add(16);
+        let ties = c.requant.is_some_and(|requant| requant.rounding.needs_sums());
+        let sums = if ties { product(&[c.out_h.max(c.out_w), POSITION])? } else { 0 };
+        product(&[words.arrays, words.room, POSITION])?
+            .checked_add(tables.ok_or(ParamError::Overflow)?)
+            .and_then(|bytes| bytes.checked_add(sums))
+            .ok_or(ParamError::Overflow)
+    }
+}
+
+impl<P: Copy> Params<P> for DepthwiseI8Mve<P> {
+    type With<Q: Copy> = DepthwiseI8Mve<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> DepthwiseI8Mve<Q> {
+        DepthwiseI8Mve { conv: self.conv.map_places(f) }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        if !self.fits() {
+            return Err(ParamError::Mismatch);
+        }
+        self.conv.accesses(&mut |_| ())?;
+        let scratch = dense(&[self.scratch()?])?;
+        self.conv.accesses(&mut |access| {
+            visit(match access.kind {
+                AccessKind::Scratch => scratch.access(AccessKind::Scratch, access.place, 4),
+                _ => access,
+            });
+        })
     }
 
     fn macs(&self) -> u64 {

@@ -57,14 +57,15 @@ unsafe fn complete(_: &Depthwise) {}
 /// Computes the channels of an image by lines.
 ///
 /// Where the stride is 1, every so many results as the taps are apart read inputs that no others
-/// read: they are the results of a convolution without dilation.
+/// read: they are the results of a convolution without dilation. Only assembly for the DSP extension
+/// gains from that if lines are as they are, and taps apart along them.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 unsafe fn image_by_lines(conv: &Depthwise, index: u32) {
     let phases = |axis: &Axis| if axis.stride == 1 { axis.dilation } else { 1 };
     let (across, along) = (phases(&conv.across), phases(&conv.along));
-    if (across, along) == (1, 1) {
+    if across == 1 && (along == 1 || !cfg!(cortex_m_dsp)) {
         // SAFETY: the caller's promise.
         unsafe { image(conv, index) };
         return;

@@ -406,7 +406,7 @@ impl Bands for BandAny {
         for _ in 0..block.lanes {
             // SAFETY: the weights of a channel; scratch has room for those of four.
             unsafe { widen_rows(&rows) };
-            rows.from = rows.from.wrapping_add(block.step * conv.taps());
+            rows.from = rows.from.wrapping_add(conv.multiplier * conv.taps());
             rows.to = rows.to.wrapping_add(self.weights_size / 2);
         }
     }

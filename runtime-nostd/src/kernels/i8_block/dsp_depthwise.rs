@@ -447,12 +447,17 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
 }
 
 /// Notes what the sums of a block's channels become. Returns whether any is shifted by more than 33.
-fn note(block: &Block, requant: &Requant, records: &mut [Record; CHANNELS]) -> bool {
+fn note(
+    conv: &Depthwise,
+    block: &Block,
+    requant: &Requant,
+    records: &mut [Record; CHANNELS],
+) -> bool {
     let mut shifted = 0;
     for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
         // SAFETY: a channel of the block.
         let ([bias, multiplier], shift) =
-            unsafe { block.results.record(channel * block.step, requant) };
+            unsafe { block.results.record(channel * conv.multiplier, requant) };
         let shift = u32::from(shift);
         record.bias = [bias; 2];
         record.multiplier = multiplier;
@@ -581,7 +586,7 @@ impl Bands for Band3 {
         for record in &mut noted.records {
             // SAFETY: nine weights of the channel.
             unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
-            weights = weights.wrapping_add(block.step * 9);
+            weights = weights.wrapping_add(conv.multiplier * 9);
         }
         self.function = match (conv.along.stride, noted.shifted) {
             (1, false) => band_3_1,
@@ -692,7 +697,7 @@ unsafe fn channels<B: Bands>(
                     loader.load::<B>(&block, loaded, first, needed - loaded);
                 }
                 if done == 0 || conv.multiplier > 1 {
-                    noted.shifted = note(&block, &noted.requant, &mut noted.records);
+                    noted.shifted = note(conv, &block, &noted.requant, &mut noted.records);
                     band.prepare(conv, &block, noted);
                 }
                 let output = block.output.wrapping_add(done * across.output_step as usize);

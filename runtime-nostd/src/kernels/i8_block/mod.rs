@@ -294,7 +294,7 @@ impl Conv {
 
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
-    fn skip(&self, pixel: &mut Pixel, count: i32) {
+    pub fn skip(&self, pixel: &mut Pixel, count: i32) {
         let [h, w] = &self.axes;
         pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
         pixel.x = pixel.x.wrapping_add(count * w.stride);
@@ -334,7 +334,7 @@ pub(super) struct Pixel {
     /// Rows from here to the end of the image.
     rows: i32,
     /// Pixels from here to the end of the row.
-    columns: i32,
+    pub columns: i32,
     /// Its results.
     pub output: *mut u8,
 }
@@ -481,10 +481,8 @@ pub(super) struct Block {
     /// Number of channels.
     pub lanes: usize,
     /// The first channel.
-    #[allow(dead_code, reason = "targets without assembly do not need it")]
+    #[cfg(cortex_m_dsp)]
     pub first: usize,
-    /// Output channels from one channel's to the next one's.
-    pub step: usize,
 }
 
 impl Depthwise {
@@ -498,8 +496,8 @@ impl Depthwise {
             weights: self.weights.wrapping_add(result * self.taps()),
             results: self.results.skip(result),
             lanes: self.channels.saturating_sub(channel).min(CHANNELS),
+            #[cfg(cortex_m_dsp)]
             first: channel,
-            step: self.multiplier,
         }
     }
 }

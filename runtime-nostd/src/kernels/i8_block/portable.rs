@@ -420,13 +420,14 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
         }
         return;
     }
+    let mut result = 0;
     for channel in 0..block.lanes.min(CHANNELS) {
         let rows = conv.rows.wrapping_add(channel * across.kernel as usize * conv.row);
-        let result = channel * block.step;
         let mut output = output.wrapping_add(result * block.results.bytes());
+        let results = block.results.skip(result);
         for o in 0..along.output as usize {
             // SAFETY: the channel exists.
-            let mut acc = unsafe { block.results.bias(result) };
+            let mut acc = unsafe { results.bias(0) };
             for tap in 0..across.kernel {
                 let slot = conv.slot(first + tap * across.dilation, tap);
                 let line = slot.wrapping_add(channel * conv.line + o * along.stride as usize);
@@ -438,9 +439,10 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
                 }
             }
             // SAFETY: a result of the channel.
-            unsafe { block.results.store(result, acc, output) };
+            unsafe { results.store(0, acc, output) };
             output = output.wrapping_add(step);
         }
+        result += conv.multiplier;
     }
 }
 
@@ -460,7 +462,7 @@ unsafe fn outputs_3x3<const STRIDE: usize>(
         let at = channel * conv.line;
         let mut lines = [0, 1, 2]
             .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
-        let result = channel * block.step;
+        let result = channel * conv.multiplier;
         let mut output = output.wrapping_add(result * block.results.bytes());
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.
         let (w, bias): ([i32; 9], i32) = unsafe {
@@ -551,9 +553,9 @@ pub(super) unsafe fn sweep(
 /// Convolution and block are those of accepted parameters.
 pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
     let (across, along) = (&conv.across, &conv.along);
-    let mut to = conv.rows;
-    for channel in 0..block.lanes {
-        let taps = block.weights.wrapping_add(channel * block.step * conv.taps());
+    let (mut to, mut taps) = (conv.rows, block.weights);
+    let next = conv.multiplier * conv.taps();
+    for _ in 0..block.lanes {
         for tap in 0..across.kernel as usize {
             let line = taps.wrapping_add(tap * across.weights_step as usize);
             for i in 0..conv.row {
@@ -565,6 +567,7 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
                 to = to.wrapping_add(1);
             }
         }
+        taps = taps.wrapping_add(next);
     }
 }
 

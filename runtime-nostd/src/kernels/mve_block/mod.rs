@@ -4,24 +4,36 @@
 //! channels stay in registers. Where the input does not hold the taps of a pixel in order, they are
 //! gathered first, for a few pixels. Computers have the same kernel in plain loops.
 
+mod depthwise;
+#[cfg(cortex_m_mve)]
+mod mve_bytes;
 #[cfg(cortex_m_mve)]
 mod mve_copy;
+#[cfg(cortex_m_mve)]
+mod mve_depthwise;
+#[cfg(cortex_m_mve)]
+mod mve_rounding;
 #[cfg(cortex_m_mve)]
 mod mve_tiles;
 #[cfg(not(cortex_m_mve))]
 mod portable;
+mod rounding;
 
 use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
 
 use super::Memory;
 use super::i8_block::{Conv, Pixel};
+pub(super) use depthwise::depthwise;
 #[cfg(cortex_m_mve)]
-use mve_copy::{copy, copy_rows, fill};
+pub(super) use mve_bytes::{add, look_up, pool_pixel};
+#[cfg(cortex_m_mve)]
+use mve_copy::{copy, fill};
 #[cfg(cortex_m_mve)]
 use mve_tiles::tiles;
 #[cfg(not(cortex_m_mve))]
-use portable::{copy, copy_rows, fill, tiles};
+use portable::{copy, fill, tiles};
+use rounding::{Sums, round};
 
 /// Taps that are multiplied at once.
 const VECTOR: u32 = 16;
@@ -156,20 +168,24 @@ unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut
         return;
     }
     tiles.taps = scratch;
-    let mut done = 0;
+    let (mut done, mut next) = (0, conv.pixel(0));
     while done < conv.pixels {
         // The last pixels are computed together with one before them once more if they are odd.
         let left = conv.pixels - done;
         let count = if left == 1 { gathered.min(2) } else { (left + (left & 1)).min(gathered) };
         let first = if count > left { conv.pixels - count } else { done };
-        let mut next = conv.pixel(first);
+        if first != done {
+            next = conv.pixel(first);
+        }
         let output = (next.output as usize).wrapping_sub(conv.output as usize);
         tiles.output = group.output.wrapping_add(output);
-        let mut to = scratch;
-        for _ in 0..count {
-            // SAFETY: a pixel of the convolution, and its place in scratch.
-            unsafe { gather(p, conv, &conv.next(&mut next), offset, to) };
-            to = to.wrapping_add(pitch);
+        let (mut to, mut left) = (scratch, count as i32);
+        while left > 0 {
+            // SAFETY: pixels of the convolution, and their place in scratch.
+            let pixels = unsafe { gather(p, conv, &next, offset, to, left) };
+            conv.skip(&mut next, pixels);
+            to = to.wrapping_add(pixels as usize * pitch);
+            left -= pixels;
         }
         // SAFETY: the taps of these pixels have been gathered.
         unsafe { evenly(p, &mut tiles, pitch, count, sums) };
@@ -231,80 +247,92 @@ unsafe fn ties(p: &ConvI8Mve<Place>, requant: &Requant, pair: &Tiles, sums: *mut
     unsafe { tiles(&job) };
     let pixels = if pair.taps == pair.other { 1 } else { 2 };
     for pixel in 0..pixels {
-        let output = pair.output.wrapping_add(pixel * pair.step);
-        for channel in 0..channels {
-            let (block, lane) = (channel / BLOCK, channel % BLOCK);
-            let shift = pair.shifts.wrapping_add(block * pair.shifts_step + lane);
-            let multiplier = pair.records.wrapping_add((2 * block + 1) * BLOCK + lane);
-            // SAFETY: sum, record and result of this channel.
-            unsafe {
-                let sum = *sums.add(pixel * row + channel);
-                let result = requant.apply(sum, *multiplier, *shift);
-                *output.add(channel) = result as u8;
-            }
-        }
+        let job = Sums {
+            sums: sums.wrapping_add(pixel * row),
+            records: pair.records.cast(),
+            shifts: pair.shifts,
+            output: pair.output.wrapping_add(pixel * pair.step),
+            channels: channels as i32,
+            shifts_step: pair.shifts_step,
+            offset: 2 * pair.zero + 1,
+            multiplier: BLOCK * size_of::<i32>(),
+            multiplier_step: size_of::<i32>(),
+            min: pair.min,
+            max: pair.max,
+        };
+        // SAFETY: sums, records and results of this pixel.
+        unsafe { round(requant, job) };
     }
 }
 
-/// Gathers the taps of a pixel.
+/// Rows of bytes that belong to pixels: what [`copy`] copies.
+#[repr(C)]
+struct Blocks {
+    to: *mut i8,
+    from: *const i8,
+    /// Bytes of a row.
+    count: usize,
+    /// Rows of a pixel.
+    rows: usize,
+    /// Bytes from a row to the next.
+    step: usize,
+    to_step: usize,
+    /// Bytes from a pixel's rows to the next one's.
+    next: usize,
+    to_next: usize,
+    pixels: usize,
+}
+
+/// Gathers the taps of a pixel, and of those after it in its row if all are inside the input; returns
+/// of how many.
 ///
 /// # Safety
 /// The pixel is one of the convolution, whose channels begin `offset` bytes behind those of the
-/// input, and `to` has room for its taps.
-unsafe fn gather(p: &ConvI8Mve<Place>, conv: &Conv, pixel: &Pixel, offset: usize, to: *mut i8) {
+/// input, and `to` has room for the taps of `most` pixels, at least one.
+unsafe fn gather(
+    p: &ConvI8Mve<Place>,
+    conv: &Conv,
+    pixel: &Pixel,
+    offset: usize,
+    to: *mut i8,
+    most: i32,
+) -> i32 {
     let [h, w] = &conv.axes;
-    let (run, rows) = (p.conv.run() as usize, h.kernel as usize);
-    let whole_rows = run != conv.in_c as usize || w.kernel == 1;
-    let at = |y: i32, x: i32| {
-        let bytes = y.wrapping_mul(h.input_step).wrapping_add(x.wrapping_mul(w.input_step));
-        pixel.image.wrapping_add(offset).wrapping_offset(bytes as isize)
-    };
-    let columns = w.span(pixel.x, w.kernel);
-    let last = pixel.y.wrapping_add((h.kernel - 1) * h.dilation);
-    if whole_rows && columns.inside == w.kernel && h.has(pixel.y) && h.has(last) {
-        let step = h.input_step.wrapping_mul(h.dilation) as usize;
-        // SAFETY: all taps lie inside the input.
-        unsafe { copy_rows(to, at(pixel.y, pixel.x), run, rows, step) };
-        return;
+    let (run, in_c) = (p.conv.run() as usize, conv.in_c as usize);
+    let whole_rows = run != in_c || w.kernel == 1;
+    let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
+    let mut pixels = 1;
+    if rows.inside == h.kernel && columns.inside == w.kernel {
+        let spare = w.input - 1 - pixel.x - (w.kernel - 1) * w.dilation;
+        pixels = (spare as u32 / (w.stride as u32).max(1)) as i32 + 1;
+        pixels = pixels.min(most).min(pixel.columns);
+    } else {
+        // SAFETY: the pixel's taps.
+        unsafe { fill(to, conv.zero, p.conv.taps() as usize) };
     }
-    for row in 0..h.kernel {
-        let y = pixel.y.wrapping_add(row * h.dilation);
-        let to = to.wrapping_add(row as usize * w.kernel as usize * conv.in_c as usize);
-        // SAFETY: the row's place, and the taps of it that are in the input.
-        unsafe {
-            match (h.has(y), whole_rows) {
-                (false, _) => fill(to, conv.zero, w.kernel as usize * conv.in_c as usize),
-                (true, true) => {
-                    let x = pixel.x.wrapping_add(columns.before);
-                    let [before, inside, behind] = [columns.before, columns.inside, columns.behind]
-                        .map(|n| n as usize * conv.in_c as usize);
-                    fill(to, conv.zero, before);
-                    copy(to.wrapping_add(before), at(y, x), inside);
-                    fill(to.wrapping_add(before + inside), conv.zero, behind);
-                }
-                (true, false) => positions(conv, pixel.x, run, at(y, 0), to),
-            }
+    let y = pixel.y.wrapping_add(rows.before * h.dilation);
+    let line =
+        pixel.image.wrapping_add(offset).wrapping_offset(y.wrapping_mul(h.input_step) as isize);
+    let width = w.kernel as usize * in_c;
+    let (calls, wide) = if whole_rows { (1, columns.inside) } else { (columns.inside, 1) };
+    for column in columns.before..columns.before + calls {
+        let x = pixel.x.wrapping_add(column * w.dilation);
+        let at = rows.before as usize * width + column as usize * in_c;
+        let blocks = Blocks {
+            to: to.wrapping_add(at),
+            from: line.wrapping_offset(x.wrapping_mul(w.input_step) as isize),
+            count: wide as usize * in_c,
+            rows: rows.inside as usize,
+            step: h.input_step.wrapping_mul(h.dilation) as usize,
+            to_step: width,
+            next: w.input_step.wrapping_mul(w.stride) as usize,
+            to_next: p.pitch() as usize,
+            pixels: pixels as usize,
+        };
+        if blocks.count != 0 && blocks.rows != 0 {
+            // SAFETY: taps inside the input, and their places.
+            unsafe { copy(&blocks) };
         }
     }
-}
-
-/// Gathers the taps of a row one position of the kernel after the other.
-///
-/// # Safety
-/// `line` is the row's first pixel in the input, `x` the column of the first tap, and `to` has room
-/// for `run` taps of each position.
-unsafe fn positions(conv: &Conv, x: i32, run: usize, line: *const i8, to: *mut i8) {
-    let [_, w] = &conv.axes;
-    for column in 0..w.kernel {
-        let x = x.wrapping_add(column * w.dilation);
-        let to = to.wrapping_add(column as usize * run);
-        // SAFETY: the taps of a position, which are in the input if it is.
-        unsafe {
-            if w.has(x) {
-                copy(to, line.wrapping_offset(x.wrapping_mul(w.input_step) as isize), run);
-            } else {
-                fill(to, conv.zero, run);
-            }
-        }
-    }
+    pixels
 }

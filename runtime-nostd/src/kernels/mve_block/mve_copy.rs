@@ -2,58 +2,9 @@
 //! is cut to what is left.
 
 use core::arch::naked_asm;
+use core::mem::offset_of;
 
-/// Copies `count` bytes.
-///
-/// # Safety
-/// They are readable and writable, and do not overlap.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn copy(to: *mut i8, from: *const i8, count: usize) {
-    naked_asm!(
-        ".cpu cortex-m55
-        push {{r3, lr}}
-        wlstp.8 lr, r2, 3f
-        2:
-        vldrb.u8 q0, [r1], #16
-        vstrb.8 q0, [r0], #16
-        letp lr, 2b
-        3:
-        pop {{r3, pc}}"
-    )
-}
-
-/// Copies `rows` rows of `count` bytes, at least one of each, which are `step` bytes apart, behind
-/// each other.
-///
-/// # Safety
-/// They are readable and writable, and do not overlap.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn copy_rows(
-    to: *mut i8,
-    from: *const i8,
-    count: usize,
-    rows: usize,
-    step: usize,
-) {
-    naked_asm!(
-        ".cpu cortex-m55
-        push {{r4, r5, r6, lr}}
-        ldr r4, [sp, #16]
-        2:
-        mov r5, r0
-        mov r6, r1
-        dlstp.8 lr, r2
-        3:
-        vldrb.u8 q0, [r6], #16
-        vstrb.8 q0, [r5], #16
-        letp lr, 3b
-        add r0, r2
-        add r1, r4
-        subs r3, #1
-        bne 2b
-        pop {{r4, r5, r6, pc}}"
-    )
-}
+use super::Blocks;
 
 /// Fills `count` bytes.
 ///
@@ -71,5 +22,71 @@ pub(super) unsafe extern "C" fn fill(to: *mut i8, value: i8, count: usize) {
         letp lr, 2b
         3:
         pop {{r3, pc}}"
+    )
+}
+
+const _: () = assert!(
+    offset_of!(Blocks, count) == 8
+        && offset_of!(Blocks, rows) == 12
+        && offset_of!(Blocks, step) == 16
+        && offset_of!(Blocks, next) == 24
+        && offset_of!(Blocks, pixels) == 32
+);
+
+/// Copies rows of bytes of some pixels.
+///
+/// # Safety
+/// All of them are readable and writable, and do not overlap.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn copy(blocks: &Blocks) {
+    naked_asm!(
+        ".cpu cortex-m55
+        push {{r3-r11, lr}}
+        mov r12, r0
+        ldm r12!, {{r0-r7}}
+        ldr r12, [r12]
+        cmp r2, #16
+        bhi 4f
+        vctp.8 r2
+        2:
+        mov r8, r0
+        mov r9, r1
+        dls lr, r3
+        3:
+        vpstt
+        vldrbt.u8 q0, [r9]
+        vstrbt.8 q0, [r8]
+        add r9, r4
+        add r8, r5
+        le lr, 3b
+        add r1, r6
+        add r0, r7
+        subs r12, #1
+        bne 2b
+        pop {{r3-r11, pc}}
+        4:
+        add r10, r2, #15
+        bic r10, r10, #15
+        sub r4, r10
+        sub r5, r10
+        5:
+        mov r8, r0
+        mov r9, r1
+        mov r10, r3
+        6:
+        dlstp.8 lr, r2
+        7:
+        vldrb.u8 q0, [r9], #16
+        vstrb.8 q0, [r8], #16
+        letp lr, 7b
+        add r9, r4
+        add r8, r5
+        subs r10, #1
+        bne 6b
+        add r1, r6
+        add r0, r7
+        subs r12, #1
+        bne 5b
+        pop {{r3-r11, pc}}"
     )
 }

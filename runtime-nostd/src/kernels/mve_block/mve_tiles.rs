@@ -9,7 +9,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::{BLOCK, Finish, Tiles};
+use super::{BLOCK, Finish, Tiles, VECTOR};
 
 /// Begins a function: makes room for 26 words and copies the job's first 16 there. Its limits are in
 /// q4 and q5.
@@ -405,6 +405,88 @@ pairs!(
     "vstrwt.32 q1, [r7, q6]\nvstrwt.32 q0, [r7]"
 );
 
+/// Products of at most one vector of taps of two pixels, in q0 and q1, with a channel's weights.
+macro_rules! short_channel {
+    ($q:literal, $first:literal, $second:literal) => {
+        concat!(
+            "vldrb.u8 ",
+            $q,
+            ", [r1]\nadd r1, r9\n",
+            "vmladav.s8 ",
+            $first,
+            ", q0, ",
+            $q,
+            "\nvmladav.s8 ",
+            $second,
+            ", q1, ",
+            $q,
+            "\n",
+        )
+    };
+}
+
+/// Pairs of pixels with at most one vector of taps, which stays where it is for all channels; whole
+/// blocks with the shift of 33.
+///
+/// # Safety
+/// As for [`tiles`].
+#[unsafe(naked)]
+unsafe extern "C" fn pairs_short(job: &Tiles) {
+    naked_asm!(
+        enter!(),
+        "ldr r1, [sp, #48]
+        add r1, r1
+        vdup.32 q7, r1
+        ldr r11, [sp, #16]
+        ldr r9, [sp, #60]
+        20:
+        ldrd r0, r2, [sp]
+        vctp.8 r9
+        vpstt
+        vldrbt.u8 q0, [r0]
+        vldrbt.u8 q1, [r2]
+        ldr r4, [sp, #40]
+        add r0, r4
+        add r2, r4
+        strd r0, r2, [sp]
+        ldrd r7, r0, [sp, #32]
+        add r3, r7, r0
+        add r0, r3, r0
+        str r0, [sp, #32]
+        ldrd r1, r5, [sp, #24]
+        21:",
+        short_channel!("q2", "r0", "r8"),
+        short_channel!("q3", "r2", "r10"),
+        short_channel!("q2", "r4", "r12"),
+        short_channel!("q3", "r6", "lr"),
+        "vldrw.u32 q6, [r5], #16
+        vmov q2[2], q2[0], r0, r4
+        vmov q2[3], q2[1], r2, r6
+        vmov q3[2], q3[0], r8, r12
+        vmov q3[3], q3[1], r10, lr
+        vadd.i32 q2, q2, q6
+        vadd.i32 q3, q3, q6
+        vldrw.u32 q6, [r5], #16
+        vmulh.s32 q2, q2, q6
+        vmulh.s32 q3, q3, q6
+        vrhadd.s32 q2, q2, q7
+        vrhadd.s32 q3, q3, q7
+        vmax.s32 q2, q2, q4
+        vmax.s32 q3, q3, q4
+        vmin.s32 q2, q2, q5
+        vmin.s32 q3, q3, q5
+        cmp r5, r11
+        vstrb.32 q2, [r7], #4
+        vstrb.32 q3, [r3], #4
+        bne 21b
+        ldr r0, [sp, #44]
+        subs r0, #1
+        str r0, [sp, #44]
+        bne 20b",
+        leave!(),
+    )
+}
+
 /// A function of one pixel and pairs of whole blocks, at least one, with what becomes of the sums.
 macro_rules! row {
     ($(#[$doc:meta])* $name:ident, $finish:expr, $store:expr) => {
@@ -526,7 +608,9 @@ pub(super) unsafe fn tiles(t: &Tiles) {
             job.output = t.output.wrapping_add(done * bytes);
             job.shifts = t.shifts.wrapping_add(twos * t.shifts_step);
         }
+        let short = t.count <= VECTOR && t.rest == 0;
         match t.finish {
+            Finish::Upper if short => pairs_short(&job),
             Finish::Upper => pairs_upper(&job),
             Finish::Shift => pairs_shift(&job),
             Finish::Double => pairs_double(&job),

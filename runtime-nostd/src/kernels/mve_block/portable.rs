@@ -2,31 +2,22 @@
 
 use microhlo_format::kernels::{Requant, Rounding};
 
-use super::{BLOCK, Finish, NONE, Tiles, VECTOR};
+use super::depthwise::{Expansion, Line, POSITION, Sources};
+use super::rounding::Sums;
+use super::{BLOCK, Blocks, Finish, NONE, Tiles, VECTOR};
 
-/// Copies `count` bytes.
+/// Copies rows of bytes of some pixels.
 ///
 /// # Safety
-/// They are readable and writable, and do not overlap.
-pub(super) unsafe fn copy(to: *mut i8, from: *const i8, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { core::ptr::copy_nonoverlapping(from, to, count) };
-}
-
-/// Copies `rows` rows of `count` bytes, which are `step` bytes apart, behind each other.
-///
-/// # Safety
-/// They are readable and writable, and do not overlap.
-pub(super) unsafe fn copy_rows(
-    to: *mut i8,
-    from: *const i8,
-    count: usize,
-    rows: usize,
-    step: usize,
-) {
-    for row in 0..rows {
-        // SAFETY: the caller's promise.
-        unsafe { copy(to.wrapping_add(row * count), from.wrapping_add(row * step), count) };
+/// All of them are readable and writable, and do not overlap.
+pub(super) unsafe fn copy(b: &Blocks) {
+    for pixel in 0..b.pixels {
+        for row in 0..b.rows {
+            let from = b.from.wrapping_add(pixel * b.next + row * b.step);
+            let to = b.to.wrapping_add(pixel * b.to_next + row * b.to_step);
+            // SAFETY: the caller's promise.
+            unsafe { core::ptr::copy_nonoverlapping(from, to, b.count) };
+        }
     }
 }
 
@@ -111,5 +102,83 @@ unsafe fn store(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
         let multiplier = *t.records.add((2 * block + 1) * BLOCK + lane);
         let shift = *t.shifts.add(block * t.shifts_step + lane);
         *output.add(channel) = requant.apply(sum, multiplier, shift) as u8;
+    }
+}
+
+/// Leaves all sums to the caller.
+///
+/// # Safety
+/// Always safe; that in assembly is not.
+pub(super) unsafe fn finish(_: &mut Sums) {}
+
+/// Interleaves four taps of channels at each position.
+///
+/// # Safety
+/// Sources are readable; `to` has room for the words of 16 channels at each position.
+pub(super) unsafe fn arrange(to: *mut u8, sources: &Sources) {
+    for position in 0..sources.count {
+        for channel in 0..sources.channels {
+            for (i, (from, step)) in sources.from.iter().zip(sources.steps).enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let tap = *from.wrapping_add(position * step + channel);
+                    *to.add(position * POSITION + 4 * channel + i) = tap as u8;
+                }
+            }
+        }
+    }
+}
+
+/// Lays out the weights of channels, `taps` each: those that tables say.
+///
+/// # Safety
+/// Weights and tables are readable, `to` has room for `bytes` of each channel.
+pub(super) unsafe fn expand(
+    to: *mut i8,
+    weights: *const i8,
+    taps: usize,
+    channels: usize,
+    tables: &Expansion,
+) {
+    let bytes = tables.vectors * VECTOR as usize;
+    for channel in 0..channels {
+        for i in 0..bytes {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let tap = channel * taps + usize::from(*tables.taps.add(i));
+                *to.add(channel * bytes + i) = *weights.add(tap) & *tables.masks.add(i) as i8;
+            }
+        }
+    }
+}
+
+/// Computes a line of outputs.
+///
+/// # Safety
+/// Words, constants and results are those of a line of an accepted convolution.
+pub(super) unsafe fn line(l: &Line) {
+    let bytes = l.vectors as usize * VECTOR as usize;
+    for channel in 0..l.channels as usize {
+        for output in 0..l.count as usize {
+            let first = l.words.wrapping_add(output * l.stride as usize + 4 * channel);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let [mut acc, multiplier] = *l.records.add(channel);
+                for i in 0..bytes {
+                    let word = first.wrapping_add(*l.offsets.add(i / 4) as usize);
+                    let tap = *word.wrapping_add(i % 4) as i8;
+                    let weight = *l.weights.add(channel * bytes + i);
+                    acc = acc.wrapping_add(i32::from(tap) * i32::from(weight));
+                }
+                let to = l.output.wrapping_add(output * l.step as usize);
+                if l.finish == Finish::Sums {
+                    to.cast::<i32>().add(channel).write(acc);
+                    continue;
+                }
+                let shift = *l.shifts.add(channel * l.shifts_step as usize);
+                let requant = requant(l.finish, l.zero, l.min, l.max);
+                *to.add(channel) = requant.apply(acc, multiplier, shift) as u8;
+            }
+        }
     }
 }

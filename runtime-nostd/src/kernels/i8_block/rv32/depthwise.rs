@@ -213,9 +213,9 @@ unsafe fn in_place(conv: &Depthwise, first: &Block, blocks: usize, requant: &Req
 unsafe fn copied(plan: &mut Plan<'_>, block: &Block) {
     let conv = plan.conv;
     plan.channels(block);
-    let mut records = [[0; 2]; CHANNELS];
-    let mut shifts = [0; CHANNELS];
+    let (mut records, mut shifts);
     if block.lanes < CHANNELS {
+        (records, shifts) = ([[0; 2]; CHANNELS], [0; CHANNELS]);
         for channel in 0..block.lanes {
             // SAFETY: the channel exists.
             unsafe {

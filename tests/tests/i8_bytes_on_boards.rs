@@ -1,0 +1,167 @@
+//! `i8` kernels without weights over random parameters: the boards give the same bytes as the host.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod i8_shapes;
+
+use i8_shapes::Random;
+use microhlo_compiler::cmd::exec::Executor;
+use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
+use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
+use microhlo_qemu::Job;
+use microhlo_tests::{COMPLETE, on_board, options, outputs, sampled};
+
+const INPUT: Place = Place::arena(0);
+
+/// A step from `input` random bytes to the bytes behind them.
+fn job(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2]) -> Job {
+    job_to(random, kernel, [input, output], Place::arena(input))
+}
+
+/// The same to bytes at another place.
+fn job_to(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2], to: Place) -> Job {
+    let tensor = |name: &str, place, bytes| TensorSpec {
+        name: name.into(),
+        dtype: DType::U8,
+        dims: vec![bytes],
+        place,
+    };
+    let spec = ArtifactSpec {
+        name: "step".into(),
+        compiler: "test".into(),
+        inputs: vec![tensor("x", INPUT, input)],
+        outputs: vec![tensor("y", to, output)],
+        steps: vec![kernel],
+        constants: random.bytes(256),
+        arena_bytes: input + output,
+        ..ArtifactSpec::default()
+    };
+    let artifact = encode(&spec).expect("the step is encodable");
+    Job { artifact, cases: vec![vec![random.bytes(input)]], profile: false }
+}
+
+fn requant(random: &mut Random) -> Requant {
+    let rounding = match random.range(0, 9) {
+        0 => Rounding::Even,
+        1 => Rounding::Double,
+        _ => Rounding::Up,
+    };
+    let zero = random.range(0, 255) as i32 - 128;
+    let [min, max] = if random.range(0, 1) == 0 { [-128, 127] } else { [-60, 50] };
+    Requant { shift: random.range(33, 45) as u8, zero, min, max, rounding }
+}
+
+fn sum(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let mut factor = || random.range(0, 4_000_000) as i32 - 2_000_000;
+    let params = SumI8 {
+        lhs: INPUT,
+        rhs: Place::arena(count),
+        output: Place::arena(2 * count),
+        count,
+        lhs_multiplier: factor(),
+        rhs_multiplier: factor(),
+        offset: factor(),
+        shift: random.range(10, 26) as u8,
+        min: -(random.range(0, 127) as i8),
+        max: 127,
+    };
+    job(random, Kernel::sum_i8(params), [2 * count, count])
+}
+
+/// A sum with a small shift and multipliers of its size; some are computed in place of the first
+/// operand.
+fn near_sum(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let shift = random.range(0, 20) as u8;
+    let most = (1u32 << shift).max(2);
+    let mut multiplier = || random.range(0, 2 * most - 1) as i32 - most as i32 / 2;
+    let (lhs_multiplier, rhs_multiplier) = (multiplier(), multiplier());
+    let [min, max] = if random.range(0, 1) == 0 { [-128, 127] } else { [-40, 70] };
+    let output = if random.range(0, 2) == 0 { INPUT } else { Place::arena(2 * count) };
+    let params = SumI8 {
+        lhs: INPUT,
+        rhs: Place::arena(count),
+        output,
+        count,
+        lhs_multiplier,
+        rhs_multiplier,
+        offset: random.range(0, 40 << shift) as i32 - (20 << shift),
+        shift,
+        min,
+        max,
+    };
+    job_to(random, Kernel::sum_i8(params), [2 * count, count], output)
+}
+
+fn table(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let (table, output) = (Place::constant(0), Place::arena(count));
+    let params = TableI8 { input: INPUT, table, output, count };
+    job(random, Kernel::table_i8(params), [count, count])
+}
+
+fn pool(random: &mut Random) -> Job {
+    let (size, output, batch) = (random.pair(1, 9), random.pair(1, 5), random.range(1, 2));
+    let (kernel, stride, channels) = (random.pair(1, 6), random.pair(1, 3), random.range(1, 37));
+    let pad = random.pair(0, 4).map(|n| n as i32 - 1);
+    let long = random.range(0, 9) == 0;
+    let (in_w, kernel_w) = if long { (300, 290) } else { (size[1], kernel[1]) };
+    let [input, results] =
+        [size[0] * in_w, output[0] * output[1]].map(|pixels| batch * pixels * channels);
+    let params = PoolI8 {
+        input: INPUT,
+        output: Place::arena(input),
+        batch,
+        in_h: size[0],
+        in_w,
+        channels,
+        out_h: output[0],
+        out_w: output[1],
+        kernel_h: kernel[0],
+        kernel_w,
+        stride_h: stride[0],
+        stride_w: stride[1],
+        pad_top: pad[0],
+        pad_left: pad[1],
+        input_zero: random.next() as i8,
+        bias: random.range(0, 2000) as i32 - 1000,
+        left: random.range(0, 4) as u8,
+        multiplier: random.range(1 << 29, i32::MAX as u32) as i32,
+        requant: requant(random),
+    };
+    job(random, Kernel::pool_i8(params), [input, results])
+}
+
+fn same_bytes_as_on_the_host(board: &str) {
+    let mut random = Random(40);
+    let jobs: Vec<Job> = (0..500)
+        .map(|i| match i % 5 {
+            0 => sum(&mut random),
+            1 => table(&mut random),
+            2 => pool(&mut random),
+            _ => near_sum(&mut random),
+        })
+        .collect();
+    let run = |name: &str| {
+        let executor = Executor::find(name).expect("the board exists");
+        executor.run(&jobs, &options()).expect("the board runs")
+    };
+    let here = run("host").into_iter().enumerate();
+    for ((i, here), there) in on_board(board, here.zip(run(board)).collect()) {
+        assert_eq!(outputs(board, there), outputs("host", here), "job {i} on {board}");
+    }
+}
+
+#[test]
+fn kernels_give_the_same_bytes() {
+    for board in COMPLETE {
+        same_bytes_as_on_the_host(board);
+    }
+}
+
+#[test]
+fn other_boards_kernels_give_the_same_bytes() {
+    for board in sampled() {
+        same_bytes_as_on_the_host(&board);
+    }
+}
