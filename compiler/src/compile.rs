@@ -9,14 +9,16 @@ use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
 use crate::diag::Span;
-use crate::emit::{Emitted, emit};
+use crate::emit::{Emitted, emit, memory_problem};
 use crate::ir::{Func, Module};
+use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
-use crate::lower::{lower, share};
+use crate::lower::{lower, order, share};
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
-use crate::plan;
+use crate::plan::{self, Problem};
+use crate::schedule;
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -99,6 +101,11 @@ impl Target {
 }
 
 impl Target {
+    /// Whether the processor computes with `f32`, rather than routines.
+    pub(crate) const fn has_f32(self) -> bool {
+        !matches!(self, Target::CortexM0 | Target::CortexM3 | Target::Rv32imac)
+    }
+
     /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
     pub(crate) const fn has_mve(self) -> bool {
         matches!(self, Target::CortexM55)
@@ -122,6 +129,45 @@ impl FromStr for Target {
     }
 }
 
+/// A way to need less memory, which can be left out to see what it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Technique {
+    /// Results that lie on operands, and copies that then have nothing to do.
+    Sharing,
+    /// Steps in the order that needs the least memory.
+    Scheduling,
+}
+
+impl Technique {
+    /// All techniques.
+    pub const ALL: [Technique; 2] = [Technique::Sharing, Technique::Scheduling];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Technique::Sharing => "sharing",
+            Technique::Scheduling => "scheduling",
+        }
+    }
+}
+
+impl fmt::Display for Technique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Technique {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Technique, String> {
+        Technique::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
+            let known = Technique::ALL.map(Technique::name).join(", ");
+            format!("unknown technique `{s}`; known are {known}")
+        })
+    }
+}
+
 /// What to compile and how.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
@@ -137,6 +183,10 @@ pub struct CompileOptions {
     pub dump_after: Vec<String>,
     /// Limits of the memory planner.
     pub plan: plan::Options,
+    /// Limits of the scheduler.
+    pub schedule: schedule::Options,
+    /// Ways to save memory that are not taken.
+    pub without: Vec<Technique>,
 }
 
 /// A compiled model.
@@ -165,6 +215,8 @@ pub struct Report {
     pub arena_lower_bound_bytes: u32,
     /// Whether no smaller arena exists for the schedule.
     pub arena_proven_optimal: bool,
+    /// What the order of the steps is worth.
+    pub schedule: ScheduleReport,
     /// Weights and tables in flash, in bytes.
     pub const_bytes: u32,
     /// The whole artifact in flash, in bytes.
@@ -266,15 +318,16 @@ pub fn compile_verified(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    let mut program = lower(&func, options.target)?;
-    share::share_buffers(&mut program);
+    let program = lower(&func, options.target)?;
     clock.lap("lower");
+    let (program, schedule) = arranged(program, options);
+    clock.lap("schedule and share");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
     let emitted = emit(&program, &options.name, &options.plan)?;
     clock.lap("plan and emit");
-    let report = report(&program, &emitted, &options.name);
+    let report = report(&program, &emitted, schedule, &options.name);
     let timings = clock.timings;
     Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
 }
@@ -317,7 +370,45 @@ fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, Compi
     Ok(module.funcs[entry].name.to_string())
 }
 
-fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
+/// The program with its steps in the order that needs the least memory, and buffers that share
+/// memory.
+fn arranged(given: Program, options: &CompileOptions) -> (Program, ScheduleReport) {
+    let without = |technique| options.without.contains(&technique);
+    let shared = |mut program: Program| {
+        if !without(Technique::Sharing) {
+            share::share_buffers(&mut program);
+        }
+        program
+    };
+    let limits = match without(Technique::Scheduling) {
+        true => schedule::Options { tries: 0, tasks: 0 },
+        false => options.schedule,
+    };
+    let order::Ordered { program, mut report } = order::reorder(&given, &limits);
+    let given = shared(given);
+    let Some(other) = program.map(shared) else { return (given, report) };
+    // What counts is the arena, and that no copy is made that sharing had made unnecessary.
+    let steps = |program: &Program| program.executed().count();
+    if steps(&other) <= steps(&given) + report.repeated && needs_less(&other, &given, options) {
+        return (other, report);
+    }
+    report.keep_given();
+    (given, report)
+}
+
+/// Whether a program has a smaller arena than another one.
+fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> bool {
+    let (problem, other) = (memory_problem(program).0, memory_problem(other).0);
+    let arena = |problem: &Problem, options: &plan::Options| {
+        plan::plan_with(problem, options).map_or(u64::MAX, |plan| plan.arena_bytes.into())
+    };
+    // Often a plan that is made at once lies below any plan of the other.
+    let fast = plan::Options { search_steps: 0, ..options.plan };
+    arena(&problem, &fast) < other.lower_bound().bytes
+        || arena(&problem, &options.plan) < arena(&other, &options.plan)
+}
+
+fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: &str) -> Report {
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -333,6 +424,7 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         arena_bytes: emitted.plan.arena_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,
+        schedule,
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),

@@ -94,7 +94,7 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
             }
         }
     }
-    (Problem { buffers }, groups)
+    (Problem { buffers, overlaps: Vec::new() }, groups)
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.

@@ -5,6 +5,7 @@
 //! [`emit`] writes the artifact. [`compile`] is the whole pipeline. [`eval`] is the slow exact
 //! oracle beside it.
 
+pub mod chains;
 pub mod check_program;
 pub mod cmd;
 pub mod compile;
@@ -22,5 +23,6 @@ pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+pub mod schedule;
 pub mod verify;
 pub mod vhlo_version;

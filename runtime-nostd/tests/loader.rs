@@ -680,8 +680,8 @@ fn depthwise_kernels_are_for_their_layouts() {
         DepthwiseI8 { kernel_h: 3, kernel_w: 3, layout: DepthwiseLayout::Lines(3), ..by_lines };
     let by_taps = DepthwiseI8 { layout: DepthwiseLayout::Taps, scratch: None, ..by_lines };
     let lines = |p| load(Kernel::depthwise_i8(p));
-    let three = |depthwise| load(Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }));
-    let taps = |depthwise| load(Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }));
+    let three = |depthwise| load(Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise }));
+    let taps = |depthwise| load(Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise }));
     assert_eq!([lines(by_taps), three(by_lines), taps(by_lines)], [fails, fails, fails]);
     assert_eq!(taps(by_taps), Ok(()));
     let few = DepthwiseI8 { layout: DepthwiseLayout::Lines(2), ..square };

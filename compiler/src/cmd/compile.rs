@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::load::{self, Program};
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
-use crate::compile::{CompileOptions, Compiled, Target};
+use crate::compile::{CompileOptions, Compiled, Target, Technique};
+use crate::lower::order::ScheduleReport;
 use crate::passes::bind_shapes::Size;
 
 /// Compile a StableHLO program and print what it costs.
@@ -39,6 +40,10 @@ pub struct Args {
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
+    /// Do without a way to save memory, to see what it saves: `sharing` (results in the memory of
+    /// operands) or `scheduling` (another order of the steps). May be repeated.
+    #[arg(long, value_name = "TECHNIQUE")]
+    without: Vec<Technique>,
     /// Print the kernels one by one and the time of each pass.
     #[arg(short, long)]
     verbose: bool,
@@ -70,6 +75,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         entry: args.function.clone(),
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
+        without: args.without.clone(),
         ..load::options_for(&args.model, target)
     };
     let quantised = match (args.quantize, &args.how.calibrate) {
@@ -179,9 +185,25 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
         map.insert("target".to_owned(), json!(args.target));
         let proven = compiled.report.arena_proven_optimal;
         map.insert("arena_proven_optimal".to_owned(), json!(proven));
+        map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
     value
+}
+
+/// What the order of the steps is worth.
+fn schedule(report: &ScheduleReport) -> String {
+    let mut text = format!("{} alive at most", size(report.peak_bytes));
+    if report.reordered {
+        text += &format!(", {} in the order of the program", size(report.given_peak_bytes));
+    }
+    if report.repeated > 0 {
+        text += &format!(", {} steps run twice", report.repeated);
+    }
+    text + &match report.proven_optimal() {
+        true => ", the least of any order".to_owned(),
+        false => format!(", no order needs less than {}", size(report.lower_bound_bytes)),
+    }
 }
 
 fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
@@ -192,6 +214,7 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
     table.row(["arena", &inspect::arena(artifact)]);
+    table.row(["schedule", &schedule(&compiled.report.schedule)]);
     table.row(["MACs", &grouped(manifest.macs)]);
     table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);
     table.row(["micro-operations", &listing::counts_text(listing::micro(&steps))]);

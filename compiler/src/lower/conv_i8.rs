@@ -273,9 +273,9 @@ fn depthwise_kernel(depthwise: DepthwiseI8<Ref>, target: Target) -> Kernel<Ref> 
     if target.has_mve() && vectors.fits() {
         Kernel::depthwise_i8_mve(vectors)
     } else if depthwise.is_by_taps() {
-        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
+        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
     } else if target.has_dsp() && depthwise.is_three_by_three() {
-        Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
+        Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
     } else {
         Kernel::depthwise_i8(depthwise)
     }

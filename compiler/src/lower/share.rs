@@ -44,7 +44,7 @@ pub fn share_buffers(program: &mut Program) {
 }
 
 /// Results of a step that could lie on an operand of it, with the operand.
-fn in_place_pairs(program: &Program, kernel: &Kernel<Ref>) -> Vec<(BufferId, BufferId)> {
+pub(crate) fn in_place_pairs(program: &Program, kernel: &Kernel<Ref>) -> Vec<(BufferId, BufferId)> {
     let mut accesses = Vec::new();
     if kernel.accesses(&mut |a| accesses.push(a)).is_err() {
         return Vec::new();

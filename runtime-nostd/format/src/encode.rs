@@ -1,10 +1,12 @@
 //! Encoding of artifacts, and decoding into owned data, for the host.
 
+use core::ops::Range;
 use std::collections::BTreeSet;
 use std::string::String;
 use std::vec::Vec;
 
 use crate::header::seal;
+use crate::kernels::Chain;
 use crate::{
     ALIGN, Artifact, ArtifactError, DType, Features, HEADER_BYTES, Header, Kernel, KernelId,
     MAX_TENSOR_RANK, MicroId, Place, Target, Tensor, VERSION_MAJOR, VERSION_MINOR,
@@ -62,6 +64,11 @@ pub enum EncodeError {
         /// Number of the step.
         step: u32,
     },
+    /// A chain is not followed by its steps, or one of them branches or is a chain.
+    Chain {
+        /// Number of the `rows` step.
+        step: u32,
+    },
     /// The artifact would exceed 2^31 - 1 bytes.
     TooLarge,
     /// Serialisation failed.
@@ -77,6 +84,9 @@ impl core::fmt::Display for EncodeError {
                  {MAX_TENSOR_RANK}"
             ),
             EncodeError::Target { step } => write!(f, "a target is step {step}, which is missing"),
+            EncodeError::Chain { step } => {
+                write!(f, "the chain at step {step} is not followed by plain steps for its stages")
+            }
             EncodeError::TooLarge => f.write_str("the artifact exceeds 2 GiB"),
             EncodeError::Postcard(error) => write!(f, "encoding failed: {error}"),
         }
@@ -94,7 +104,8 @@ impl From<postcard::Error> for EncodeError {
 /// Encodes an artifact. The kernels', micro-operations' and MAC entries of its manifest are
 /// derived from the steps.
 pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
-    let program = encode_program(&spec.steps)?;
+    let blocks = blocks(&spec.steps)?;
+    let program = encode_program(&spec.steps, &blocks)?;
     let manifest = encode_manifest(spec)?;
     let program_end = HEADER_BYTES + program.len();
     let manifest_end = program_end + manifest.len();
@@ -117,7 +128,7 @@ pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
         manifest_bytes: manifest.len() as u32,
         constants_offset: constants_offset as u32,
         constants_bytes: spec.constants.len() as u32,
-        steps: spec.steps.len() as u32,
+        steps: blocks.len() as u32,
     };
     let mut bytes = Vec::with_capacity(total);
     bytes.extend_from_slice(&header.encode());
@@ -136,35 +147,77 @@ fn implied_features(steps: &[Kernel<Place>]) -> Features {
     if steps.iter().any(packed) { Features::F32_BLOCK8 } else { Features::default() }
 }
 
-fn encode_program(steps: &[Kernel<Place>]) -> Result<Vec<u8>, EncodeError> {
-    let offsets = step_offsets(steps)?;
-    let mut bytes = Vec::new();
-    for step in steps {
-        let mut step = step.clone();
-        for target in step.targets_mut() {
-            let offset = offsets.get(target.step as usize).copied();
-            target.offset = offset.ok_or(EncodeError::Target { step: target.step })?;
+/// The steps of the artifact: a chain with those that it runs is one.
+fn blocks(steps: &[Kernel<Place>]) -> Result<Vec<Range<usize>>, EncodeError> {
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    while let Some(step) = steps.get(start) {
+        let within = match step {
+            Kernel::rows(rows) => rows.steps(),
+            _ => 0,
+        };
+        let end = start + 1 + within;
+        let inner = steps.get(start + 1..end).unwrap_or_default();
+        let plain = |step: &Kernel<Place>| step.targets().is_empty() && step.id() != KernelId::rows;
+        if inner.len() != within || !inner.iter().all(plain) {
+            return Err(EncodeError::Chain { step: start as u32 });
         }
-        encode_step(&step, &mut bytes)?;
+        blocks.push(start..end);
+        start = end;
+    }
+    Ok(blocks)
+}
+
+fn encode_program(
+    steps: &[Kernel<Place>],
+    blocks: &[Range<usize>],
+) -> Result<Vec<u8>, EncodeError> {
+    let offsets = step_offsets(steps, blocks)?;
+    let number = |target: Target| {
+        let at = |block: &Range<usize>| block.start == target.step as usize;
+        let end = (target.step as usize == steps.len()).then_some(blocks.len());
+        blocks.iter().position(at).or(end).ok_or(EncodeError::Target { step: target.step })
+    };
+    let mut bytes = Vec::new();
+    for block in blocks {
+        let mut steps = steps.get(block.clone()).unwrap_or_default().to_vec();
+        for target in steps.iter_mut().flat_map(Kernel::targets_mut) {
+            let step = number(*target)?;
+            let offset = offsets.get(step).copied();
+            *target = Target {
+                step: step as u32,
+                offset: offset.ok_or(EncodeError::Target { step: target.step })?,
+            };
+        }
+        encode_block(&steps, &mut bytes)?;
     }
     Ok(bytes)
 }
 
-fn encode_step(step: &Kernel<Place>, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let body = step.encode()?;
+/// Appends a step, whose parameters are followed by the steps that it runs.
+fn encode_block(steps: &[Kernel<Place>], bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let Some((first, inner)) = steps.split_first() else { return Ok(()) };
+    let mut body = first.encode()?;
+    for step in inner {
+        encode_step(step.id(), &step.encode()?, &mut body)?;
+    }
+    encode_step(first.id(), &body, bytes)
+}
+
+fn encode_step(id: KernelId, body: &[u8], bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
     let len = u32::try_from(body.len()).map_err(|_| EncodeError::TooLarge)?;
-    *bytes = postcard::to_extend(&(step.id() as u16, len), core::mem::take(bytes))?;
-    bytes.extend_from_slice(&body);
+    *bytes = postcard::to_extend(&(id as u16, len), core::mem::take(bytes))?;
+    bytes.extend_from_slice(body);
     Ok(())
 }
 
 /// Where every step starts, and where the last one ends; no target changes that.
-fn step_offsets(steps: &[Kernel<Place>]) -> Result<Vec<u32>, EncodeError> {
+fn step_offsets(steps: &[Kernel<Place>], blocks: &[Range<usize>]) -> Result<Vec<u32>, EncodeError> {
     let mut bytes = Vec::new();
-    let mut offsets = Vec::with_capacity(steps.len() + 1);
-    for step in steps {
+    let mut offsets = Vec::with_capacity(blocks.len() + 1);
+    for block in blocks {
         offsets.push(u32::try_from(bytes.len()).map_err(|_| EncodeError::TooLarge)?);
-        encode_step(step, &mut bytes)?;
+        encode_block(steps.get(block.clone()).unwrap_or_default(), &mut bytes)?;
     }
     offsets.push(u32::try_from(bytes.len()).map_err(|_| EncodeError::TooLarge)?);
     Ok(offsets)
@@ -204,20 +257,45 @@ fn encode_manifest(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
     Ok(postcard::to_stdvec(&manifest)?)
 }
 
+/// Decodes a step and those that it runs.
+fn decode_block(id: KernelId, body: &[u8], steps: &mut Vec<Kernel<Place>>) -> Option<()> {
+    if id != KernelId::rows {
+        steps.push(Kernel::decode(id, body).ok()?);
+        return Some(());
+    }
+    let (params, chain) = Chain::params(body)?;
+    let first = steps.len();
+    steps.push(Kernel::decode(id, params).ok()?);
+    let mut at = 0;
+    while at < chain.steps.len() {
+        let (id, body, next) = chain.step(at)?;
+        steps.push(Kernel::decode(id, body).ok()?);
+        at = next;
+    }
+    match steps.get(first) {
+        Some(Kernel::rows(rows)) if rows.steps() == steps.len() - first - 1 => Some(()),
+        _ => None,
+    }
+}
+
 /// Decodes an artifact into owned data: the inverse of [`encode`], which fills in the offsets of
 /// targets.
 pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
     let artifact = Artifact::parse(bytes)?;
     let manifest = artifact.manifest();
     let base = artifact.header().program_offset as usize;
-    let mut steps = Vec::new();
+    let mut steps: Vec<Kernel<Place>> = Vec::new();
+    // The number of each step of the artifact among all, and that of the end.
+    let mut numbers = Vec::new();
     for (i, step) in artifact.program().iter().enumerate() {
         let bad = ArtifactError::BadStep { step: i as u32, offset: base + step.offset };
-        let mut kernel = Kernel::decode(step.kernel, step.body).map_err(|_| bad)?;
-        for target in kernel.targets_mut() {
-            *target = Target::step(target.step);
-        }
-        steps.push(kernel);
+        numbers.push(steps.len() as u32);
+        decode_block(step.kernel, step.body, &mut steps).ok_or(bad)?;
+    }
+    numbers.push(steps.len() as u32);
+    for target in steps.iter_mut().flat_map(Kernel::targets_mut) {
+        let number = numbers.get(target.step as usize).copied();
+        *target = Target::step(number.unwrap_or(target.step));
     }
     let tensor = |tensor: Tensor<'_>| TensorSpec {
         name: String::from(tensor.name),

@@ -26,6 +26,7 @@ mod manifest;
 mod micro;
 mod place;
 mod program;
+pub mod rows;
 pub mod scalar;
 pub mod special;
 

@@ -67,13 +67,13 @@ impl Serialize for Target {
     }
 }
 
-enum StepFault {
+pub(crate) enum StepFault {
     Encoding,
     Kernel(u16),
 }
 
 /// Decodes the step at the start of `bytes`, and what follows it.
-fn take_step(bytes: &[u8]) -> Result<(KernelId, &[u8], &[u8]), StepFault> {
+pub(crate) fn take_step(bytes: &[u8]) -> Result<(KernelId, &[u8], &[u8]), StepFault> {
     let mut fields = Fields::new(bytes);
     let (code, len): (u16, u32) = (fields.take(), fields.take());
     let body = fields.bytes(len as usize);

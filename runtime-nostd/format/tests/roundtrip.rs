@@ -1,12 +1,14 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
-    Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8,
-    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort,
-    SortOperand, Start, Switch, Window, WindowDim,
+    Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, Feed, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, QuantizeF32, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    Sums, Switch, TableI8, Window, WindowDim,
 };
+use microhlo_format::rows::Stage;
 use microhlo_format::{
     Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
     Kernel, MicroId, MicroOp, Place, Section, Target, TensorSpec, decode, encode, seal,
@@ -266,8 +268,8 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                 return match batch % 3 {
                     _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise }),
                     0 => Kernel::depthwise_i8(depthwise),
-                    1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise }),
-                    _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise }),
+                    1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise }),
+                    _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise }),
                 };
             }
             let conv = ConvI8 {
@@ -371,7 +373,28 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
             })
         },
     );
-    let softmax = prop_oneof![softmax, softmax_i8];
+    let quantize =
+        (places(), prop::option::of(places()), any::<u32>(), any::<[i16; 2]>(), any::<[i8; 2]>())
+            .prop_map(|(place, thresholds, count, f, bounds)| {
+                let ([scale, zero], [min, max]) = (f.map(f32::from), bounds);
+                let (input, output) = (place, place);
+                Kernel::quantize_f32(QuantizeF32 {
+                    input,
+                    thresholds,
+                    output,
+                    count,
+                    scale,
+                    zero,
+                    min,
+                    max,
+                })
+            });
+    let dequantize = (places(), prop::option::of(places()), any::<u32>(), any::<i32>(), -9f32..9.0)
+        .prop_map(|(place, table, count, zero, scale)| {
+            let (input, output) = (place, place);
+            Kernel::dequantize_i8(DequantizeI8 { input, table, output, count, zero, scale })
+        });
+    let softmax = prop_oneof![softmax, softmax_i8, quantize, dequantize];
     let conv =
         (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
             .prop_map(|(place, bias, n, pad, min)| {
@@ -648,4 +671,83 @@ fn parameters_with_trailing_bytes_do_not_decode() {
     assert_eq!(Kernel::decode(step.id(), &body), Ok(step.clone()));
     body.push(0);
     assert!(Kernel::decode(step.id(), &body).is_err());
+}
+
+/// A chain of two steps on a fed input, between other steps.
+fn chain_spec() -> ArtifactSpec {
+    let table = |at: u32, count| {
+        let (input, output) = (Place::arena(at), Place::arena(at + 100));
+        Kernel::table_i8(TableI8 { input, table: Place::constant(0), output, count })
+    };
+    let stage = |operands| Stage { rows: 4, strip: 1, capacity: 4, operands };
+    let rows = Rows {
+        stages: [stage([255; 2]), stage([0, 255]), stage([1, 255])].into_iter().collect(),
+        state: Place::arena(400),
+        sums: Some(Sums { place: Place::arena(500), count: 3 }),
+        feed: Some(Feed { place: Place::arena(0), row_bytes: 5 }),
+    };
+    let jump = |step| {
+        let target = Target::step(step);
+        Kernel::branch(Branch { predicate: None, when: false, target })
+    };
+    let steps = vec![
+        jump(1),
+        Kernel::rows(rows),
+        table(0, 20),
+        table(100, 20),
+        jump(5),
+        table(200, 20),
+        jump(7),
+    ];
+    ArtifactSpec { steps, ..ArtifactSpec::default() }
+}
+
+#[test]
+fn chains_contain_their_steps() {
+    let spec = chain_spec();
+    let bytes = encode(&spec).unwrap();
+    assert_eq!(decode(&bytes), Ok(spec.clone()));
+    let artifact = Artifact::parse(&bytes).unwrap();
+    let program = artifact.program();
+    let steps: Vec<_> = program.iter().collect();
+    assert_eq!(steps.len(), 5, "two steps of seven lie in the chain");
+    let chain = Chain::parse(steps[1].body).unwrap();
+    assert_eq!(Stage::from_bytes(chain.table[2]).operands, [1, 255]);
+    let (id, body, next) = chain.step(0).unwrap();
+    assert_eq!(Kernel::decode(id, body), Ok(spec.steps[2].clone()));
+    let (id, body, end) = chain.step(next).unwrap();
+    assert_eq!(Kernel::decode(id, body), Ok(spec.steps[3].clone()));
+    assert_eq!(end, chain.steps.len());
+    assert!(chain.step(end).is_none());
+}
+
+#[test]
+fn nothing_jumps_into_a_chain() {
+    let mut spec = chain_spec();
+    if let Some(target) = spec.steps[0].targets_mut().first_mut() {
+        *target = Target::step(2);
+    }
+    assert_eq!(encode(&spec), Err(EncodeError::Target { step: 2 }));
+    let mut spec = chain_spec();
+    spec.steps.swap(3, 4);
+    assert_eq!(encode(&spec), Err(EncodeError::Chain { step: 1 }), "a step of it branches");
+    let mut spec = chain_spec();
+    spec.steps.truncate(3);
+    assert_eq!(encode(&spec), Err(EncodeError::Chain { step: 1 }), "a step is missing");
+}
+
+#[test]
+fn damaged_chains_do_not_decode() {
+    let bytes = encode(&chain_spec()).unwrap();
+    for i in 64..bytes.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff] {
+            let mut bytes = bytes.clone();
+            bytes[i] = value;
+            seal(&mut bytes);
+            // No value panics or makes a program of more steps than there are.
+            if let Ok(spec) = decode(&bytes) {
+                assert!(spec.steps.len() <= 7);
+            }
+        }
+    }
 }

@@ -131,9 +131,9 @@ impl Shape {
         if self.mve {
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise })
         } else if depthwise.is_by_taps() {
-            Kernel::depthwise_taps_i8(DepthwiseTapsI8 { depthwise })
+            Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
         } else if depthwise.is_three_by_three() {
-            Kernel::depthwise_three_i8(DepthwiseThreeI8 { depthwise })
+            Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
         } else {
             Kernel::depthwise_i8(depthwise)
         }

@@ -278,6 +278,20 @@ impl<P> DepthwiseI8<P> {
         self.out_h > self.out_w
     }
 
+    /// Of geometry that has been restricted to some rows: keeps as many lines as that reads, but those
+    /// of a kernel at least.
+    pub fn fit_lines(&mut self) {
+        if let DepthwiseLayout::Lines(count) = self.layout {
+            let [h, w] = self.slides();
+            let across = if self.vertical() { w } else { h };
+            let reach = |n: u32, step: u32| n.saturating_sub(1).saturating_mul(step);
+            let read = reach(across.output, across.stride)
+                .saturating_add(reach(across.kernel, across.kernel_dilation))
+                .saturating_add(1);
+            self.layout = DepthwiseLayout::Lines(count.min(read).max(across.kernel));
+        }
+    }
+
     /// Values of a line of scratch.
     ///
     /// # Errors
@@ -460,26 +474,26 @@ macro_rules! only {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         pub struct $name<P> {
             /// The convolution.
-            pub depthwise: DepthwiseI8<P>,
+            pub conv: DepthwiseI8<P>,
         }
 
         impl<P: Copy> Params<P> for $name<P> {
             type With<Q: Copy> = $name<Q>;
 
             fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> $name<Q> {
-                $name { depthwise: self.depthwise.map_places(f) }
+                $name { conv: self.conv.map_places(f) }
             }
 
             fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-                if self.depthwise.$fits() {
-                    self.depthwise.extents(visit)
+                if self.conv.$fits() {
+                    self.conv.extents(visit)
                 } else {
                     Err(ParamError::Mismatch)
                 }
             }
 
             fn macs(&self) -> u64 {
-                self.depthwise.macs()
+                self.conv.macs()
             }
         }
     };

@@ -15,10 +15,13 @@ mod linear;
 mod map;
 mod mve_i8;
 mod pointwise_i8;
+mod quantize;
 mod reduce;
 mod region;
 mod requant;
+mod rows;
 mod slices;
+mod strips;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
@@ -30,6 +33,7 @@ pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
+pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
@@ -37,7 +41,9 @@ pub use region::{
     SortOperand,
 };
 pub use requant::{Requant, Rounding};
+pub use rows::{Chain, Feed, Rows, STATE_BYTES, Sums};
 pub use slices::{Gather, Scatter, Slices, Start};
+pub use strips::{ByRows, RowTensor, Strip, Strips};
 
 use crate::place::{Access, ParamError, Place};
 use crate::program::Target;
@@ -175,10 +181,16 @@ macro_rules! for_each_kernel {
             68, depthwise_three_i8, DepthwiseThreeI8;
             /// `depthwise_i8` tap by tap, for few results.
             69, depthwise_taps_i8, DepthwiseTapsI8;
+            /// Conversion of `f32` to quantised 8-bit integers.
+            72, quantize_f32, QuantizeF32;
+            /// Conversion of quantised 8-bit integers to `f32`, or a function of them.
+            73, dequantize_i8, DequantizeI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
             /// `depthwise_i8` for M-profile Vector Extension.
             71, depthwise_i8_mve, DepthwiseI8Mve;
+            /// The steps of a chain, row by row.
+            80, rows, Rows;
         }
     };
 }

@@ -1,0 +1,127 @@
+//! About how many instructions kernels take, to compare programs with each other.
+//!
+//! What is modelled is how the cost depends on the shape: pixels are computed in fours, lines of a
+//! depthwise convolution are widened before they are read, and every execution has a price.
+
+use microhlo_format::Kernel;
+use microhlo_format::kernels::{ConvI8, DepthwiseI8};
+
+use super::kernel::restricted;
+use crate::compile::Target;
+use crate::lower::program::Ref;
+
+/// Instructions that a chain costs beside its stages.
+pub const CHAIN: f64 = 500.0;
+/// Instructions of a firing beside its kernel's.
+const FIRING: f64 = 400.0;
+/// Instructions of an execution of a kernel.
+const EXECUTION: f64 = 250.0;
+
+/// Costs on a target.
+pub struct Costs {
+    /// Instructions of a multiply-accumulate of a convolution, and of a depthwise one.
+    mac: [f64; 2],
+    /// Pixels that are computed together.
+    lanes: u64,
+    /// Instructions to gather or widen a byte.
+    gather: f64,
+    /// Instructions to requantise a result.
+    result: f64,
+    /// Instructions to move a byte.
+    moved: f64,
+}
+
+impl Costs {
+    /// Those of a target.
+    pub fn new(target: Target) -> Costs {
+        match target {
+            Target::CortexM55 => {
+                Costs { mac: [0.12, 0.5], lanes: 1, gather: 0.2, result: 1.0, moved: 0.12 }
+            }
+            Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => {
+                Costs { mac: [0.82, 1.0], lanes: 4, gather: 1.2, result: 6.0, moved: 0.4 }
+            }
+            _ => Costs { mac: [2.6, 3.2], lanes: 4, gather: 2.5, result: 14.0, moved: 0.6 },
+        }
+    }
+
+    /// A whole execution of a kernel.
+    pub fn kernel(&self, kernel: &Kernel<Ref>) -> f64 {
+        EXECUTION
+            + match kernel {
+                Kernel::conv_i8(c) => self.conv(c),
+                Kernel::conv_i8_mve(c) => self.conv(&c.conv),
+                Kernel::depthwise_i8(c) => self.depthwise(c),
+                Kernel::depthwise_three_i8(c) => self.depthwise(&c.conv),
+                Kernel::depthwise_taps_i8(c) => self.depthwise(&c.conv),
+                Kernel::depthwise_i8_mve(c) => self.depthwise(&c.conv),
+                Kernel::pool_i8(p) => {
+                    let taps = f64::from(p.kernel_h) * f64::from(p.kernel_w);
+                    let results = f64::from(p.out_h) * f64::from(p.out_w) * f64::from(p.channels);
+                    results * (taps * self.gather + 2.0 * self.result)
+                }
+                Kernel::sum_i8(s) => f64::from(s.count) * 1.5 * self.result,
+                Kernel::scale_i8(s) => {
+                    f64::from(s.rows) * f64::from(s.channels_count) * 1.5 * self.result
+                }
+                Kernel::table_i8(t) => f64::from(t.count) * 5.0,
+                other => other.macs() as f64 * 4.0,
+            }
+    }
+
+    /// A stage that fires `strip` rows at a time, of which `window` rows of so many bytes are kept.
+    pub fn stage(
+        &self,
+        kernel: &Kernel<Ref>,
+        rows: u32,
+        strip: u32,
+        window: Option<(u32, u32)>,
+    ) -> f64 {
+        let firings = rows.div_ceil(strip);
+        let each = |y: u32| {
+            let n = strip.min(rows - y);
+            FIRING + self.kernel(&restricted(kernel, y, n, rows))
+        };
+        let middle = if firings > 2 { strip } else { 0 };
+        let (first, last) = (each(0), each((firings - 1) * strip));
+        let mut cost = match firings {
+            1 => first,
+            _ => first + last + f64::from(firings - 2) * each(middle),
+        };
+        if let Some((capacity, row)) = window {
+            // Before a firing, what is still needed is moved to the front.
+            let kept = capacity.saturating_sub(strip);
+            cost += f64::from(firings) * f64::from(kept) * f64::from(row) * self.moved;
+        }
+        cost
+    }
+
+    fn conv(&self, c: &ConvI8<Ref>) -> f64 {
+        let pixels = u64::from(c.out_h) * u64::from(c.out_w);
+        let left = pixels % self.lanes;
+        // One or two pixels that are left over cost as two.
+        let counted = pixels - left + if left > 2 { self.lanes } else { 2 * left.min(1) };
+        let taps = f64::from(c.taps()) * f64::from(c.groups);
+        let (pixels, counted) = (pixels as f64, counted as f64);
+        let outputs = f64::from(c.out_c);
+        counted * (taps * outputs * self.mac[0] + outputs * f64::from(c.groups) * self.result)
+            + pixels * taps * self.gather
+    }
+
+    fn depthwise(&self, c: &DepthwiseI8<Ref>) -> f64 {
+        let channels = f64::from(c.channels_count) * f64::from(c.multiplier);
+        let results = f64::from(c.out_h) * f64::from(c.out_w);
+        let taps = f64::from(c.kernel_h) * f64::from(c.kernel_w);
+        let (outputs, kernel, stride) = match c.vertical() {
+            true => (c.out_w, c.kernel_w, c.stride_w),
+            false => (c.out_h, c.kernel_h, c.stride_h),
+        };
+        let lines = f64::from(outputs.saturating_sub(1)) * f64::from(stride.min(kernel))
+            + f64::from(kernel);
+        let values = c.line().unwrap_or(0);
+        channels
+            * (results * (taps * self.mac[1] + self.result)
+                + lines * f64::from(values) * self.gather
+                + 30.0)
+    }
+}

@@ -1,0 +1,357 @@
+//! Chains of layers that run row by row: which rows come next.
+//!
+//! A chain is a list of *stages* in the order of a program. Of each stage's value only the rows exist
+//! that a later one still demands, in a *window*. One rule says which stage computes its next rows, so
+//! that nothing about the order is stored:
+//!
+//! > Of the stages that can go on and whose rows a later stage waits for, or that are kept as a whole, the
+//! > last one does.
+//!
+//! The compiler follows it to find the least windows, the loader to prove a chain, the runtime to run it.
+
+use crate::Place;
+use crate::kernels::{ByRows, Strip};
+
+#[cfg(feature = "std")]
+mod least;
+
+#[cfg(feature = "std")]
+pub use least::{least_capacities, links};
+
+/// Most stages of a chain.
+pub const MAX_STAGES: usize = 64;
+
+/// An operand of a stage that no stage of the chain computes: a whole tensor.
+pub const OUTSIDE: u8 = u8::MAX;
+
+/// Bytes of an encoded [`Stage`].
+pub const STAGE_BYTES: usize = 8;
+
+/// A value that a chain makes row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Rows of the value.
+    pub rows: u16,
+    /// Rows that are computed at once; fewer are left for the last time.
+    pub strip: u16,
+    /// Rows that memory holds: all of them, which are all computed then, or those of a window.
+    pub capacity: u16,
+    /// The stages whose rows it reads, or [`OUTSIDE`].
+    pub operands: [u8; 2],
+}
+
+impl Stage {
+    /// The bytes of the artifact: three little-endian halves, two bytes.
+    pub const fn to_bytes(self) -> [u8; STAGE_BYTES] {
+        let [rows, strip, capacity] =
+            [self.rows.to_le_bytes(), self.strip.to_le_bytes(), self.capacity.to_le_bytes()];
+        let [first, second] = self.operands;
+        [rows[0], rows[1], strip[0], strip[1], capacity[0], capacity[1], first, second]
+    }
+
+    /// The stage that these bytes say.
+    pub const fn from_bytes(bytes: [u8; STAGE_BYTES]) -> Stage {
+        let [a, b, c, d, e, f, first, second] = bytes;
+        Stage {
+            rows: u16::from_le_bytes([a, b]),
+            strip: u16::from_le_bytes([c, d]),
+            capacity: u16::from_le_bytes([e, f]),
+            operands: [first, second],
+        }
+    }
+
+    /// Whether the value is there as a whole at the end.
+    pub const fn is_whole(&self) -> bool {
+        self.capacity == self.rows
+    }
+
+    /// Rows from `first` on that are computed at once.
+    pub fn count(&self, first: u16) -> u16 {
+        self.strip.min(self.rows.saturating_sub(first))
+    }
+}
+
+/// The rows of an operand that some rows of a result are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// The first one.
+    pub from: u16,
+    /// One past the last one.
+    pub end: u16,
+}
+
+/// How the rows of a kernel's result depend on those of an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowShape {
+    /// Rows of the result.
+    pub out_rows: u32,
+    /// Rows of the operand.
+    pub in_rows: u32,
+    /// Rows of the kernel.
+    pub kernel: u32,
+    /// Rows of the operand from a row of the result to the next.
+    pub stride: u32,
+    /// Rows of padding above; negative crops.
+    pub pad: i32,
+    /// Distance of the kernel's rows.
+    pub dilation: u32,
+}
+
+impl RowShape {
+    /// That of a kernel whose rows do not see each other.
+    pub const fn elementwise(rows: u32) -> RowShape {
+        RowShape { out_rows: rows, in_rows: rows, kernel: 1, stride: 1, pad: 0, dilation: 1 }
+    }
+
+    /// The rows that `count` rows from `first` on read; `None` if they read none. Sizes are those of
+    /// accepted parameters, whose sums do not overflow.
+    pub fn demand(&self, first: u16, count: u16) -> Option<Demand> {
+        let last = u32::from(first).wrapping_add(count.into()).wrapping_sub(1);
+        let reach = self.kernel.wrapping_sub(1).wrapping_mul(self.dilation);
+        let end = self.origin(last).wrapping_add(reach as i32).wrapping_add(1);
+        let from = self.origin(first.into()).max(0);
+        let end = end.min(self.in_rows as i32);
+        let rows = Demand { from: u16::try_from(from).ok()?, end: u16::try_from(end).ok()? };
+        (count != 0 && rows.from < rows.end).then_some(rows)
+    }
+
+    /// Rows of padding above those that a row demands.
+    pub fn padding(&self, first: u16) -> u32 {
+        self.origin(first.into()).min(0).unsigned_abs()
+    }
+
+    /// The first row that a row would read, were there rows before and behind the operand's.
+    fn origin(&self, row: u32) -> i32 {
+        (row.wrapping_mul(self.stride) as i32).wrapping_sub(self.pad)
+    }
+}
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(4))]
+pub struct State {
+    /// Rows computed so far.
+    pub produced: u16,
+    /// The first row that memory holds.
+    pub base: u16,
+    /// What the next rows demand; from the highest number on if none are left.
+    pub demand: Demand,
+    /// The last stage that reads the value; 0 if none does.
+    pub reader: u8,
+    /// For the runtime: which kernel it is.
+    pub kernel: u8,
+    /// For the runtime: where its parameters are.
+    pub body: [u16; 2],
+}
+
+/// Rows to be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// Of which stage.
+    pub stage: u8,
+    /// The first one.
+    pub first: u16,
+    /// How many.
+    pub count: u16,
+}
+
+/// Rows that have to move to the start of their window, so that others have room behind them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Where the first one is, counted from the start.
+    pub from: u16,
+    /// How many.
+    pub count: u16,
+}
+
+/// A chain on its way.
+#[derive(Debug)]
+pub struct Schedule<'s> {
+    table: &'s [[u8; STAGE_BYTES]],
+    states: &'s mut [State],
+}
+
+/// What is demanded when nothing is left to compute.
+const DONE: Demand = Demand { from: u16::MAX, end: 0 };
+
+impl<'s> Schedule<'s> {
+    /// A chain that begins; the demands of all first rows are to be [set](Schedule::set_demand).
+    /// `None` if a stage has no rows or reads a later one, if there is not one state for each, or if all
+    /// have more than 65,535 rows together.
+    pub fn begin(table: &'s [[u8; STAGE_BYTES]], states: &'s mut [State]) -> Option<Schedule<'s>> {
+        if table.len() != states.len() || table.len() > MAX_STAGES {
+            return None;
+        }
+        states.fill(State::default());
+        let mut total = 0u16;
+        for (i, &bytes) in table.iter().enumerate() {
+            let stage = Stage::from_bytes(bytes);
+            if stage.rows == 0 || stage.strip == 0 {
+                return None;
+            }
+            total = total.checked_add(stage.rows)?;
+            for operand in stage.operands.into_iter().filter(|&operand| operand != OUTSIDE) {
+                let operand = usize::from(operand);
+                states.get_mut(operand).filter(|_| operand < i)?.reader = i as u8;
+            }
+        }
+        Some(Schedule { table, states })
+    }
+
+    /// A chain that goes on.
+    pub fn resume(table: &'s [[u8; STAGE_BYTES]], states: &'s mut [State]) -> Schedule<'s> {
+        Schedule { table, states }
+    }
+
+    /// Number of stages.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are no stages.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// A stage; one without rows if there is none of this number.
+    pub fn stage(&self, i: u8) -> Stage {
+        Stage::from_bytes(self.table.get(usize::from(i)).copied().unwrap_or_default())
+    }
+
+    /// How far a stage is.
+    pub fn state(&self, i: u8) -> State {
+        self.states.get(usize::from(i)).copied().unwrap_or_default()
+    }
+
+    /// How far a stage is, to be changed.
+    pub fn state_mut(&mut self, i: u8) -> Option<&mut State> {
+        self.states.get_mut(usize::from(i))
+    }
+
+    /// The rows of a stage that come next.
+    pub fn firing(&self, i: u8) -> Firing {
+        let first = self.state(i).produced;
+        Firing { stage: i, first, count: self.stage(i).count(first) }
+    }
+
+    /// Says what the next rows of a stage demand.
+    pub fn set_demand(&mut self, i: u8, demand: Demand) {
+        let left = self.firing(i).count != 0;
+        if let Some(state) = self.state_mut(i) {
+            state.demand = if left { demand } else { DONE };
+        }
+    }
+
+    /// The first row that is still demanded of a stage, and whether one is that is not there yet.
+    fn wanted(&self, i: u8) -> (u16, bool) {
+        let state = self.state(i);
+        if state.reader == 0 {
+            return (state.produced, true);
+        }
+        let (mut keep, mut lacking) = (state.produced, false);
+        for reader in i.saturating_add(1)..=state.reader {
+            if self.stage(reader).operands.contains(&i) {
+                let demand = self.state(reader).demand;
+                keep = keep.min(demand.from);
+                lacking |= demand.end > state.produced;
+            }
+        }
+        (keep, lacking)
+    }
+
+    /// Rows that memory holds at most while the next ones of a stage are computed.
+    pub fn held(&self, i: u8) -> u32 {
+        let Firing { first, count, .. } = self.firing(i);
+        u32::from(first - self.wanted(i).0) + u32::from(count)
+    }
+
+    /// Rows of a stage that there is room for.
+    pub fn room(&self, i: u8) -> u16 {
+        let (stage, produced) = (self.stage(i), self.state(i).produced);
+        let left = stage.rows.saturating_sub(produced);
+        if stage.is_whole() {
+            return left;
+        }
+        stage.capacity.saturating_sub(produced - self.wanted(i).0).min(left)
+    }
+
+    /// Whether a stage can compute its next rows, and should.
+    fn is_ready(&self, i: u8) -> bool {
+        let Firing { count, .. } = self.firing(i);
+        let end = self.state(i).demand.end;
+        count != 0
+            && self.stage(i).operands.iter().all(|&o| o == OUTSIDE || self.state(o).produced >= end)
+            && (self.wanted(i).1 || self.stage(i).is_whole())
+            && self.room(i) >= count
+    }
+
+    /// The rows that come next, of which `after` are the last ones. `None` if no stage can go on.
+    pub fn next(&self, after: Option<Firing>) -> Option<Firing> {
+        // Nothing that does not read a stage can go on because that one has.
+        let last = match after.map(|firing| (self.state(firing.stage).reader, firing.stage)) {
+            // Some rows may be left that nothing needs.
+            Some((_, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
+            Some((reader, stage)) => reader.max(stage),
+            None => (self.len() as u8).checked_sub(1)?,
+        };
+        (0..=last).rev().find(|&i| self.is_ready(i)).map(|i| self.firing(i))
+    }
+
+    /// Makes room for rows: what has to be moved before they are computed, if anything. Row `r` lies
+    /// `r - base` rows behind the start, afterwards.
+    pub fn make_room(&mut self, firing: Firing) -> Shift {
+        let (stage, keep) = (self.stage(firing.stage), self.wanted(firing.stage).0);
+        let Some(state) = self.state_mut(firing.stage) else { return Shift::default() };
+        let held = state.produced - state.base;
+        if stage.is_whole() || u32::from(held) + u32::from(firing.count) <= stage.capacity.into() {
+            return Shift::default();
+        }
+        let from = keep.saturating_sub(state.base).min(held);
+        state.base += from;
+        Shift { from, count: held - from }
+    }
+
+    /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
+    /// to, and what has to be moved in the window of the result before. `None` if an offset overflows or
+    /// some rows read none.
+    pub fn fire(&mut self, i: u8, by: &ByRows<Place>) -> Option<(Strip<Place>, Shift)> {
+        let (stage, firing) = (self.stage(i), self.firing(i));
+        let shift = self.make_room(firing);
+        let State { base, demand, .. } = self.state(i);
+        let mut operands = [by.output.place; 2];
+        for ((place, operand), link) in operands.iter_mut().zip(by.operands).zip(stage.operands) {
+            let base = if link == OUTSIDE { 0 } else { self.state(link).base };
+            if let Some(tensor) = operand {
+                *place = tensor.row(demand.from.checked_sub(base)?)?;
+            }
+        }
+        let strip = Strip {
+            count: firing.count.into(),
+            demand: demand.end.checked_sub(demand.from)?.into(),
+            pad: by.shape.padding(firing.first),
+            operands,
+            output: by.output.row(firing.first.checked_sub(base)?)?,
+        };
+        let first = firing.first.checked_add(firing.count)?;
+        let next = match stage.count(first) {
+            0 => DONE,
+            count => by.shape.demand(first, count)?,
+        };
+        self.fired(firing, next);
+        Some((strip, shift))
+    }
+
+    /// Notes that rows have been computed, and what the next ones demand.
+    pub fn fired(&mut self, firing: Firing, next: Demand) {
+        if let Some(state) = self.state_mut(firing.stage) {
+            state.produced = state.produced.saturating_add(firing.count);
+        }
+        self.set_demand(firing.stage, next);
+    }
+
+    /// Whether the chain has made all rows of what it leaves.
+    pub fn is_complete(&self) -> bool {
+        let window = |i| self.state(i).reader != 0 && !self.stage(i).is_whole();
+        (0..self.len() as u8).all(|i| window(i) || self.firing(i).count == 0)
+    }
+}

@@ -1,0 +1,225 @@
+//! What a chain needs, for the compiler.
+
+use std::vec;
+use std::vec::Vec;
+
+use super::{Demand, OUTSIDE, STAGE_BYTES, Schedule, Stage, State};
+
+/// The demand of `count` rows from `first` on of a stage: `demand(stage, first, count)`; `None` if they
+/// read no row.
+pub type Demands<'d> = &'d mut dyn FnMut(u8, u16, u16) -> Option<Demand>;
+
+/// Follows the rule to the end and tells `seen` of each state before rows are computed. Whether the
+/// chain comes to its end.
+pub(super) fn follow(
+    stages: &[Stage],
+    demands: Demands<'_>,
+    seen: &mut dyn FnMut(&Schedule<'_>, u8),
+) -> Option<()> {
+    let table: Vec<[u8; STAGE_BYTES]> = stages.iter().map(|stage| stage.to_bytes()).collect();
+    let mut states = vec![State::default(); table.len()];
+    let mut schedule = Schedule::begin(&table, &mut states)?;
+    for (i, stage) in stages.iter().enumerate() {
+        schedule.set_demand(i as u8, demands(i as u8, 0, stage.count(0))?);
+    }
+    let mut after = None;
+    while let Some(firing) = schedule.next(after) {
+        seen(&schedule, firing.stage);
+        schedule.make_room(firing);
+        let (first, stage) = (firing.first + firing.count, schedule.stage(firing.stage));
+        let next = match stage.count(first) {
+            0 => Demand::default(),
+            count => demands(firing.stage, first, count)?,
+        };
+        schedule.fired(firing, next);
+        after = Some(firing);
+    }
+    schedule.is_complete().then_some(())
+}
+
+/// The least capacities with which the stages never wait in vain: of those that are whole, all rows. `None` if
+/// the stages are no chain.
+pub fn least_capacities(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
+    let unbounded = |&stage: &Stage| match stage.is_whole() {
+        true => stage,
+        false => Stage { capacity: u16::MAX, ..stage },
+    };
+    let unbounded: Vec<Stage> = stages.iter().map(unbounded).collect();
+    let mut least = vec![1; stages.len()];
+    follow(&unbounded, demands, &mut |schedule, i| {
+        let held = schedule.held(i).min(u32::from(u16::MAX)) as u16;
+        if let Some(most) = least.get_mut(usize::from(i)) {
+            *most = held.max(*most);
+        }
+    })?;
+    for (stage, least) in stages.iter().zip(&mut least).filter(|(stage, _)| stage.is_whole()) {
+        *least = stage.rows;
+    }
+    Some(least)
+}
+
+/// Whether a chain with the capacities it has comes to its end.
+#[cfg(test)]
+pub(super) fn completes(stages: &[Stage], demands: Demands<'_>) -> bool {
+    follow(stages, demands, &mut |_, _| ()).is_some()
+}
+
+/// The operands of stages, from what each reads and what it writes: that of the nearest earlier stage.
+pub fn links<P: PartialEq>(stages: &[([Option<P>; 2], P)]) -> Vec<[u8; 2]> {
+    let find = |before: usize, read: &Option<P>| {
+        let Some(read) = read else { return OUTSIDE };
+        let earlier = stages.get(..before).unwrap_or_default();
+        earlier.iter().rposition(|(_, written)| written == read).map_or(OUTSIDE, |at| at as u8)
+    };
+    stages
+        .iter()
+        .enumerate()
+        .map(|(i, (reads, _))| [find(i, &reads[0]), find(i, &reads[1])])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::RowShape;
+    use super::*;
+
+    /// Stages with the shape of what each reads.
+    #[derive(Clone, Debug)]
+    struct Chain(Vec<(Stage, RowShape)>);
+
+    impl Chain {
+        fn stages(&self) -> Vec<Stage> {
+            self.0.iter().map(|(stage, _)| *stage).collect()
+        }
+
+        fn demand(&self, i: u8, first: u16, count: u16) -> Option<Demand> {
+            self.0[usize::from(i)].1.demand(first, count)
+        }
+
+        fn with(&self, capacities: &[u16]) -> Vec<Stage> {
+            let stages = self.stages();
+            let with = stages.iter().zip(capacities);
+            with.map(|(&stage, &capacity)| Stage { capacity, ..stage }).collect()
+        }
+
+        fn least(&self) -> Vec<u16> {
+            least_capacities(&self.stages(), &mut |i, y, n| self.demand(i, y, n)).unwrap()
+        }
+
+        fn completes(&self, capacities: &[u16]) -> bool {
+            completes(&self.with(capacities), &mut |i, y, n| self.demand(i, y, n))
+        }
+    }
+
+    /// What a stage is made from: kernel rows, stride, padding, dilation, strip, and whether a sum with
+    /// the stage's operand follows, as at the end of a residual block.
+    type Layer = (u32, u32, u32, u32, u16, bool);
+
+    fn chain(height: u32, layers: &[Layer]) -> Chain {
+        let mut stages: Vec<(Stage, RowShape)> = Vec::new();
+        let mut rows = height;
+        let mut push = |rows: u32, strip: u16, operands, shape| {
+            let (rows, strip) = (rows as u16, strip.min(rows as u16));
+            stages.push((Stage { rows, strip, capacity: 0, operands }, shape));
+            stages.len() as u8 - 1
+        };
+        let mut last = OUTSIDE;
+        for &(kernel, stride, pad, dilation, strip, residual) in layers {
+            let reach = (kernel - 1) * dilation + 1;
+            let pad = pad.min(reach - 1);
+            let (stride, below) = if residual { (1, reach - 1 - pad) } else { (stride, pad) };
+            if rows + pad + below < reach {
+                break;
+            }
+            let out = (rows + pad + below - reach) / stride + 1;
+            let pad = pad as i32;
+            let shape = RowShape { out_rows: out, in_rows: rows, kernel, stride, pad, dilation };
+            let of = last;
+            last = push(out, strip, [of, OUTSIDE], shape);
+            if residual && of != OUTSIDE {
+                last = push(out, strip, [of, last], RowShape::elementwise(out));
+            }
+            rows = out;
+        }
+        if let Some((stage, _)) = stages.last_mut() {
+            stage.capacity = stage.rows;
+        }
+        Chain(stages)
+    }
+
+    fn chains(residual: impl Strategy<Value = bool>) -> impl Strategy<Value = Chain> {
+        let layer = (1u32..5, 1u32..4, 0u32..4, 1u32..3, 1u16..4, residual);
+        (1u32..40, prop::collection::vec(layer, 1..8))
+            .prop_map(|(height, layers)| chain(height, &layers))
+            .prop_filter("no row lies in padding alone", |chain| {
+                chain
+                    .0
+                    .iter()
+                    .all(|(stage, shape)| (0..stage.rows).all(|y| shape.demand(y, 1).is_some()))
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn least_capacities_suffice(chain in chains(any::<bool>())) {
+            prop_assert!(chain.completes(&chain.least()));
+        }
+
+        #[test]
+        fn one_row_less_stalls(chain in chains(Just(false))) {
+            let least = chain.least();
+            for at in (0..least.len().saturating_sub(1)).filter(|&at| least[at] > 1) {
+                let mut less = least.clone();
+                less[at] -= 1;
+                prop_assert!(!chain.completes(&less), "stage {at} of {least:?}");
+            }
+        }
+
+        #[test]
+        fn windows_hold_what_is_read(chain in chains(any::<bool>())) {
+            let stages = chain.with(&chain.least());
+            let demands = &mut |i, y, n| chain.demand(i, y, n);
+            let mut bad = false;
+            follow(&stages, demands, &mut |schedule, i| {
+                let demand = schedule.state(i).demand;
+                for operand in schedule.stage(i).operands {
+                    let state = schedule.state(operand);
+                    bad |= operand != OUTSIDE
+                        && !(state.base <= demand.from && demand.end <= state.produced);
+                }
+                let (stage, state) = (schedule.stage(i), schedule.state(i));
+                bad |= !stage.is_whole() && state.produced - state.base > stage.capacity;
+            }).unwrap();
+            prop_assert!(!bad);
+        }
+    }
+
+    #[test]
+    fn a_three_row_kernel_holds_three_rows() {
+        let chain =
+            chain(25, &[(10, 2, 4, 1, 1, false), (3, 1, 1, 1, 1, false), (1, 1, 0, 1, 1, false)]);
+        assert_eq!(chain.least(), [3, 1, chain.0[2].0.rows]);
+    }
+
+    #[test]
+    fn stages_that_read_later_ones_are_no_chain() {
+        let stage = Stage { rows: 2, strip: 1, capacity: 2, operands: [1, OUTSIDE] };
+        let table = [stage.to_bytes(); 2];
+        assert!(Schedule::begin(&table, &mut [State::default(); 2]).is_none());
+        assert!(Schedule::begin(&table[..1], &mut [State::default(); 2]).is_none());
+        assert_eq!(Stage::from_bytes(stage.to_bytes()), stage);
+    }
+
+    #[test]
+    fn operands_are_found_by_place() {
+        let stages = [
+            ([Some(0), None], 1),
+            ([Some(1), None], 2),
+            ([Some(1), Some(2)], 1),
+            ([Some(1), None], 3),
+        ];
+        assert_eq!(links(&stages), [[OUTSIDE; 2], [0, OUTSIDE], [0, 1], [2, OUTSIDE]]);
+    }
+}
