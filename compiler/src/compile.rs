@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
+use crate::chains::{self, Choice};
 use crate::diag::Span;
-use crate::emit::{Emitted, emit};
+use crate::emit::{Emitted, live_bytes};
 use crate::ir::{Func, Module};
+use crate::lower::lower;
 use crate::lower::program::{Io, Program};
-use crate::lower::{lower, share};
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
@@ -132,6 +133,8 @@ pub struct CompileOptions {
     pub dump_after: Vec<String>,
     /// Limits of the memory planner.
     pub plan: plan::Options,
+    /// How much memory the program may use, and how it may save some.
+    pub memory: chains::Options,
 }
 
 /// A compiled model.
@@ -156,6 +159,10 @@ pub struct Report {
     pub name: String,
     /// Working memory in bytes.
     pub arena_bytes: u32,
+    /// Largest live set of inputs, outputs and values between kernels, in bytes.
+    pub activation_bytes: u64,
+    /// Largest working memory that kernels use at once, in bytes; it is in the arena.
+    pub scratch_bytes: u64,
     /// Largest live set of the schedule in bytes.
     pub arena_lower_bound_bytes: u32,
     /// Whether no smaller arena exists for the schedule.
@@ -226,13 +233,62 @@ impl Clock {
 /// # Errors
 /// The first problem found, with its place in the source; [`verify`] lists all violations.
 pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
-    match verify(module) {
-        Ok(verified) => compile_verified(verified, options),
-        Err(errors) => Err(errors.first().map_or_else(
+    compile_verified(verified(module)?, options)
+}
+
+fn verified(module: &Module) -> Result<Verified<'_>, CompileError> {
+    verify(module).map_err(|errors| {
+        errors.first().map_or_else(
             || CompileError::at(Span::default(), "the module is not valid"),
             |e| CompileError::at(e.span, e.to_string()),
-        )),
+        )
+    })
+}
+
+/// A program of which no other is both smaller and faster.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParetoPoint {
+    /// Working memory in bytes.
+    pub arena_bytes: u32,
+    /// See [`Report::activation_bytes`].
+    pub activation_bytes: u64,
+    /// See [`Report::scratch_bytes`].
+    pub scratch_bytes: u64,
+    /// Instructions of an inference, about; good for comparisons alone.
+    pub cost: f64,
+    /// The steps that run row by row, as ranges.
+    pub chains: Vec<String>,
+}
+
+/// Verifies a module and finds all programs for its entry function of which no other is both smaller and
+/// faster, the fastest first.
+///
+/// # Errors
+/// The first problem found, with its place in the source.
+pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoint>, CompileError> {
+    let mut func = specialised(verified(module)?, options)?;
+    let program = lowered(&mut func, options, &mut |_, _| ())?;
+    let point = |choice: Choice| {
+        let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
+        let chains = choice.program.chains();
+        let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
+        let (arena_bytes, cost) = (choice.bytes(), choice.cost);
+        ParetoPoint { arena_bytes, activation_bytes, scratch_bytes, cost, chains }
+    };
+    Ok(chains::pareto(&program, options)?.into_iter().map(point).collect())
+}
+
+/// Runs the passes on a function, and lowers it.
+fn lowered(
+    func: &mut Func,
+    options: &CompileOptions,
+    observe: &mut dyn FnMut(&'static str, &Func),
+) -> Result<Program, CompileError> {
+    passes::run(func, observe);
+    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
+        return Err(CompileError::unsupported(span, why));
     }
+    lower(func, options.target)
 }
 
 /// Compiles the entry function of a module that was verified.
@@ -257,18 +313,13 @@ pub fn compile_verified(
         }
     };
     observe("inline", &func);
-    passes::run(&mut func, &mut observe);
-    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
-        return Err(CompileError::unsupported(span, why));
-    }
-    let mut program = lower(&func, options.target)?;
-    share::share_buffers(&mut program);
+    let lowered = lowered(&mut func, options, &mut observe)?;
     clock.lap("lower");
+    let Choice { program, emitted, .. } = chains::choose(&lowered, options)?;
+    clock.lap("plan and emit");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name, &options.plan)?;
-    clock.lap("plan and emit");
     let report = report(&program, &emitted, &options.name);
     let timings = clock.timings;
     Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
@@ -323,9 +374,12 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
     };
+    let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
         name: name.to_string(),
         arena_bytes: emitted.plan.arena_bytes,
+        activation_bytes,
+        scratch_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,
         const_bytes: emitted.const_bytes,

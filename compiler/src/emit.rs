@@ -9,7 +9,7 @@ use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
-use crate::lower::program::{BufferId, Io, Program, Ref, Storage};
+use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Storage};
 use crate::plan::{self, Plan, Problem};
 
 /// An artifact with its memory plan.
@@ -95,6 +95,22 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
         }
     }
     (Problem { buffers }, groups)
+}
+
+/// The largest live sets of values, and of working memory of kernels, in bytes.
+pub fn live_bytes(program: &Program) -> [u64; 2] {
+    let (problem, groups) = memory_problem(program);
+    let mut scratch = vec![false; problem.buffers.len()];
+    for (buffer, private) in program.buffers.ids().zip(program.scratch_buffers()) {
+        if let Some(&group) = groups.get(&buffer).filter(|_| private) {
+            // Sums that become a value are part of it.
+            scratch[group] = program.buffers[buffer].name != SUMS;
+        }
+    }
+    [false, true].map(|private| {
+        let alive = problem.buffers.iter().zip(&scratch).filter(|(_, s)| **s == private);
+        Problem { buffers: alive.map(|(buffer, _)| *buffer).collect() }.lower_bound().bytes
+    })
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.

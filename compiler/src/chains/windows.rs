@@ -19,11 +19,6 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// That of an elementwise operation: the same row.
-    pub fn same(height: u32) -> Demand {
-        Demand { height, stride: 1, reach: 1, pad: 0 }
-    }
-
     /// The first row that is read for row `y` of the result or a later one.
     pub fn first(&self, y: u32) -> u32 {
         let row = i64::from(y) * i64::from(self.stride) - i64::from(self.pad);
