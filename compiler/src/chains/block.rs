@@ -8,7 +8,7 @@ use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
 use super::kernel::{Stages, by_rows, demand, scratch, sums};
-use super::windows::{self, Operand, Stage};
+use super::windows::{self, Demand, Operand, Stage};
 use crate::compile::Target;
 use crate::ir::EntityId;
 use crate::lower::liveness::{Flow, lives};
@@ -120,6 +120,9 @@ impl<'a> Model<'a> {
     }
 }
 
+/// The first row that a stage still reads of an operand, none if it has finished.
+type FirstRow<'a> = dyn Fn(usize, &Demand) -> Option<u32> + 'a;
+
 /// Steps that may run as a chain.
 pub struct Block {
     /// The first step, and the one after the last.
@@ -135,6 +138,10 @@ pub struct Block {
     sums: Vec<u32>,
     /// Bytes of values that are wholly alive during the block.
     outside: u64,
+    /// Values from outside that are read row by row: the stage, the value, how, and bytes of a row.
+    reads: Vec<(usize, BufferId, Demand, u32)>,
+    /// Values from outside that nobody needs after the block.
+    dying: Vec<BufferId>,
 }
 
 /// What a block needs with given strips.
@@ -194,7 +201,9 @@ impl Block {
         }
         let steps = (first, end);
         let (stages, outputs, links, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut block = Block { steps, stages, fed: 0, outputs, links, sums, outside: 0 };
+        let (reads, dying) = (Vec::new(), Vec::new());
+        let mut block =
+            Block { steps, stages, fed: 0, outputs, links, sums, outside: 0, reads, dying };
         if let Some((buffer, rows)) = model.fed.filter(|_| first == 0) {
             let row_bytes = model.program.buffers[buffer].bytes / rows;
             let operands = Vec::new();
@@ -212,7 +221,10 @@ impl Block {
             let inside = first <= lower && upper <= end;
             match at {
                 Some(stage) => block.stages[stage].whole |= !inside,
-                None => block.outside += model.bytes(buffer),
+                None => {
+                    block.outside += model.bytes(buffer);
+                    block.dying.extend((upper <= end).then_some(buffer));
+                }
             }
         }
         for at in 0..block.stages.len() {
@@ -245,7 +257,11 @@ impl Block {
         let mut links = [OUTSIDE; 2];
         for (link, operand) in links.iter_mut().zip(&by.operands) {
             let Some(operand) = operand else { continue };
-            let Some(stage) = stage_of(operand.place) else { continue };
+            let Some(stage) = stage_of(operand.place) else {
+                let from = operand.place.buffer;
+                self.reads.push((self.stages.len(), from, demand(&by.shape), operand.bytes));
+                continue;
+            };
             let whole = u64::from(operand.bytes) * u64::from(by.shape.in_rows);
             if operand.place.offset != 0 || whole != model.bytes(operand.place.buffer) {
                 return None;
@@ -314,8 +330,42 @@ impl Block {
             let kept = u64::from(capacities[at].saturating_sub(strips[at]));
             cost += model.costs.moved(u64::from(stage.rows / strips[at]) * kept * row);
         }
+        activations -= self.shared(model, &strips, &capacities);
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
         Some(Needs { strips, capacities, activations, scratch, state, cost })
+    }
+
+    /// Bytes that a result of the block may share with a value that dies in it.
+    fn shared(&self, model: &Model<'_>, strips: &[u32], capacities: &[u32]) -> u64 {
+        let mut most = 0;
+        for (at, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.whole) {
+            let output = self.outputs[at];
+            for &input in self.dying.iter().filter(|&&input| self.reads_rows(model, input)) {
+                let (size, result) = (model.bytes(input), model.bytes(output));
+                let row = if self.sums[at] > 0 { result } else { u64::from(stage.row_bytes) };
+                let mut distance = 0;
+                let seen = &mut |fired: usize, end: u32, first: &FirstRow<'_>| {
+                    let needed = self.reads.iter().filter(|read| read.1 == input);
+                    let needed = needed.filter_map(|(reader, _, demand, bytes)| {
+                        Some(u64::from(first(*reader, demand)?) * u64::from(*bytes))
+                    });
+                    if let Some(needed) = needed.min().filter(|_| fired == at) {
+                        let end = (u64::from(end) * row).min(result);
+                        distance = end.saturating_sub(needed).max(distance);
+                    }
+                };
+                windows::follow(&self.stages, strips, capacities, seen);
+                most = most.max(size.min(result.saturating_sub(distance)));
+            }
+        }
+        most
+    }
+
+    /// Whether a value is read by rows alone.
+    fn reads_rows(&self, model: &Model<'_>, value: BufferId) -> bool {
+        let steps = &model.program.steps[self.steps.0..self.steps.1];
+        let touched = steps.iter().flat_map(Program::touched).filter(|(_, b)| *b == value).count();
+        touched == self.reads.iter().filter(|read| read.1 == value).count()
     }
 
     /// The stages with what they need.
