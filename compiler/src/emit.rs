@@ -94,7 +94,7 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
             }
         }
     }
-    (Problem { buffers }, groups)
+    (Problem { buffers, overlaps: Vec::new() }, groups)
 }
 
 /// The largest live sets of values, and of working memory of kernels, in bytes.

@@ -3,7 +3,7 @@
 //! It shares no code with the solvers and compares all pairs, so that a mistake in a clever
 //! algorithm cannot hide in a clever check.
 
-use super::Problem;
+use super::{Distance, Problem};
 
 /// Why a plan is wrong. Buffers are named by position in the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,8 @@ pub enum Violation {
 }
 
 /// Proves that `offsets` place every buffer of `problem` inside `arena_bytes`, aligned, and that
-/// no two buffers share a byte during a common step. Quadratic in the number of buffers.
+/// no two buffers share a byte during a common step, unless the problem allows it of two that share no
+/// other step, at the distance at which they lie. Quadratic in the number of buffers.
 pub fn check(problem: &Problem, offsets: &[u32], arena_bytes: u32) -> Result<(), Violation> {
     let buffers = &problem.buffers;
     if offsets.len() != buffers.len() {
@@ -50,10 +51,29 @@ pub fn check(problem: &Problem, offsets: &[u32], arena_bytes: u32) -> Result<(),
             let (other_start, other_end) = span(j);
             let share_step = a.lower < b.upper && b.lower < a.upper;
             let share_byte = start.max(other_start) < end.min(other_end);
-            if share_step && share_byte {
+            if share_step && share_byte && !allowed(problem, i, j, offsets) {
                 return Err(Violation::Overlap(j, i));
             }
         }
     }
     Ok(())
+}
+
+/// Whether the problem lets two buffers share bytes where they lie.
+fn allowed(problem: &Problem, i: usize, j: usize, offsets: &[u32]) -> bool {
+    problem.overlaps.iter().any(|overlap| {
+        let pair = (overlap.input, overlap.output);
+        if pair != (i, j) && pair != (j, i) {
+            return false;
+        }
+        let (input, output) = (&problem.buffers[overlap.input], &problem.buffers[overlap.output]);
+        let ends_where_it_begins =
+            input.lower <= output.lower && u64::from(input.upper) == u64::from(output.lower) + 1;
+        let behind = offsets[overlap.input].checked_sub(offsets[overlap.output]);
+        let far_enough = behind.is_some_and(|bytes| match overlap.distance {
+            Distance::AtLeast(least) => bytes >= least,
+            Distance::Zero => bytes == 0,
+        });
+        ends_where_it_begins && far_enough
+    })
 }

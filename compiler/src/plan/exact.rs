@@ -4,7 +4,8 @@
 //! allow. So a buffer that may be lowest lies either exactly at its lower bound, or on top of a
 //! buffer that is yet to be placed, which raises the bound: two branches, each of which says something
 //! about its neighbours in time at once. A branch ends when, in a section of time, the buffers whose
-//! bounds are at least some offset do not fit between it and the capacity. This is the space that
+//! bounds are at least some offset do not fit between it and the capacity; of buffers that may share
+//! bytes, so many do not count twice. This is the space that
 //! MiniMalloc (Moffitt, ASPLOS 2023) searches, cut at the same gaps in time; the rest is what keeps
 //! solvers for other problems from searching a mistake's surroundings again and again:
 //!
@@ -13,7 +14,7 @@
 //! - what fails often is placed first (weights, Boussemart et al. 2004), and the search starts over
 //!   with what it has learned.
 
-use super::problem::{Buffer, Problem};
+use super::shapes::Shapes;
 
 /// Larger problems are left to the heuristics; also bounds the recursion depth.
 pub(super) const MAX_BUFFERS: usize = 1024;
@@ -21,7 +22,7 @@ pub(super) const MAX_BUFFERS: usize = 1024;
 /// What the search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Offsets by position in the problem.
+    /// Offsets of the shapes.
     Fits(Vec<u64>),
     /// There is no plan of that height.
     Infeasible,
@@ -43,31 +44,31 @@ const GROWTH: (u64, u64) = (4, 3);
 
 /// Searches for a placement of at most `capacity` bytes, for at most `steps` of the effort.
 pub(super) fn search(
-    problem: &Problem,
+    shapes: &Shapes<'_>,
     capacity: u64,
     steps: u64,
     effort: &mut Effort<'_>,
 ) -> Outcome {
-    let count = problem.buffers.iter().filter(|b| b.size > 0).count();
+    let count = shapes.list.iter().filter(|shape| shape.hull.size > 0).count();
     match count.div_ceil(64) {
-        0 | 1 => search_of::<1>(problem, capacity, steps, effort),
-        2 => search_of::<2>(problem, capacity, steps, effort),
-        3 | 4 => search_of::<4>(problem, capacity, steps, effort),
-        5..=8 => search_of::<8>(problem, capacity, steps, effort),
-        9..=16 => search_of::<16>(problem, capacity, steps, effort),
+        0 | 1 => search_of::<1>(shapes, capacity, steps, effort),
+        2 => search_of::<2>(shapes, capacity, steps, effort),
+        3 | 4 => search_of::<4>(shapes, capacity, steps, effort),
+        5..=8 => search_of::<8>(shapes, capacity, steps, effort),
+        9..=16 => search_of::<16>(shapes, capacity, steps, effort),
         _ => Outcome::Undecided,
     }
 }
 
 fn search_of<const W: usize>(
-    problem: &Problem,
+    shapes: &Shapes<'_>,
     capacity: u64,
     steps: u64,
     effort: &mut Effort<'_>,
 ) -> Outcome {
     let mut searches = [
-        Search::<W>::new(&problem.buffers, |w, a, t| (w, a, t), Focus::Items, capacity),
-        Search::<W>::new(&problem.buffers, |w, a, t| (t, w, a), Focus::Sections, capacity),
+        Search::<W>::new(shapes, |w, a, t| (w, a, t), Focus::Items, capacity),
+        Search::<W>::new(shapes, |w, a, t| (t, w, a), Focus::Sections, capacity),
     ];
     let mut left = steps.min(effort.steps);
     let mut share = FIRST_STEPS;
@@ -80,7 +81,7 @@ fn search_of<const W: usize>(
             let used = given - search.steps;
             (left, effort.steps) = (left - used, effort.steps - used);
             match end {
-                End::Solved => return Outcome::Fits(search.offsets(problem.buffers.len())),
+                End::Solved => return Outcome::Fits(search.offsets(shapes.list.len())),
                 End::Failed => return Outcome::Infeasible,
                 End::Stopped if left == 0 || (effort.stop)() => return Outcome::Undecided,
                 End::Stopped => {}
@@ -128,7 +129,7 @@ enum Focus {
     Sections,
 }
 
-/// A buffer of non-zero size in the search's terms.
+/// A shape of non-zero size in the search's terms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Item {
     size: u64,
@@ -136,8 +137,35 @@ struct Item {
     /// Sections covered, half open.
     from: usize,
     to: usize,
-    /// Position in the problem.
+    /// Position among the shapes.
     index: usize,
+}
+
+/// An item that is alive together with another, and how far one of them starts behind the other if it
+/// lies above.
+#[derive(Clone, Copy)]
+struct Neighbour {
+    item: u32,
+    above: u32,
+}
+
+/// What an item may share with another in a section.
+#[derive(Clone, Copy)]
+struct Shared {
+    other: usize,
+    section: usize,
+    bytes: u64,
+    /// The result whose bytes are shared.
+    result: usize,
+}
+
+/// What a result may share with all operands: each of its bytes once.
+#[derive(Clone, Copy, Default)]
+struct Allowance {
+    bytes: u64,
+    /// What is left, in a round of [`Search::fits`].
+    left: u64,
+    round: u64,
 }
 
 impl Item {
@@ -165,10 +193,21 @@ enum End {
 struct Search<const W: usize> {
     /// By rank.
     items: Vec<Item>,
-    /// The items that are alive together with each.
-    neighbours: Vec<Vec<usize>>,
-    /// The items of equal size, alignment and lifetime: what one cannot do, none of them can.
+    /// The items that are alive together with each: how far each lies above it, and it above each.
+    over: Vec<Vec<Neighbour>>,
+    under: Vec<Vec<Neighbour>>,
+    /// The items of equal size, alignment and lifetime that share nothing: what one cannot do, none of
+    /// them can.
     twins: Vec<Vec<usize>>,
+    /// Bytes per section of items whose size is not the same in all of them.
+    sizes: Vec<Option<Box<[u64]>>>,
+    /// What each item may share with others.
+    shared: Vec<Vec<Shared>>,
+    /// By result.
+    allowances: Vec<Allowance>,
+    /// How often [`Search::fits`] was asked, and when it last counted an item.
+    round: u64,
+    seen: Vec<u64>,
     capacity: u64,
     focus: Focus,
     /// Lower bounds of the offsets of items that are not placed, and offsets of those that are.
@@ -189,32 +228,47 @@ struct Search<const W: usize> {
 }
 
 impl<const W: usize> Search<W> {
-    fn new(buffers: &[Buffer], order: Order, focus: Focus, capacity: u64) -> Self {
-        let items = ranked_items(buffers, order);
-        let sections = items.iter().map(|i| i.to).max().unwrap_or(0);
-        let meet = |a: &Item, b: &Item| a.from < b.to && b.from < a.to;
-        let same = |a: &Item, b: &Item| Item { index: 0, ..*a } == Item { index: 0, ..*b };
-        let others = |of: &dyn Fn(&Item, &Item) -> bool| -> Vec<Vec<usize>> {
-            let one = |i: usize| {
-                let all = 0..items.len();
-                all.filter(|&j| j != i && of(&items[i], &items[j])).collect()
+    fn new(shapes: &Shapes<'_>, order: Order, focus: Focus, capacity: u64) -> Self {
+        let sections = Sections::new(shapes);
+        let items = sections.ranked_items(shapes, order);
+        let count = items.iter().map(|i| i.to).max().unwrap_or(0);
+        let plain = |i: &Item| shapes.list[i.index].plain;
+        let same = |a: &Item, b: &Item| {
+            plain(a) && plain(b) && Item { index: 0, ..*a } == Item { index: 0, ..*b }
+        };
+        let all = 0..items.len();
+        let neighbours = |far: &dyn Fn(usize, usize) -> Option<u64>| -> Vec<Vec<Neighbour>> {
+            let one = |i: usize, j: usize| {
+                let above = far(items[i].index, items[j].index).filter(|_| i != j)?;
+                // Sizes have 32 bits.
+                Some(Neighbour { item: j as u32, above: above as u32 })
             };
-            (0..items.len()).map(one).collect()
+            all.clone().map(|i| all.clone().filter_map(|j| one(i, j)).collect()).collect()
+        };
+        let (shared, allowances) = sections.shared(shapes, &items);
+        let twins = |i: usize| -> Vec<usize> {
+            all.clone().filter(|&j| j != i && same(&items[i], &items[j])).collect()
         };
         Search {
-            neighbours: others(&meet),
-            twins: others(&same),
+            over: neighbours(&|i, j| shapes.above(i, j)),
+            under: neighbours(&|i, j| shapes.above(j, i)),
+            twins: all.clone().map(twins).collect(),
+            sizes: items.iter().map(|item| sections.sizes(shapes, item)).collect(),
+            shared,
+            allowances,
+            round: 0,
+            seen: vec![0; items.len()],
             capacity,
             focus,
             low: vec![0; items.len()],
             why: vec![Reasons::NONE; items.len()],
             placed: vec![false; items.len()],
             trail: Vec::new(),
-            crossing: vec![0; sections],
-            filled: vec![0; sections],
+            crossing: vec![0; count],
+            filled: vec![0; count],
             conflict: Reasons::NONE,
             item_weights: vec![0; items.len()],
-            section_weights: vec![0; sections],
+            section_weights: vec![0; count],
             steps: 0,
             items,
         }
@@ -303,11 +357,18 @@ impl<const W: usize> Search<W> {
             self.steps = self.steps.saturating_sub(2 * range.len() as u64 + 1);
             self.filled[range].fill(0);
         }
+        self.round += 1;
         for (n, &i) in by_bound.iter().enumerate() {
             let item = self.items[i];
             let room = self.capacity.saturating_sub(self.low[i]);
+            if !self.shared[i].is_empty() {
+                self.share(i);
+            }
             for s in item.sections() {
-                self.filled[s] += item.size;
+                self.filled[s] += match &self.sizes[i] {
+                    None => item.size,
+                    Some(sizes) => sizes[s - item.from],
+                };
                 if self.filled[s] > room {
                     self.fail(&by_bound[..=n], s);
                     return false;
@@ -315,6 +376,25 @@ impl<const W: usize> Search<W> {
             }
         }
         true
+    }
+
+    /// Takes off what an item that is to be counted may share with those that have been.
+    fn share(&mut self, i: usize) {
+        self.seen[i] = self.round;
+        for shared in &self.shared[i] {
+            if self.seen[shared.other] != self.round {
+                continue;
+            }
+            let allowance = &mut self.allowances[shared.result];
+            if allowance.round != self.round {
+                (allowance.round, allowance.left) = (self.round, allowance.bytes);
+            }
+            let bytes = shared.bytes.min(allowance.left);
+            allowance.left -= bytes;
+            // Operands that are tied to a result leave it less to share.
+            let filled = &mut self.filled[shared.section];
+            *filled = filled.saturating_sub(bytes);
+        }
     }
 
     /// Notes that these items do not fit into a section.
@@ -339,7 +419,16 @@ impl<const W: usize> Search<W> {
             }
         };
         let candidates = by_bound.iter().rev().copied().take_while(|&i| self.low[i] == lowest);
-        candidates.min_by_key(|&i| (std::cmp::Reverse(urgency(i)), i))
+        candidates.min_by_key(|&i| (self.waits(i), std::cmp::Reverse(urgency(i)), i))
+    }
+
+    /// Whether an item may start where another does that lies below it then: that one comes first.
+    fn waits(&self, i: usize) -> bool {
+        !self.shared[i].is_empty()
+            && self.under[i].iter().any(|n| {
+                let j = n.item as usize;
+                n.above == 0 && !self.placed[j] && self.low[j] <= self.low[i]
+            })
     }
 
     /// Decides that an item lies at its bound, and raises its neighbours. Returns whether the others
@@ -356,15 +445,16 @@ impl<const W: usize> Search<W> {
         let old = self.why[i];
         self.trail.push((i, self.low[i], old));
         self.why[i].insert(depth);
-        let (reasons, top) = (self.why[i], self.low[i] + item.size);
+        let (reasons, low) = (self.why[i], self.low[i]);
         let mut neighbours = 0;
-        for n in 0..self.neighbours[i].len() {
-            let j = self.neighbours[i][n];
+        for n in 0..self.over[i].len() {
+            let Neighbour { item: j, above } = self.over[i][n];
+            let j = j as usize;
             if self.placed[j] {
                 continue;
             }
             neighbours += 1;
-            let above = self.items[j].above(top);
+            let above = self.items[j].above(low + u64::from(above));
             if self.low[j] < above {
                 self.set(j, above, reasons);
             }
@@ -400,10 +490,11 @@ impl<const W: usize> Search<W> {
     fn raise(&mut self, i: usize) -> bool {
         let mut reasons = self.conflict;
         let mut lowest = u64::MAX;
-        for &j in &self.neighbours[i] {
+        for n in &self.under[i] {
+            let j = n.item as usize;
             reasons.add(&self.why[j]);
             if !self.placed[j] {
-                lowest = lowest.min(self.items[i].above(self.low[j] + self.items[j].size));
+                lowest = lowest.min(self.items[i].above(self.low[j] + u64::from(n.above)));
             }
         }
         if lowest == u64::MAX {
@@ -412,6 +503,8 @@ impl<const W: usize> Search<W> {
             return false;
         }
         let bound = self.low[i];
+        // Only where shapes wait for one another in a circle would it stay where it is.
+        let lowest = lowest.max(bound + 1);
         self.set(i, lowest, reasons);
         let reasons = self.why[i];
         for t in 0..self.twins[i].len() {
@@ -432,31 +525,79 @@ impl<const W: usize> Search<W> {
     }
 }
 
-/// The buffers of non-zero size as items, ranked.
-fn ranked_items(buffers: &[Buffer], order: Order) -> Vec<Item> {
-    let real = || buffers.iter().enumerate().filter(|(_, b)| b.size > 0);
-    // A set of live buffers that is largest by inclusion contains the start of some buffer, so
-    // one section per distinct start sees every conflict.
-    let mut starts: Vec<u32> = real().map(|(_, b)| b.lower).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    let section = |step: u32| starts.partition_point(|s| *s < step);
-    let item = |(index, b): (usize, &Buffer)| Item {
-        size: u64::from(b.size),
-        align: u64::from(b.align),
-        from: section(b.lower),
-        to: section(b.upper),
-        index,
-    };
-    let mut items: Vec<Item> = real().map(item).collect();
-    let mut live = vec![0; starts.len()];
-    for item in &items {
-        live[item.sections()].iter_mut().for_each(|l| *l += item.size);
+/// The steps at which buffers of non-zero size start: a set of live buffers that is largest by
+/// inclusion contains the start of some buffer, so one section per distinct start sees every conflict.
+struct Sections(Vec<u32>);
+
+impl Sections {
+    fn new(shapes: &Shapes<'_>) -> Sections {
+        let real = shapes.problem.buffers.iter().filter(|b| b.size > 0);
+        let mut starts: Vec<u32> = real.map(|b| b.lower).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        Sections(starts)
     }
-    items.sort_by_key(|i| {
-        let length = u64::from(buffers[i.index].upper - buffers[i.index].lower);
-        let largest = live[i.sections()].iter().copied().max().unwrap_or(0);
-        (std::cmp::Reverse(order(i.sections().len() as u64, length * i.size, largest)), i.index)
-    });
-    items
+
+    fn at(&self, step: u32) -> usize {
+        self.0.partition_point(|s| *s < step)
+    }
+
+    /// The shapes of non-zero size as items, ranked.
+    fn ranked_items(&self, shapes: &Shapes<'_>, order: Order) -> Vec<Item> {
+        let real = shapes.list.iter().map(|shape| shape.hull).enumerate().filter(|s| s.1.size > 0);
+        let mut items: Vec<Item> = real
+            .map(|(index, hull)| Item {
+                size: u64::from(hull.size),
+                align: u64::from(hull.align),
+                from: self.at(hull.lower),
+                to: self.at(hull.upper),
+                index,
+            })
+            .collect();
+        let mut live = vec![0; self.0.len()];
+        for item in &items {
+            live[item.sections()].iter_mut().for_each(|l| *l += item.size);
+        }
+        items.sort_by_key(|i| {
+            let hull = &shapes.list[i.index].hull;
+            let length = u64::from(hull.upper - hull.lower);
+            let largest = live[i.sections()].iter().copied().max().unwrap_or(0);
+            let key = order(i.sections().len() as u64, length * i.size, largest);
+            (std::cmp::Reverse(key), i.index)
+        });
+        items
+    }
+
+    /// Bytes of an item of several buffers in each of its sections.
+    fn sizes(&self, shapes: &Shapes<'_>, item: &Item) -> Option<Box<[u64]>> {
+        let members = &shapes.list[item.index].members;
+        if members.len() == 1 {
+            return None;
+        }
+        let largest = |section: usize| {
+            let buffers = members.iter().map(|&m| &shapes.problem.buffers[m]);
+            let live = buffers.filter(|b| (self.at(b.lower)..self.at(b.upper)).contains(&section));
+            live.map(|b| u64::from(b.size)).max().unwrap_or(0)
+        };
+        Some(item.sections().map(largest).collect())
+    }
+
+    /// What each item may share with others, and what each result may.
+    fn shared(&self, shapes: &Shapes<'_>, items: &[Item]) -> (Vec<Vec<Shared>>, Vec<Allowance>) {
+        let mut all = vec![Vec::new(); items.len()];
+        let mut allowances = vec![Allowance::default(); shapes.problem.buffers.len()];
+        let item = |buffer: usize| items.iter().position(|i| i.index == shapes.of[buffer]);
+        for overlap in shapes.shared() {
+            let result = overlap.output;
+            let (Some(input), Some(output)) = (item(overlap.input), item(result)) else { continue };
+            let size = u64::from(shapes.problem.buffers[result].size);
+            let most = &mut allowances[result].bytes;
+            *most = (size - shapes.problem.distance(overlap)).max(*most);
+            let section = self.at(shapes.problem.buffers[result].lower);
+            let bytes = shapes.problem.shared_bytes(overlap);
+            all[input].push(Shared { other: output, section, bytes, result });
+            all[output].push(Shared { other: input, section, bytes, result });
+        }
+        (all, allowances)
+    }
 }

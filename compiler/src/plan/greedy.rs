@@ -3,7 +3,8 @@
 //! Each pass is quadratic at worst and takes well under a millisecond for the graphs of real
 //! models. No single order is good everywhere, so several are tried and the lowest result wins.
 
-use super::problem::{Buffer, Problem};
+use super::problem::Buffer;
+use super::shapes::Shapes;
 
 /// Which gap a buffer goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ enum Fit {
 /// Offsets and the height they reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Placement {
-    /// Offset per buffer, by position in the problem.
+    /// Offset per shape.
     pub offsets: Vec<u64>,
     /// Largest end of any buffer.
     pub height: u64,
@@ -27,12 +28,12 @@ pub(super) struct Placement {
 const REPAIRS: usize = 64;
 
 /// The best placement of all heuristics; stops at the first that reaches `lower_bound`.
-pub(super) fn portfolio(problem: &Problem, lower_bound: u64) -> Placement {
-    let buffers = &problem.buffers;
+pub(super) fn portfolio(shapes: &Shapes<'_>, lower_bound: u64) -> Placement {
+    let buffers: Vec<Buffer> = shapes.list.iter().map(|shape| shape.hull).collect();
     let mut best: Option<(Placement, Vec<usize>)> = None;
-    for order in orders(buffers) {
+    for order in orders(&buffers) {
         for fit in [Fit::First, Fit::Best] {
-            let found = place(buffers, &order, fit);
+            let found = place(shapes, &order, fit);
             if found.height <= lower_bound {
                 return found;
             }
@@ -42,24 +43,25 @@ pub(super) fn portfolio(problem: &Problem, lower_bound: u64) -> Placement {
         }
     }
     match best {
-        Some((placement, order)) => repair(buffers, placement, order, lower_bound),
-        None => place(buffers, &[], Fit::First),
+        Some((placement, order)) => repair(shapes, placement, order, lower_bound),
+        None => place(shapes, &[], Fit::First),
     }
 }
 
 /// Squeaky-wheel search: the buffers that define the height move towards the front of the order,
 /// where they find lower gaps; the best placement seen is kept.
 fn repair(
-    buffers: &[Buffer],
+    shapes: &Shapes<'_>,
     mut best: Placement,
     mut order: Vec<usize>,
     lower_bound: u64,
 ) -> Placement {
     let mut current = best.clone();
+    let size = |i: usize| u64::from(shapes.list[i].hull.size);
     for _ in 0..REPAIRS {
-        let top = |i: usize| current.offsets[i] + u64::from(buffers[i].size);
+        let top = |i: usize| current.offsets[i] + size(i);
         let squeaks: Vec<usize> = (0..order.len())
-            .filter(|&rank| buffers[order[rank]].size > 0 && top(order[rank]) == current.height)
+            .filter(|&rank| size(order[rank]) > 0 && top(order[rank]) == current.height)
             .collect();
         if squeaks.iter().all(|&rank| rank == 0) {
             break;
@@ -67,7 +69,7 @@ fn repair(
         for rank in squeaks {
             order[rank / 2..=rank].rotate_right(1);
         }
-        current = place(buffers, &order, Fit::First);
+        current = place(shapes, &order, Fit::First);
         if current.height < best.height {
             best = current.clone();
             if best.height <= lower_bound {
@@ -124,27 +126,32 @@ fn pressures(buffers: &[Buffer]) -> Vec<u64> {
     buffers.iter().map(|b| live[range(b, &live)].iter().map(|l| l.1).max().unwrap_or(0)).collect()
 }
 
-/// Places the buffers in the given order.
-fn place(buffers: &[Buffer], order: &[usize], fit: Fit) -> Placement {
-    let mut offsets = vec![0u64; buffers.len()];
+/// Places the shapes in the given order.
+fn place(shapes: &Shapes<'_>, order: &[usize], fit: Fit) -> Placement {
+    let mut offsets = vec![0u64; shapes.list.len()];
     // What is placed, by offset, so that one scan sees the gaps from low to high.
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut height = 0;
-    for &i in order.iter().filter(|&&i| buffers[i].size > 0) {
-        let offset = gap(buffers, &offsets, &placed, &buffers[i], fit);
+    for &i in order.iter().filter(|&&i| shapes.list[i].hull.size > 0) {
+        let offset = match shapes.list[i].plain {
+            true => gap(shapes, &offsets, &placed, i, fit),
+            false => overlapped_gap(shapes, &offsets, &placed, i),
+        };
         offsets[i] = offset;
-        height = height.max(offset + u64::from(buffers[i].size));
+        height = height.max(offset + u64::from(shapes.list[i].hull.size));
         let at = placed.partition_point(|&p| offsets[p] <= offset);
         placed.insert(at, i);
     }
     Placement { offsets, height }
 }
 
-/// The offset of the gap that `fit` picks for the buffer among those placed.
-fn gap(buffers: &[Buffer], offsets: &[u64], placed: &[usize], b: &Buffer, fit: Fit) -> u64 {
+/// The offset of the gap that `fit` picks for the shape, a plain one, among those placed.
+fn gap(shapes: &Shapes<'_>, offsets: &[u64], placed: &[usize], i: usize, fit: Fit) -> u64 {
+    let b = &shapes.list[i].hull;
     let (size, align) = (u64::from(b.size), u64::from(b.align));
     let (mut floor, mut best) = (0u64, None::<(u64, u64)>);
-    for &p in placed.iter().filter(|&&p| buffers[p].conflicts(b)) {
+    for &p in placed {
+        let Some(above) = shapes.above(p, i) else { continue };
         let start = floor.next_multiple_of(align);
         if start + size <= offsets[p] {
             let slack = offsets[p] - floor - size;
@@ -155,7 +162,25 @@ fn gap(buffers: &[Buffer], offsets: &[u64], placed: &[usize], b: &Buffer, fit: F
                 best = Some((slack, start));
             }
         }
-        floor = floor.max(offsets[p] + u64::from(buffers[p].size));
+        floor = floor.max(offsets[p] + above);
     }
     best.map_or(floor.next_multiple_of(align), |(_, start)| start)
+}
+
+/// The lowest offset for a shape that may share bytes with others, or is several buffers.
+fn overlapped_gap(shapes: &Shapes<'_>, offsets: &[u64], placed: &[usize], i: usize) -> u64 {
+    let align = u64::from(shapes.list[i].hull.align);
+    // Starts between these are not allowed.
+    let barred: Vec<(u64, u64)> = placed
+        .iter()
+        .filter_map(|&p| {
+            let (below, above) = (shapes.above(i, p)?, shapes.above(p, i)?);
+            Some((offsets[p].checked_sub(below).map_or(0, |most| most + 1), offsets[p] + above))
+        })
+        .collect();
+    let mut starts: Vec<u64> = barred.iter().map(|b| b.1.next_multiple_of(align)).collect();
+    starts.push(0);
+    starts.sort_unstable();
+    let free = |start: &u64| barred.iter().all(|b| *start < b.0 || *start >= b.1);
+    starts.into_iter().find(free).unwrap_or(0)
 }

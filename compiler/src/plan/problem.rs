@@ -1,5 +1,6 @@
 //! What is to be planned: buffers with sizes and lifetimes, and the CSV form of such instances.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// One buffer: how large it is and when it is alive.
@@ -31,16 +32,94 @@ pub struct LiveSet {
     pub step: u32,
 }
 
+/// How far a result may lie over an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Distance {
+    /// The operand starts so many bytes behind the start of the result, or more.
+    AtLeast(u32),
+    /// Both start at the same offset.
+    Zero,
+}
+
+impl Distance {
+    /// The least distance.
+    pub fn least(self) -> u32 {
+        match self {
+            Distance::AtLeast(bytes) => bytes,
+            Distance::Zero => 0,
+        }
+    }
+}
+
+/// Two buffers that may share bytes although both are alive at a step, the last of one and the first of
+/// the other: the step writes no byte of its result before it has read what lay there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Overlap {
+    /// The buffer that is read for the last time, by position.
+    pub input: usize,
+    /// The buffer that is written for the first time.
+    pub output: usize,
+    /// How they may lie unless they share nothing.
+    pub distance: Distance,
+}
+
 /// A set of buffers to be placed in one arena.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     /// The buffers; plans refer to them by position.
     pub buffers: Vec<Buffer>,
+    /// Pairs of buffers that may share bytes, each pair once.
+    pub overlaps: Vec<Overlap>,
 }
 
 impl Problem {
-    /// The largest live set. Its size bounds every plan from below.
+    /// Whether the buffers of an overlap exist, and share exactly the step in which one ends and the
+    /// other begins.
+    pub fn is_overlap(&self, overlap: &Overlap) -> bool {
+        let (input, output) = (self.buffers.get(overlap.input), self.buffers.get(overlap.output));
+        overlap.input != overlap.output
+            && input.zip(output).is_some_and(|(i, o)| {
+                i.lower <= o.lower && o.lower < o.upper && o.lower.checked_add(1) == Some(i.upper)
+            })
+    }
+
+    /// The least bytes from the start of an overlap's output to that of its input: what both are
+    /// aligned to divides their distance, and behind the end of the output any distance is allowed.
+    pub fn distance(&self, overlap: &Overlap) -> u64 {
+        let (input, output) = (&self.buffers[overlap.input], &self.buffers[overlap.output]);
+        let unit = u64::from(input.align.min(output.align).max(1));
+        let least = u64::from(overlap.distance.least()).next_multiple_of(unit);
+        least.min(output.size.into())
+    }
+
+    /// Bytes that an overlap's buffers share at most.
+    pub fn shared_bytes(&self, overlap: &Overlap) -> u64 {
+        let (input, output) = (&self.buffers[overlap.input], &self.buffers[overlap.output]);
+        u64::from(input.size).min(u64::from(output.size) - self.distance(overlap))
+    }
+
+    /// Bytes that results share with operands at most, by the step in which they do: operands do not
+    /// share bytes with one another, so a result shares each of its bytes once.
+    fn shared_by_step(&self) -> HashMap<u32, u64> {
+        let mut of_output: HashMap<usize, (u64, u64)> = HashMap::new();
+        for overlap in &self.overlaps {
+            let most = u64::from(self.buffers[overlap.output].size) - self.distance(overlap);
+            let (sum, limit) = of_output.entry(overlap.output).or_default();
+            (*sum, *limit) = (*sum + self.shared_bytes(overlap), most.max(*limit));
+        }
+        let mut steps = HashMap::new();
+        for (output, (sum, limit)) in of_output {
+            *steps.entry(self.buffers[output].lower).or_default() += sum.min(limit);
+        }
+        steps
+    }
+
+    /// The largest live set, less what its buffers may share. Its size bounds every plan from below.
+    ///
+    /// # Panics
+    /// If an overlap is none, see [`Problem::is_overlap`].
     pub fn lower_bound(&self) -> LiveSet {
+        let shared = self.shared_by_step();
         let mut events: Vec<(u32, i64)> = Vec::with_capacity(2 * self.buffers.len());
         for b in self.buffers.iter().filter(|b| b.lower < b.upper) {
             events.push((b.lower, i64::from(b.size)));
@@ -49,10 +128,14 @@ impl Problem {
         // At equal steps the negative amounts come first: lifetimes are half open.
         events.sort_unstable();
         let (mut alive, mut best) = (0i64, LiveSet::default());
-        for (step, change) in events {
+        for (i, &(step, change)) in events.iter().enumerate() {
             alive += change;
-            if alive.unsigned_abs() > best.bytes {
-                best = LiveSet { bytes: alive.unsigned_abs(), step };
+            if events.get(i + 1).is_some_and(|next| next.0 == step) {
+                continue;
+            }
+            let bytes = alive.unsigned_abs() - shared.get(&step).copied().unwrap_or(0);
+            if bytes > best.bytes {
+                best = LiveSet { bytes, step };
             }
         }
         best
@@ -72,7 +155,7 @@ impl Problem {
             .ok_or_else(|| CsvError::new(1, "the file is empty; expected a header line"))?;
         let columns = Columns::read(line, header)?;
         let buffers = lines.map(|(line, row)| columns.buffer(line, row)).collect::<Result<_, _>>();
-        Ok(Problem { buffers: buffers? })
+        Ok(Problem { buffers: buffers?, overlaps: Vec::new() })
     }
 
     /// Writes the instance as CSV with the positions as ids, and the offsets of a plan as a last

@@ -1,9 +1,11 @@
 //! The planner's entry: heuristics first, exact search when they leave a gap.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::exact::{Effort, Outcome};
-use super::problem::{Buffer, Problem};
+use super::problem::{Buffer, Distance, Overlap, Problem};
+use super::shapes::{Choice, Shapes};
 use super::{exact, greedy};
 
 /// Where every buffer lies.
@@ -13,7 +15,7 @@ pub struct Plan {
     pub offsets: Vec<u32>,
     /// Bytes of arena needed: the largest end of any buffer.
     pub arena_bytes: u32,
-    /// Bytes of the largest live set; no plan needs fewer.
+    /// Bytes of the largest live set, less what its buffers may share; no plan needs fewer.
     pub lower_bound: u32,
     /// Bytes below which no plan exists: the largest live set, or more where a search has shown it.
     pub proven_bound: u32,
@@ -48,7 +50,7 @@ pub enum Fit {
     Undecided(Plan),
 }
 
-/// A problem that has no plan. Buffers are named by position in the problem.
+/// A problem that has no plan. Buffers and overlaps are named by position in the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The lifetime is empty.
@@ -57,6 +59,10 @@ pub enum PlanError {
     /// The alignment is not a power of two.
     #[error("the alignment of buffer {0} is not a power of two")]
     Align(usize),
+    /// The input of the overlap does not end in the step in which its output begins, or the output is
+    /// also the input of an overlap in that step, or the two have an overlap already.
+    #[error("overlap {0} is not the only one of an input that ends where an output begins")]
+    Overlap(usize),
     /// The arena would pass 4 GiB.
     #[error("the buffers need {0} bytes of arena; offsets are limited to 4294967295")]
     TooLarge(u64),
@@ -83,8 +89,8 @@ pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError
 /// # Errors
 /// See [`plan`].
 pub fn fit(problem: &Problem, capacity: u32, options: &Options) -> Result<Fit, PlanError> {
-    let live = problem.lower_bound().bytes;
     let plan = solve(problem, options, Goal::AtMost(capacity.into()))?;
+    let live = problem.lower_bound().bytes;
     Ok(match plan {
         _ if live > u64::from(capacity) => Fit::Impossible(live),
         plan if plan.arena_bytes <= capacity => Fit::Fits(plan),
@@ -102,7 +108,8 @@ enum Goal {
     AtMost(u64),
 }
 
-fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanError> {
+/// Fails unless all buffers and overlaps make sense.
+pub(super) fn validate(problem: &Problem) -> Result<(), PlanError> {
     for (i, b) in problem.buffers.iter().enumerate() {
         if b.lower >= b.upper {
             return Err(PlanError::Lifetime(i));
@@ -111,6 +118,23 @@ fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanE
             return Err(PlanError::Align(i));
         }
     }
+    let mut pairs = HashSet::new();
+    let inputs: HashSet<usize> = problem.overlaps.iter().map(|o| o.input).collect();
+    for (i, overlap) in problem.overlaps.iter().enumerate() {
+        if !problem.is_overlap(overlap) || !pairs.insert((overlap.input, overlap.output)) {
+            return Err(PlanError::Overlap(i));
+        }
+        // Who lies behind whom must not go round in a circle.
+        let output = &problem.buffers[overlap.output];
+        if inputs.contains(&overlap.output) && output.upper - output.lower == 1 {
+            return Err(PlanError::Overlap(i));
+        }
+    }
+    Ok(())
+}
+
+fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanError> {
+    validate(problem)?;
     let lower_bound = problem.lower_bound().bytes;
     if lower_bound > u64::from(u32::MAX) {
         return Err(PlanError::TooLarge(lower_bound));
@@ -121,7 +145,7 @@ fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanE
     // The tallest part decides the arena, so only parts above that height are worth a search.
     let (mut height, mut bound) = (lower_bound, lower_bound);
     for part in independent_parts(&problem.buffers) {
-        let sub = Problem { buffers: part.iter().map(|&i| problem.buffers[i]).collect() };
+        let sub = sub_problem(problem, &part);
         let solved = solve_part(&sub, height, goal, &mut effort);
         height = height.max(solved.height);
         bound = bound.max(solved.bound);
@@ -140,37 +164,147 @@ fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanE
     })
 }
 
+/// The buffers at these ascending positions, with what they may share.
+fn sub_problem(problem: &Problem, part: &[usize]) -> Problem {
+    let at = |buffer: usize| part.binary_search(&buffer).ok();
+    let size = |i: usize| problem.buffers[i].size;
+    let real = |o: &&Overlap| size(o.input) > 0 && size(o.output) > 0;
+    let overlap = |o: &Overlap| {
+        Some(Overlap { input: at(o.input)?, output: at(o.output)?, distance: o.distance })
+    };
+    Problem {
+        buffers: part.iter().map(|&i| problem.buffers[i]).collect(),
+        overlaps: problem.overlaps.iter().filter(real).filter_map(overlap).collect(),
+    }
+}
+
 struct Solved {
     offsets: Vec<u64>,
     height: u64,
     /// No placement is lower; 0 if nothing was shown.
     bound: u64,
+    /// Nothing lower is sought any more.
+    given_up: u64,
 }
 
+/// Buffers whose lifetimes form one connected stretch.
+struct Part<'p> {
+    problem: &'p Problem,
+    /// With all that may be tied tied, if there is such.
+    tied: Option<Shapes<'p>>,
+    /// With nothing tied: what does not fit so does not fit.
+    loose: Shapes<'p>,
+}
+
+impl<'p> Part<'p> {
+    fn new(problem: &'p Problem) -> Part<'p> {
+        let shapes = |choice| Shapes::new(problem, &vec![choice; problem.overlaps.len()]);
+        let zero = problem.overlaps.iter().any(|o| o.distance == Distance::Zero);
+        Part { problem, tied: zero.then(|| shapes(Choice::Tied)), loose: shapes(Choice::Loose) }
+    }
+
+    /// The first overlap of distance zero whose buffers share bytes, but start at different offsets.
+    fn torn(&self, offsets: &[u64]) -> Option<usize> {
+        self.problem.overlaps.iter().position(|overlap| {
+            let (input, output) = (offsets[overlap.input], offsets[overlap.output]);
+            let size = |i: usize| u64::from(self.problem.buffers[i].size);
+            let apart =
+                input + size(overlap.input) <= output || output + size(overlap.output) <= input;
+            overlap.distance == Distance::Zero && input != output && !apart
+        })
+    }
+
+    /// Mends offsets of at most `capacity` that were found with these choices: what is torn is tied, or
+    /// kept apart.
+    fn mend(
+        &self,
+        offsets: Vec<u64>,
+        choices: &mut Vec<Choice>,
+        capacity: u64,
+        steps: u64,
+        effort: &mut Effort<'_>,
+    ) -> Option<Vec<u64>> {
+        let Some(torn) = self.torn(&offsets) else { return Some(offsets) };
+        let made = choices.iter().filter(|choice| **choice != Choice::Loose).count();
+        for choice in [Choice::Tied, Choice::Apart] {
+            choices[torn] = choice;
+            let shapes = Shapes::new(self.problem, choices);
+            let found = match exact::search(&shapes, capacity, steps, effort) {
+                Outcome::Fits(found) => shapes.offsets(&found),
+                Outcome::Infeasible | Outcome::Undecided => continue,
+            };
+            if self.torn(&found).is_none() {
+                return Some(found);
+            }
+            if made < MOST_CHOICES
+                && let Some(mended) = self.mend(found, choices, capacity, steps, effort)
+            {
+                return Some(mended);
+            }
+        }
+        choices[torn] = Choice::Loose;
+        None
+    }
+
+    fn no_choices(&self) -> Vec<Choice> {
+        vec![Choice::Loose; self.problem.overlaps.len()]
+    }
+
+    fn height(&self, offsets: &[u64]) -> u64 {
+        end(&self.problem.buffers, offsets)
+    }
+}
+
+/// How many overlaps are tied or kept apart before a capacity is given up.
+const MOST_CHOICES: usize = 6;
+
 /// Solves buffers whose lifetimes form one connected stretch; nothing below `target` is sought.
-fn solve_part(part: &Problem, target: u64, goal: Goal, effort: &mut Effort<'_>) -> Solved {
+fn solve_part(problem: &Problem, target: u64, goal: Goal, effort: &mut Effort<'_>) -> Solved {
     let enough = match goal {
         Goal::Least => target,
         Goal::AtMost(capacity) => capacity.max(target),
     };
-    let first = greedy::portfolio(part, enough);
-    let mut solved = Solved { offsets: first.offsets, height: first.height, bound: 0 };
-    if solved.height > enough && part.buffers.len() <= exact::MAX_BUFFERS {
+    let part = Part::new(problem);
+    let mut solved = heuristics(&part, enough);
+    if solved.height > enough && problem.buffers.len() <= exact::MAX_BUFFERS {
         match goal {
-            Goal::Least => lower(part, &mut solved, target, effort),
+            Goal::Least => lower(&part, &mut solved, target, effort),
             Goal::AtMost(_) => {
                 let steps = effort.steps;
-                try_capacity(part, &mut solved, enough, steps, effort);
+                try_capacity(&part, &mut solved, enough, steps, effort);
             }
         }
     }
     solved
 }
 
+/// The best placement of the heuristics; stops at the first that reaches `enough`.
+fn heuristics(part: &Part<'_>, enough: u64) -> Solved {
+    let found = |shapes: &Shapes<'_>| {
+        let placement = greedy::portfolio(shapes, enough);
+        let offsets = shapes.offsets(&placement.offsets);
+        Solved { height: placement.height, offsets, bound: 0, given_up: 0 }
+    };
+    let Some(tied) = &part.tied else { return found(&part.loose) };
+    let first = found(tied);
+    if first.height <= enough {
+        return first;
+    }
+    let second = found(&part.loose);
+    if second.height < first.height && part.torn(&second.offsets).is_none() {
+        second
+    } else {
+        first
+    }
+}
+
 /// Lowers a placement, in rounds of longer and longer searches.
-fn lower(part: &Problem, solved: &mut Solved, target: u64, effort: &mut Effort<'_>) {
+fn lower(part: &Part<'_>, solved: &mut Solved, target: u64, effort: &mut Effort<'_>) {
     let mut steps = (effort.steps / FIRST_PROBES).min(FIRST_STEPS);
-    while solved.height > target.max(solved.bound) && effort.steps > 0 && !(effort.stop)() {
+    while solved.height > target.max(solved.bound).max(solved.given_up)
+        && effort.steps > 0
+        && !(effort.stop)()
+    {
         lower_within(part, solved, target, steps, effort);
         steps = steps.saturating_mul(4).max(1);
     }
@@ -183,14 +317,14 @@ const FIRST_STEPS: u64 = 50_000_000;
 /// One round: the target is tried first, then heights between it and the placement, by halves. A
 /// height for which the steps do not suffice is given up, and all below it.
 fn lower_within(
-    part: &Problem,
+    part: &Part<'_>,
     solved: &mut Solved,
     target: u64,
     steps: u64,
     effort: &mut Effort<'_>,
 ) {
-    let unit = granularity(&part.buffers);
-    let mut least = target.max(solved.bound).next_multiple_of(unit);
+    let unit = granularity(part.problem);
+    let mut least = target.max(solved.bound).max(solved.given_up).next_multiple_of(unit);
     let mut capacity = least;
     while capacity < solved.height && effort.steps > 0 && !(effort.stop)() {
         match try_capacity(part, solved, capacity, steps, effort) {
@@ -214,20 +348,30 @@ enum Tried {
 
 /// Searches for a placement of at most `capacity`, and enters what it finds.
 fn try_capacity(
-    part: &Problem,
+    part: &Part<'_>,
     solved: &mut Solved,
     capacity: u64,
     steps: u64,
     effort: &mut Effort<'_>,
 ) -> Tried {
-    match exact::search(part, capacity, steps, effort) {
+    if let Some(tied) = &part.tied
+        && let Outcome::Fits(offsets) = exact::search(tied, capacity, steps, effort)
+    {
+        return enter(part, solved, tied.offsets(&offsets));
+    }
+    match exact::search(&part.loose, capacity, steps, effort) {
         Outcome::Fits(offsets) => {
-            solved.height = end(&part.buffers, &offsets);
-            solved.offsets = offsets;
-            Tried::Fits
+            let (offsets, mut choices) = (part.loose.offsets(&offsets), part.no_choices());
+            match part.mend(offsets, &mut choices, capacity, steps, effort) {
+                Some(offsets) => enter(part, solved, offsets),
+                None => {
+                    solved.given_up = solved.given_up.max(capacity + 1);
+                    Tried::Undecided
+                }
+            }
         }
         Outcome::Infeasible => {
-            let unit = granularity(&part.buffers);
+            let unit = granularity(part.problem);
             solved.bound = solved.bound.max((capacity / unit + 1) * unit);
             Tried::Infeasible
         }
@@ -235,10 +379,18 @@ fn try_capacity(
     }
 }
 
+/// Enters a placement that was sought.
+fn enter(part: &Part<'_>, solved: &mut Solved, offsets: Vec<u64>) -> Tried {
+    (solved.height, solved.offsets) = (part.height(&offsets), offsets);
+    Tried::Fits
+}
+
 /// What all offsets and ends of a placement that is pushed down are multiples of.
-fn granularity(buffers: &[Buffer]) -> u64 {
+fn granularity(problem: &Problem) -> u64 {
     let of = |b: &Buffer| gcd(b.size.into(), b.align.into());
-    buffers.iter().filter(|b| b.size > 0).map(of).fold(0, gcd).max(1)
+    let sizes = problem.buffers.iter().filter(|b| b.size > 0).map(of);
+    let distances = problem.overlaps.iter().map(|overlap| problem.distance(overlap));
+    sizes.chain(distances).fold(0, gcd).max(1)
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

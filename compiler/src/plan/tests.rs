@@ -9,8 +9,15 @@ fn buffer(size: u32, lower: u32, upper: u32) -> Buffer {
     Buffer { size, align: 1, lower, upper }
 }
 
+fn of(buffers: &[Buffer]) -> Problem {
+    Problem { buffers: buffers.to_vec(), ..Problem::default() }
+}
+
 fn problem(buffers: &[(u32, u32, u32)]) -> Problem {
-    Problem { buffers: buffers.iter().map(|&(s, l, u)| buffer(s, l, u)).collect() }
+    Problem {
+        buffers: buffers.iter().map(|&(s, l, u)| buffer(s, l, u)).collect(),
+        ..Problem::default()
+    }
 }
 
 /// Plans, checks, and returns the plan.
@@ -100,10 +107,10 @@ fn zero_sizes_take_part_without_storage() {
 #[test]
 fn alignment_is_respected_and_its_cost_proved() {
     let align = |size, align| Buffer { size, align, lower: 0, upper: 1 };
-    let p = Problem { buffers: vec![align(3, 1), align(8, 8), align(4, 4), align(1, 1)] };
+    let p = of(&[align(3, 1), align(8, 8), align(4, 4), align(1, 1)]);
     let plan = checked(&p);
     assert_eq!((plan.arena_bytes, plan.proven_optimal), (16, true));
-    let p = Problem { buffers: vec![align(3, 4), align(3, 4)] };
+    let p = of(&[align(3, 4), align(3, 4)]);
     let plan = checked(&p);
     assert_eq!((plan.arena_bytes, plan.lower_bound, plan.proven_optimal), (7, 6, true));
 }
@@ -125,20 +132,16 @@ fn malformed_problems_are_errors() {
     let huge = problem(&[(u32::MAX, 0, 2), (1, 1, 2)]);
     assert_eq!(plan(&huge), Err(PlanError::TooLarge(1 << 32)));
     let aligned = |size, align| Buffer { size, align, lower: 0, upper: 1 };
-    let p = Problem {
-        buffers: vec![aligned(1 << 31, 1 << 31), aligned((1 << 31) - 1, 1), aligned(0, 1)],
-    };
+    let p = of(&[aligned(1 << 31, 1 << 31), aligned((1 << 31) - 1, 1), aligned(0, 1)]);
     assert_eq!(checked(&p).arena_bytes, u32::MAX);
 }
 
 #[test]
 fn the_checker_rejects_bad_plans() {
-    let p = Problem {
-        buffers: vec![
-            Buffer { size: 8, align: 4, lower: 0, upper: 2 },
-            Buffer { size: 8, align: 4, lower: 1, upper: 3 },
-        ],
-    };
+    let p = of(&[
+        Buffer { size: 8, align: 4, lower: 0, upper: 2 },
+        Buffer { size: 8, align: 4, lower: 1, upper: 3 },
+    ]);
     assert_eq!(check(&p, &[0, 8], 16), Ok(()));
     assert_eq!(check(&p, &[0, 8], 15), Err(Violation::Bounds(1)));
     assert_eq!(check(&p, &[2, 12], 20), Err(Violation::Align(0)));
@@ -230,7 +233,7 @@ fn buffers(count: std::ops::Range<usize>, size: u32, steps: u32) -> impl Strateg
     let one = (0..size, 0u32..4, 0..steps, 1..=steps)
         .prop_map(|(size, align, lower, length)| (size, 1 << align, lower, lower + length))
         .prop_map(|(size, align, lower, upper)| Buffer { size, align, lower, upper });
-    proptest::collection::vec(one, count).prop_map(|buffers| Problem { buffers })
+    proptest::collection::vec(one, count).prop_map(|buffers| of(&buffers))
 }
 
 proptest! {
@@ -257,7 +260,8 @@ proptest! {
         let least = optimum(&p);
         let capacity = (least + 1).saturating_sub(below);
         let mut effort = exact::Effort { steps: 1 << 40, stop: &mut || false };
-        match exact::search(&p, capacity, 1 << 40, &mut effort) {
+        let shapes = shapes::Shapes::new(&p, &[]);
+        match exact::search(&shapes, capacity, 1 << 40, &mut effort) {
             exact::Outcome::Fits(offsets) => {
                 let offsets: Vec<u32> = offsets.iter().map(|&o| o as u32).collect();
                 prop_assert_eq!(check(&p, &offsets, capacity as u32), Ok(()));
