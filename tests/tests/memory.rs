@@ -40,10 +40,28 @@ fn activations_are_at_their_bounds() {
         let start = std::time::Instant::now();
         let model = Model::new(&program, Target::CortexM4f);
         let s = smallest(&model);
-        println!("{name} {whole} {} {:?} {:?}", s.activations(), start.elapsed(), s.cuts.iter().filter(|c| c.is_chain()).map(|c| (c.first, c.end, c.needs.activations)).collect::<Vec<_>>());
+        println!(
+            "{name} {whole} {} {:?} {:?}",
+            s.activations(),
+            start.elapsed(),
+            s.cuts
+                .iter()
+                .filter(|c| c.is_chain())
+                .map(|c| (c.first, c.end, c.needs.activations))
+                .collect::<Vec<_>>()
+        );
         let model = model.streamed().expect(name);
         let s = smallest(&model);
-        println!("{name} fed {fed} {} {:?} {:?}", s.activations(), start.elapsed(), s.cuts.iter().filter(|c| c.is_chain()).map(|c| (c.first, c.end, c.needs.activations)).collect::<Vec<_>>());
+        println!(
+            "{name} fed {fed} {} {:?} {:?}",
+            s.activations(),
+            start.elapsed(),
+            s.cuts
+                .iter()
+                .filter(|c| c.is_chain())
+                .map(|c| (c.first, c.end, c.needs.activations))
+                .collect::<Vec<_>>()
+        );
     }
 }
 

@@ -349,7 +349,9 @@ impl Block {
                     let needed = needed.filter_map(|(reader, _, demand, bytes)| {
                         Some(u64::from(first(*reader, demand)?) * u64::from(*bytes))
                     });
-                    if let Some(needed) = needed.min().filter(|_| fired == at) {
+                    // The sum of all rows is written with the last.
+                    let writes = fired == at && (self.sums[at] == 0 || end == stage.rows);
+                    if let Some(needed) = needed.min().filter(|_| writes) {
                         let end = (u64::from(end) * row).min(result);
                         distance = end.saturating_sub(needed).max(distance);
                     }

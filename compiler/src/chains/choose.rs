@@ -94,6 +94,9 @@ pub fn pareto(program: &Program, options: &CompileOptions) -> Result<Vec<Choice>
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model).front() {
         let choice = planned(&model, &plan, options)?;
+        while front.last().is_some_and(|last| last.cost >= choice.cost) {
+            front.pop();
+        }
         if front.last().is_none_or(|last| choice.bytes() < last.bytes()) {
             front.push(choice);
         }
@@ -161,7 +164,7 @@ impl Choice {
     fn peak(&self) -> String {
         let (problem, groups) = memory_problem(&self.program);
         let peak = problem.lower_bound();
-        let step = peak.step as usize;
+        let step = self.program.moments().partition_point(|&moment| moment < peak.step);
         let mut chains = self.program.chains();
         let place = match chains.find(|chain| chain.contains(&step)) {
             Some(chain) => format!("steps {} to {}, row by row", chain.start, chain.end - 1),

@@ -11,13 +11,17 @@ mod block;
 mod choose;
 mod cost;
 mod kernel;
+mod trace;
 mod windows;
 
 pub use apply::apply;
 use block::Block;
 pub use block::{Model, Needs};
 pub use choose::{Choice, Options, Rows, choose, pareto};
+pub use trace::Trace;
 
+/// Most steps of a chain: longer ones seldom save anything that two do not.
+const LONGEST: usize = 24;
 /// Rows at a time that chains are tried with.
 const STRIPS: [u32; 5] = [1, 2, 4, 8, 16];
 
@@ -85,7 +89,7 @@ impl Cuts {
         }
         for first in 0..steps {
             let shortest = if first == 0 && model.is_streamed() { 1 } else { 2 };
-            for end in first + shortest..=steps {
+            for end in first + shortest..=steps.min(first + LONGEST) {
                 match chains(model, first, end, most) {
                     Some(chains) => cuts[end].extend(chains),
                     None => break,

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use microhlo_format::{Access, AccessKind};
 
 use super::program::{BufferId, Program, Ref};
+use crate::chains::Trace;
 
 /// A step that may read something else than was written for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,16 +132,41 @@ impl<'a> Checker<'a> {
             steps.iter().flat_map(Program::touched).map(|(_, buffer)| buffer).collect();
         let mut places: Vec<_> = touched.into_iter().map(|b| (self.whole(b), b)).collect();
         places.retain(|(bytes, _)| bytes.start < bytes.end);
-        places.sort_by_key(|(bytes, _)| bytes.start);
-        for pair in places.windows(2) {
-            let ((before, _), (bytes, buffer)) = (&pair[0], &pair[1]);
-            if bytes.start < before.end {
-                let (what, bytes) = (format!("chain at step {}", chain.start), bytes.clone());
-                let name = self.program.buffers[*buffer].name.clone();
-                return Err(Box::new(Misread { what, buffer: *buffer, name, bytes }));
+        let trace = Trace::new(self.program, chain.start);
+        for (i, (bytes, buffer)) in places.iter().enumerate() {
+            for (other, with) in &places[..i] {
+                let apart = other.end <= bytes.start || bytes.end <= other.start;
+                let proved = |trace: &Trace| {
+                    self.is_written_behind(trace, *buffer, *with)
+                        || self.is_written_behind(trace, *with, *buffer)
+                };
+                if !apart && !trace.as_ref().is_some_and(proved) {
+                    let (what, bytes) = (format!("chain at step {}", chain.start), bytes.clone());
+                    let name = self.program.buffers[*buffer].name.clone();
+                    return Err(Box::new(Misread { what, buffer: *buffer, name, bytes }));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether a buffer is written in the chain that a step belongs to.
+    fn is_written_by_chain(&self, at: usize, buffer: BufferId) -> bool {
+        let writes = |&(kind, b): &(AccessKind, BufferId)| kind != AccessKind::Read && b == buffer;
+        let mut chains = self.program.chains().filter(|chain| chain.contains(&at)).flatten();
+        chains.any(|step| Program::touched(&self.program.steps[step]).iter().any(writes))
+    }
+
+    /// Whether a chain writes the rows of a result only over those of a value that nothing reads any
+    /// more.
+    fn is_written_behind(&self, trace: &Trace, input: BufferId, output: BufferId) -> bool {
+        let known = trace.inputs().contains(&input) && trace.outputs().contains(&output);
+        let (read, written) = (self.whole(input).start, self.whole(output));
+        let behind = |(end, needed): (u64, u64)| {
+            let end = (u64::from(written.start) + end).min(written.end.into());
+            end <= u64::from(read) + needed
+        };
+        known && trace.encounters(input, output).all(behind)
     }
 
     /// What the arena holds whenever control reaches a leader.
@@ -218,9 +244,20 @@ impl<'a> Checker<'a> {
         let idle =
             step.elided && !self.accesses(at).iter().any(|(a, _)| a.kind == AccessKind::Write);
         for (access, bytes) in self.accesses(at) {
-            if access.kind == AccessKind::Read && !idle {
+            // What a chain finds must be there when it begins; it sees to itself what it overwrites.
+            let within = self.chained[at] && !self.is_written_by_chain(at, access.place.buffer);
+            if access.kind == AccessKind::Read && !idle && !within {
                 let what = || format!("step {at} ({})", step.name);
                 self.holds(contents, access.place.buffer, bytes, what)?;
+            }
+        }
+        for inner in self.program.chains().filter(|chain| chain.start == at).flatten().skip(1) {
+            for (access, bytes) in self.accesses(inner) {
+                let found = !self.is_written_by_chain(at, access.place.buffer);
+                if access.kind == AccessKind::Read && found {
+                    let what = || format!("step {inner} ({})", step.name);
+                    self.holds(contents, access.place.buffer, bytes, what)?;
+                }
             }
         }
         Ok(())

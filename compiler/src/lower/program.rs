@@ -120,6 +120,18 @@ impl Program {
         out
     }
 
+    /// The moment of each step, and of the end: steps of a chain, which run in turns, have one.
+    pub fn moments(&self) -> Vec<u32> {
+        let mut moments: Vec<u32> = (0..=self.steps.len() as u32).collect();
+        for chain in self.chains() {
+            let inside = chain.len() as u32 - 1;
+            let start = moments[chain.start];
+            moments[chain.clone()].fill(start);
+            moments[chain.end..].iter_mut().for_each(|moment| *moment -= inside);
+        }
+        moments
+    }
+
     /// The working memory of a step.
     pub fn scratch(step: &Step) -> impl Iterator<Item = BufferId> + use<> {
         let scratch = |(kind, buffer)| (kind == AccessKind::Scratch).then_some(buffer);
