@@ -73,7 +73,7 @@ fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
 fn run_case<'m>(
     report: &Report,
     model: &'m runtime::Model<'_>,
-    job: &Job<'_>,
+    job: &Job<'m>,
     case: u32,
     arena: &'m mut [u8],
 ) -> Result<u64, runtime::Error> {

@@ -99,6 +99,7 @@ fn region_name(region: Region) -> &'static str {
     match region {
         Region::Const => "const",
         Region::Arena => "arena",
+        Region::Stream => "stream",
     }
 }
 

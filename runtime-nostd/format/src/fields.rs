@@ -239,6 +239,7 @@ impl Place {
         match code as u8 & 7 {
             0 => Some(Place { region: Region::Const, offset }),
             1 => Some(Place { region: Region::Arena, offset }),
+            2 => Some(Place { region: Region::Stream, offset }),
             _ => None,
         }
     }

@@ -4,7 +4,8 @@
 //! that a later one still demands, in a *window*. One rule says which stage computes its next rows, so
 //! that nothing about the order is stored:
 //!
-//! > Of the stages that can go on and whose rows a later stage waits for, the last one does.
+//! > Of the stages that can go on and whose rows a later stage waits for, or that are kept as a whole, the
+//! > last one does.
 //!
 //! The compiler follows it to find the least windows, the loader to prove a chain, the runtime to run it.
 
@@ -33,7 +34,7 @@ pub struct Stage {
     pub rows: u16,
     /// Rows that are computed at once; fewer are left for the last time.
     pub strip: u16,
-    /// Rows that memory holds: all of them, or those of a window.
+    /// Rows that memory holds: all of them, which are all computed then, or those of a window.
     pub capacity: u16,
     /// The stages whose rows it reads, or [`OUTSIDE`].
     pub operands: [u8; 2],
@@ -185,7 +186,7 @@ impl<'s> Schedule<'s> {
         let mut total = 0u16;
         for (i, &bytes) in table.iter().enumerate() {
             let stage = Stage::from_bytes(bytes);
-            if stage.rows == 0 || stage.strip == 0 || stage.capacity > stage.rows {
+            if stage.rows == 0 || stage.strip == 0 {
                 return None;
             }
             total = total.checked_add(stage.rows)?;
@@ -280,7 +281,7 @@ impl<'s> Schedule<'s> {
         let end = self.state(i).demand.end;
         count != 0
             && self.stage(i).operands.iter().all(|&o| o == OUTSIDE || self.state(o).produced >= end)
-            && self.wanted(i).1
+            && (self.wanted(i).1 || self.stage(i).is_whole())
             && self.room(i) >= count
     }
 
@@ -289,7 +290,7 @@ impl<'s> Schedule<'s> {
         // Nothing that does not read a stage can go on because that one has.
         let last = match after.map(|firing| (self.state(firing.stage).reader, firing.stage)) {
             // Some rows may be left that nothing needs.
-            Some((0, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
+            Some((_, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
             Some((reader, stage)) => reader.max(stage),
             None => (self.len() as u8).checked_sub(1)?,
         };
@@ -350,6 +351,7 @@ impl<'s> Schedule<'s> {
 
     /// Whether the chain has made all rows of what it leaves.
     pub fn is_complete(&self) -> bool {
-        (0..self.len() as u8).all(|i| self.state(i).reader != 0 || self.firing(i).count == 0)
+        let window = |i| self.state(i).reader != 0 && !self.stage(i).is_whole();
+        (0..self.len() as u8).all(|i| window(i) || self.firing(i).count == 0)
     }
 }

@@ -8,6 +8,7 @@ use super::i8_block::{Depthwise, complete, image};
 use crate::registry::Undecodable;
 
 entry!(depthwise_i8, DepthwiseI8);
+stage!(DepthwiseI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

@@ -6,7 +6,7 @@ use super::{
     Requant, ScaleI8, SumI8, TableI8,
 };
 use crate::rows::{RowShape, Stage};
-use crate::{Access, ParamError, Place};
+use crate::{Access, KernelId, ParamError, Place};
 
 /// An operand or result of a stage as rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,6 +246,13 @@ impl<P: Copy> Strips<P> for PoolI8<P> {
 /// Makes the methods of [`Kernel`] for those that have strips.
 macro_rules! kernels {
     ($($name:ident)*) => {
+        impl KernelId {
+            /// Whether it can be a stage of a chain.
+            pub const fn has_strips(self) -> bool {
+                matches!(self, $(KernelId::$name)|*)
+            }
+        }
+
         impl<P: Copy> Kernel<P> {
             /// See [`Strips::by_rows`].
             ///
