@@ -10,7 +10,7 @@ use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
-use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Storage};
+use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
 use crate::plan::{self, Plan, Problem};
 
 /// An artifact with its memory plan.
@@ -54,10 +54,21 @@ pub fn emit(
         dims: io.dims.clone(),
         place: place(io.place),
     };
+    let fed = |io: &Io| {
+        let feeds = |step: &Step| match &step.kernel {
+            Kernel::rows(rows) => rows.feed.is_some_and(|feed| feed.place == io.place),
+            _ => false,
+        };
+        let place = place(io.place);
+        match program.steps.iter().any(feeds) {
+            true => TensorSpec { place: Place::stream(place.offset), ..tensor(io) },
+            false => tensor(io),
+        }
+    };
     let spec = ArtifactSpec {
         name: name.to_string(),
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
-        inputs: program.inputs.iter().map(tensor).collect(),
+        inputs: program.inputs.iter().map(fed).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
         steps: steps.clone(),
         constants: constants.clone(),
