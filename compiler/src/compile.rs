@@ -10,14 +10,16 @@ use serde::Serialize;
 
 use crate::chains::{self, Choice};
 use crate::diag::Span;
-use crate::emit::{Emitted, live_bytes};
+use crate::emit::{Emitted, live_bytes, memory_problem};
 use crate::ir::{Func, Module};
-use crate::lower::lower;
+use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
+use crate::lower::{lower, order, share};
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
-use crate::plan;
+use crate::plan::{self, Problem};
+use crate::schedule;
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -95,6 +97,11 @@ impl Target {
 }
 
 impl Target {
+    /// Whether the processor computes with `f32`, rather than routines.
+    pub(crate) const fn has_f32(self) -> bool {
+        !matches!(self, Target::CortexM0 | Target::CortexM3 | Target::Rv32imac)
+    }
+
     /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
     pub(crate) const fn has_mve(self) -> bool {
         matches!(self, Target::CortexM55)
@@ -118,6 +125,45 @@ impl FromStr for Target {
     }
 }
 
+/// A way to need less memory, which can be left out to see what it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Technique {
+    /// Results that lie on operands, and copies that then have nothing to do.
+    Sharing,
+    /// Steps in the order that needs the least memory.
+    Scheduling,
+}
+
+impl Technique {
+    /// All techniques.
+    pub const ALL: [Technique; 2] = [Technique::Sharing, Technique::Scheduling];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Technique::Sharing => "sharing",
+            Technique::Scheduling => "scheduling",
+        }
+    }
+}
+
+impl fmt::Display for Technique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Technique {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Technique, String> {
+        Technique::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
+            let known = Technique::ALL.map(Technique::name).join(", ");
+            format!("unknown technique `{s}`; known are {known}")
+        })
+    }
+}
+
 /// What to compile and how.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
@@ -133,7 +179,11 @@ pub struct CompileOptions {
     pub dump_after: Vec<String>,
     /// Limits of the memory planner.
     pub plan: plan::Options,
-    /// How much memory the program may use, and how it may save some.
+    /// Limits of the scheduler.
+    pub schedule: schedule::Options,
+    /// Ways to save memory that are not taken.
+    pub without: Vec<Technique>,
+    /// How much memory the program may use, and when it runs row by row.
     pub memory: chains::Options,
 }
 
@@ -167,6 +217,8 @@ pub struct Report {
     pub arena_lower_bound_bytes: u32,
     /// Whether no smaller arena exists for the schedule.
     pub arena_proven_optimal: bool,
+    /// What the order of the steps is worth.
+    pub schedule: ScheduleReport,
     /// Weights and tables in flash, in bytes.
     pub const_bytes: u32,
     /// The whole artifact in flash, in bytes.
@@ -268,6 +320,7 @@ pub struct ParetoPoint {
 pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoint>, CompileError> {
     let mut func = specialised(verified(module)?, options)?;
     let program = lowered(&mut func, options, &mut |_, _| ())?;
+    let arranged = arranged(program, options);
     let point = |choice: Choice| {
         let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
         let chains = choice.program.chains();
@@ -275,7 +328,7 @@ pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoi
         let (arena_bytes, cost) = (choice.bytes(), choice.cost);
         ParetoPoint { arena_bytes, activation_bytes, scratch_bytes, cost, chains }
     };
-    Ok(chains::pareto(&program, options)?.into_iter().map(point).collect())
+    Ok(chains::pareto(&arranged, options)?.into_iter().map(point).collect())
 }
 
 /// Runs the passes on a function, and lowers it.
@@ -315,12 +368,14 @@ pub fn compile_verified(
     observe("inline", &func);
     let lowered = lowered(&mut func, options, &mut observe)?;
     clock.lap("lower");
-    let Choice { program, emitted, .. } = chains::choose(&lowered, options)?;
+    let arranged = arranged(lowered, options);
+    clock.lap("schedule and share");
+    let Choice { program, emitted, .. } = chains::choose(&arranged, options)?;
     clock.lap("plan and emit");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let report = report(&program, &emitted, &options.name);
+    let report = report(&program, &emitted, arranged.schedule, &options.name);
     let timings = clock.timings;
     Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
 }
@@ -363,7 +418,57 @@ fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, Compi
     Ok(module.funcs[entry].name.to_string())
 }
 
-fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
+/// A program with its steps in the order that needs the least memory.
+pub(crate) struct Arranged {
+    /// The program with buffers of their own.
+    pub ordered: Program,
+    /// The program with buffers that share memory.
+    pub shared: Program,
+    schedule: ScheduleReport,
+}
+
+impl CompileOptions {
+    /// The program with buffers that share memory.
+    pub(crate) fn shared(&self, program: &Program) -> Program {
+        let mut program = program.clone();
+        if !self.without.contains(&Technique::Sharing) {
+            share::share_buffers(&mut program);
+        }
+        program
+    }
+}
+
+fn arranged(given: Program, options: &CompileOptions) -> Arranged {
+    let limits = match options.without.contains(&Technique::Scheduling) {
+        true => schedule::Options { tries: 0, tasks: 0 },
+        false => options.schedule,
+    };
+    let order::Ordered { program, report: mut schedule } = order::reorder(&given, &limits);
+    let shared = options.shared(&given);
+    let Some(ordered) = program else { return Arranged { ordered: given, shared, schedule } };
+    let other = options.shared(&ordered);
+    // What counts is the arena, and that no copy is made that sharing had made unnecessary.
+    let steps = |program: &Program| program.executed().count();
+    if steps(&other) <= steps(&shared) + schedule.repeated && needs_less(&other, &shared, options) {
+        return Arranged { ordered, shared: other, schedule };
+    }
+    schedule.keep_given();
+    Arranged { ordered: given, shared, schedule }
+}
+
+/// Whether a program has a smaller arena than another one.
+fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> bool {
+    let (problem, other) = (memory_problem(program).0, memory_problem(other).0);
+    let arena = |problem: &Problem, options: &plan::Options| {
+        plan::plan_with(problem, options).map_or(u64::MAX, |plan| plan.arena_bytes.into())
+    };
+    // Often a plan that is made at once lies below any plan of the other.
+    let fast = plan::Options { search_steps: 0, ..options.plan };
+    arena(&problem, &fast) < other.lower_bound().bytes
+        || arena(&problem, &options.plan) < arena(&other, &options.plan)
+}
+
+fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: &str) -> Report {
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -382,6 +487,7 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         scratch_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,
+        schedule,
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),

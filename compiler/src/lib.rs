@@ -23,5 +23,6 @@ pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+pub mod schedule;
 pub mod verify;
 pub mod vhlo_version;

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Cuts, Model, Plan, apply, widened};
-use crate::compile::{CompileError, CompileOptions};
+use crate::compile::{Arranged, CompileError, CompileOptions};
 use crate::diag::Span;
 use crate::emit::{Emitted, emit, memory_problem};
 use crate::lower::program::Program;
-use crate::lower::share;
 
 /// When steps run row by row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,28 +45,26 @@ pub struct Choice {
 ///
 /// # Errors
 /// None fits the limit of the arena, the input cannot be streamed, or a plan of the arena fails.
-pub fn choose(program: &Program, options: &CompileOptions) -> Result<Choice, CompileError> {
+pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
     let Options { rows, arena_limit, stream_input } = options.memory;
-    let limit = arena_limit.unwrap_or(u32::MAX);
-    if !stream_input && (rows == Rows::Off || (rows == Rows::Auto && arena_limit.is_none())) {
-        let choice = Choice::new(program.clone(), 0.0, options)?;
-        return choice.within(arena_limit);
+    if !stream_input {
+        let whole = Choice::new(program.shared.clone(), 0.0, options)?;
+        let fits = arena_limit.is_none_or(|limit| whole.bytes() <= limit);
+        if rows == Rows::Off || (rows == Rows::Auto && fits) {
+            return whole.within(arena_limit);
+        }
     }
-    let model = model(program, options)?;
+    let model = model(&program.ordered, options)?;
     let cuts = Cuts::new(&model);
     let front = match rows {
         Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
         _ => cuts.front(),
     };
-    if rows != Rows::Least {
-        // The first that fits is the fastest. What the plan of a way says is about what it needs.
-        let may_fit = |plan: &&Plan| plan.bytes() / 2 <= u64::from(limit);
-        for plan in front.iter().filter(may_fit) {
-            let choice = planned(&model, plan, options)?;
-            if choice.bytes() <= limit {
-                return Ok(choice);
-            }
-        }
+    let limit = arena_limit.unwrap_or(u32::MAX);
+    if rows != Rows::Least
+        && let Some(choice) = fastest(&model, &front, limit, options)?
+    {
+        return Ok(choice);
     }
     let mut smallest: Option<Choice> = None;
     for plan in front.iter().rev().take(SMALLEST) {
@@ -82,6 +79,32 @@ pub fn choose(program: &Program, options: &CompileOptions) -> Result<Choice, Com
     }
 }
 
+/// The fastest program whose arena has at most `limit` bytes, if there is one.
+fn fastest(
+    model: &Model<'_>,
+    front: &[Plan],
+    limit: u32,
+    options: &CompileOptions,
+) -> Result<Option<Choice>, CompileError> {
+    let mut plans: Vec<Plan> =
+        front.iter().map(|plan| widened(model, plan, plan.bytes().max(limit.into()))).collect();
+    plans.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+    // What is alive bounds the arena from below only if nothing shares memory.
+    for plan in plans.iter().filter(|plan| plan.bytes() / 2 <= u64::from(limit)) {
+        let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
+        if choice.bytes() <= limit {
+            return Ok(Some(choice));
+        }
+    }
+    for plan in front.iter().filter(|plan| plan.bytes() <= u64::from(limit)) {
+        let choice = planned(model, plan, options)?;
+        if choice.bytes() <= limit {
+            return Ok(Some(choice));
+        }
+    }
+    Ok(None)
+}
+
 /// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
 const SMALLEST: usize = 4;
 
@@ -89,8 +112,11 @@ const SMALLEST: usize = 4;
 ///
 /// # Errors
 /// The input cannot be streamed, or a plan of the arena fails.
-pub fn pareto(program: &Program, options: &CompileOptions) -> Result<Vec<Choice>, CompileError> {
-    let model = model(program, options)?;
+pub(crate) fn pareto(
+    program: &Arranged,
+    options: &CompileOptions,
+) -> Result<Vec<Choice>, CompileError> {
+    let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model).front() {
         let choice = planned(&model, &plan, options)?;
@@ -123,22 +149,18 @@ fn planned(
     plan: &Plan,
     options: &CompileOptions,
 ) -> Result<Choice, CompileError> {
-    let choice = Choice::new(apply(model, plan), plan.cost(), options)?;
+    let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
     let wide = widened(model, plan, plan.bytes());
     if wide == *plan {
         return Ok(choice);
     }
-    let wide = Choice::new(apply(model, &wide), wide.cost(), options)?;
+    let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
     Ok(if wide.bytes() <= choice.bytes() { wide } else { choice })
 }
 
 impl Choice {
-    fn new(
-        mut program: Program,
-        cost: f64,
-        options: &CompileOptions,
-    ) -> Result<Choice, CompileError> {
-        share::share_buffers(&mut program);
+    /// A program whose buffers share memory already.
+    fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
         let emitted = emit(&program, &options.name, &options.plan)?;
         Ok(Choice { program, emitted, cost })
     }

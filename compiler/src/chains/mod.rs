@@ -17,7 +17,8 @@ mod windows;
 pub use apply::apply;
 use block::Block;
 pub use block::{Model, Needs};
-pub use choose::{Choice, Options, Rows, choose, pareto};
+pub use choose::{Choice, Options, Rows};
+pub(crate) use choose::{choose, pareto};
 pub use trace::Trace;
 
 /// Most steps of a chain: longer ones seldom save anything that two do not.

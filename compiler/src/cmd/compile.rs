@@ -10,7 +10,8 @@ use super::load::{self, Program};
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
 use crate::chains;
-use crate::compile::{CompileOptions, Compiled, Target};
+use crate::compile::{CompileOptions, Compiled, Target, Technique};
+use crate::lower::order::ScheduleReport;
 use crate::passes::bind_shapes::Size;
 
 /// Compile a StableHLO program and print what it costs.
@@ -42,6 +43,10 @@ pub struct Args {
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
+    /// Do without a way to save memory, to see what it saves: `sharing` (results in the memory of
+    /// operands) or `scheduling` (another order of the steps). May be repeated.
+    #[arg(long, value_name = "TECHNIQUE")]
+    without: Vec<Technique>,
     /// Print the kernels one by one and the time of each pass.
     #[arg(short, long)]
     verbose: bool,
@@ -113,6 +118,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
         memory: args.memory.options(),
+        without: args.without.clone(),
         ..load::options_for(&args.model, target)
     };
     let quantised = match (args.quantize, &args.how.calibrate) {
@@ -263,9 +269,25 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
         let report = &compiled.report;
         map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
+        map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
     value
+}
+
+/// What the order of the steps is worth.
+fn schedule(report: &ScheduleReport) -> String {
+    let mut text = format!("{} alive at most", size(report.peak_bytes));
+    if report.reordered {
+        text += &format!(", {} in the order of the program", size(report.given_peak_bytes));
+    }
+    if report.repeated > 0 {
+        text += &format!(", {} steps run twice", report.repeated);
+    }
+    text + &match report.proven_optimal() {
+        true => ", the least of any order".to_owned(),
+        false => format!(", no order needs less than {}", size(report.lower_bound_bytes)),
+    }
 }
 
 fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
@@ -278,6 +300,7 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["arena", &inspect::arena(artifact)]);
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
+    table.row(["schedule", &schedule(&compiled.report.schedule)]);
     table.row(["MACs", &grouped(manifest.macs)]);
     table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);
     table.row(["micro-operations", &listing::counts_text(listing::micro(&steps))]);

@@ -178,7 +178,7 @@ impl Search<'_> {
 }
 
 /// Whether a write leaves no byte of its buffer as it was. Where that is not known, it does not.
-fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
+pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
     let bytes = i64::from(program.buffers[access.place.buffer].bytes);
     if access.place.offset != 0 || (access.start, access.end) != (0, bytes) {
         return false;
@@ -220,6 +220,8 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::select_and_scatter(_)
         | Kernel::softmax_f32(_)
         | Kernel::softmax_i8(_)
+        | Kernel::quantize_f32(_)
+        | Kernel::dequantize_i8(_)
         | Kernel::fft_f32(_)
         | Kernel::fft_f64(_)
         | Kernel::cholesky_f32(_)

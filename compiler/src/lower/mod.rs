@@ -18,8 +18,10 @@ pub(crate) mod hybrid;
 mod linear;
 pub mod liveness;
 mod map;
+pub mod order;
 mod pointwise_i8;
 pub mod program;
+mod quantize;
 mod reduce;
 mod reduce_any;
 pub(crate) mod region;
@@ -184,7 +186,9 @@ impl<'a> Lowerer<'a> {
             ClusterKind::SoftmaxI8(softmax) => self.softmax_i8(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
             ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
-            ClusterKind::Map => self.map(&cluster.ops),
+            ClusterKind::Quantize(quantize) => self.quantize(quantize, cluster.ops[0]),
+            ClusterKind::Dequantize(dequantize) => self.dequantize(dequantize, cluster.ops[0]),
+            ClusterKind::Map => self.map(cluster),
             ClusterKind::Single(op) => self.single(*op),
         }
     }

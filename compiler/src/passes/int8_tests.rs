@@ -112,6 +112,25 @@ fn residuals_are_sums_and_functions_are_tables() {
     }
 }
 
+/// The float operations read the conversion that the sum looks through, so its operand has no user
+/// outside of their kernel, which must store it all the same.
+#[test]
+fn a_summand_that_floats_read_too_is_stored() {
+    let (a, b, c) = (X, "!quant.uniform<i8:f32, 0.02:100>", "!quant.uniform<i8:f32, 0.07:-128>");
+    let [tf, ta, tb, tc] = ["f32", a, b, c].map(|t| format!("tensor<4x20x{t}>"));
+    let text = format!(
+        "func.func @main(%x: {tf}, %y: {tb}) -> ({tc}, {tf}) {{
+  %f = stablehlo.add %x, %x : {tf}
+  %q = stablehlo.uniform_quantize %f : ({tf}) -> {ta}
+  %0 = stablehlo.add %q, %y : ({ta}, {tb}) -> {tc}
+  %d = stablehlo.uniform_dequantize %q : ({ta}) -> {tf}
+  %e = stablehlo.multiply %d, %d : {tf}
+  return %0, %e : {tc}, {tf}
+}}"
+    );
+    assert_eq!(kernels(&same_bits(&text)), ["map", "sum_i8"]);
+}
+
 /// The same network in floats between pairs, and the result of the integers beside it.
 #[test]
 fn pairs_around_float_operations_become_integer_kernels() {

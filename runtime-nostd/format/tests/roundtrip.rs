@@ -1,11 +1,11 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Feed, Fill,
-    Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand,
-    RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    Sums, Switch, TableI8, Window, WindowDim,
+    Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
+    DequantizeI8, Feed, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post,
+    QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding,
+    Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
+    SoftmaxI8, Sort, SortOperand, Start, Sums, Switch, TableI8, Window, WindowDim,
 };
 use microhlo_format::rows::Stage;
 use microhlo_format::{
@@ -365,7 +365,28 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
             })
         },
     );
-    let softmax = prop_oneof![softmax, softmax_i8];
+    let quantize =
+        (places(), prop::option::of(places()), any::<u32>(), any::<[i16; 2]>(), any::<[i8; 2]>())
+            .prop_map(|(place, thresholds, count, f, bounds)| {
+                let ([scale, zero], [min, max]) = (f.map(f32::from), bounds);
+                let (input, output) = (place, place);
+                Kernel::quantize_f32(QuantizeF32 {
+                    input,
+                    thresholds,
+                    output,
+                    count,
+                    scale,
+                    zero,
+                    min,
+                    max,
+                })
+            });
+    let dequantize = (places(), prop::option::of(places()), any::<u32>(), any::<i32>(), -9f32..9.0)
+        .prop_map(|(place, table, count, zero, scale)| {
+            let (input, output) = (place, place);
+            Kernel::dequantize_i8(DequantizeI8 { input, table, output, count, zero, scale })
+        });
+    let softmax = prop_oneof![softmax, softmax_i8, quantize, dequantize];
     let conv =
         (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
             .prop_map(|(place, bias, n, pad, min)| {

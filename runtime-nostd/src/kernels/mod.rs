@@ -249,6 +249,7 @@ macro_rules! modules {
 modules! {
     branch,
     conv_any,
+    dequantize_i8,
     dot_any,
     dot_f32,
     fill,
@@ -256,6 +257,7 @@ modules! {
     hybrid_f32,
     map,
     move_,
+    quantize_f32,
     reduce,
     reduce_any,
     rows,

@@ -8,11 +8,11 @@ use postcard::Error;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr,
-    MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter,
-    Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch, TableI8,
-    TriangularSolve, Window, WindowDim,
+    DepthwiseI8, DepthwiseI8Mve, DequantizeI8, DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32,
+    Map, MapInstr, MapOperand, Move, PoolI8, Post, QuantizeF32, Reduce, ReduceAny, ReduceOperand,
+    RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    SumI8, Sums, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -160,6 +160,8 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    QuantizeF32<Place> { input, thresholds, output, count, scale, zero, min, max }
+    DequantizeI8<Place> { input, table, output, count, zero, scale }
     SoftmaxI8<Place> {
         input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
     }
