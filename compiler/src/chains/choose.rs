@@ -66,15 +66,18 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     {
         return Ok(choice);
     }
-    let mut smallest: Option<Choice> = None;
+    let mut smallest: Option<(Choice, &Plan)> = None;
     for plan in front.iter().rev().take(SMALLEST) {
-        let choice = planned(&model, plan, options)?;
-        if smallest.as_ref().is_none_or(|least| choice.bytes() < least.bytes()) {
-            smallest = Some(choice);
+        let choice = Choice::new(options.shared(&apply(&model, plan)), plan.cost(), options)?;
+        if smallest.as_ref().is_none_or(|(least, _)| choice.bytes() < least.bytes()) {
+            smallest = Some((choice, plan));
         }
     }
     match smallest {
-        Some(choice) => choice.within(arena_limit),
+        Some((choice, plan)) => {
+            let bytes = choice.bytes();
+            choice.or_wider(&model, plan, bytes, options)?.within(arena_limit)
+        }
         None => Err(error("the input cannot be fed row by row: too much of it is needed at once")),
     }
 }
@@ -86,20 +89,12 @@ fn fastest(
     limit: u32,
     options: &CompileOptions,
 ) -> Result<Option<Choice>, CompileError> {
-    let mut plans: Vec<Plan> =
-        front.iter().map(|plan| widened(model, plan, plan.bytes().max(limit.into()))).collect();
-    plans.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
     // What is alive bounds the arena from below only if nothing shares memory.
-    for plan in plans.iter().filter(|plan| plan.bytes() / 2 <= u64::from(limit)) {
+    let may_fit = |plan: &&Plan| plan.bytes() / 2 <= u64::from(limit);
+    for plan in front.iter().filter(may_fit) {
         let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
         if choice.bytes() <= limit {
-            return Ok(Some(choice));
-        }
-    }
-    for plan in front.iter().filter(|plan| plan.bytes() <= u64::from(limit)) {
-        let choice = planned(model, plan, options)?;
-        if choice.bytes() <= limit {
-            return Ok(Some(choice));
+            return Ok(Some(choice.or_wider(model, plan, limit, options)?));
         }
     }
     Ok(None)
@@ -119,7 +114,9 @@ pub(crate) fn pareto(
     let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model).front() {
-        let choice = planned(&model, &plan, options)?;
+        let choice = Choice::new(options.shared(&apply(&model, &plan)), plan.cost(), options)?;
+        let bytes = choice.bytes();
+        let choice = choice.or_wider(&model, &plan, bytes, options)?;
         while front.last().is_some_and(|last| last.cost >= choice.cost) {
             front.pop();
         }
@@ -143,26 +140,29 @@ fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>
     })
 }
 
-/// The program as a way says, or one that computes more rows at a time in the same arena.
-fn planned(
-    model: &Model<'_>,
-    plan: &Plan,
-    options: &CompileOptions,
-) -> Result<Choice, CompileError> {
-    let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
-    let wide = widened(model, plan, plan.bytes());
-    if wide == *plan {
-        return Ok(choice);
-    }
-    let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
-    Ok(if wide.bytes() <= choice.bytes() { wide } else { choice })
-}
-
 impl Choice {
     /// A program whose buffers share memory already.
     fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
         let emitted = emit(&program, &options.name, &options.plan)?;
         Ok(Choice { program, emitted, cost })
+    }
+
+    /// One that computes more rows at a time in an arena of `limit` bytes, if there is one.
+    fn or_wider(
+        self,
+        model: &Model<'_>,
+        plan: &Plan,
+        limit: u32,
+        options: &CompileOptions,
+    ) -> Result<Choice, CompileError> {
+        // As much more may be alive as the arena may grow.
+        let room = limit.saturating_sub(self.bytes());
+        let wide = widened(model, plan, plan.bytes() + u64::from(room));
+        if wide == *plan {
+            return Ok(self);
+        }
+        let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
+        Ok(if wide.bytes() <= limit { wide } else { self })
     }
 
     /// Bytes of the arena.

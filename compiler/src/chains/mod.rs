@@ -22,9 +22,9 @@ pub(crate) use choose::{choose, pareto};
 pub use trace::Trace;
 
 /// Most steps of a chain: longer ones seldom save anything that two do not.
-const LONGEST: usize = 24;
+const LONGEST: usize = 16;
 /// Rows at a time that chains are tried with.
-const STRIPS: [u32; 5] = [1, 2, 4, 8, 16];
+const STRIPS: [u32; 4] = [1, 2, 4, 8];
 
 /// Steps that run as one block.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,7 +157,7 @@ pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
 }
 
 /// Tries that one chain is worth.
-const TRIES: usize = 400;
+const TRIES: usize = 100;
 
 /// Needs of a block with more rows at a time.
 fn widest(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
