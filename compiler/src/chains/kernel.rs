@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use microhlo_format::kernels::{ByRows, ConvI8Mve, DepthwiseI8Mve, Strip};
+use microhlo_format::kernels::{
+    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, Strip,
+};
 use microhlo_format::rows::{OUTSIDE, RowShape, Stage};
 use microhlo_format::{AccessKind, Kernel};
 
@@ -16,9 +18,10 @@ use crate::lower::program::Ref;
 fn own_rows(kernel: &Kernel<Ref>) -> Option<u32> {
     match kernel {
         Kernel::conv_i8(c) | Kernel::conv_i8_mve(ConvI8Mve { conv: c }) => Some(c.out_h),
-        Kernel::depthwise_i8(c) | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => {
-            Some(c.out_h)
-        }
+        Kernel::depthwise_i8(c)
+        | Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: c })
+        | Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: c })
+        | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => Some(c.out_h),
         Kernel::conv_f32(c) => Some(c.out_h),
         Kernel::depthwise_f32(c) => Some(c.out_h),
         Kernel::pool_i8(p) => Some(if p.gathers(p.in_h) { p.in_h } else { p.out_h }),
