@@ -19,6 +19,7 @@ mod plan;
 mod profile;
 mod quantize;
 mod run;
+mod share;
 pub mod text;
 pub mod vectors;
 mod verify;
