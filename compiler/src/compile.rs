@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
+use crate::chains::Costs;
 use crate::diag::Span;
 use crate::emit::{Emitted, emit, memory_problem};
 use crate::ir::{Func, Module};
 use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
+use crate::lower::reason::reason;
 use crate::lower::{lower, order, share};
+use crate::memory_map::MemoryMap;
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
@@ -191,6 +194,8 @@ pub struct Compiled {
     pub artifact: Vec<u8>,
     /// What it costs.
     pub report: Report,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// Requested dumps: pass name and text.
     pub dumps: Vec<(String, String)>,
     /// Time spent per pass, in order of first execution.
@@ -237,6 +242,10 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// About how many instructions it takes, if that is known.
+    pub estimated_instructions: Option<u64>,
+    /// Why it is this kernel.
+    pub reason: String,
 }
 
 /// An input or output.
@@ -322,9 +331,10 @@ pub fn compile_verified(
     }
     let emitted = emit(&program, &options.name, &options.plan)?;
     clock.lap("plan and emit");
-    let report = report(&program, &emitted, schedule, &options.name);
+    let report = report(&program, &emitted, schedule, options);
     let timings = clock.timings;
-    Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+    let Emitted { artifact, memory, .. } = emitted;
+    Ok(Compiled { artifact, report, memory, dumps, timings, optimized: func })
 }
 
 /// The entry function alone: calls inlined, and every shape static.
@@ -403,7 +413,13 @@ fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> b
         || arena(&problem, &options.plan) < arena(&other, &options.plan)
 }
 
-fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: &str) -> Report {
+fn report(
+    program: &Program,
+    emitted: &Emitted,
+    schedule: ScheduleReport,
+    options: &CompileOptions,
+) -> Report {
+    let costs = Costs::new(options.target);
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -413,9 +429,11 @@ fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: 
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        estimated_instructions: costs.modelled(&step.kernel),
+        reason: reason(&step.kernel),
     };
     Report {
-        name: name.to_string(),
+        name: options.name.clone(),
         arena_bytes: emitted.plan.arena_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,

@@ -13,7 +13,7 @@ mod windows;
 
 use block::Block;
 pub use block::{MAX_STAGES, Model, Needs};
-use cost::Costs;
+pub(crate) use cost::Costs;
 
 /// Rows at a time that chains are tried with.
 const STRIPS: [u32; 5] = [1, 2, 4, 8, 16];
