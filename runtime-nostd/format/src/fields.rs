@@ -97,6 +97,11 @@ impl<'b> Fields<'b> {
     /// A varint of up to 32 bits.
     #[inline(never)]
     fn word(&mut self) -> u32 {
+        // Most are a byte.
+        if let Some((&byte, rest)) = self.rest.split_first().filter(|(byte, _)| **byte < 0x80) {
+            self.rest = rest;
+            return byte.into();
+        }
         if let Some(value) = self.short() {
             return value;
         }

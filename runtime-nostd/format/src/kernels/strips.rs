@@ -1,6 +1,6 @@
 //! Kernels that compute some rows of their result: stages of a chain.
 
-use super::check::{Slide, product};
+use super::check::Slide;
 use super::{
     ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, Kernel, Params, PoolI8,
     Requant, ScaleI8, SumI8, TableI8,
@@ -72,11 +72,10 @@ pub trait Strips<P: Copy>: Params<P> {
     }
 }
 
-/// A tensor as rows.
-fn tensor<P>(place: P, rows: u32, sizes: &[u32]) -> Result<RowTensor<P>, ParamError> {
-    let bytes = product(sizes)?;
-    match bytes.checked_rem(rows) {
-        Some(0) => Ok(RowTensor { place, bytes: bytes / rows }),
+/// A number that rows have equal parts of.
+fn part(count: u32, rows: u32) -> Result<u32, ParamError> {
+    match count.checked_rem(rows) {
+        Some(0) => Ok(count / rows),
         _ => Err(ParamError::Mismatch),
     }
 }
@@ -86,33 +85,45 @@ fn element(requant: &Option<Requant>) -> u32 {
     if requant.is_some() { 1 } else { 4 }
 }
 
-/// Implements [`Strips`] for kernels whose windows slide over images: of rows of pixels, or, if each
-/// pixel is made of one, of pixels of a single row.
+/// How rows of images depend on each other, and the bytes of a row of the operand and of the result, from
+/// those of their pixels: of rows of pixels, or, if each pixel is made of one, of parts of a single row.
+/// Sizes of accepted parameters do not overflow.
+#[inline(never)]
+fn slid(
+    rows: u32,
+    batch: u32,
+    [h, w]: &[Slide; 2],
+    pixel: [u32; 2],
+) -> Result<(RowShape, [u32; 2]), ParamError> {
+    let alone = |s: &Slide| s.input == s.output && (s.kernel, s.stride, s.pad) == (1, 1, 0);
+    let (shape, pixels) = if h.output == rows {
+        let (kernel, stride, pad, dilation) = (h.kernel, h.stride, h.pad, h.kernel_dilation);
+        let shape = RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation };
+        (shape, [w.input, w.output])
+    } else if h.output == 1 && alone(h) && alone(w) {
+        (RowShape::elementwise(rows), [part(w.output, rows)?; 2])
+    } else {
+        return Err(ParamError::Mismatch);
+    };
+    if batch != 1 {
+        return Err(ParamError::Mismatch);
+    }
+    Ok((shape, [0, 1].map(|i| pixels[i].wrapping_mul(pixel[i]))))
+}
+
+/// Implements [`Strips`] for kernels whose windows slide over images, from the bytes of pixels of their
+/// operand and result.
 macro_rules! sliding {
-    ($($ty:ident |$p:ident| [$($in_c:expr),*], [$($out_c:expr),*] $(, $same:item)?)*) => {$(
+    ($($ty:ident |$p:ident| $in_pixel:expr, $out_pixel:expr $(, $same:item)?;)*) => {$(
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
-                let [h, w] = $p.slides();
-                let alone = |s: &Slide| s.input == s.output && (s.kernel, s.stride, s.pad) == (1, 1, 0);
-                let shape = if h.output == rows {
-                    let kernel = (h.kernel, h.stride, h.pad, h.kernel_dilation);
-                    let (kernel, stride, pad, dilation) = kernel;
-                    RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation }
-                } else if h.output == 1 && alone(&h) && alone(&w) {
-                    RowShape::elementwise(rows)
-                } else {
-                    return Err(ParamError::Mismatch);
-                };
-                let input = [$p.batch, $p.in_h, $p.in_w, $($in_c),*];
-                let output = [$p.out_h, $p.out_w, $($out_c),*];
-                if $p.batch != 1 {
-                    return Err(ParamError::Mismatch);
-                }
+                let pixel = [$in_pixel, $out_pixel];
+                let (shape, [input, output]) = slid(rows, $p.batch, &$p.slides(), pixel)?;
                 Ok(ByRows {
                     shape,
-                    operands: [Some(tensor($p.input, shape.in_rows, &input)?), None],
-                    output: tensor($p.output, rows, &output)?,
+                    operands: [Some(RowTensor { place: $p.input, bytes: input }), None],
+                    output: RowTensor { place: $p.output, bytes: output },
                 })
             }
 
@@ -134,13 +145,14 @@ macro_rules! sliding {
 }
 
 sliding! {
-    ConvI8 |p| [p.groups, p.in_c], [p.groups, p.out_c, element(&p.requant)],
+    ConvI8 |p| p.groups.wrapping_mul(p.in_c),
+        p.groups.wrapping_mul(p.out_c).wrapping_mul(element(&p.requant)),
         fn same_constants(&self, restricted: &Self) -> bool {
             self.lanes() == restricted.lanes()
-        }
-    DepthwiseI8 |p| [p.channels_count], [p.channels_count, element(&p.requant)]
-    ConvF32 |p| [p.in_c, 4], [p.out_c, 4]
-    DepthwiseF32 |p| [p.channels, 4], [p.channels, 4]
+        };
+    DepthwiseI8 |p| p.channels_count, p.channels_count.wrapping_mul(element(&p.requant));
+    ConvF32 |p| p.in_c.wrapping_mul(4), p.out_c.wrapping_mul(4);
+    DepthwiseF32 |p| p.channels.wrapping_mul(4), p.channels.wrapping_mul(4);
 }
 
 /// Implements [`Strips`] for kernels that are others with other constants.
@@ -160,25 +172,25 @@ macro_rules! same_geometry {
 
 same_geometry!(ConvI8Mve DepthwiseI8Mve);
 
-/// Implements [`Strips`] for kernels that combine elements at the same places.
+/// Implements [`Strips`] for kernels that combine elements at the same places, from what they count and
+/// the bytes of that.
 macro_rules! elementwise {
-    (@operand $row:ident) => {
+    (@operand $bytes:ident) => {
         None
     };
-    (@operand $row:ident $place:expr) => {
-        Some($row($place)?)
+    (@operand $bytes:ident $place:expr) => {
+        Some(RowTensor { place: $place, bytes: $bytes })
     };
-    ($($ty:ident |$p:ident| [$first:ident $(, $second:ident)?], $count:ident, [$($sizes:expr),*];)*) => {$(
+    ($($ty:ident |$p:ident| [$first:ident $(, $second:ident)?], $count:ident, $unit:expr;)*) => {$(
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
-                let row = |place| tensor(place, rows, &[$($sizes),*]);
-                // A row is a number of units that are counted.
-                tensor($p.output, rows, &[$p.$count])?;
+                let bytes = part($p.$count, rows)?.wrapping_mul($unit);
+                let second = elementwise!(@operand bytes $($p.$second)?);
                 Ok(ByRows {
                     shape: RowShape::elementwise(rows),
-                    operands: [Some(row($p.$first)?), elementwise!(@operand row $($p.$second)?)],
-                    output: row($p.output)?,
+                    operands: [Some(RowTensor { place: $p.$first, bytes }), second],
+                    output: RowTensor { place: $p.output, bytes },
                 })
             }
 
@@ -194,9 +206,9 @@ macro_rules! elementwise {
 }
 
 elementwise! {
-    SumI8 |p| [lhs, rhs], count, [p.count];
-    TableI8 |p| [input], count, [p.count];
-    ScaleI8 |p| [input], rows, [p.rows, p.channels_count];
+    SumI8 |p| [lhs, rhs], count, 1;
+    TableI8 |p| [input], count, 1;
+    ScaleI8 |p| [input], rows, p.channels_count;
 }
 
 impl<P> PoolI8<P> {
@@ -227,7 +239,7 @@ impl<P: Copy> Strips<P> for PoolI8<P> {
         } else {
             return Err(ParamError::Mismatch);
         };
-        let input = tensor(self.input, h.input, &[h.input, self.in_w, self.channels])?;
+        let input = RowTensor { place: self.input, bytes: self.in_w.wrapping_mul(self.channels) };
         let output = RowTensor { place: self.output, bytes };
         Ok(ByRows { shape, operands: [Some(input), None], output })
     }
