@@ -82,8 +82,9 @@ impl MemoryMap {
         let roles = Roles::new(program, &positions);
         let mut blocks: Vec<Block> = Vec::new();
         for (group, (buffer, &offset)) in problem.buffers.iter().zip(&plan.offsets).enumerate() {
-            let first = positions[buffer.lower as usize];
-            let end = positions[buffer.upper as usize];
+            // In a program without steps, inputs and outputs are alive in one that does not exist.
+            let position = |step: u32| positions.get(step as usize).copied().unwrap_or(steps);
+            let (first, end) = (position(buffer.lower), position(buffer.upper));
             if buffer.size == 0 || first >= end {
                 continue;
             }
