@@ -96,6 +96,11 @@ impl Target {
             Target::Rv32imac => "rv32imac",
         }
     }
+
+    /// Whether the runtime has kernels in assembly with the DSP extension.
+    pub(crate) const fn has_dsp(self) -> bool {
+        matches!(self, Target::CortexM4f | Target::CortexM7 | Target::CortexM33)
+    }
 }
 
 impl Target {
@@ -171,7 +176,7 @@ impl FromStr for Technique {
 pub struct CompileOptions {
     /// Name of the model, stored in the artifact.
     pub name: String,
-    /// Processor. Artifacts for one with M-profile Vector Extension differ from others.
+    /// Processor, for which 8-bit kernels and the layout of their weights are chosen.
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,

@@ -7,8 +7,9 @@ use common::chains::{Form, Layer, Network, Op, Slides};
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Map, MapInstr,
-    MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
+    Map, MapInstr, MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window,
+    WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -143,11 +144,12 @@ fn sample_of_bytes() -> Vec<u8> {
         channels: records,
         shifts: Some(shifts),
         output: y,
-        scratch: Place::arena(160),
+        scratch: Some(Place::arena(160)),
         batch: 1,
         in_h: 4,
         in_w: 4,
         channels_count: 5,
+        multiplier: 1,
         out_h: 4,
         out_w: 3,
         kernel_h: 3,
@@ -160,6 +162,7 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_w: 1,
         input_zero: -3,
         requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
+        layout: DepthwiseLayout::Lines(3),
     };
     let scale = ScaleI8 {
         input: y,

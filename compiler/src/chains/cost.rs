@@ -68,6 +68,8 @@ impl Costs {
                 Kernel::conv_i8(c) => self.conv(c),
                 Kernel::conv_i8_mve(c) => self.conv(&c.conv),
                 Kernel::depthwise_i8(c) => self.depthwise(c),
+                Kernel::depthwise_three_i8(c) => self.depthwise(&c.conv),
+                Kernel::depthwise_taps_i8(c) => self.depthwise(&c.conv),
                 Kernel::depthwise_i8_mve(c) => self.depthwise(&c.conv),
                 Kernel::pool_i8(p) => {
                     let taps = f64::from(p.kernel_h) * f64::from(p.kernel_w);
@@ -123,7 +125,7 @@ impl Costs {
     }
 
     fn depthwise(&self, c: &DepthwiseI8<Ref>) -> f64 {
-        let channels = f64::from(c.channels_count);
+        let channels = f64::from(c.channels_count) * f64::from(c.multiplier);
         let results = f64::from(c.out_h) * f64::from(c.out_w);
         let taps = f64::from(c.kernel_h) * f64::from(c.kernel_w);
         let (outputs, kernel, stride) = match c.vertical() {

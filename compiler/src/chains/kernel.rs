@@ -1,6 +1,8 @@
 //! Kernels that compute row after row of an image.
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, PoolI8};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, PoolI8,
+};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::windows::Demand;
@@ -38,9 +40,10 @@ pub fn row_kernel(kernel: &Kernel<Ref>) -> Option<RowKernel> {
     };
     match kernel {
         Kernel::conv_i8(c) | Kernel::conv_i8_mve(ConvI8Mve { conv: c }) => conv(c),
-        Kernel::depthwise_i8(c) | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => {
-            depthwise(c)
-        }
+        Kernel::depthwise_i8(c)
+        | Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: c })
+        | Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: c })
+        | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => depthwise(c),
         Kernel::pool_i8(p) => pool(p),
         Kernel::sum_i8(s) => Some(same(&[s.lhs, s.rhs], s.output, s.count)),
         Kernel::table_i8(t) => Some(same(&[t.input], t.output, t.count)),
@@ -70,7 +73,8 @@ fn conv(c: &ConvI8<Ref>) -> Option<RowKernel> {
 
 fn depthwise(c: &DepthwiseI8<Ref>) -> Option<RowKernel> {
     let bytes = if c.requant.is_some() { 1 } else { 4 };
-    let row = c.out_w.checked_mul(c.channels_count)?.checked_mul(bytes)?;
+    let row =
+        c.out_w.checked_mul(c.channels_count)?.checked_mul(c.multiplier)?.checked_mul(bytes)?;
     let reach = reach(c.kernel_h, c.dilation_h);
     let demand = Demand { height: c.in_h, stride: c.stride_h, reach, pad: c.pad_top };
     (c.batch == 1).then(|| RowKernel {
@@ -108,8 +112,12 @@ pub fn restricted(kernel: &Kernel<Ref>, y: u32, n: u32, height: u32) -> Kernel<R
         Kernel::conv_i8(c) | Kernel::conv_i8_mve(ConvI8Mve { conv: c }) => {
             crop(demand, &mut c.in_h, &mut c.out_h, &mut c.pad_top);
         }
-        Kernel::depthwise_i8(c) | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => {
+        Kernel::depthwise_i8(c)
+        | Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: c })
+        | Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: c })
+        | Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: c }) => {
             crop(demand, &mut c.in_h, &mut c.out_h, &mut c.pad_top);
+            c.fit_lines();
         }
         Kernel::pool_i8(p) if p.out_h > 1 => {
             crop(demand, &mut p.in_h, &mut p.out_h, &mut p.pad_top);

@@ -178,6 +178,8 @@ pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Re
         | Kernel::conv_i8_mve(_)
         | Kernel::depthwise_i8(_)
         | Kernel::depthwise_i8_mve(_)
+        | Kernel::depthwise_three_i8(_)
+        | Kernel::depthwise_taps_i8(_)
         | Kernel::hybrid_f32(_)
         | Kernel::scale_i8(_)
         | Kernel::sum_i8(_)

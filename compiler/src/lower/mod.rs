@@ -7,6 +7,7 @@ pub mod cluster;
 mod contraction;
 mod control;
 mod conv_i8;
+pub mod costs_i8;
 mod data;
 mod draft;
 mod epilogue;

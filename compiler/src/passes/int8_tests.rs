@@ -47,7 +47,7 @@ fn convolutions_run_on_one_kernel_with_all_that_follows() {
         (conv([1, 5, 6, 4], [1, 1, 4, 6], 1, "stride = [2, 2]", "1x3x3x6"), "conv_i8"),
         (conv([2, 5, 6, 6], [2, 2, 3, 8], 2, "rhs_dilate = [2, 1]", "2x3x5x8"), "conv_i8"),
         (conv([1, 7, 5, 5], [3, 3, 1, 5], 5, "pad = [[1, 1], [1, 1]]", "1x7x5x5"), "depthwise_i8"),
-        (conv([1, 7, 5, 3], [3, 3, 1, 6], 3, "stride = [1, 2]", "1x5x2x6"), "conv_i8"),
+        (conv([1, 7, 5, 3], [3, 3, 1, 6], 3, "stride = [1, 2]", "1x5x2x6"), "depthwise_i8"),
         (conv([1, 6, 5, 2], [3, 1, 2, 4], 1, "pad = [[-1, 2], [0, 0]]", "1x5x5x4"), "conv_i8"),
     ] {
         let compiled = same_bits(&text);

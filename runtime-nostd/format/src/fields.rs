@@ -94,14 +94,21 @@ impl<'b> Fields<'b> {
         None
     }
 
-    /// A varint of up to 32 bits.
+    /// A varint of up to 32 bits. Most are a byte, which takes a few instructions.
     #[inline(never)]
     fn word(&mut self) -> u32 {
-        // Most are a byte.
-        if let Some((&byte, rest)) = self.rest.split_first().filter(|(byte, _)| **byte < 0x80) {
-            self.rest = rest;
-            return byte.into();
+        match self.rest {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                (*byte).into()
+            }
+            _ => self.wide(),
         }
+    }
+
+    /// A varint of more than one byte and up to 32 bits.
+    #[inline(never)]
+    fn wide(&mut self) -> u32 {
         if let Some(value) = self.short() {
             return value;
         }

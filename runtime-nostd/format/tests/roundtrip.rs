@@ -2,10 +2,11 @@
 
 use microhlo_format::kernels::{
     Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
-    DequantizeI8, Feed, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post,
-    QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding,
-    Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
-    SoftmaxI8, Sort, SortOperand, Start, Sums, Switch, TableI8, Window, WindowDim,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, Feed, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, QuantizeF32, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    Sums, Switch, TableI8, Window, WindowDim,
 };
 use microhlo_format::rows::Stage;
 use microhlo_format::{
@@ -235,17 +236,18 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
             let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
             let [pad_top, pad_left] = pad;
             if depthwise {
-                let conv = DepthwiseI8 {
+                let depthwise = DepthwiseI8 {
                     input,
                     weights,
                     channels,
                     shifts,
                     output,
-                    scratch,
+                    scratch: (groups > 1 << 31).then_some(scratch),
                     batch,
                     in_h,
                     in_w,
                     channels_count: in_c,
+                    multiplier: out_c,
                     out_h,
                     out_w,
                     kernel_h,
@@ -258,11 +260,17 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     dilation_w,
                     input_zero,
                     requant,
+                    layout: match groups % 2 {
+                        0 => DepthwiseLayout::Lines(groups | 1),
+                        _ => DepthwiseLayout::Taps,
+                    },
                 };
-                if mve {
-                    return Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
-                }
-                return Kernel::depthwise_i8(conv);
+                return match batch % 3 {
+                    _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise }),
+                    0 => Kernel::depthwise_i8(depthwise),
+                    1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise }),
+                    _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise }),
+                };
             }
             let conv = ConvI8 {
                 input,

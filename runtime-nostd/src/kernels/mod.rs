@@ -278,6 +278,8 @@ modules! {
     depthwise_i8,
     #[cfg(mve_kernels)]
     depthwise_i8_mve,
+    depthwise_taps_i8,
+    depthwise_three_i8,
     pool_i8,
     scale_i8,
     sum_i8,

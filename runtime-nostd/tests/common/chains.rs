@@ -1,8 +1,9 @@
 //! Networks of `i8` layers, as steps one after another and as chains that run row by row.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Feed, PoolI8, Requant, Rounding, Rows,
-    STATE_BYTES, ScaleI8, SumI8, Sums, TableI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Feed, PoolI8, Requant, Rounding, Rows, STATE_BYTES, ScaleI8, SumI8, Sums,
+    TableI8,
 };
 use microhlo_format::rows::{MAX_STAGES, OUTSIDE, Stage, least_capacities, links};
 use microhlo_format::{AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec};
@@ -288,10 +289,17 @@ impl<'n> Builder<'n> {
             }
             Op::Depthwise(s) => {
                 let conv = depthwise(&self.conv(from, to, s, from[2]));
-                if mve {
-                    Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv })
-                } else {
-                    Kernel::depthwise_i8(conv)
+                match self.network.seed % 3 {
+                    _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv }),
+                    0 if conv.is_three_by_three() => {
+                        Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv })
+                    }
+                    1 => {
+                        let layout = DepthwiseLayout::Taps;
+                        let conv = DepthwiseI8 { layout, scratch: None, ..conv };
+                        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv })
+                    }
+                    _ => Kernel::depthwise_i8(conv),
                 }
             }
             Op::Sum(_) => Kernel::sum_i8(SumI8 {
@@ -479,11 +487,12 @@ fn depthwise(c: &ConvI8<Place>) -> DepthwiseI8<Place> {
         channels: c.channels,
         shifts: c.shifts,
         output: c.output,
-        scratch: c.scratch,
+        scratch: Some(c.scratch),
         batch: c.batch,
         in_h: c.in_h,
         in_w: c.in_w,
         channels_count: c.groups,
+        multiplier: 1,
         out_h: c.out_h,
         out_w: c.out_w,
         kernel_h: c.kernel_h,
@@ -496,6 +505,7 @@ fn depthwise(c: &ConvI8<Place>) -> DepthwiseI8<Place> {
         dilation_w: c.dilation_w,
         input_zero: c.input_zero,
         requant: c.requant,
+        layout: DepthwiseLayout::Lines(c.kernel_h.max(c.kernel_w)),
     }
 }
 
@@ -513,9 +523,20 @@ fn placed(
             Kernel::conv_i8_mve(ConvI8Mve { conv })
         }
         Kernel::depthwise_i8(c) => {
+            let scratch = c.scratch.map(|_| scratch);
             Kernel::depthwise_i8(DepthwiseI8 { input: operands[0], output, scratch, ..c })
         }
+        Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv }) => {
+            let scratch = Some(scratch);
+            let conv = DepthwiseI8 { input: operands[0], output, scratch, ..conv };
+            Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv })
+        }
+        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv }) => {
+            let conv = DepthwiseI8 { input: operands[0], output, ..conv };
+            Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv })
+        }
         Kernel::depthwise_i8_mve(c) => {
+            let scratch = Some(scratch);
             let conv = DepthwiseI8 { input: operands[0], output, scratch, ..c.conv };
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv })
         }

@@ -25,7 +25,7 @@ mod strips;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8};
+pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
 pub use decode::{Decode, decode_exact};
 pub use hybrid::HybridF32;
@@ -177,6 +177,10 @@ macro_rules! for_each_kernel {
             66, hybrid_f32, HybridF32;
             /// Softmax over rows of `i8`.
             67, softmax_i8, SoftmaxI8;
+            /// `depthwise_i8` of three by three adjacent taps.
+            68, depthwise_three_i8, DepthwiseThreeI8;
+            /// `depthwise_i8` tap by tap, for few results.
+            69, depthwise_taps_i8, DepthwiseTapsI8;
             /// Conversion of `f32` to quantised 8-bit integers.
             72, quantize_f32, QuantizeF32;
             /// Conversion of quantised 8-bit integers to `f32`, or a function of them.

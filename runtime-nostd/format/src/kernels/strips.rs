@@ -2,8 +2,8 @@
 
 use super::check::Slide;
 use super::{
-    ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, Kernel, Params, PoolI8,
-    Requant, ScaleI8, SumI8, TableI8,
+    ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseTapsI8,
+    DepthwiseThreeI8, Kernel, Params, PoolI8, Requant, ScaleI8, SumI8, TableI8,
 };
 use crate::rows::{RowShape, Stage};
 use crate::{Access, KernelId, ParamError, Place};
@@ -114,7 +114,7 @@ fn slid(
 /// Implements [`Strips`] for kernels whose windows slide over images, from the bytes of pixels of their
 /// operand and result.
 macro_rules! sliding {
-    ($($ty:ident |$p:ident| $in_pixel:expr, $out_pixel:expr $(, $same:item)?;)*) => {$(
+    ($($ty:ident |$p:ident| $in_pixel:expr, $out_pixel:expr $(=> $then:ident)? $(, $same:item)?;)*) => {$(
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
@@ -137,6 +137,7 @@ macro_rules! sliding {
                     self.in_w = self.out_w;
                 }
                 (self.input, self.output) = (strip.operands[0], strip.output);
+                $(self.$then();)?
             }
 
             $($same)?
@@ -150,7 +151,8 @@ sliding! {
         fn same_constants(&self, restricted: &Self) -> bool {
             self.lanes() == restricted.lanes()
         };
-    DepthwiseI8 |p| p.channels_count, p.channels_count.wrapping_mul(element(&p.requant));
+    DepthwiseI8 |p| p.channels_count,
+        p.channels_count.wrapping_mul(p.multiplier).wrapping_mul(element(&p.requant)) => fit_lines;
     ConvF32 |p| p.in_c.wrapping_mul(4), p.out_c.wrapping_mul(4);
     DepthwiseF32 |p| p.channels.wrapping_mul(4), p.channels.wrapping_mul(4);
 }
@@ -170,7 +172,7 @@ macro_rules! same_geometry {
     )*};
 }
 
-same_geometry!(ConvI8Mve DepthwiseI8Mve);
+same_geometry!(ConvI8Mve DepthwiseI8Mve DepthwiseThreeI8 DepthwiseTapsI8);
 
 /// Implements [`Strips`] for kernels that combine elements at the same places, from what they count and
 /// the bytes of that.
@@ -300,7 +302,7 @@ macro_rules! kernels {
 }
 
 kernels! {
-    conv_f32 depthwise_f32 conv_i8 depthwise_i8 conv_i8_mve depthwise_i8_mve sum_i8 table_i8 scale_i8
+    conv_f32 depthwise_f32 conv_i8 depthwise_i8 depthwise_three_i8 depthwise_taps_i8 conv_i8_mve depthwise_i8_mve sum_i8 table_i8 scale_i8
     pool_i8
 }
 
