@@ -80,11 +80,12 @@ impl MemoryMap {
         let positions = positions(program);
         let steps = *positions.last().unwrap_or(&0);
         let roles = Roles::new(program, &positions);
+        let spans = spans(program, &positions);
         let mut blocks: Vec<Block> = Vec::new();
         for (group, (buffer, &offset)) in problem.buffers.iter().zip(&plan.offsets).enumerate() {
-            // In a program without steps, inputs and outputs are alive in one that does not exist.
-            let position = |step: u32| positions.get(step as usize).copied().unwrap_or(steps);
-            let (first, end) = (position(buffer.lower), position(buffer.upper));
+            // In a program without steps, inputs and outputs are alive at a moment that has none.
+            let span = |moment: u32| spans.get(moment as usize).copied().unwrap_or((steps, steps));
+            let (first, end) = (span(buffer.lower).0, span(buffer.upper - 1).1);
             if buffer.size == 0 || first >= end {
                 continue;
             }
@@ -141,6 +142,20 @@ fn positions(program: &Program) -> Vec<u32> {
     }
     positions.push(next);
     positions
+}
+
+/// The executed steps of every moment of the plan: one, or those of a chain.
+fn spans(program: &Program, positions: &[u32]) -> Vec<(u32, u32)> {
+    let moments = program.moments();
+    let mut spans: Vec<(u32, u32)> = Vec::new();
+    for (step, &moment) in moments.iter().enumerate().take(program.steps.len()) {
+        let (start, end) = (positions[step], positions[step + 1]);
+        match spans.get_mut(moment as usize) {
+            Some(span) => span.1 = end,
+            None => spans.push((start, end)),
+        }
+    }
+    spans
 }
 
 /// How buffers are used.

@@ -7,11 +7,12 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use microhlo_format::Artifact;
+use microhlo_format::{Artifact, KernelId};
 
 use super::CmdError;
 use super::load::Program;
 use super::text::grouped;
+use crate::chains::{self, Rows};
 use crate::compile::{CompileOptions, Compiled, Report, Technique};
 use crate::memory_map::{Block, MemoryMap};
 
@@ -44,6 +45,34 @@ pub struct Saving {
     pub arena_bytes: u64,
 }
 
+/// The arena without each way to save memory, whatever its limit.
+fn savings(
+    compiled: &Compiled,
+    program: &Program,
+    options: &CompileOptions,
+) -> Result<Vec<Saving>, CmdError> {
+    let mut savings = vec![Saving { name: "planning", arena_bytes: compiled.memory.unplanned() }];
+    let chained = compiled.report.kernels.iter().any(|k| k.op == KernelId::rows.name());
+    let rows = if chained { Rows::Least } else { Rows::Off };
+    let mut add = |name, rows, without: Option<Technique>| -> Result<(), CmdError> {
+        let mut others = options.clone();
+        others.memory = chains::Options { rows, arena_limit: None, ..options.memory };
+        others.without.extend(without);
+        let arena_bytes = program.compile(&others)?.report.arena_bytes.into();
+        savings.push(Saving { name, arena_bytes });
+        Ok(())
+    };
+    for technique in Technique::ALL {
+        if !options.without.contains(&technique) {
+            add(technique.name(), rows, Some(technique))?;
+        }
+    }
+    if chained && !options.memory.stream_input {
+        add("row by row", Rows::Off, None)?;
+    }
+    Ok(savings)
+}
+
 /// All that a report shows.
 pub struct Contents<'a> {
     report: &'a Report,
@@ -67,16 +96,7 @@ impl<'a> Contents<'a> {
         options: &CompileOptions,
     ) -> Result<Contents<'a>, CmdError> {
         let memory = &compiled.memory;
-        let mut savings = vec![Saving { name: "planning", arena_bytes: memory.unplanned() }];
-        for technique in Technique::ALL {
-            if options.without.contains(&technique) {
-                continue;
-            }
-            let mut others = options.clone();
-            others.without.push(technique);
-            let arena_bytes = program.compile(&others)?.report.arena_bytes.into();
-            savings.push(Saving { name: technique.name(), arena_bytes });
-        }
+        let savings = savings(compiled, program, options)?;
         let header = artifact.header();
         let (program, constants) = (header.program_bytes.into(), header.constants_bytes.into());
         let rest = u64::from(header.total_bytes).saturating_sub(program).saturating_sub(constants);
