@@ -53,6 +53,7 @@ impl Costs {
                 | Kernel::conv_i8_mve(_)
                 | Kernel::depthwise_i8(_)
                 | Kernel::depthwise_i8_mve(_)
+                | Kernel::depthwise_three_i8(_)
                 | Kernel::pool_i8(_)
                 | Kernel::sum_i8(_)
                 | Kernel::scale_i8(_)

@@ -15,6 +15,9 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
         Kernel::depthwise_i8(c) => {
             window_i8(c.kernel_h, c.kernel_w, "one group per channel, constant weights")
         }
+        Kernel::depthwise_three_i8(_) => {
+            "8-bit 3x3 windows, one group per channel, three rows of a channel at a time".into()
+        }
         Kernel::depthwise_i8_mve(c) => window_i8(
             c.conv.kernel_h,
             c.conv.kernel_w,
