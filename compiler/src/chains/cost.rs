@@ -6,7 +6,6 @@
 use microhlo_format::Kernel;
 use microhlo_format::kernels::{ConvI8, DepthwiseI8};
 
-use super::kernel::restricted;
 use crate::compile::Target;
 use crate::lower::program::Ref;
 
@@ -18,6 +17,7 @@ const FIRING: f64 = 400.0;
 const EXECUTION: f64 = 250.0;
 
 /// Costs on a target.
+#[derive(Clone, Copy, Debug)]
 pub struct Costs {
     /// Instructions of a multiply-accumulate of a convolution, and of a depthwise one.
     mac: [f64; 2],
@@ -69,31 +69,14 @@ impl Costs {
             }
     }
 
-    /// A stage that fires `strip` rows at a time, of which `window` rows of so many bytes are kept.
-    pub fn stage(
-        &self,
-        kernel: &Kernel<Ref>,
-        rows: u32,
-        strip: u32,
-        window: Option<(u32, u32)>,
-    ) -> f64 {
-        let firings = rows.div_ceil(strip);
-        let each = |y: u32| {
-            let n = strip.min(rows - y);
-            FIRING + self.kernel(&restricted(kernel, y, n, rows))
-        };
-        let middle = if firings > 2 { strip } else { 0 };
-        let (first, last) = (each(0), each((firings - 1) * strip));
-        let mut cost = match firings {
-            1 => first,
-            _ => first + last + f64::from(firings - 2) * each(middle),
-        };
-        if let Some((capacity, row)) = window {
-            // Before a firing, what is still needed is moved to the front.
-            let kept = capacity.saturating_sub(strip);
-            cost += f64::from(firings) * f64::from(kept) * f64::from(row) * self.moved;
-        }
-        cost
+    /// An execution for a few rows, as a stage of a chain.
+    pub fn firing(&self, kernel: &Kernel<Ref>) -> f64 {
+        FIRING + self.kernel(kernel)
+    }
+
+    /// Moving so many bytes to the front of a window.
+    pub fn moved(&self, bytes: u64) -> f64 {
+        bytes as f64 * self.moved
     }
 
     fn conv(&self, c: &ConvI8<Ref>) -> f64 {

@@ -85,8 +85,16 @@ impl Generated {
     /// Any of it fails.
     pub fn prepare_without(&self, target: Target, cases: usize, without: &[Technique]) -> Prepared {
         let options = CompileOptions { without: without.to_vec(), ..self.options(target) };
+        self.prepare_with(&options, cases)
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare_with(&self, options: &CompileOptions, cases: usize) -> Prepared {
         let model = Model { name: self.name, program: PathBuf::new(), vectors: PathBuf::new() };
-        let mut prepared = Prepared::without_cases(model, self.parse(), &options);
+        let mut prepared = Prepared::without_cases(model, self.parse(), options);
         let case = |case| {
             let sizes = prepared.ports.0.iter().map(|port| port.byte_len());
             sizes.enumerate().map(|(i, len)| entropy(1 + case * 16 + i as u64, len)).collect()
