@@ -11,6 +11,7 @@ use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
 use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
+use crate::memory_map::MemoryMap;
 use crate::plan::{self, Plan, Problem};
 
 /// An artifact with its memory plan.
@@ -21,6 +22,8 @@ pub struct Emitted {
     pub plan: Plan,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
 }
@@ -76,8 +79,9 @@ pub fn emit(
         arena_lower_bound_bytes: plan.lower_bound,
         features: Features::default(),
     };
+    let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
-    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, steps })
+    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, memory, steps })
 }
 
 /// The arena's buffers with their lifetimes, in moments; buffers that share memory are one. Also returns

@@ -64,6 +64,23 @@ impl Costs {
         }
     }
 
+    /// A whole execution of a kernel, if its cost is modelled.
+    pub fn modelled(&self, kernel: &Kernel<Ref>) -> Option<u64> {
+        let modelled = matches!(
+            kernel,
+            Kernel::conv_i8(_)
+                | Kernel::conv_i8_mve(_)
+                | Kernel::depthwise_i8(_)
+                | Kernel::depthwise_i8_mve(_)
+                | Kernel::depthwise_three_i8(_)
+                | Kernel::pool_i8(_)
+                | Kernel::sum_i8(_)
+                | Kernel::scale_i8(_)
+                | Kernel::table_i8(_)
+        );
+        modelled.then(|| self.kernel(kernel) as u64)
+    }
+
     /// A whole execution of a kernel.
     pub fn kernel(&self, kernel: &Kernel<Ref>) -> f64 {
         EXECUTION
