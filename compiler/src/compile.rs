@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
-use crate::chains::{self, Choice};
+use crate::chains::{self, Choice, Costs};
 use crate::diag::Span;
 use crate::emit::{Emitted, live_bytes, memory_problem};
 use crate::ir::{Func, Module};
 use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
+use crate::lower::reason::reason;
 use crate::lower::state::Kept;
 use crate::lower::{lower, order, share, state};
+use crate::memory_map::MemoryMap;
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
@@ -204,6 +206,8 @@ pub struct Compiled {
     pub artifact: Vec<u8>,
     /// What it costs.
     pub report: Report,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// Requested dumps: pass name and text.
     pub dumps: Vec<(String, String)>,
     /// Time spent per pass, in order of first execution.
@@ -256,6 +260,10 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// About how many instructions it takes, if that is known.
+    pub estimated_instructions: Option<u64>,
+    /// Why it is this kernel.
+    pub reason: String,
 }
 
 /// An input or output.
@@ -389,9 +397,10 @@ pub fn compile_verified(
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let report = report(&program, &emitted, arranged.schedule, &options.name);
+    let report = report(&program, &emitted, arranged.schedule, options);
     let timings = clock.timings;
-    Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+    let Emitted { artifact, memory, .. } = emitted;
+    Ok(Compiled { artifact, report, memory, dumps, timings, optimized: func })
 }
 
 /// The entry function alone: calls inlined, and every shape static.
@@ -482,7 +491,13 @@ fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> b
         || arena(&problem, &options.plan) < arena(&other, &options.plan)
 }
 
-fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: &str) -> Report {
+fn report(
+    program: &Program,
+    emitted: &Emitted,
+    schedule: ScheduleReport,
+    options: &CompileOptions,
+) -> Report {
+    let costs = Costs::new(options.target);
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -492,10 +507,12 @@ fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: 
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        estimated_instructions: costs.modelled(&step.kernel),
+        reason: reason(&step.kernel),
     };
     let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
-        name: name.to_string(),
+        name: options.name.clone(),
         arena_bytes: emitted.plan.arena_bytes,
         activation_bytes,
         scratch_bytes,

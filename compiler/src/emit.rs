@@ -11,6 +11,7 @@ use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
 use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
+use crate::memory_map::MemoryMap;
 use crate::plan::{self, Plan, Problem};
 
 /// An artifact with its memory plan.
@@ -23,6 +24,8 @@ pub struct Emitted {
     pub const_bytes: u32,
     /// Bytes of the arena, from its start, that the program's states end at.
     pub state_bytes: u32,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
 }
@@ -85,9 +88,10 @@ pub fn emit(
         arena_lower_bound_bytes: plan.lower_bound,
         features: Features::default(),
     };
+    let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = constants.len() as u32;
-    Ok(Emitted { artifact, plan, const_bytes, state_bytes, steps })
+    Ok(Emitted { artifact, plan, const_bytes, state_bytes, memory, steps })
 }
 
 /// The arena's buffers with their lifetimes, in moments; buffers that share memory are one. Also returns

@@ -19,6 +19,7 @@ use block::Block;
 pub use block::{Model, Needs};
 pub use choose::{Choice, Options, Rows};
 pub(crate) use choose::{choose, pareto};
+pub(crate) use cost::Costs;
 pub use trace::Trace;
 
 /// Most steps of a chain: longer ones seldom save anything that two do not.

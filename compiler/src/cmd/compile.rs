@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
-use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
+use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
 use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Target, Technique};
 use crate::lower::order::ScheduleReport;
@@ -55,6 +55,10 @@ pub struct Args {
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
+    /// Show the memory over time, what holds the peak, what each technique saves and where the flash
+    /// goes: as a page in this file, or as text for `text` or `-`.
+    #[arg(long, value_name = "OUT.html|text")]
+    report: Option<report::Target>,
     /// Do without a way to save memory, to see what it saves: `sharing` (results in the memory of
     /// operands) or `scheduling` (another order of the steps). May be repeated.
     #[arg(long, value_name = "TECHNIQUE")]
@@ -123,6 +127,12 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         let text = "both --emit and --json would write to standard output; give one a file";
         return Err(CmdError::BadInput(text.to_owned()));
     }
+    let takes_stdout = args.json.owns_stdout() || (args.emit.is_some() && args.output.is_none());
+    if args.report == Some(report::Target::Text) && takes_stdout {
+        let text =
+            "--report as text and --json or --emit would write to standard output; give one a file";
+        return Err(CmdError::BadInput(text.to_owned()));
+    }
     if args.share {
         return share::run(args);
     }
@@ -161,6 +171,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         write_file(path, &compiled.artifact)?;
     }
     let emitted = emit(args, &compiled, &artifact)?;
+    let reported = report(args, &compiled, &artifact, &program, &options)?;
     let mut json = json_of(args, &compiled, &artifact);
     if let Some(done) = &quantised {
         json["quantization"] = done.json();
@@ -168,7 +179,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     args.json.write(&json)?;
     if !args.json.owns_stdout() && !emitted {
         let report = quantised.map_or_else(String::new, |done| done.summary());
-        print_text(&(report + &text(args, &compiled, &artifact)));
+        print_text(&(report + &text(args, &compiled, &artifact) + &reported));
     }
     Ok(())
 }
@@ -183,6 +194,26 @@ pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, Cm
         without: args.without.clone(),
         ..load::options_for(model, target(&args.target)?)
     })
+}
+
+/// Writes what `--report` asks for; returns what is left to print.
+fn report(
+    args: &Args,
+    compiled: &Compiled,
+    artifact: &Artifact<'_>,
+    program: &Program,
+    options: &CompileOptions,
+) -> Result<String, CmdError> {
+    let Some(target) = &args.report else { return Ok(String::new()) };
+    let contents = report::Contents::new(compiled, artifact, &args.target, program, options)?;
+    match target {
+        report::Target::Text => Ok(contents.text()),
+        report::Target::Page(path) => {
+            refuse_same("--report", path, args)?;
+            write_file(path, contents.page().as_bytes())?;
+            Ok(format!("wrote {}\n", path.display()))
+        }
+    }
 }
 
 /// Prints the programs of the Pareto front.
@@ -262,7 +293,7 @@ fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<boo
     match &args.output {
         Some(path) => {
             let path = path.with_extension(extension);
-            refuse_same(&path, args)?;
+            refuse_same("--emit", &path, args)?;
             write_file(&path, text.as_bytes()).map(|()| false)
         }
         None => {
@@ -272,10 +303,10 @@ fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<boo
     }
 }
 
-fn refuse_same(path: &Path, args: &Args) -> Result<(), CmdError> {
+fn refuse_same(option: &str, path: &Path, args: &Args) -> Result<(), CmdError> {
     match args.output.as_deref() == Some(path) || args.model == path {
         true => Err(CmdError::BadInput(format!(
-            "--emit would overwrite {}; name the output OUT.mhlo",
+            "{option} would overwrite {}; name the output OUT.mhlo",
             path.display()
         ))),
         false => Ok(()),
