@@ -2,8 +2,7 @@
 
 use microhlo_compiler::chains::{Options, Rows};
 use microhlo_compiler::compile::{CompileOptions, Target, pareto};
-use microhlo_tests::networks::{Generated, generated};
-use microhlo_tests::{Model, Prepared, int8_models};
+use microhlo_tests::networks::{Int8Network, generated};
 
 /// Rows where they save memory.
 const LEAST: Options = Options { rows: Rows::Least, arena_limit: None, stream_input: false };
@@ -20,43 +19,10 @@ const BOUNDS: [(&str, [(u64, u32); 2]); 4] = [
     ("mobilenet_v2_035_144", [(66_816, 68_976), (33_280, 35_280)]),
 ];
 
-/// A network of 8 bits.
-enum Network {
-    Installed(Model),
-    Generated(Generated),
-}
-
-impl Network {
-    fn all() -> Vec<Network> {
-        let installed = int8_models().into_iter().map(Network::Installed);
-        installed.chain(generated().into_iter().map(Network::Generated)).collect()
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Network::Installed(model) => model.name,
-            Network::Generated(network) => network.name,
-        }
-    }
-
-    fn options(&self, target: Target, memory: Options) -> CompileOptions {
-        let name = self.name().to_owned();
-        CompileOptions { name, target, memory, ..CompileOptions::default() }
-    }
-
-    fn prepare(&self, target: Target, memory: Options) -> Prepared {
-        let options = self.options(target, memory);
-        match self {
-            Network::Installed(model) => model.prepare_with(&options),
-            Network::Generated(network) => network.prepare_with(&options, 2),
-        }
-    }
-}
-
 #[test]
 fn memory_is_at_its_bounds() {
     let mut found = Vec::new();
-    for network in Network::all() {
+    for network in Int8Network::all() {
         if BOUNDS.iter().all(|row| row.0 != network.name()) {
             continue;
         }
@@ -80,7 +46,7 @@ fn limits(whole: u32, least: u32) -> Vec<Options> {
 
 #[test]
 fn rows_change_no_result() {
-    for network in Network::all() {
+    for network in Int8Network::all() {
         let whole = network.prepare(Target::Host, Options::default());
         let expected = whole.run_on_host();
         let arena = |memory| network.prepare(Target::Host, memory).compiled.report.arena_bytes;
@@ -95,7 +61,7 @@ fn rows_change_no_result() {
 
 #[test]
 fn fed_inputs_change_no_result() {
-    let fed = |bounds: &&(&str, _)| Network::all().into_iter().find(|n| n.name() == bounds.0);
+    let fed = |bounds: &&(&str, _)| Int8Network::all().into_iter().find(|n| n.name() == bounds.0);
     for network in BOUNDS.iter().filter_map(|bounds| fed(&bounds)) {
         let expected = network.prepare(Target::Host, Options::default()).run_on_host();
         for rows in [Rows::Off, Rows::Least] {

@@ -12,7 +12,7 @@ use crate::lower::program::Ref;
 /// Instructions that a chain costs beside its stages.
 pub const CHAIN: f64 = 500.0;
 /// Instructions of a firing beside its kernel's.
-const FIRING: f64 = 400.0;
+const FIRING: f64 = 1200.0;
 /// Instructions of an execution of a kernel.
 const EXECUTION: f64 = 250.0;
 
@@ -25,6 +25,8 @@ pub struct Costs {
     lanes: u64,
     /// Instructions to gather or widen a byte.
     gather: f64,
+    /// Instructions to prepare a channel of a depthwise convolution.
+    channel: f64,
     /// Instructions to requantise a result.
     result: f64,
     /// Instructions to move a byte.
@@ -35,13 +37,30 @@ impl Costs {
     /// Those of a target.
     pub fn new(target: Target) -> Costs {
         match target {
-            Target::CortexM55 => {
-                Costs { mac: [0.12, 0.5], lanes: 1, gather: 0.2, result: 1.0, moved: 0.12 }
-            }
-            Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => {
-                Costs { mac: [0.82, 1.0], lanes: 4, gather: 1.2, result: 6.0, moved: 0.4 }
-            }
-            _ => Costs { mac: [2.6, 3.2], lanes: 4, gather: 2.5, result: 14.0, moved: 0.6 },
+            Target::CortexM55 => Costs {
+                mac: [0.12, 0.5],
+                lanes: 1,
+                gather: 0.2,
+                channel: 20.0,
+                result: 1.0,
+                moved: 0.12,
+            },
+            Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => Costs {
+                mac: [0.82, 1.0],
+                lanes: 4,
+                gather: 1.2,
+                channel: 200.0,
+                result: 6.0,
+                moved: 0.4,
+            },
+            _ => Costs {
+                mac: [2.6, 3.2],
+                lanes: 4,
+                gather: 2.5,
+                channel: 150.0,
+                result: 14.0,
+                moved: 0.6,
+            },
         }
     }
 
@@ -122,6 +141,6 @@ impl Costs {
         channels
             * (results * (taps * self.mac[1] + self.result)
                 + lines * f64::from(values) * self.gather
-                + 30.0)
+                + self.channel)
     }
 }
