@@ -132,6 +132,9 @@ pub struct CompileOptions {
     pub dump_after: Vec<String>,
     /// Limits of the memory planner.
     pub plan: plan::Options,
+    /// Whether no result lies over an operand in part, or where the planner finds a better place for
+    /// it: results are the same, and the arena is larger.
+    pub apart: bool,
 }
 
 /// A compiled model.
@@ -267,7 +270,7 @@ pub fn compile_verified(
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name, &options.plan)?;
+    let emitted = emit(&program, &options.name, &options.plan, options.apart)?;
     clock.lap("plan and emit");
     let report = report(&program, &emitted, &options.name);
     let timings = clock.timings;

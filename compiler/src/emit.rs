@@ -8,9 +8,9 @@ use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
-use crate::lower::liveness::{Flow, lives};
+use crate::lower::memory::{Planned, plan_memory};
 use crate::lower::program::{BufferId, Io, Program, Ref, Storage};
-use crate::plan::{self, Plan, Problem};
+use crate::plan::{self, Plan};
 
 /// An artifact with its memory plan.
 pub struct Emitted {
@@ -24,18 +24,15 @@ pub struct Emitted {
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact.
+/// Plans memory and encodes the artifact. With `apart`, no result lies over an operand in part.
 pub fn emit(
     program: &Program,
     name: &str,
     limits: &plan::Options,
+    apart: bool,
 ) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
-    let (problem, groups) = memory_problem(program);
-    let plan = plan::plan_with(&problem, limits).map_err(|e| fail(e.to_string()))?;
-    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
-        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
-    }
+    let Planned { plan, groups } = plan_memory(program, limits, apart)?;
     let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
@@ -66,35 +63,6 @@ pub fn emit(
     };
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, steps })
-}
-
-/// The arena's buffers with their lifetimes; buffers that share memory are one. Also returns the
-/// position in the problem of every buffer in the arena.
-pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) {
-    let shared: HashMap<BufferId, BufferId> = program.shared.iter().copied().collect();
-    let mut groups: HashMap<BufferId, usize> = HashMap::new();
-    let mut buffers: Vec<plan::Buffer> = Vec::new();
-    for (id, life) in lives(program, &Flow::new(program)) {
-        let Some((lower, upper)) = life.hull() else { continue };
-        let buffer = &program.buffers[id];
-        let owner = shared.get(&id).copied().unwrap_or(id);
-        // The owner may come later in the list than what lies on it.
-        let group = *groups.entry(owner).or_insert(buffers.len());
-        groups.insert(id, group);
-        match buffers.get_mut(group) {
-            Some(b) => {
-                b.lower = b.lower.min(lower);
-                b.upper = b.upper.max(upper);
-                b.size = b.size.max(buffer.bytes);
-                b.align = b.align.max(buffer.align);
-            }
-            None => {
-                let (size, align) = (buffer.bytes, buffer.align);
-                buffers.push(plan::Buffer { size, align, lower, upper });
-            }
-        }
-    }
-    (Problem { buffers, overlaps: Vec::new() }, groups)
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.

@@ -36,6 +36,9 @@ pub struct Args {
     /// standard output without `-o`.
     #[arg(long)]
     emit: Option<Emit>,
+    /// Let no result lie partly over an operand: the results are the same, and the arena is larger.
+    #[arg(long)]
+    no_overlap: bool,
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -70,6 +73,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         entry: args.function.clone(),
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
+        apart: args.no_overlap,
         ..load::options_for(&args.model, target)
     };
     let quantised = match (args.quantize, &args.how.calibrate) {

@@ -18,6 +18,7 @@ pub(crate) mod hybrid;
 mod linear;
 pub mod liveness;
 mod map;
+pub mod memory;
 mod pointwise_i8;
 pub mod program;
 mod reduce;

@@ -105,6 +105,9 @@ pub struct Program {
     /// Pairs of buffers that share their memory: one, and the one that it lies on, which lies on no
     /// other.
     pub shared: Vec<(BufferId, BufferId)>,
+    /// Those of them that make copies needless, if they do without the others: the memory planner may
+    /// then decide about the others.
+    pub copied: Option<Vec<(BufferId, BufferId)>>,
 }
 
 impl Program {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use microhlo_format::{Access, AccessKind, Kernel};
+use microhlo_format::{Access, AccessKind, Kernel, Overlap};
 
 use super::liveness::{Flow, Life, lives, whole_copy};
 use super::program::{BufferId, Program, Ref, Storage};
@@ -29,14 +29,19 @@ pub fn share_buffers(program: &mut Program) {
     for (_, (_, from, to)) in ordered {
         classes.merge(from, to);
     }
+    let copied = classes.pairs();
+    let same = |classes: &Classes<'_>| -> Vec<usize> {
+        copies.iter().filter(|c| classes.of(c.1) == classes.of(c.2)).map(|c| c.0).collect()
+    };
+    let needless = same(&classes);
     for step in &program.steps {
         for (output, input) in in_place_pairs(program, &step.kernel) {
             classes.merge(input, output);
         }
     }
-    let elided: Vec<usize> =
-        copies.iter().filter(|c| classes.of(c.1) == classes.of(c.2)).map(|c| c.0).collect();
+    let elided = same(&classes);
     let shared = classes.pairs();
+    program.copied = (needless == elided).then_some(copied);
     program.shared = shared;
     for step in elided {
         program.steps[step].elided = true;
@@ -69,12 +74,38 @@ fn fits(
 ) -> bool {
     let constant =
         |a: &Access<Ref>| matches!(program.buffers[a.place.buffer].storage, Storage::Const(_));
-    output.in_place
-        && input.in_place
+    may_share(kernel, output, input, |overlap| overlap.allows(0))
+        && !copies_taps(kernel)
         && !constant(input)
         && whole(program, input).is_some()
         && whole(program, input) == whole(program, output)
         && (input.start, input.end) == (output.start, output.end)
+}
+
+/// Whether some core's version of a kernel has to copy what it reads more than once if results lie over
+/// it: then they should only where that saves memory, and the planner sees to it.
+pub fn copies_taps(kernel: &Kernel<Ref>) -> bool {
+    matches!(
+        kernel,
+        Kernel::conv_i8(_)
+            | Kernel::conv_i8_mve(_)
+            | Kernel::depthwise_i8(_)
+            | Kernel::depthwise_i8_mve(_)
+    )
+}
+
+/// Whether a kernel computes the same with this output over this input, where `may` says so of what
+/// it allows.
+pub fn may_share(
+    kernel: &Kernel<Ref>,
+    output: &Access<Ref>,
+    input: &Access<Ref>,
+    may: impl Fn(Overlap) -> bool,
+) -> bool {
+    input.kind == AccessKind::Read
+        && output.kind == AccessKind::Write
+        && output.overlap != Overlap::NEVER
+        && may(input.overlap)
         && legal(kernel, output.place, input.place)
 }
 

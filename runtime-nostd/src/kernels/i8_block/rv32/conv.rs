@@ -47,7 +47,10 @@ impl Plan<'_> {
         let size = conv.pairs * 2;
         let runs = (h.kernel * w.kernel / conv.run.max(1)) as usize;
         let tiles = conv.out_c.div_ceil(CHANNELS);
-        let taps = if plain(h) && plain(w) && h.output == 1 {
+        // Results on taps would be read by channels that come later.
+        let taps = if conv.overlaps() {
+            Taps::Copies
+        } else if plain(h) && plain(w) && h.output == 1 {
             Taps::Pixels
         } else if runs * CHANNELS <= size && segments_pay(runs, run, tiles) {
             Taps::Runs
@@ -221,7 +224,8 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
     let plan = Plan::new(conv, group);
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
-    let alone = if conv.lanes == LANES && left == 3 { 0 } else { left };
+    // Results may lie on the taps of pixels before these, which are then not computed once more.
+    let alone = if conv.lanes == LANES && left == 3 && !conv.overlaps() { 0 } else { left };
     // SAFETY: the caller's promise.
     unsafe {
         if conv.lanes == LANES {
