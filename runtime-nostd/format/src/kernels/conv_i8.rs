@@ -269,8 +269,7 @@ impl<P> DepthwiseI8<P> {
         // Of the outputs of a line, those before the first line that is read later.
         let behind = |output: u32| {
             let next = across.start(output.wrapping_add(1));
-            let read = across.start(output).wrapping_add(across.kernel).min(across.input);
-            let first = if apart { next } else { next.max(read) };
+            let first = if apart { next } else { next.max(across.end(output)) };
             let written = output.wrapping_add(1).wrapping_mul(w.output);
             written <= first.wrapping_mul(w.input)
         };

@@ -59,7 +59,18 @@ impl Pixels<'_> {
 impl Slide {
     /// The input coordinate before which an output and those behind it read nothing.
     pub(super) fn start(&self, output: u32) -> u32 {
-        let first = output.wrapping_mul(self.stride).wrapping_sub(self.pad as u32) as i32;
-        (first.max(0) as u32).min(self.input)
+        self.inside(output.wrapping_mul(self.stride))
+    }
+
+    /// The input coordinate from which on an output and those before it read nothing, if taps are
+    /// adjacent.
+    pub(super) fn end(&self, output: u32) -> u32 {
+        self.inside(output.wrapping_mul(self.stride).wrapping_add(self.kernel))
+    }
+
+    /// A padded coordinate without padding, moved into the input.
+    fn inside(&self, padded: u32) -> u32 {
+        let at = padded.wrapping_sub(self.pad as u32) as i32;
+        (at.max(0) as u32).min(self.input)
     }
 }

@@ -260,16 +260,36 @@ unsafe fn ones(plan: &Plan<'_>, first: u32) {
         finish,
         sums: usize::from(sums),
     };
+    // Results may lie on the taps of pixels that come later, as of four pixels that are computed
+    // together: these are copied before, and there is room for so many.
+    let before = conv.lanes == LANES && conv.overlaps();
+    let lane = |index: u32| if before { index.wrapping_sub(first) as usize } else { 0 };
+    let copy = |index: u32, pixel: &Pixel| {
+        let copies = plan.copies(lane(index));
+        // SAFETY: a pixel of the accepted convolution, and room for its taps.
+        unsafe {
+            plan.copy(pixel, copies);
+            if !conv.swizzled {
+                swizzle(copies, plan.size / 4);
+            }
+        }
+    };
     let mut next = conv.pixel(first);
-    for _ in first..conv.pixels {
+    if before {
+        for index in first..conv.pixels {
+            copy(index, &conv.next(&mut next));
+        }
+        next = conv.pixel(first);
+    }
+    for index in first..conv.pixels {
         let pixel = conv.next(&mut next);
         // SAFETY: a pixel of the accepted convolution.
         unsafe {
             if copied {
-                plan.copy(&pixel, plan.copies(0));
-                if !conv.swizzled {
-                    swizzle(plan.copies(0), plan.size / 4);
+                if !before {
+                    copy(index, &pixel);
                 }
+                rest.taps = plan.copies(lane(index));
             } else {
                 rest.taps = pixel.at(conv, group);
             }
