@@ -8,15 +8,20 @@ use std::time::{Duration, Instant};
 use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
+use crate::chains::{self, Choice, Costs};
 use crate::diag::Span;
-use crate::emit::{Emitted, emit};
+use crate::emit::{Emitted, live_bytes, memory_problem};
 use crate::ir::{Func, Module};
+use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
-use crate::lower::{lower, share};
+use crate::lower::reason::reason;
+use crate::lower::{lower, order, share};
+use crate::memory_map::MemoryMap;
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
-use crate::plan;
+use crate::plan::{self, Problem};
+use crate::schedule;
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -91,9 +96,19 @@ impl Target {
             Target::Rv32imac => "rv32imac",
         }
     }
+
+    /// Whether the runtime has kernels in assembly with the DSP extension.
+    pub(crate) const fn has_dsp(self) -> bool {
+        matches!(self, Target::CortexM4f | Target::CortexM7 | Target::CortexM33)
+    }
 }
 
 impl Target {
+    /// Whether the processor computes with `f32`, rather than routines.
+    pub(crate) const fn has_f32(self) -> bool {
+        !matches!(self, Target::CortexM0 | Target::CortexM3 | Target::Rv32imac)
+    }
+
     /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
     pub(crate) const fn has_mve(self) -> bool {
         matches!(self, Target::CortexM55)
@@ -117,12 +132,54 @@ impl FromStr for Target {
     }
 }
 
+/// A way to need less memory, which can be left out to see what it saves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Technique {
+    /// Results that lie on operands, and copies that then have nothing to do.
+    Sharing,
+    /// Steps in the order that needs the least memory.
+    Scheduling,
+    /// Results that lie partly over operands that die.
+    Overlap,
+}
+
+impl Technique {
+    /// All techniques.
+    pub const ALL: [Technique; 3] = [Technique::Sharing, Technique::Scheduling, Technique::Overlap];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Technique::Sharing => "sharing",
+            Technique::Scheduling => "scheduling",
+            Technique::Overlap => "overlap",
+        }
+    }
+}
+
+impl fmt::Display for Technique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Technique {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Technique, String> {
+        Technique::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
+            let known = Technique::ALL.map(Technique::name).join(", ");
+            format!("unknown technique `{s}`; known are {known}")
+        })
+    }
+}
+
 /// What to compile and how.
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
     /// Name of the model, stored in the artifact.
     pub name: String,
-    /// Processor. Artifacts for one with M-profile Vector Extension differ from others.
+    /// Processor, for which 8-bit kernels and the layout of their weights are chosen.
     pub target: Target,
     /// Entry function; by default `main` or the only public one.
     pub entry: Option<String>,
@@ -132,9 +189,12 @@ pub struct CompileOptions {
     pub dump_after: Vec<String>,
     /// Limits of the memory planner.
     pub plan: plan::Options,
-    /// Whether no result lies over an operand in part, or where the planner finds a better place for
-    /// it: results are the same, and the arena is larger.
-    pub apart: bool,
+    /// Limits of the scheduler.
+    pub schedule: schedule::Options,
+    /// Ways to save memory that are not taken.
+    pub without: Vec<Technique>,
+    /// How much memory the program may use, and when it runs row by row.
+    pub memory: chains::Options,
 }
 
 /// A compiled model.
@@ -144,6 +204,8 @@ pub struct Compiled {
     pub artifact: Vec<u8>,
     /// What it costs.
     pub report: Report,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// Requested dumps: pass name and text.
     pub dumps: Vec<(String, String)>,
     /// Time spent per pass, in order of first execution.
@@ -159,10 +221,16 @@ pub struct Report {
     pub name: String,
     /// Working memory in bytes.
     pub arena_bytes: u32,
+    /// Largest live set of inputs, outputs and values between kernels, in bytes.
+    pub activation_bytes: u64,
+    /// Largest working memory that kernels use at once, in bytes; it is in the arena.
+    pub scratch_bytes: u64,
     /// Largest live set of the schedule in bytes.
     pub arena_lower_bound_bytes: u32,
     /// Whether no smaller arena exists for the schedule.
     pub arena_proven_optimal: bool,
+    /// What the order of the steps is worth.
+    pub schedule: ScheduleReport,
     /// Weights and tables in flash, in bytes.
     pub const_bytes: u32,
     /// The whole artifact in flash, in bytes.
@@ -188,6 +256,10 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// About how many instructions it takes, if that is known.
+    pub estimated_instructions: Option<u64>,
+    /// Why it is this kernel.
+    pub reason: String,
 }
 
 /// An input or output.
@@ -229,13 +301,63 @@ impl Clock {
 /// # Errors
 /// The first problem found, with its place in the source; [`verify`] lists all violations.
 pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
-    match verify(module) {
-        Ok(verified) => compile_verified(verified, options),
-        Err(errors) => Err(errors.first().map_or_else(
+    compile_verified(verified(module)?, options)
+}
+
+fn verified(module: &Module) -> Result<Verified<'_>, CompileError> {
+    verify(module).map_err(|errors| {
+        errors.first().map_or_else(
             || CompileError::at(Span::default(), "the module is not valid"),
             |e| CompileError::at(e.span, e.to_string()),
-        )),
+        )
+    })
+}
+
+/// A program of which no other is both smaller and faster.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParetoPoint {
+    /// Working memory in bytes.
+    pub arena_bytes: u32,
+    /// See [`Report::activation_bytes`].
+    pub activation_bytes: u64,
+    /// See [`Report::scratch_bytes`].
+    pub scratch_bytes: u64,
+    /// Instructions of an inference, about; good for comparisons alone.
+    pub cost: f64,
+    /// The steps that run row by row, as ranges.
+    pub chains: Vec<String>,
+}
+
+/// Verifies a module and finds all programs for its entry function of which no other is both smaller and
+/// faster, the fastest first.
+///
+/// # Errors
+/// The first problem found, with its place in the source.
+pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoint>, CompileError> {
+    let mut func = specialised(verified(module)?, options)?;
+    let program = lowered(&mut func, options, &mut |_, _| ())?;
+    let arranged = arranged(program, options);
+    let point = |choice: Choice| {
+        let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
+        let chains = choice.program.chains();
+        let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
+        let (arena_bytes, cost) = (choice.bytes(), choice.cost);
+        ParetoPoint { arena_bytes, activation_bytes, scratch_bytes, cost, chains }
+    };
+    Ok(chains::pareto(&arranged, options)?.into_iter().map(point).collect())
+}
+
+/// Runs the passes on a function, and lowers it.
+fn lowered(
+    func: &mut Func,
+    options: &CompileOptions,
+    observe: &mut dyn FnMut(&'static str, &Func),
+) -> Result<Program, CompileError> {
+    passes::run(func, observe);
+    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
+        return Err(CompileError::unsupported(span, why));
     }
+    lower(func, options.target)
 }
 
 /// Compiles the entry function of a module that was verified.
@@ -260,21 +382,19 @@ pub fn compile_verified(
         }
     };
     observe("inline", &func);
-    passes::run(&mut func, &mut observe);
-    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
-        return Err(CompileError::unsupported(span, why));
-    }
-    let mut program = lower(&func, options.target)?;
-    share::share_buffers(&mut program);
+    let lowered = lowered(&mut func, options, &mut observe)?;
     clock.lap("lower");
+    let arranged = arranged(lowered, options);
+    clock.lap("schedule and share");
+    let Choice { program, emitted, .. } = chains::choose(&arranged, options)?;
+    clock.lap("plan and emit");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name, &options.plan, options.apart)?;
-    clock.lap("plan and emit");
-    let report = report(&program, &emitted, &options.name);
+    let report = report(&program, &emitted, arranged.schedule, options);
     let timings = clock.timings;
-    Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+    let Emitted { artifact, memory, .. } = emitted;
+    Ok(Compiled { artifact, report, memory, dumps, timings, optimized: func })
 }
 
 /// The entry function alone: calls inlined, and every shape static.
@@ -315,7 +435,64 @@ fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, Compi
     Ok(module.funcs[entry].name.to_string())
 }
 
-fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
+/// A program with its steps in the order that needs the least memory.
+pub(crate) struct Arranged {
+    /// The program with buffers of their own.
+    pub ordered: Program,
+    /// The program with buffers that share memory.
+    pub shared: Program,
+    schedule: ScheduleReport,
+}
+
+impl CompileOptions {
+    /// The program with buffers that share memory.
+    pub(crate) fn shared(&self, program: &Program) -> Program {
+        let mut program = program.clone();
+        program.apart = self.without.contains(&Technique::Overlap);
+        if !self.without.contains(&Technique::Sharing) {
+            share::share_buffers(&mut program);
+        }
+        program
+    }
+}
+
+fn arranged(given: Program, options: &CompileOptions) -> Arranged {
+    let limits = match options.without.contains(&Technique::Scheduling) {
+        true => schedule::Options { tries: 0, tasks: 0 },
+        false => options.schedule,
+    };
+    let order::Ordered { program, report: mut schedule } = order::reorder(&given, &limits);
+    let shared = options.shared(&given);
+    let Some(ordered) = program else { return Arranged { ordered: given, shared, schedule } };
+    let other = options.shared(&ordered);
+    // What counts is the arena, and that no copy is made that sharing had made unnecessary.
+    let steps = |program: &Program| program.executed().count();
+    if steps(&other) <= steps(&shared) + schedule.repeated && needs_less(&other, &shared, options) {
+        return Arranged { ordered, shared: other, schedule };
+    }
+    schedule.keep_given();
+    Arranged { ordered: given, shared, schedule }
+}
+
+/// Whether a program has a smaller arena than another one.
+fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> bool {
+    let (problem, other) = (memory_problem(program).0, memory_problem(other).0);
+    let arena = |problem: &Problem, options: &plan::Options| {
+        plan::plan_with(problem, options).map_or(u64::MAX, |plan| plan.arena_bytes.into())
+    };
+    // Often a plan that is made at once lies below any plan of the other.
+    let fast = plan::Options { search_steps: 0, ..options.plan };
+    arena(&problem, &fast) < other.lower_bound().bytes
+        || arena(&problem, &options.plan) < arena(&other, &options.plan)
+}
+
+fn report(
+    program: &Program,
+    emitted: &Emitted,
+    schedule: ScheduleReport,
+    options: &CompileOptions,
+) -> Report {
+    let costs = Costs::new(options.target);
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -325,12 +502,18 @@ fn report(program: &Program, emitted: &Emitted, name: &str) -> Report {
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        estimated_instructions: costs.modelled(&step.kernel),
+        reason: reason(&step.kernel),
     };
+    let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
-        name: name.to_string(),
+        name: options.name.clone(),
         arena_bytes: emitted.plan.arena_bytes,
+        activation_bytes,
+        scratch_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,
+        schedule,
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use microhlo_format::DType;
+use microhlo_format::{DType, KernelId};
 
 use crate::cmd::CmdError;
 use crate::cmd::load::{model_name, open_program, options_for};
@@ -138,12 +138,16 @@ fn signature(out: &mut String, what: &str, tensors: &[TensorReport]) {
 /// The kernels and micro-operations to link.
 fn kernels(out: &mut String, report: &Report) {
     let kernels: BTreeSet<&str> = report.kernels.iter().map(|k| k.op.as_str()).collect();
+    let chains = kernels.contains(KernelId::rows.name());
+    let stage = |name: &str| KernelId::ALL.iter().any(|id| id.name() == name && id.has_strips());
     out.push_str(
         "\n/// The kernels that the model needs, and no others.\n\
          pub static KERNELS: ::microhlo::Kernels = ::microhlo::Kernels {\n    kernels: &[\n",
     );
     for kernel in kernels {
-        put(out, format_args!("        ::microhlo::kernels::{kernel}::ENTRY,\n"));
+        // What may be part of a chain is linked so that it can.
+        let entry = if chains && stage(kernel) { "STAGE" } else { "ENTRY" };
+        put(out, format_args!("        ::microhlo::kernels::{kernel}::{entry},\n"));
     }
     out.push_str("    ],\n    micro: &[\n");
     for micro in &report.micro_ops {

@@ -59,6 +59,8 @@ pub enum StepError {
     TooManyOperands,
     /// Control flow continues where no step starts, or at the first step.
     BadTarget,
+    /// A chain waits for rows that never come, or that there is no room for.
+    Stalls,
 }
 
 /// Why a run was refused or stopped.
@@ -119,6 +121,27 @@ pub enum RunError {
     AlreadyStarted,
     /// Outputs exist only after the last step.
     NotFinished,
+    /// The input is fed while the model runs, so it cannot be set; see [`Run::feed`](crate::Run::feed).
+    Streamed {
+        /// Number of the input.
+        index: usize,
+    },
+    /// The next step waits for rows of an input.
+    Unfed {
+        /// Rows that it has room for.
+        rows: u32,
+    },
+    /// The next step is not one that rows of an input are fed to.
+    NotFed,
+    /// The bytes fed are not whole rows, or more than are left.
+    RowSize {
+        /// Bytes of a row.
+        row: usize,
+        /// Bytes that are left of the input.
+        left: usize,
+        /// Bytes given.
+        given: usize,
+    },
     /// A step of a loaded model does not decode any more: its memory has changed.
     Corrupted {
         /// Number of the step.
@@ -163,6 +186,7 @@ impl fmt::Display for StepError {
             StepError::Overlap => f.write_str("written memory overlaps another operand"),
             StepError::TooManyOperands => f.write_str("too many operands"),
             StepError::BadTarget => f.write_str("the program continues where no step starts"),
+            StepError::Stalls => f.write_str("a chain waits for rows that never come"),
         }
     }
 }
@@ -191,6 +215,14 @@ impl fmt::Display for RunError {
             RunError::NoSuchTensor { index } => write!(f, "no input or output {index}"),
             RunError::AlreadyStarted => f.write_str("inputs must be set before the first step"),
             RunError::NotFinished => f.write_str("outputs are valid only after the last step"),
+            RunError::Streamed { index } => write!(f, "input {index} is fed while the model runs"),
+            RunError::Unfed { rows } => {
+                write!(f, "the next step waits for {rows} rows of an input")
+            }
+            RunError::NotFed => f.write_str("the next step takes no rows of an input"),
+            RunError::RowSize { row, left, given } => {
+                write!(f, "rows of {row} bytes are fed and {left} bytes are left, {given} given")
+            }
             RunError::Corrupted { step } => {
                 write!(f, "step {step} has changed since the model was loaded")
             }

@@ -5,7 +5,7 @@ use microhlo_format::{
 };
 
 use crate::error::{LoadError, StepError};
-use crate::registry::{Kernels, Visitor};
+use crate::registry::{KernelEntry, Kernels, Visitor};
 
 /// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
 const MAX_OPERANDS: usize = 32;
@@ -57,6 +57,14 @@ impl Visitor for StepProof<'_> {
     fn program(&self) -> (&Program<'_>, Cursor) {
         (self.program, self.next)
     }
+
+    fn kernels(&self) -> &'static [KernelEntry] {
+        self.kernels.kernels
+    }
+
+    fn forget(&mut self, all_but: usize) {
+        self.ranges.truncate(all_but);
+    }
 }
 
 impl Memories {
@@ -69,6 +77,7 @@ impl Memories {
         let limit = match region {
             Region::Const => self.constants,
             Region::Arena => self.arena,
+            Region::Stream => 0,
         };
         let start = i64::from(offset).saturating_add(access.start);
         let end = i64::from(offset).saturating_add(access.end);
@@ -156,6 +165,10 @@ impl Memories {
     /// Whether an input or output lies in memory.
     fn holds(self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
         let Some(bytes) = tensor.byte_len() else { return false };
+        if (tensor.place.region, kind) == (Region::Stream, AccessKind::Write) {
+            // Its rows go to a window, which is part of a step.
+            return true;
+        }
         let access = Access {
             kind,
             place: tensor.place,

@@ -1,9 +1,10 @@
 //! Loading and running models.
 
+use microhlo_format::kernels::Chain;
 use microhlo_format::{Artifact, Cursor, KernelId, List, Place, Region, Tensor as Declared};
 
 use crate::error::{LoadError, RunError};
-use crate::kernels::Memory;
+use crate::kernels::{Feeding, Memory};
 use crate::load::{is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
@@ -107,10 +108,14 @@ impl<'a> Model<'a> {
             return Err(RunError::OutputCount { needed, given });
         }
         let mut run = self.start(arena)?;
+        let mut rows: &[u8] = &[];
         for (index, input) in inputs.iter().enumerate() {
-            run.set_input(index, input)?;
+            match run.set_input(index, input) {
+                Err(RunError::Streamed { .. }) => rows = self.whole(index, input)?,
+                result => result?,
+            }
         }
-        while run.step()?.is_some() {}
+        while run.step_fed(rows)?.is_some() {}
         for (index, output) in outputs.iter_mut().enumerate() {
             let tensor = run.output(index)?;
             let (needed, given) = (tensor.bytes.len(), output.len());
@@ -121,6 +126,12 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
+    /// All bytes of an input that is fed.
+    fn whole<'b>(&self, index: usize, input: &'b [u8]) -> Result<&'b [u8], RunError> {
+        let (needed, given) = (self.input(index).map_or(0, |info| info.bytes), input.len());
+        if needed == given { Ok(input) } else { Err(RunError::InputSize { index, needed, given }) }
+    }
+
     /// Begins a run. The arena's contents do not matter.
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
         let (needed, given) = (self.arena_bytes(), arena.len());
@@ -129,7 +140,9 @@ impl<'a> Model<'a> {
             return Err(RunError::ArenaMisaligned { align });
         }
         match arena.get_mut(..needed) {
-            Some(arena) => Ok(Run { model: self, arena, cursor: Cursor::default() }),
+            Some(arena) => {
+                Ok(Run { model: self, arena, cursor: Cursor::default(), begun: false, fed: 0 })
+            }
             None => Err(RunError::ArenaTooSmall { needed, given }),
         }
     }
@@ -159,16 +172,23 @@ pub struct Run<'m> {
     model: &'m Model<'m>,
     arena: &'m mut [u8],
     cursor: Cursor,
+    /// Whether the step at the cursor has begun: rows of an input were fed to it.
+    begun: bool,
+    /// Bytes of it.
+    fed: usize,
 }
 
 impl<'m> Run<'m> {
     /// Input `i` in the arena, to be written before the first step.
     pub fn input_mut(&mut self, i: usize) -> Result<TensorMut<'_>, RunError> {
-        if self.cursor != Cursor::default() {
+        if self.begun || self.cursor != Cursor::default() {
             return Err(RunError::AlreadyStarted);
         }
         let missing = RunError::NoSuchTensor { index: i };
         let tensor = self.model.artifact.manifest().inputs.get(i).ok_or(missing)?;
+        if tensor.place.region == Region::Stream {
+            return Err(RunError::Streamed { index: i });
+        }
         let info = info(&tensor);
         let bytes = part_mut(self.arena, tensor.place, info.bytes).ok_or(missing)?;
         Ok(TensorMut { info, bytes })
@@ -190,6 +210,42 @@ impl<'m> Run<'m> {
     /// A model with loops may take any number of steps, also without end if its condition never
     /// fails: a caller that needs a bound counts them.
     pub fn step(&mut self) -> Result<Option<StepInfo>, RunError> {
+        self.step_fed(&[])
+    }
+
+    /// Gives the next rows of an input that the model was compiled to take row by row, and computes what
+    /// they make possible. Returns how many rows there is room for then; none once the input is complete,
+    /// and [`step`](Run::step) goes on.
+    ///
+    /// Any number of rows may be given, up to those that are left; with more than there was room for, the
+    /// call takes longer.
+    ///
+    /// # Errors
+    /// The next step does not take rows, or these are not whole rows or too many.
+    pub fn feed(&mut self, rows: &[u8]) -> Result<u32, RunError> {
+        let mut next = self.cursor;
+        let step = self.model.artifact.program().next(&mut next);
+        let chain = step.filter(|step| step.kernel == KernelId::rows);
+        let chain = chain.and_then(|step| Chain::parse(step.body)).ok_or(RunError::NotFed)?;
+        let feed = chain.feed.ok_or(RunError::NotFed)?;
+        let (row, given) = (feed.row_bytes as usize, rows.len());
+        let fed = if self.begun { self.fed } else { 0 };
+        let left = row.wrapping_mul(chain.fed_rows() as usize).saturating_sub(fed);
+        if given > left || given.checked_rem(row) != Some(0) {
+            return Err(RunError::RowSize { row, left, given });
+        }
+        match self.step_fed(rows) {
+            Err(RunError::Unfed { rows }) => {
+                self.fed = fed.wrapping_add(given);
+                Ok(rows)
+            }
+            result => result.map(|_| 0),
+        }
+    }
+
+    /// Runs one step as [`step`](Run::step) does. If it takes rows of an input, these are the ones that it
+    /// has not been fed yet, as for [`feed`](Run::feed).
+    pub fn step_fed(&mut self, rows: &[u8]) -> Result<Option<StepInfo>, RunError> {
         let artifact = &self.model.artifact;
         let index = self.cursor.index();
         let mut next = self.cursor;
@@ -202,9 +258,16 @@ impl<'m> Run<'m> {
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
         #[cfg(feature = "defmt")]
         defmt::trace!("step {=u32} {}", index, step.kernel);
-        let memory = Memory::new(artifact.constants(), self.arena, kernels.micro, next);
+        let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
+        let memory = Memory::new(artifact.constants(), self.arena, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
-        self.cursor = memory.next();
+        let next = memory.next();
+        let wants = feeding.wants.get();
+        self.begun = wants != 0;
+        if self.begun {
+            return Err(RunError::Unfed { rows: wants });
+        }
+        self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))
     }
 
@@ -223,7 +286,7 @@ impl<'m> Run<'m> {
         let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
         let memory = match tensor.place.region {
             Region::Const => artifact.constants(),
-            Region::Arena => &*self.arena,
+            Region::Arena | Region::Stream => &*self.arena,
         };
         let info = info(&tensor);
         let bytes = part(memory, tensor.place, info.bytes).ok_or(missing)?;

@@ -3,7 +3,8 @@
 //! The loader refuses the latter, so kernels run here with a check that accepts everything.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, PoolI8, Requant, Rounding, SoftmaxI8, SumI8, TableI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, Requant, Rounding, SoftmaxI8, SumI8,
+    TableI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
@@ -177,11 +178,12 @@ fn depthwise(size: [u32; 2], channels: u32, stride: u32) -> DepthwiseI8<u8> {
         channels: c.channels,
         shifts: c.shifts,
         output: c.output,
-        scratch: c.scratch,
+        scratch: Some(c.scratch),
         batch: c.batch,
         in_h: c.in_h,
         in_w: c.in_w,
         channels_count: channels,
+        multiplier: 1,
         out_h: c.out_h,
         out_w: c.out_w,
         kernel_h: 3,
@@ -194,6 +196,7 @@ fn depthwise(size: [u32; 2], channels: u32, stride: u32) -> DepthwiseI8<u8> {
         dilation_w: 1,
         input_zero: 5,
         requant: c.requant,
+        layout: DepthwiseLayout::Lines(3),
     }
 }
 

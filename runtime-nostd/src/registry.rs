@@ -3,7 +3,7 @@
 use microhlo_format::{Access, Cursor, KernelId, MicroId, Place, Program};
 
 use crate::error::StepError;
-use crate::kernels::Memory;
+use crate::kernels::{Memory, Turn};
 use crate::micro::{Fold, Row};
 
 /// Receives what one step touches and calls.
@@ -14,6 +14,10 @@ pub(crate) trait Visitor {
     fn micro(&mut self, id: MicroId);
     /// The program that the step is part of, and where the next step is.
     fn program(&self) -> (&Program<'_>, Cursor);
+    /// What is linked.
+    fn kernels(&self) -> &'static [KernelEntry];
+    /// Forgets all but the first memory touched, so much of it.
+    fn forget(&mut self, all_but: usize);
 }
 
 /// Decodes and checks parameters on their own, and reports what the kernel touches.
@@ -25,6 +29,25 @@ pub(crate) type Check = fn(&[u8], &mut dyn Visitor) -> Result<(), StepError>;
 /// The parameters have passed the loader's checks for the memory given.
 pub(crate) type Execute = unsafe fn(&[u8], &Memory<'_>) -> Result<(), Undecodable>;
 
+/// Decodes and checks the parameters of a stage of a chain, and reports what the kernel touches for the
+/// strip whose turn it is.
+pub(crate) type CheckStrip =
+    fn(&[u8], &mut Turn<'_, '_, '_>, &mut dyn Visitor) -> Result<(), StepError>;
+
+/// Decodes parameters and runs the kernel on the strip whose turn it is.
+///
+/// # Safety
+/// The strip has passed the loader's checks for the memory given.
+pub(crate) type Fire =
+    unsafe fn(&[u8], &mut Turn<'_, '_, '_>, &Memory<'_>) -> Result<(), Undecodable>;
+
+/// A kernel as a stage of chains.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StageEntry {
+    pub(crate) check: CheckStrip,
+    pub(crate) fire: Fire,
+}
+
 /// Parameters that decoded at load time do not decode any more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Undecodable;
@@ -35,12 +58,14 @@ impl From<postcard::Error> for Undecodable {
     }
 }
 
-/// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`].
+/// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`], or its `STAGE`, with which it
+/// can be part of a chain too.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelEntry {
     pub(crate) id: KernelId,
     pub(crate) check: Check,
     pub(crate) execute: Execute,
+    pub(crate) stage: Option<&'static StageEntry>,
 }
 
 impl KernelEntry {

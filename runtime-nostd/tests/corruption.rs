@@ -3,11 +3,13 @@
 
 mod common;
 
+use common::chains::{Form, Layer, Network, Op, Slides};
 use common::{Aligned, Constants, f32_tensor, regions};
-use microhlo::{Arena, Model};
+use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Map, MapInstr,
-    MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
+    Map, MapInstr, MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window,
+    WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -142,11 +144,12 @@ fn sample_of_bytes() -> Vec<u8> {
         channels: records,
         shifts: Some(shifts),
         output: y,
-        scratch: Place::arena(160),
+        scratch: Some(Place::arena(160)),
         batch: 1,
         in_h: 4,
         in_w: 4,
         channels_count: 5,
+        multiplier: 1,
         out_h: 4,
         out_w: 3,
         kernel_h: 3,
@@ -159,6 +162,7 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_w: 1,
         input_zero: -3,
         requant: Some(Requant { rounding: Rounding::Even, max: 100, ..requant }),
+        layout: DepthwiseLayout::Lines(3),
     };
     let scale = ScaleI8 {
         input: y,
@@ -204,6 +208,25 @@ fn sample_of_bytes() -> Vec<u8> {
         ..ArtifactSpec::default()
     };
     encode(&spec).unwrap()
+}
+
+/// A chain with a kernel of each kind and few rows.
+fn sample_of_rows(form: Form) -> Vec<u8> {
+    let layer = |op, of, strip| Layer { op, of, strip, whole: false };
+    let network = Network {
+        input: [6, 4, 2],
+        layers: vec![
+            layer(Op::Conv(2, Slides::same([3, 3], 1)), 0, 1),
+            layer(Op::Depthwise(Slides::same([3, 3], 1)), 1, 2),
+            layer(Op::Sum(1), 2, 1),
+            layer(Op::Scale, 3, 1),
+            layer(Op::Mean, 4, 2),
+        ],
+        mve: false,
+        plain: false,
+        seed: 4,
+    };
+    encode(&network.spec(form)).unwrap()
 }
 
 fn window_dim() -> WindowDim {
@@ -264,14 +287,19 @@ fn run(file: &Aligned) -> Option<Vec<u8>> {
     let (_, rest) = memory.0.split_at_mut(GUARD);
     let mut run = model.start(&mut rest[..needed]).expect("the arena is large and aligned");
     for i in 0..model.input_count() {
-        let len = run.input_mut(i).expect("the input was proved").bytes_mut().len();
+        let len = match run.input_mut(i) {
+            Err(RunError::Streamed { .. }) => continue,
+            input => input.expect("the input was proved").bytes_mut().len(),
+        };
         let bytes: Vec<u8> =
             (0..len.div_ceil(4)).flat_map(|i| (i as f32 / 8.0).to_le_bytes()).take(len).collect();
         run.set_input(i, &bytes).expect("the length is the input's");
     }
     for _ in 0..200 {
-        if run.step().expect("proved steps run").is_none() {
-            break;
+        match run.step() {
+            Err(RunError::Unfed { .. }) => feed(&mut run),
+            step if step.expect("proved steps run").is_none() => break,
+            _ => {}
         }
     }
     let output = match model.output_count() {
@@ -282,6 +310,24 @@ fn run(file: &Aligned) -> Option<Vec<u8>> {
     assert!(memory.0[..GUARD].iter().all(|&b| b == 0x5a), "written below the arena");
     assert!(memory.0[GUARD + needed..].iter().all(|&b| b == 0x5a), "written above the arena");
     Some(output)
+}
+
+/// Feeds a row, of the size that the error says.
+fn feed(run: &mut Run<'_>) {
+    let rows = [7; 1 << 16];
+    if let Err(RunError::RowSize { row, .. }) = run.feed(&rows) {
+        let _ = rows.get(..row).map(|row| run.feed(row));
+    }
+}
+
+#[test]
+fn the_sample_of_rows_runs() {
+    let [steps, chain, fed] = [Form::Steps, Form::Chain, Form::Fed].map(|form| {
+        let output = run(&Aligned::new(&sample_of_rows(form))).expect("the sample is valid");
+        (form, output)
+    });
+    assert_eq!(steps.1, chain.1);
+    assert!(fed.1.len() == 2 && steps.1.iter().any(|&b| b != 0), "{fed:?}");
 }
 
 #[test]
@@ -327,10 +373,14 @@ fn every_single_byte_error_is_refused() {
 
 #[test]
 fn every_single_byte_error_with_a_right_checksum_is_refused_or_harmless() {
-    for good in [sample(), regions::sample(), sample_of_bytes()] {
+    let all: Vec<u8> = (1..=255).collect();
+    let some = [1, 2, 4, 8, 16, 32, 64, 128, 255];
+    let rows = [Form::Chain, Form::Fed].map(|form| (sample_of_rows(form), &some[..]));
+    let others = [sample(), regions::sample(), sample_of_bytes()].map(|good| (good, &all[..]));
+    for (good, flips) in others.into_iter().chain(rows) {
         let (mut refused, mut ran) = (0, 0);
         for at in 0..good.len() {
-            for flip in 1..=255 {
+            for &flip in flips {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
                 seal(&mut bad);
@@ -370,11 +420,13 @@ proptest! {
     #[test]
     fn random_edits_are_refused_or_harmless(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        kind in 0..3,
+        kind in 0..5,
     ) {
         let mut bad = match kind {
             0 => sample(),
             1 => regions::sample(),
+            2 => sample_of_rows(Form::Chain),
+            3 => sample_of_rows(Form::Fed),
             _ => sample_of_bytes(),
         };
         for (at, value) in edits {

@@ -4,17 +4,18 @@ mod common;
 
 use common::i8_cases::{Case, Form, bytes, cases, twice};
 use common::{one_step, run};
-use microhlo_format::kernels::{Requant, Rounding};
+use microhlo_format::kernels::{DepthwiseI8Mve, Requant, Rounding};
 use proptest::prelude::*;
 
 /// Checks the kernels of convolutions, or of depthwise ones.
 fn check(case: &Case, depthwise: bool) -> Result<(), TestCaseError> {
     let input = bytes(case.seed ^ 1, case.input_len() as usize);
     let raw: Vec<u8> = input.iter().map(|&x| x as u8).collect();
-    let forms: &[Form] = if depthwise {
-        &[Form::Depthwise, Form::DepthwiseMve]
-    } else {
-        &[Form::Conv, Form::ConvMve]
+    let mve = DepthwiseI8Mve { conv: case.depthwise() };
+    let forms: &[Form] = match depthwise {
+        true if mve.fits() && !mve.conv.is_by_taps() => &[Form::Depthwise, Form::DepthwiseMve],
+        true => &[Form::Depthwise],
+        false => &[Form::Conv, Form::ConvMve],
     };
     for &form in forms {
         let step = case.step(form);
@@ -68,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn depthwise_convolutions_are_exact(mut case in cases(13, [2, 2])) {
+    fn depthwise_convolutions_are_exact(mut case in cases(13, [2, 4])) {
         check(&case, true)?;
         case.kernel = [3, 3];
         check(&case, true)?;
@@ -77,7 +78,7 @@ proptest! {
     /// Long kernels and lines, in both directions.
     #[test]
     fn depthwise_lines_are_exact(
-        mut case in cases(9, [2, 2]),
+        mut case in cases(9, [2, 3]),
         length in 1u32..30,
         kernel in 1u32..16,
         vertical in any::<bool>(),

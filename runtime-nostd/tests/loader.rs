@@ -8,8 +8,9 @@ use microhlo::{
     kernels, micro,
 };
 use microhlo_format::kernels::{
-    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Fft, Fill, Map, MapInstr,
-    MapOperand, Move, Reduce, Requant, Rounding, SoftmaxF32, Switch,
+    Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, Requant,
+    Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -475,11 +476,12 @@ fn depthwise_i8() -> DepthwiseI8<Place> {
         channels: c.channels,
         shifts: None,
         output: c.output,
-        scratch: Place::arena(68),
+        scratch: Some(Place::arena(68)),
         batch: 1,
         in_h: 1,
         in_w: 1,
         channels_count: 3,
+        multiplier: 1,
         out_h: 1,
         out_w: 1,
         kernel_h: 1,
@@ -492,6 +494,7 @@ fn depthwise_i8() -> DepthwiseI8<Place> {
         dilation_w: 1,
         input_zero: 0,
         requant: Some(REQUANT),
+        layout: DepthwiseLayout::Lines(1),
     }
 }
 
@@ -612,15 +615,19 @@ fn depthwise_words_need_their_memory() {
     let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
     // Words of four positions, a vector of each of 16 channels, tables, and a vector of zero points.
     assert_eq!(load(&|_| ()), Ok(()));
-    assert_eq!(load(&|c| c.scratch = Place::arena(72)), fails(StepError::OutOfBounds));
-    assert_eq!(load(&|c| c.scratch = Place::arena(66)), fails(StepError::Misaligned));
-    assert_eq!(load(&|c| c.scratch = Place::arena(0)), fails(StepError::Overlap));
+    let at = |offset| load(&|c| c.scratch = Some(Place::arena(offset)));
+    assert_eq!(at(72), fails(StepError::OutOfBounds));
+    assert_eq!(at(66), fails(StepError::Misaligned));
+    assert_eq!(at(0), fails(StepError::Overlap));
     assert_eq!(load(&|c| c.channels = Place::constant(4)), fails(StepError::OutOfBounds));
     // Ties need the sums of 16 channels.
     let ties = Some(Requant { rounding: Rounding::Even, ..REQUANT });
     assert_eq!(load(&|c| c.requant = ties), fails(StepError::OutOfBounds));
     let params = |error| fails(StepError::Params(error));
-    assert_eq!(load(&|c| (c.kernel_h, c.kernel_w) = (16, 17)), params(ParamError::Overflow));
+    assert_eq!(load(&|c| (c.kernel_h, c.kernel_w) = (16, 17)), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.multiplier = 2), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.layout = DepthwiseLayout::Taps), params(ParamError::Mismatch));
+    assert_eq!(load(&|c| c.scratch = None), params(ParamError::Mismatch));
     assert_eq!(load(&|c| (c.out_w, c.stride_w) = (1 << 20, 1 << 12)), params(ParamError::Overflow));
     assert_eq!(load(&|c| (c.out_w, c.stride_w) = (5, 1 << 24)), params(ParamError::Overflow));
     assert_eq!(load(&|c| c.channels_count = 0), params(ParamError::Zero));
@@ -635,13 +642,13 @@ fn depthwise_lines_need_their_memory() {
         Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
     };
     let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
-    // Four channels with one line of 6 values and one of 2 weights: 64 bytes. More than there are.
+    // Four channels with a line of 6 values and room for 8 weights: 112 bytes. More than there are.
     assert_eq!(load(&|_| ()), fails(StepError::OutOfBounds));
-    let in_input = |c: &mut DepthwiseI8<Place>| c.scratch = Place::arena(0);
+    let in_input = |c: &mut DepthwiseI8<Place>| c.scratch = Some(Place::arena(0));
     assert_eq!(load(&in_input), fails(StepError::Overlap));
     let apart = |c: &mut DepthwiseI8<Place>| {
-        (c.input, c.scratch) = (Place::arena(64), Place::arena(0));
-        c.output = Place::arena(67);
+        (c.input, c.scratch) = (Place::arena(112), Some(Place::arena(0)));
+        c.output = Place::arena(115);
     };
     assert_eq!(load(&apart), Ok(()));
     let records = |c: &mut DepthwiseI8<Place>| {
@@ -653,4 +660,42 @@ fn depthwise_lines_need_their_memory() {
     assert_eq!(load(&long), fails(StepError::Params(ParamError::Overflow)));
     let zero = |c: &mut DepthwiseI8<Place>| c.channels_count = 0;
     assert_eq!(load(&zero), fails(StepError::Params(ParamError::Zero)));
+}
+
+#[test]
+fn depthwise_kernels_are_for_their_layouts() {
+    let load = |kernel: Kernel<Place>| {
+        let spec = one_step(kernel, 512, (512, 64), vec![0; 64]);
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let mismatch = StepError::Params(ParamError::Mismatch);
+    let fails = Err(LoadError::Step { step: 0, offset: 64, error: mismatch });
+    let by_lines = DepthwiseI8 {
+        input: Place::arena(256),
+        output: Place::arena(288),
+        scratch: Some(Place::arena(512)),
+        channels: Place::constant(0),
+        channels_count: 4,
+        ..depthwise_i8()
+    };
+    let square =
+        DepthwiseI8 { kernel_h: 3, kernel_w: 3, layout: DepthwiseLayout::Lines(3), ..by_lines };
+    let by_taps = DepthwiseI8 { layout: DepthwiseLayout::Taps, scratch: None, ..by_lines };
+    let lines = |p| load(Kernel::depthwise_i8(p));
+    let three = |depthwise| load(Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise }));
+    let taps = |depthwise| load(Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise }));
+    assert_eq!([lines(by_taps), three(by_lines), taps(by_lines)], [fails, fails, fails]);
+    assert_eq!(taps(by_taps), Ok(()));
+    let few = DepthwiseI8 { layout: DepthwiseLayout::Lines(2), ..square };
+    assert_eq!([lines(few), three(few)], [fails, fails]);
+    let twice = DepthwiseI8 { multiplier: 2, ..by_taps };
+    assert_eq!(taps(twice), fails);
+    for refused in [
+        DepthwiseI8 { channels_count: 3, ..square },
+        DepthwiseI8 { dilation_h: 2, ..square },
+        DepthwiseI8 { requant: None, ..square },
+        DepthwiseI8 { stride_w: 3, ..square },
+    ] {
+        assert_eq!(three(refused), fails);
+    }
 }

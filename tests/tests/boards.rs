@@ -1,6 +1,8 @@
 //! Models and programs on the boards: the same bits as on the host, and the command's profile.
 
 use microhlo_compiler::cmd::exec::Executor;
+use microhlo_compiler::compile::Technique;
+use microhlo_tests::networks::branchy;
 use microhlo_tests::{
     Prepared, SAMPLE_MACS, SAMPLE_PROGRAMS, microhlo, models, on_board, options, outputs, root,
     sampled, shared, stderr,
@@ -49,6 +51,31 @@ fn the_other_boards_compute_the_same_bits_as_the_host() {
             assert_eq!(outputs(name, outcome), host[..1], "{name} on {board}");
         }
     }
+}
+
+/// A network whose layers run in another order than that of its program.
+fn reordered_program(board: &str) {
+    let executor = Executor::find(board).expect("the board exists");
+    let target = executor.target().expect("the compiler knows the core");
+    let networks = branchy();
+    let network = networks.iter().find(|n| n.name == "inception_2x16").expect("the network");
+    let prepared = network.prepare(target, 1);
+    assert!(prepared.compiled.report.schedule.reordered);
+    let outcomes = executor.run(&[prepared.job()], &options()).expect("the board runs");
+    let given = network.prepare_without(target, 1, &[Technique::Scheduling]).run_on_host();
+    for outcome in outcomes {
+        assert_eq!(outputs(network.name, outcome), given, "on {board}");
+    }
+}
+
+#[test]
+fn cortex_m4f_runs_a_reordered_program() {
+    reordered_program("mps2-an386");
+}
+
+#[test]
+fn rv32imac_runs_a_reordered_program() {
+    reordered_program("virt-rv32");
 }
 
 /// The profile's kernels, and the instructions of an inference that they sum up to.

@@ -5,7 +5,9 @@ mod i8_shapes;
 
 use i8_shapes::Random;
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::{PoolI8, Requant, Rounding, SumI8, TableI8};
+use microhlo_format::kernels::{
+    DequantizeI8, PoolI8, QuantizeF32, Requant, Rounding, SumI8, TableI8,
+};
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 use microhlo_tests::{COMPLETE, on_board, options, outputs, sampled};
@@ -18,7 +20,18 @@ fn job(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2]) ->
 }
 
 /// The same to bytes at another place.
-fn job_to(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2], to: Place) -> Job {
+fn job_to(random: &mut Random, kernel: Kernel<Place>, sizes: [u32; 2], to: Place) -> Job {
+    let (constants, input) = (random.bytes(1024), random.bytes(sizes[0]));
+    job_of(kernel, constants, input, (to, sizes[1]))
+}
+
+/// A step from these bytes, with these constants.
+fn job_of(
+    kernel: Kernel<Place>,
+    constants: Vec<u8>,
+    input: Vec<u8>,
+    (to, output): (Place, u32),
+) -> Job {
     let tensor = |name: &str, place, bytes| TensorSpec {
         name: name.into(),
         dtype: DType::U8,
@@ -28,15 +41,15 @@ fn job_to(random: &mut Random, kernel: Kernel<Place>, [input, output]: [u32; 2],
     let spec = ArtifactSpec {
         name: "step".into(),
         compiler: "test".into(),
-        inputs: vec![tensor("x", INPUT, input)],
+        inputs: vec![tensor("x", INPUT, input.len() as u32)],
         outputs: vec![tensor("y", to, output)],
         steps: vec![kernel],
-        constants: random.bytes(256),
-        arena_bytes: input + output,
+        constants,
+        arena_bytes: to.offset.max(input.len() as u32) + output,
         ..ArtifactSpec::default()
     };
     let artifact = encode(&spec).expect("the step is encodable");
-    Job { artifact, cases: vec![vec![random.bytes(input)]], profile: false }
+    Job { artifact, cases: vec![vec![input]], profile: false }
 }
 
 fn requant(random: &mut Random) -> Requant {
@@ -100,6 +113,38 @@ fn table(random: &mut Random) -> Job {
     job(random, Kernel::table_i8(params), [count, count])
 }
 
+/// Floats of all kinds, most of them in the range of the results.
+fn quantize(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let (input, output) = (INPUT, Place::arena(4 * count));
+    let scale = random.range(1, 1000) as f32 / 500.0;
+    let zero = random.range(0, 255) as f32 - 128.0;
+    let tabulated = random.range(0, 1) == 0;
+    let (min, max) = if tabulated { (-100, 60) } else { (-128, 127) };
+    let mut params = QuantizeF32 { input, thresholds: None, output, count, scale, zero, min, max };
+    let constants = params.pack_thresholds();
+    params.thresholds = tabulated.then_some(Place::constant(0));
+    let near = (0..count).map(|_| match random.range(0, 3) {
+        0 => f32::from_bits(random.next() << 1 | random.range(0, 1)),
+        1 => (random.range(0, 255) as f32 - 127.5 - zero) * scale,
+        _ => (random.range(0, 10_000) as f32 / 30.0 - 166.0) * scale,
+    });
+    let input = near.flat_map(f32::to_le_bytes).collect();
+    job_of(Kernel::quantize_f32(params), constants, input, (output, count))
+}
+
+fn dequantize(random: &mut Random) -> Job {
+    let count = random.range(1, 70);
+    let to = count.next_multiple_of(4);
+    let table = (random.range(0, 1) == 0).then_some(Place::constant(0));
+    let zero = random.range(0, 255) as i32 - 128;
+    let scale = random.range(1, 1000) as f32 / 500.0;
+    let (input, output) = (INPUT, Place::arena(to));
+    let params = DequantizeI8 { input, table, output, count, zero, scale };
+    let sizes = [count, 4 * count];
+    job_to(random, Kernel::dequantize_i8(params), sizes, output)
+}
+
 fn pool(random: &mut Random) -> Job {
     let (size, output, batch) = (random.pair(1, 9), random.pair(1, 5), random.range(1, 2));
     let (kernel, stride, channels) = (random.pair(1, 6), random.pair(1, 3), random.range(1, 37));
@@ -134,11 +179,13 @@ fn pool(random: &mut Random) -> Job {
 
 fn same_bytes_as_on_the_host(board: &str) {
     let mut random = Random(40);
-    let jobs: Vec<Job> = (0..500)
-        .map(|i| match i % 5 {
+    let jobs: Vec<Job> = (0..700)
+        .map(|i| match i % 7 {
             0 => sum(&mut random),
             1 => table(&mut random),
             2 => pool(&mut random),
+            3 => quantize(&mut random),
+            4 => dequantize(&mut random),
             _ => near_sum(&mut random),
         })
         .collect();

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use i8_shapes::{Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::compile::Target;
+use microhlo_compiler::lower::costs_i8::depthwise_layout;
+use microhlo_format::kernels::DepthwiseLayout;
 use microhlo_qemu::{Job, Outcome};
 use microhlo_tests::options;
 
@@ -165,13 +167,24 @@ fn shapes() -> Vec<Named> {
     [benchmark(), mobile(), streams(), others()].into_iter().flatten().collect()
 }
 
+/// Makes depthwise convolutions as the compiler does for a board.
+fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
+    let target = Executor::find(board).and_then(|e| e.target()).expect("the board's processor");
+    let mve = target == Target::CortexM55;
+    for (_, shape) in &mut shapes {
+        shape.mve = mve;
+        if shape.channels[0] == 1 && shape.groups > 1 && (shape.channels[1] == 1 || !mve) {
+            shape.depthwise = true;
+            shape.layout = depthwise_layout(&shape.depthwise_params(shape.layout), target);
+        }
+    }
+    shapes
+}
+
 /// Those of some shapes that a board holds, with their instructions per multiply-accumulate.
-fn count(board: &str, mut shapes: Vec<Named>) -> Vec<(String, f64)> {
+fn count(board: &str, shapes: Vec<Named>) -> Vec<(String, f64)> {
     let mut random = Random(3);
     let executor = Executor::find(board).expect("the board exists");
-    // The kernels that the compiler chooses.
-    let mve = executor.target() == Ok(Target::CortexM55);
-    shapes.iter_mut().for_each(|(_, shape)| shape.mve = mve);
     let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
     let outcomes = executor.run(&jobs, &options()).expect("the board runs");
     let per_mac = |((name, shape), outcome): (Named, Outcome)| {
@@ -208,7 +221,7 @@ fn write(board: &str) {
         let figure = (figure * 100.2).ceil() / 100.0;
         format!("{:.2}  {name}\n", old.get(&name).map_or(figure, |old| old.min(figure)))
     };
-    let text: String = count(board, shapes()).into_iter().map(line).collect();
+    let text: String = count(board, compiled(board, shapes())).into_iter().map(line).collect();
     fs::write(folder().join(board).with_extension("txt"), text).expect("a writable folder");
 }
 
@@ -234,7 +247,7 @@ fn kernels_are_as_fast_as_they_shall_be() {
         }
         shapes.retain(|(name, _)| limits.contains_key(name));
         println!("{board}:");
-        for (name, figure) in count(&board, shapes) {
+        for (name, figure) in count(&board, compiled(&board, shapes)) {
             println!("{figure:.3}  {name}");
             if figure > limits[&name] {
                 slow.push(format!("{name} on {board}: {figure:.3} of {}", limits[&name]));
@@ -242,4 +255,32 @@ fn kernels_are_as_fast_as_they_shall_be() {
         }
     }
     assert!(slow.is_empty(), "more instructions per multiply-accumulate: {slow:#?}");
+}
+
+/// The cost model's choices are the better ones, or nearly so.
+#[test]
+fn layouts_are_chosen_well() {
+    let mut bad = Vec::new();
+    for board in boards() {
+        let all = compiled(&board, shapes());
+        let chosen: Vec<Named> =
+            all.into_iter().filter(|(_, s)| s.depthwise && s.channels[1] == 1 && !s.mve).collect();
+        let other = |(name, shape): &Named| {
+            let layout = match shape.layout {
+                DepthwiseLayout::Lines(_) => DepthwiseLayout::Taps,
+                DepthwiseLayout::Taps => {
+                    DepthwiseLayout::Lines(shape.kernel[0].max(shape.kernel[1]))
+                }
+            };
+            (name.clone(), Shape { layout, ..shape.clone() })
+        };
+        let others: BTreeMap<_, _> =
+            count(&board, chosen.iter().map(other).collect()).into_iter().collect();
+        for (name, figure) in count(&board, chosen) {
+            if let Some(other) = others.get(&name).filter(|other| figure > 1.1 * **other) {
+                bad.push(format!("{name} on {board}: {figure:.2} instead of {other:.2}"));
+            }
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
 }

@@ -5,7 +5,7 @@ mod i8_shapes;
 
 use i8_shapes::{COMMON, Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
-use microhlo_format::kernels::{Requant, Rounding};
+use microhlo_format::kernels::{DepthwiseLayout, Requant, Rounding};
 use microhlo_qemu::Job;
 use microhlo_tests::{on_board, options, outputs, sampled};
 
@@ -44,6 +44,7 @@ fn conv(random: &mut Random) -> Shape {
         requant,
         shifts: requant.is_some() && random.range(0, 2) == 0,
         depthwise: false,
+        layout: DepthwiseLayout::Taps,
         mve: false,
     };
     if random.range(0, 4) > 0 {
@@ -58,7 +59,7 @@ fn depthwise(random: &mut Random) -> Shape {
     let shape = conv(random);
     let mut depthwise = Shape {
         groups: random.range(1, 13),
-        channels: [1, 1],
+        channels: [1, if random.range(0, 4) == 0 { random.range(2, 3) } else { 1 }],
         kernel: random.pair(1, 5),
         depthwise: true,
         ..shape
@@ -72,11 +73,22 @@ fn depthwise(random: &mut Random) -> Shape {
         (depthwise.input[along], depthwise.output[along]) = (30, random.range(9, 24));
         depthwise.kernel[along] = random.range(1, 15);
     }
+    if random.range(0, 3) == 0 {
+        // Results whose taps all lie inside.
+        depthwise.pad = [0, 0];
+        depthwise.output = [1, random.range(1, 2)];
+    }
+    let [h, w] = depthwise.kernel;
+    depthwise.layout = DepthwiseLayout::Lines(h.max(w) + random.range(0, 8));
+    if depthwise.channels == [1, 1] && random.range(0, 2) == 0 {
+        depthwise.layout = DepthwiseLayout::Taps;
+    }
     depthwise
 }
 
 /// A depthwise convolution of three by three taps.
 fn three_by_three(random: &mut Random) -> Shape {
+    let any = depthwise(random);
     Shape {
         input: random.pair(1, 12),
         output: random.pair(1, 12),
@@ -84,7 +96,11 @@ fn three_by_three(random: &mut Random) -> Shape {
         stride: random.pair(1, 2),
         pad: random.pair(0, 2).map(|pad| pad as i32),
         dilation: [1, 1],
-        ..depthwise(random)
+        layout: match any.layout {
+            DepthwiseLayout::Lines(lines) => DepthwiseLayout::Lines(lines.max(3)),
+            DepthwiseLayout::Taps => DepthwiseLayout::Taps,
+        },
+        ..any
     }
 }
 
@@ -92,7 +108,7 @@ fn three_by_three(random: &mut Random) -> Shape {
 fn shapes(random: &mut Random) -> Vec<Shape> {
     (0..300)
         .map(|_| conv(random))
-        .chain((0..200).map(|i| depthwise(&mut Random(1000 + i))))
+        .chain((0..400).map(|i| depthwise(&mut Random(1000 + i))))
         .chain((0..150).map(|i| three_by_three(&mut Random(2000 + i))))
         .collect()
 }
@@ -202,7 +218,10 @@ fn cortex_m55_kernels_give_the_same_bytes() {
     let depthwise = |i: u64| {
         let shape = depthwise(&mut Random(2000 + i));
         // More channels than a vector has words for.
-        Shape { groups: shape.groups * (1 + i as u32 % 4), mve: true, ..shape }
+        let groups = shape.groups * (1 + i as u32 % 4);
+        let lines = shape.kernel[0].max(shape.kernel[1]);
+        let layout = DepthwiseLayout::Lines(lines);
+        Shape { groups, channels: [1, 1], layout, mve: true, ..shape }
     };
     let shapes = (0..600).map(|_| mve(&mut random)).chain((0..500).map(depthwise)).collect();
     same_bytes("mps3-an547", shapes, random);

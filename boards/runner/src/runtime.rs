@@ -54,6 +54,8 @@ impl fmt::Display for Error {
 /// A run in progress.
 pub struct Run<'m> {
     run: microhlo::Run<'m>,
+    /// An input that is fed row by row.
+    rows: &'m [u8],
     outputs: usize,
 }
 
@@ -79,18 +81,22 @@ pub fn start<'m>(model: &'m Model<'_>, arena: &'m mut [u8], inputs: u32) -> Resu
         return Err(Error::Inputs { model: model.input_count(), job: inputs });
     }
     let run = model.start(arena).map_err(Error::Run)?;
-    Ok(Run { run, outputs: model.output_count() })
+    Ok(Run { run, rows: &[], outputs: model.output_count() })
 }
 
-impl Run<'_> {
-    /// Copies an input into the arena.
-    pub fn set_input(&mut self, index: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.run.set_input(index as usize, bytes).map_err(Error::Run)
+impl<'m> Run<'m> {
+    /// Copies an input into the arena, or keeps it for the step that takes its rows.
+    pub fn set_input(&mut self, index: u32, bytes: &'m [u8]) -> Result<(), Error> {
+        match self.run.set_input(index as usize, bytes) {
+            Err(RunError::Streamed { .. }) => self.rows = bytes,
+            result => result.map_err(Error::Run)?,
+        }
+        Ok(())
     }
 
     /// Executes the next kernel: its index and number, or `None` at the end.
     pub fn step(&mut self) -> Result<Option<(u32, u32)>, Error> {
-        let step = self.run.step().map_err(Error::Run)?;
+        let step = self.run.step_fed(self.rows).map_err(Error::Run)?;
         Ok(step.map(|step| (step.index, step.kernel as u32)))
     }
 

@@ -44,10 +44,15 @@ fn main() -> u8 {
 
 fn infer(model: &Model<'_>, arena: &mut [u8]) -> Result<(), RunError> {
     let mut run = model.start(arena)?;
+    let mut rows: &[u8] = &[];
     for (i, &bytes) in model::INPUT_BYTES.iter().enumerate() {
-        run.set_input(i, ZEROS.get(..bytes).unwrap_or_default())?;
+        let zeros = ZEROS.get(..bytes).unwrap_or_default();
+        match run.set_input(i, zeros) {
+            Err(RunError::Streamed { .. }) => rows = zeros,
+            result => result?,
+        }
     }
-    while run.step()?.is_some() {}
+    while run.step_fed(rows)?.is_some() {}
     for i in 0..model::OUTPUT_BYTES.len() {
         black_box(run.output(i)?);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use microhlo::Model;
+use microhlo::{Model, RunError};
 use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
 use crate::compile::Target;
@@ -148,11 +148,15 @@ fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<C
     let mut arena = Aligned::filled(model.arena_bytes(), POISON);
     let text = |e: microhlo::RunError| e.to_string();
     let mut run = model.start(arena.get_mut()).map_err(text)?;
+    let mut rows: &[u8] = &[];
     for (index, bytes) in inputs.iter().enumerate() {
-        run.set_input(index, bytes).map_err(text)?;
+        match run.set_input(index, bytes) {
+            Err(RunError::Streamed { .. }) => rows = bytes,
+            result => result.map_err(text)?,
+        }
     }
     let mut case = Case::default();
-    while let Some(info) = run.step().map_err(text)? {
+    while let Some(info) = run.step_fed(rows).map_err(text)? {
         case.count(info.index, info.kernel as u32, 0);
         if started.elapsed() > limit {
             return Err(format!("the run did not end within {limit:?}; allow more with --timeout"));

@@ -16,6 +16,7 @@ use super::exact_sum;
 use super::facts::Facts;
 use super::hybrid;
 use super::pointwise_i8::{self, Pool, Sum};
+use super::quantize::{self, Dequantize, Quantize};
 use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
 use super::table::{self, Table};
@@ -29,6 +30,19 @@ pub struct Cluster {
     pub kind: ClusterKind,
     /// The operations, in program order.
     pub ops: Vec<OpId>,
+    /// Results that other clusters read although all users are inside: they look through those.
+    pub peeked: HashSet<ValueId>,
+}
+
+impl ClusterKind {
+    /// Values that the kernel reads in place of operands of its operations.
+    fn reads(&self) -> Vec<ValueId> {
+        match self {
+            ClusterKind::SumI8(sum) => sum.terms.iter().map(|&(value, _)| value).collect(),
+            ClusterKind::PoolI8(pool) => vec![pool.input],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The kinds of clusters.
@@ -52,6 +66,10 @@ pub enum ClusterKind {
     Table(Table),
     /// A linear function of one 8-bit tensor for each channel.
     ScaleI8(Scale),
+    /// Floats to 8-bit integers.
+    Quantize(Quantize),
+    /// 8-bit integers to floats.
+    Dequantize(Dequantize),
     /// A chain of elementwise operations.
     Map,
     /// Any other single operation.
@@ -84,12 +102,17 @@ pub fn clusters(facts: &Facts<'_>, block: BlockId) -> Vec<Cluster> {
     let ops = &facts.body.blocks[block].ops;
     let position = ops.iter().enumerate().map(|(i, &op)| (op, i)).collect();
     let producers = producers(facts.body, block);
-    let mut fuser = Fuser { facts, clusters: Vec::new(), of: HashMap::new(), position, producers };
+    let (of, peeked) = (HashMap::new(), HashSet::new());
+    let mut fuser = Fuser { facts, clusters: Vec::new(), of, peeked, position, producers };
     for &op in ops.iter().rev() {
         fuser.table(op);
     }
     for &op in ops {
         fuser.roots(op);
+    }
+    // What has a root takes what it can first.
+    for &op in ops {
+        fuser.conversion(op);
     }
     for &op in ops {
         let kind = &facts.body.ops[op].kind;
@@ -109,6 +132,9 @@ struct Fuser<'a> {
     facts: &'a Facts<'a>,
     clusters: Vec<Option<Cluster>>,
     of: HashMap<OpId, usize>,
+    /// Values that clusters read through operations that are not theirs. All are known before the
+    /// first map is made: only clusters with a root have any.
+    peeked: HashSet<ValueId>,
     /// Position of each operation in the block.
     position: HashMap<OpId, usize>,
     /// Operations whose results each operation reads, through views.
@@ -121,18 +147,24 @@ fn producers(body: &Body, block: BlockId) -> HashMap<OpId, Vec<OpId>> {
     let mut producers: HashMap<OpId, Vec<OpId>> = HashMap::new();
     for &op in &body.blocks[block].ops {
         let mut found = Vec::new();
-        for def in captured(body, op).into_iter().filter_map(|v| body.def_op(v)) {
-            if is_transparent(&body.ops[def].kind) {
-                found.extend(producers.get(&def).into_iter().flatten());
-            } else {
-                found.push(def);
-            }
+        for value in captured(body, op) {
+            found.extend(producers_of(body, value, &producers));
         }
         found.sort_unstable();
         found.dedup();
         producers.insert(op, found);
     }
     producers
+}
+
+/// The operations that compute a value, through views, given those of the views.
+fn producers_of(body: &Body, value: ValueId, producers: &HashMap<OpId, Vec<OpId>>) -> Vec<OpId> {
+    match body.def_op(value) {
+        Some(def) if is_transparent(&body.ops[def].kind) => {
+            producers.get(&def).cloned().unwrap_or_default()
+        }
+        def => def.into_iter().collect(),
+    }
 }
 
 /// Operands of an operation and of everything nested in it.
@@ -166,7 +198,8 @@ impl Fuser<'_> {
         for &op in &ops {
             self.of.insert(op, index);
         }
-        self.clusters.push(Some(Cluster { kind, ops }));
+        self.peeked.extend(kind.reads());
+        self.clusters.push(Some(Cluster { kind, ops, peeked: HashSet::new() }));
     }
 
     /// Makes a cluster of the operations that are one function of an 8-bit tensor.
@@ -181,6 +214,22 @@ impl Fuser<'_> {
         let found = scale_i8::find(self.facts, op, self.order());
         if let Some((scale, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
             self.add(ClusterKind::ScaleI8(scale), ops);
+        }
+    }
+
+    /// Makes a cluster of what converts floats to 8-bit integers, or back.
+    fn conversion(&mut self, op: OpId) {
+        let kind = |op: OpId| &self.facts.body.ops[op].kind;
+        let is_map = |op: OpId| is_elementwise(kind(op)) && !self.of.contains_key(&op);
+        if let Some((found, ops)) = quantize::find(self.facts, op, is_map)
+            && self.are_free(&ops)
+        {
+            return self.add(ClusterKind::Quantize(found), ops);
+        }
+        if let Some((found, ops)) = quantize::find_inverse(self.facts, op, is_map, self.order())
+            && self.are_free(&ops)
+        {
+            self.add(ClusterKind::Dequantize(found), ops);
         }
     }
 
@@ -299,9 +348,14 @@ impl Fuser<'_> {
             let o = &self.body().ops[op];
             let inside = |v: &ValueId| self.body().def_op(*v).is_some_and(|d| ops.contains(&d));
             inputs.extend(o.operands.iter().copied().filter(|v| !inside(v)));
-            outputs += usize::from(o.results.iter().any(|&v| is_output(self.facts, v, &ops)));
+            outputs += usize::from(o.results.iter().any(|&v| self.is_stored(v, &ops)));
         }
         ops.len() <= MAX_MAP_CODE && inputs.len() <= MAX_MAP_INPUTS && outputs <= MAX_MAP_OUTPUTS
+    }
+
+    /// Whether a value computed inside a set of operations is needed outside it.
+    fn is_stored(&self, value: ValueId, inside: &HashSet<OpId>) -> bool {
+        self.peeked.contains(&value) || is_output(self.facts, value, inside)
     }
 
     fn merge(&mut self, a: usize, b: usize) {
@@ -314,14 +368,17 @@ impl Fuser<'_> {
         for &op in &ops {
             self.of.insert(op, b);
         }
-        self.clusters[b] = Some(Cluster { kind: ClusterKind::Map, ops });
+        self.clusters[b] = Some(Cluster { kind: ClusterKind::Map, ops, peeked: HashSet::new() });
     }
 
     /// Clusters that a cluster reads from, through views.
     fn sources(&self, index: usize) -> HashSet<usize> {
-        let ops = self.clusters[index].iter().flat_map(|c| &c.ops);
-        let producers = ops.flat_map(|op| self.producers.get(op).into_iter().flatten());
-        producers.filter_map(|p| self.of.get(p).copied()).filter(|&c| c != index).collect()
+        let Some(cluster) = &self.clusters[index] else { return HashSet::new() };
+        let of_ops = cluster.ops.iter().flat_map(|op| self.producers.get(op).into_iter().flatten());
+        let reads = cluster.kind.reads();
+        let read = |&v: &ValueId| producers_of(self.body(), v, &self.producers);
+        let producers = of_ops.copied().chain(reads.iter().flat_map(read));
+        producers.filter_map(|p| self.of.get(&p).copied()).filter(|&c| c != index).collect()
     }
 
     /// Whether `from` depends on `to`; with `indirect`, only through a third cluster.
@@ -373,8 +430,15 @@ impl Fuser<'_> {
             done.insert(index);
             order.push(index);
         }
-        let mut clusters = self.clusters;
-        order.into_iter().filter_map(|i| clusters[i].take()).collect()
+        // A cycle would leave clusters out: their operations must not be lost silently.
+        order.extend(waiting.into_iter().map(|(_, index, _)| index));
+        let Fuser { facts, mut clusters, peeked, .. } = self;
+        let inside = order.into_iter().filter_map(|i| clusters[i].take());
+        let results = |c: &Cluster| {
+            let results = c.ops.iter().flat_map(|&op| &facts.body.ops[op].results);
+            results.copied().filter(|v| peeked.contains(v)).collect()
+        };
+        inside.map(|c| Cluster { peeked: results(&c), ..c }).collect()
     }
 }
 

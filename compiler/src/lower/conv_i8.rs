@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8,
+};
 use microhlo_format::{AccessKind, DType, Kernel};
 
 use super::cluster;
 use super::contraction::{channels_last, permuted_values};
+use super::costs_i8;
 use super::facts::Facts;
 use super::geometry::Geometry;
 use super::program::{Ref, Storage};
 use super::requant::{self, Requant};
 use super::{Lowered, Lowerer, too_deep};
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Target};
 use crate::ir::{Body, OpId, ValueId};
 use crate::ops::OpKind;
 use crate::ops::convolution::Convolution;
@@ -191,7 +195,7 @@ impl Lowerer<'_> {
         self.step_i8(int8, product.input, 0, &g, 1, &weights)
     }
 
-    /// The step of a convolution: a depthwise one if every group has one channel on each side.
+    /// The step of a convolution: a depthwise one if every group has one input channel.
     fn step_i8(
         &mut self,
         int8: &Int8,
@@ -204,9 +208,12 @@ impl Lowerer<'_> {
         let (output, ..) = self.result(int8.requant.result, int8.root)?;
         let empty = Places { input, output, weights: input, channels: input, scratch: input };
         let requant = &int8.requant;
-        let depthwise = groups > 1 && g.in_c == groups && g.out_c == groups;
+        // Helium's kernels have one result for each channel.
+        let single = g.out_c == groups || !self.target.has_mve();
+        let depthwise = groups > 1 && g.in_c == groups && single;
         let kernel = if depthwise {
             let mut p = depthwise_params(g, empty, input_zero, requant);
+            p.layout = costs_i8::depthwise_layout(&p, self.target);
             let weights = p.pack_weights(&mut |c, tap| weights.at(tap, c));
             p.weights = self.constant(weights.into(), 4);
             let records = p.pack_channels(&mut |c| requant.record(c));
@@ -215,17 +222,12 @@ impl Lowerer<'_> {
                 let shifts = p.pack_shifts(&mut |c| requant.shift(c));
                 p.shifts = Some(self.constant(shifts.into(), 4));
             }
-            let has_mve = self.target.has_mve();
-            let kernel = |p| {
-                let mve = DepthwiseI8Mve { conv: p };
-                if has_mve && mve.fits() {
-                    Kernel::depthwise_i8_mve(mve)
-                } else {
-                    Kernel::depthwise_i8(p)
-                }
-            };
-            p.scratch = self.scratch_i8(&kernel(p), int8.root)?;
-            kernel(p)
+            if p.is_by_taps() {
+                p.scratch = None;
+            } else {
+                p.scratch = Some(self.scratch_i8(&depthwise_kernel(p, self.target), int8.root)?);
+            }
+            depthwise_kernel(p, self.target)
         } else if self.target.has_mve() {
             let mut p = ConvI8Mve { conv: conv_params(g, empty, input_zero, requant, groups) };
             let constants = packed!(p, p.conv.out_c, requant, weights);
@@ -262,6 +264,20 @@ impl Lowerer<'_> {
             CompileError::unsupported(span, format!("no kernel for these sizes: {e}"))
         })?;
         self.buffer("scratch", DType::U8, &[bytes], Storage::Temp, span)
+    }
+}
+
+/// The kernel for a depthwise convolution: one of several, so that firmware links what it needs.
+fn depthwise_kernel(depthwise: DepthwiseI8<Ref>, target: Target) -> Kernel<Ref> {
+    let vectors = DepthwiseI8Mve { conv: depthwise };
+    if target.has_mve() && vectors.fits() {
+        Kernel::depthwise_i8_mve(vectors)
+    } else if depthwise.is_by_taps() {
+        Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
+    } else if target.has_dsp() && depthwise.is_three_by_three() {
+        Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
+    } else {
+        Kernel::depthwise_i8(depthwise)
     }
 }
 
@@ -308,9 +324,10 @@ fn depthwise_params(
     let ([pad_top, pad_left], [dilation_h, dilation_w]) = (g.pad, g.dilation);
     #[rustfmt::skip]
     let params = DepthwiseI8 {
-        input, weights, channels, shifts: None, output, scratch, batch: g.batch, in_h, in_w,
-        channels_count: g.in_c, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top,
-        pad_left, dilation_h, dilation_w, input_zero, requant: requant.params(),
+        input, weights, channels, shifts: None, output, scratch: Some(scratch), batch: g.batch, in_h,
+        in_w, channels_count: g.in_c, multiplier: g.out_c.checked_div(g.in_c).unwrap_or(0), out_h,
+        out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w,
+        input_zero, requant: requant.params(), layout: DepthwiseLayout::Lines(0),
     };
     params
 }

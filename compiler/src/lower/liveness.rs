@@ -81,6 +81,12 @@ pub fn lives(program: &Program, flow: &Flow) -> BTreeMap<BufferId, Life> {
             }
         });
     }
+    for chain in program.chains() {
+        let (first, last) = (chain.start as u32, chain.end.saturating_sub(1) as u32);
+        for uses in uses.values_mut() {
+            uses.extend(first, last);
+        }
+    }
     for output in program.outputs.iter().filter(|io| in_arena(io.place.buffer)) {
         let uses = uses.entry(output.place.buffer).or_default();
         uses.touches.push((n as u32).saturating_sub(1));
@@ -112,6 +118,22 @@ impl Uses {
         }
         if access.kind == AccessKind::Write && covers {
             self.replaces.push(step);
+        }
+    }
+}
+
+impl Uses {
+    /// Makes what a chain touches its own from its first to its last step: its steps run in turns.
+    fn extend(&mut self, first: u32, last: u32) {
+        let within = |steps: &[u32]| steps.iter().any(|step| (first..=last).contains(step));
+        if within(&self.reads) {
+            self.reads.push(last);
+        }
+        if within(&self.writes) {
+            self.writes.push(first);
+        }
+        if within(&self.touches) {
+            self.touches.extend([first, last]);
         }
     }
 }
@@ -149,13 +171,14 @@ impl Search<'_> {
         needed_after.sort_unstable();
         touches.sort_unstable();
         touches.dedup();
+        writes.sort_unstable();
         writes.dedup();
         Life { writes, touches, needed_after }
     }
 }
 
 /// Whether a write leaves no byte of its buffer as it was. Where that is not known, it does not.
-fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
+pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool {
     let bytes = i64::from(program.buffers[access.place.buffer].bytes);
     if access.place.offset != 0 || (access.start, access.end) != (0, bytes) {
         return false;
@@ -178,6 +201,8 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::conv_i8_mve(_)
         | Kernel::depthwise_i8(_)
         | Kernel::depthwise_i8_mve(_)
+        | Kernel::depthwise_three_i8(_)
+        | Kernel::depthwise_taps_i8(_)
         | Kernel::hybrid_f32(_)
         | Kernel::scale_i8(_)
         | Kernel::sum_i8(_)
@@ -197,6 +222,8 @@ fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Ref>) -> bool
         | Kernel::select_and_scatter(_)
         | Kernel::softmax_f32(_)
         | Kernel::softmax_i8(_)
+        | Kernel::quantize_f32(_)
+        | Kernel::dequantize_i8(_)
         | Kernel::fft_f32(_)
         | Kernel::fft_f64(_)
         | Kernel::cholesky_f32(_)

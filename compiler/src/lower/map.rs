@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use microhlo_format::kernels::{Map, MapInstr, MapOperand};
 use microhlo_format::{DType, Kernel, MicroId, MicroOp};
 
-use super::cluster::is_output;
+use super::cluster::{Cluster, is_output};
 use super::facts::micro_op;
 use super::program::{Ref, Storage};
 use super::view::{self, Nest, View};
@@ -37,7 +37,8 @@ struct Draft {
 }
 
 impl Lowerer<'_> {
-    pub(super) fn map(&mut self, ops: &[OpId]) -> Lowered<()> {
+    pub(super) fn map(&mut self, cluster: &Cluster) -> Lowered<()> {
+        let ops = cluster.ops.as_slice();
         let inside: HashSet<OpId> = ops.iter().copied().collect();
         let mut draft = Draft {
             inputs: Vec::new(),
@@ -54,7 +55,7 @@ impl Lowerer<'_> {
         }
         for &op in ops {
             let value = self.body.ops[op].results[0];
-            if is_output(self.facts, value, &inside) {
+            if cluster.peeked.contains(&value) || is_output(self.facts, value, &inside) {
                 let (base, dtype, dims) = self.result(value, op)?;
                 draft.regs.insert(value, Reg::Output(draft.outputs.len()));
                 draft.outputs.push(View::dense(base, dtype, &dims));

@@ -7,6 +7,7 @@ pub mod cluster;
 mod contraction;
 mod control;
 mod conv_i8;
+pub mod costs_i8;
 mod data;
 mod draft;
 mod epilogue;
@@ -18,9 +19,12 @@ pub(crate) mod hybrid;
 mod linear;
 pub mod liveness;
 mod map;
-pub mod memory;
+pub mod order;
+pub mod overlap;
 mod pointwise_i8;
 pub mod program;
+mod quantize;
+pub mod reason;
 mod reduce;
 mod reduce_any;
 pub(crate) mod region;
@@ -185,7 +189,9 @@ impl<'a> Lowerer<'a> {
             ClusterKind::SoftmaxI8(softmax) => self.softmax_i8(softmax, cluster.ops[0]),
             ClusterKind::Table(table) => self.table(table, cluster.ops[0]),
             ClusterKind::ScaleI8(scale) => self.scale_i8(scale, cluster.ops[0]),
-            ClusterKind::Map => self.map(&cluster.ops),
+            ClusterKind::Quantize(quantize) => self.quantize(quantize, cluster.ops[0]),
+            ClusterKind::Dequantize(dequantize) => self.dequantize(dequantize, cluster.ops[0]),
+            ClusterKind::Map => self.map(cluster),
             ClusterKind::Single(op) => self.single(*op),
         }
     }

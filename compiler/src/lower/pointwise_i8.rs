@@ -7,7 +7,7 @@ use super::cluster;
 use super::facts::{Facts, simple_reduction};
 use super::requant::{self, Requant};
 use super::{Lowered, Lowerer, too_deep};
-use crate::ir::{OpId, ValueId};
+use crate::ir::{BlockId, OpId, ValueId};
 use crate::ops::window::Window;
 use crate::ops::{ElementwiseOp, OpKind};
 
@@ -38,7 +38,8 @@ pub struct Sum {
 pub struct Pool {
     /// The reduction.
     pub root: OpId,
-    input: ValueId,
+    /// The tensor.
+    pub input: ValueId,
     /// Batch, height, width, channels.
     sizes: [u32; 4],
     output: [u32; 2],
@@ -52,8 +53,9 @@ pub struct Pool {
 }
 
 /// Constants times 8-bit tensors, plus a constant, in 32 bits.
-#[derive(Default)]
 struct Linear {
+    /// The block of its operations: values of other blocks are read as they are.
+    home: BlockId,
     terms: Vec<(ValueId, i64)>,
     constant: i64,
     /// The operations of the expression, users before operands.
@@ -61,6 +63,10 @@ struct Linear {
 }
 
 impl Linear {
+    fn new(home: BlockId) -> Linear {
+        Linear { home, terms: Vec::new(), constant: 0, ops: Vec::new() }
+    }
+
     /// Most that the expression, or any part of it, can be.
     fn largest(&self) -> i64 {
         let terms = self.terms.iter().map(|(_, n)| n.saturating_abs().saturating_mul(128));
@@ -77,6 +83,9 @@ impl Linear {
             return (self.largest() < 1 << 31).then_some(());
         }
         let (op, OpKind::Elementwise(kind)) = facts.def(value)? else { return None };
+        if facts.block(op) != self.home {
+            return None;
+        }
         let operands = facts.body.ops[op].operands.as_slice();
         self.ops.push(op);
         match (kind, operands) {
@@ -108,8 +117,7 @@ impl Linear {
     fn absorbed(&self, facts: &Facts<'_>, mut ops: Vec<OpId>) -> Vec<OpId> {
         for &op in &self.ops {
             let users = facts.body.ops[op].results.iter().flat_map(|&v| facts.users(v));
-            let here = facts.block(op) == facts.block(ops[0]);
-            if here && !ops.contains(&op) && users.clone().all(|user| ops.contains(user)) {
+            if !ops.contains(&op) && users.clone().all(|user| ops.contains(user)) {
                 ops.push(op);
             }
         }
@@ -137,7 +145,7 @@ pub fn find_sum(facts: &Facts<'_>, root: OpId) -> Option<(Sum, Vec<OpId>)> {
         return None;
     }
     let shift = constant(facts, by).filter(|s| (0..=31).contains(s))?;
-    let mut linear = Linear::default();
+    let mut linear = Linear::new(facts.block(root));
     linear.add(facts, value, 1, MAX_DEPTH)?;
     let (limits, tail) = requant::limits_of(facts, result)?;
     let offset = linear.constant.checked_add(limits.zero << shift)?;
@@ -170,7 +178,7 @@ pub fn find_pool(facts: &Facts<'_>, root: OpId) -> Option<(Pool, Vec<OpId>)> {
     if simple_reduction(body, root) != Some(MicroOp::add) || !is_i32(facts, operand) {
         return None;
     }
-    let mut linear = Linear::default();
+    let mut linear = Linear::new(facts.block(root));
     linear.add(facts, operand, 1, MAX_DEPTH)?;
     let &[(input, 1)] = linear.terms.as_slice() else { return None };
     let dims: Option<Vec<u32>> = body.ty(operand).tensor()?.dims.iter().map(size).collect();

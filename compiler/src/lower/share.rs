@@ -29,19 +29,14 @@ pub fn share_buffers(program: &mut Program) {
     for (_, (_, from, to)) in ordered {
         classes.merge(from, to);
     }
-    let copied = classes.pairs();
-    let same = |classes: &Classes<'_>| -> Vec<usize> {
-        copies.iter().filter(|c| classes.of(c.1) == classes.of(c.2)).map(|c| c.0).collect()
-    };
-    let needless = same(&classes);
     for step in &program.steps {
         for (output, input) in in_place_pairs(program, &step.kernel) {
             classes.merge(input, output);
         }
     }
-    let elided = same(&classes);
+    let elided: Vec<usize> =
+        copies.iter().filter(|c| classes.of(c.1) == classes.of(c.2)).map(|c| c.0).collect();
     let shared = classes.pairs();
-    program.copied = (needless == elided).then_some(copied);
     program.shared = shared;
     for step in elided {
         program.steps[step].elided = true;
@@ -91,6 +86,8 @@ pub fn copies_taps(kernel: &Kernel<Ref>) -> bool {
             | Kernel::conv_i8_mve(_)
             | Kernel::depthwise_i8(_)
             | Kernel::depthwise_i8_mve(_)
+            | Kernel::depthwise_three_i8(_)
+            | Kernel::depthwise_taps_i8(_)
     )
 }
 

@@ -50,7 +50,8 @@ pub fn find_quantized(
     (cluster::dtype(body, input)? == DType::I8).then_some(())?;
     let bytes = table::tabulated(facts, &ops, input, softmax.input, None)?;
     let from = affine(&bytes)?;
-    let (to, bounds, result) = rounded_result(facts, softmax.result, &mut ops)?;
+    let divide = facts.only_user(softmax.result)?;
+    let (to, bounds, result) = rounded_result(facts, softmax.result, divide, &mut ops)?;
     ops.extend(inner);
     order(&mut ops);
     Some((Quantized { input, result, from, to, bounds }, ops))
@@ -58,7 +59,7 @@ pub fn find_quantized(
 
 /// Zero point and positive scale of a function of bytes `(x - zero) * scale`, from its values in
 /// `f32`.
-fn affine(bytes: &[u8]) -> Option<(i32, f32)> {
+pub(super) fn affine(bytes: &[u8]) -> Option<(i32, f32)> {
     let (values, _) = bytes.as_chunks::<4>();
     let value = |x: i32| values.get((x & 255) as usize).map(|&v| f32::from_le_bytes(v));
     let zero = (-128..128).find(|&x| value(x) == Some(0.0))?;
@@ -70,21 +71,29 @@ fn affine(bytes: &[u8]) -> Option<(i32, f32)> {
     (scale > 0.0 && scale.is_finite() && (-128..128).all(fits)).then_some((zero, scale))
 }
 
+/// Scale and zero point, bounds, and the value.
 type Rounded = ((f32, f32), (f32, f32), ValueId);
 
-/// Scale, zero point, bounds and value of `convert(round(clamp(x / scale + zero)))`, whose
-/// operations are appended to `ops`.
-fn rounded_result(facts: &Facts<'_>, x: ValueId, ops: &mut Vec<OpId>) -> Option<Rounded> {
+/// Scale, zero point, bounds and value of `convert(round(clamp(x / scale + zero)))` whose division is
+/// `divide`. All operations are appended to `ops`.
+pub(super) fn rounded_result(
+    facts: &Facts<'_>,
+    x: ValueId,
+    divide: OpId,
+    ops: &mut Vec<OpId>,
+) -> Option<Rounded> {
     use ElementwiseOp::{Add, Clamp, Convert, Divide, RoundNearestEven};
     let body = facts.body;
+    ops.push(divide);
     let mut next = |value: ValueId, kind: ElementwiseOp| {
         let result = body.result(facts.only_user(value)?)?;
         let op = facts.elementwise(result, kind)?;
         ops.push(op);
         Some((result, body.ops[op].operands.as_slice()))
     };
-    let (scaled, operands) = next(x, Divide)?;
-    let &[numerator, scale] = operands else { return None };
+    let scaled = body.result(divide)?;
+    facts.elementwise(scaled, Divide)?;
+    let &[numerator, scale] = body.ops[divide].operands.as_slice() else { return None };
     (numerator == x).then_some(())?;
     let (moved, operands) = next(scaled, Add)?;
     let &[a, b] = operands else { return None };

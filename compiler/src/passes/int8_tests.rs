@@ -47,7 +47,7 @@ fn convolutions_run_on_one_kernel_with_all_that_follows() {
         (conv([1, 5, 6, 4], [1, 1, 4, 6], 1, "stride = [2, 2]", "1x3x3x6"), "conv_i8"),
         (conv([2, 5, 6, 6], [2, 2, 3, 8], 2, "rhs_dilate = [2, 1]", "2x3x5x8"), "conv_i8"),
         (conv([1, 7, 5, 5], [3, 3, 1, 5], 5, "pad = [[1, 1], [1, 1]]", "1x7x5x5"), "depthwise_i8"),
-        (conv([1, 7, 5, 3], [3, 3, 1, 6], 3, "stride = [1, 2]", "1x5x2x6"), "conv_i8"),
+        (conv([1, 7, 5, 3], [3, 3, 1, 6], 3, "stride = [1, 2]", "1x5x2x6"), "depthwise_i8"),
         (conv([1, 6, 5, 2], [3, 1, 2, 4], 1, "pad = [[-1, 2], [0, 0]]", "1x5x5x4"), "conv_i8"),
     ] {
         let compiled = same_bits(&text);
@@ -110,6 +110,25 @@ fn residuals_are_sums_and_functions_are_tables() {
             format!("func.func @main(%x: {ta}) -> {tc} {{\n  {body}\n  return %0 : {tc}\n}}");
         assert_eq!(kernels(&same_bits(&text)), ["table_i8"], "{body}");
     }
+}
+
+/// The float operations read the conversion that the sum looks through, so its operand has no user
+/// outside of their kernel, which must store it all the same.
+#[test]
+fn a_summand_that_floats_read_too_is_stored() {
+    let (a, b, c) = (X, "!quant.uniform<i8:f32, 0.02:100>", "!quant.uniform<i8:f32, 0.07:-128>");
+    let [tf, ta, tb, tc] = ["f32", a, b, c].map(|t| format!("tensor<4x20x{t}>"));
+    let text = format!(
+        "func.func @main(%x: {tf}, %y: {tb}) -> ({tc}, {tf}) {{
+  %f = stablehlo.add %x, %x : {tf}
+  %q = stablehlo.uniform_quantize %f : ({tf}) -> {ta}
+  %0 = stablehlo.add %q, %y : ({ta}, {tb}) -> {tc}
+  %d = stablehlo.uniform_dequantize %q : ({ta}) -> {tf}
+  %e = stablehlo.multiply %d, %d : {tf}
+  return %0, %e : {tc}, {tf}
+}}"
+    );
+    assert_eq!(kernels(&same_bits(&text)), ["map", "sum_i8"]);
 }
 
 /// The same network in floats between pairs, and the result of the integers beside it.

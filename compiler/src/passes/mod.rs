@@ -28,6 +28,8 @@ pub mod legalize_types;
 #[cfg(test)]
 mod linear_tests;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod random_tests;
 pub mod refine_shapes;
 #[cfg(test)]

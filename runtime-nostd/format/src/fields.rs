@@ -94,9 +94,21 @@ impl<'b> Fields<'b> {
         None
     }
 
-    /// A varint of up to 32 bits.
+    /// A varint of up to 32 bits. Most are a byte, which takes a few instructions.
     #[inline(never)]
     fn word(&mut self) -> u32 {
+        match self.rest {
+            [byte @ 0..0x80, rest @ ..] => {
+                self.rest = rest;
+                (*byte).into()
+            }
+            _ => self.wide(),
+        }
+    }
+
+    /// A varint of more than one byte and up to 32 bits.
+    #[inline(never)]
+    fn wide(&mut self) -> u32 {
         if let Some(value) = self.short() {
             return value;
         }
@@ -239,6 +251,7 @@ impl Place {
         match code as u8 & 7 {
             0 => Some(Place { region: Region::Const, offset }),
             1 => Some(Place { region: Region::Arena, offset }),
+            2 => Some(Place { region: Region::Stream, offset }),
             _ => None,
         }
     }

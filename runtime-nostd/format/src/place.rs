@@ -11,12 +11,15 @@ pub enum Region {
     Const = 0,
     /// The caller's arena.
     Arena = 1,
+    /// An input that the caller feeds row by row: nothing but the manifest names it. The offset is that of
+    /// its window in the arena.
+    Stream = 2,
 }
 
 /// An allegation: a byte offset into a region that nobody has checked yet.
 ///
 /// Only the loader's bounds check turns a place into memory. In the artifact a place is one
-/// varint, `offset << 3 | region`; regions 2 to 7 are reserved for further memories.
+/// varint, `offset << 3 | region`; regions 3 to 7 are reserved for further memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The region.
@@ -29,6 +32,11 @@ impl Place {
     /// A place in the arena.
     pub const fn arena(offset: u32) -> Place {
         Place { region: Region::Arena, offset }
+    }
+
+    /// The place of an input that is fed.
+    pub const fn stream(offset: u32) -> Place {
+        Place { region: Region::Stream, offset }
     }
 
     /// A place in the constant section.

@@ -4,7 +4,8 @@
 //! that a later one still demands, in a *window*. One rule says which stage computes its next rows, so
 //! that nothing about the order is stored:
 //!
-//! > Of the stages that can go on and whose rows a later stage waits for, the last one does.
+//! > Of the stages that can go on and whose rows a later stage waits for, or that are kept as a whole, the
+//! > last one does.
 //!
 //! The compiler follows it to find the least windows, the loader to prove a chain, the runtime to run it.
 
@@ -33,7 +34,7 @@ pub struct Stage {
     pub rows: u16,
     /// Rows that are computed at once; fewer are left for the last time.
     pub strip: u16,
-    /// Rows that memory holds: all of them, or those of a window.
+    /// Rows that memory holds: all of them, which are all computed then, or those of a window.
     pub capacity: u16,
     /// The stages whose rows it reads, or [`OUTSIDE`].
     pub operands: [u8; 2],
@@ -49,13 +50,16 @@ impl Stage {
     }
 
     /// The stage that these bytes say.
+    #[inline(always)]
     pub const fn from_bytes(bytes: [u8; STAGE_BYTES]) -> Stage {
-        let [a, b, c, d, e, f, first, second] = bytes;
+        // Two loads where memory need not be aligned.
+        let all = u64::from_le_bytes(bytes);
+        let (low, high) = (all as u32, (all >> 32) as u32);
         Stage {
-            rows: u16::from_le_bytes([a, b]),
-            strip: u16::from_le_bytes([c, d]),
-            capacity: u16::from_le_bytes([e, f]),
-            operands: [first, second],
+            rows: low as u16,
+            strip: (low >> 16) as u16,
+            capacity: high as u16,
+            operands: [(high >> 16) as u8, (high >> 24) as u8],
         }
     }
 
@@ -185,7 +189,7 @@ impl<'s> Schedule<'s> {
         let mut total = 0u16;
         for (i, &bytes) in table.iter().enumerate() {
             let stage = Stage::from_bytes(bytes);
-            if stage.rows == 0 || stage.strip == 0 || stage.capacity > stage.rows {
+            if stage.rows == 0 || stage.strip == 0 {
                 return None;
             }
             total = total.checked_add(stage.rows)?;
@@ -242,15 +246,14 @@ impl<'s> Schedule<'s> {
     }
 
     /// The first row that is still demanded of a stage, and whether one is that is not there yet.
-    fn wanted(&self, i: u8) -> (u16, bool) {
-        let state = self.state(i);
-        if state.reader == 0 {
-            return (state.produced, true);
-        }
-        let (mut keep, mut lacking) = (state.produced, false);
-        for reader in i.saturating_add(1)..=state.reader {
-            if self.stage(reader).operands.contains(&i) {
-                let demand = self.state(reader).demand;
+    fn wanted(&self, i: u8, state: &State) -> (u16, bool) {
+        let (mut keep, mut lacking) = (state.produced, state.reader == 0);
+        let mut reader = usize::from(i);
+        while reader < usize::from(state.reader) {
+            reader += 1;
+            let table = self.table.get(reader).zip(self.states.get(reader));
+            let Some((&[.., first, second], State { demand, .. })) = table else { break };
+            if first == i || second == i {
                 keep = keep.min(demand.from);
                 lacking |= demand.end > state.produced;
             }
@@ -261,27 +264,39 @@ impl<'s> Schedule<'s> {
     /// Rows that memory holds at most while the next ones of a stage are computed.
     pub fn held(&self, i: u8) -> u32 {
         let Firing { first, count, .. } = self.firing(i);
-        u32::from(first - self.wanted(i).0) + u32::from(count)
+        u32::from(first - self.wanted(i, &self.state(i)).0) + u32::from(count)
     }
 
     /// Rows of a stage that there is room for.
     pub fn room(&self, i: u8) -> u16 {
-        let (stage, produced) = (self.stage(i), self.state(i).produced);
+        let (stage, state) = (self.stage(i), self.state(i));
+        let produced = state.produced;
         let left = stage.rows.saturating_sub(produced);
         if stage.is_whole() {
             return left;
         }
-        stage.capacity.saturating_sub(produced - self.wanted(i).0).min(left)
+        stage.capacity.saturating_sub(produced - self.wanted(i, &state).0).min(left)
     }
 
-    /// Whether a stage can compute its next rows, and should.
-    fn is_ready(&self, i: u8) -> bool {
-        let Firing { count, .. } = self.firing(i);
-        let end = self.state(i).demand.end;
-        count != 0
-            && self.stage(i).operands.iter().all(|&o| o == OUTSIDE || self.state(o).produced >= end)
-            && self.wanted(i).1
-            && self.room(i) >= count
+    /// The next rows of a stage, if it can compute them, and should.
+    #[inline(never)]
+    fn ready(&self, i: u8) -> Option<Firing> {
+        let (stage, state) = (self.stage(i), self.states.get(usize::from(i))?);
+        let count = stage.count(state.produced);
+        let lacks =
+            |o: u8| self.states.get(usize::from(o)).is_some_and(|o| o.produced < state.demand.end);
+        // There is no state for what is outside.
+        if count == 0 || lacks(stage.operands[0]) || lacks(stage.operands[1]) {
+            return None;
+        }
+        if !stage.is_whole() {
+            let (keep, lacking) = self.wanted(i, state);
+            let held = u32::from(state.produced.wrapping_sub(keep)) + u32::from(count);
+            if !lacking || held > stage.capacity.into() {
+                return None;
+            }
+        }
+        Some(Firing { stage: i, first: state.produced, count })
     }
 
     /// The rows that come next, of which `after` are the last ones. `None` if no stage can go on.
@@ -289,24 +304,27 @@ impl<'s> Schedule<'s> {
         // Nothing that does not read a stage can go on because that one has.
         let last = match after.map(|firing| (self.state(firing.stage).reader, firing.stage)) {
             // Some rows may be left that nothing needs.
-            Some((0, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
+            Some((_, stage)) if self.firing(stage).count == 0 && self.is_complete() => return None,
             Some((reader, stage)) => reader.max(stage),
             None => (self.len() as u8).checked_sub(1)?,
         };
-        (0..=last).rev().find(|&i| self.is_ready(i)).map(|i| self.firing(i))
+        (0..=last).rev().find_map(|i| self.ready(i))
     }
 
     /// Makes room for rows: what has to be moved before they are computed, if anything. Row `r` lies
     /// `r - base` rows behind the start, afterwards.
     pub fn make_room(&mut self, firing: Firing) -> Shift {
-        let (stage, keep) = (self.stage(firing.stage), self.wanted(firing.stage).0);
-        let Some(state) = self.state_mut(firing.stage) else { return Shift::default() };
-        let held = state.produced - state.base;
+        let (stage, mut state) = (self.stage(firing.stage), self.state(firing.stage));
+        let held = state.produced.wrapping_sub(state.base);
         if stage.is_whole() || u32::from(held) + u32::from(firing.count) <= stage.capacity.into() {
             return Shift::default();
         }
+        let keep = self.wanted(firing.stage, &state).0;
         let from = keep.saturating_sub(state.base).min(held);
-        state.base += from;
+        state.base = state.base.wrapping_add(from);
+        if let Some(place) = self.state_mut(firing.stage) {
+            *place = state;
+        }
         Shift { from, count: held - from }
     }
 
@@ -316,27 +334,30 @@ impl<'s> Schedule<'s> {
     pub fn fire(&mut self, i: u8, by: &ByRows<Place>) -> Option<(Strip<Place>, Shift)> {
         let (stage, firing) = (self.stage(i), self.firing(i));
         let shift = self.make_room(firing);
-        let State { base, demand, .. } = self.state(i);
         let mut operands = [by.output.place; 2];
-        for ((place, operand), link) in operands.iter_mut().zip(by.operands).zip(stage.operands) {
-            let base = if link == OUTSIDE { 0 } else { self.state(link).base };
+        let at = self.states.get(usize::from(i))?;
+        let Demand { from, end } = at.demand;
+        for ((place, operand), link) in operands.iter_mut().zip(&by.operands).zip(stage.operands) {
+            // What is outside begins with row 0.
+            let base = self.states.get(usize::from(link)).map_or(0, |state| state.base);
             if let Some(tensor) = operand {
-                *place = tensor.row(demand.from.checked_sub(base)?)?;
+                *place = tensor.row(from.checked_sub(base)?)?;
             }
         }
         let strip = Strip {
             count: firing.count.into(),
-            demand: demand.end.checked_sub(demand.from)?.into(),
+            demand: end.checked_sub(from)?.into(),
             pad: by.shape.padding(firing.first),
             operands,
-            output: by.output.row(firing.first.checked_sub(base)?)?,
+            output: by.output.row(firing.first.checked_sub(at.base)?)?,
         };
         let first = firing.first.checked_add(firing.count)?;
         let next = match stage.count(first) {
             0 => DONE,
             count => by.shape.demand(first, count)?,
         };
-        self.fired(firing, next);
+        let at = self.state_mut(i)?;
+        (at.produced, at.demand) = (first, next);
         Some((strip, shift))
     }
 
@@ -350,6 +371,7 @@ impl<'s> Schedule<'s> {
 
     /// Whether the chain has made all rows of what it leaves.
     pub fn is_complete(&self) -> bool {
-        (0..self.len() as u8).all(|i| self.state(i).reader != 0 || self.firing(i).count == 0)
+        let window = |i| self.state(i).reader != 0 && !self.stage(i).is_whole();
+        (0..self.len() as u8).all(|i| window(i) || self.firing(i).count == 0)
     }
 }

@@ -1,9 +1,10 @@
 //! `decode(encode(x)) == x`, and every malformation its own error.
 
 use microhlo_format::kernels::{
-    Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Feed, Fill,
-    Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post, Reduce, ReduceAny, ReduceOperand,
-    RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
+    Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, Feed, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, QuantizeF32, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
     Sums, Switch, TableI8, Window, WindowDim,
 };
@@ -235,17 +236,18 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
             let [.., kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w] = n;
             let [pad_top, pad_left] = pad;
             if depthwise {
-                let conv = DepthwiseI8 {
+                let depthwise = DepthwiseI8 {
                     input,
                     weights,
                     channels,
                     shifts,
                     output,
-                    scratch,
+                    scratch: (groups > 1 << 31).then_some(scratch),
                     batch,
                     in_h,
                     in_w,
                     channels_count: in_c,
+                    multiplier: out_c,
                     out_h,
                     out_w,
                     kernel_h,
@@ -258,11 +260,17 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
                     dilation_w,
                     input_zero,
                     requant,
+                    layout: match groups % 2 {
+                        0 => DepthwiseLayout::Lines(groups | 1),
+                        _ => DepthwiseLayout::Taps,
+                    },
                 };
-                if mve {
-                    return Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
-                }
-                return Kernel::depthwise_i8(conv);
+                return match batch % 3 {
+                    _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise }),
+                    0 => Kernel::depthwise_i8(depthwise),
+                    1 => Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise }),
+                    _ => Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise }),
+                };
             }
             let conv = ConvI8 {
                 input,
@@ -365,7 +373,28 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
             })
         },
     );
-    let softmax = prop_oneof![softmax, softmax_i8];
+    let quantize =
+        (places(), prop::option::of(places()), any::<u32>(), any::<[i16; 2]>(), any::<[i8; 2]>())
+            .prop_map(|(place, thresholds, count, f, bounds)| {
+                let ([scale, zero], [min, max]) = (f.map(f32::from), bounds);
+                let (input, output) = (place, place);
+                Kernel::quantize_f32(QuantizeF32 {
+                    input,
+                    thresholds,
+                    output,
+                    count,
+                    scale,
+                    zero,
+                    min,
+                    max,
+                })
+            });
+    let dequantize = (places(), prop::option::of(places()), any::<u32>(), any::<i32>(), -9f32..9.0)
+        .prop_map(|(place, table, count, zero, scale)| {
+            let (input, output) = (place, place);
+            Kernel::dequantize_i8(DequantizeI8 { input, table, output, count, zero, scale })
+        });
+    let softmax = prop_oneof![softmax, softmax_i8, quantize, dequantize];
     let conv =
         (places(), prop::option::of(places()), any::<[u32; 13]>(), any::<[i32; 2]>(), -9f32..9.0)
             .prop_map(|(place, bias, n, pad, min)| {

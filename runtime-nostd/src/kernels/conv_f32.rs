@@ -8,6 +8,7 @@ use super::Memory;
 use crate::registry::Undecodable;
 
 entry!(conv_f32, ConvF32);
+stage!(ConvF32);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

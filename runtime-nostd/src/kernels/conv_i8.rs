@@ -8,6 +8,7 @@ use super::i8_block::{Conv, complete_conv, pixels};
 use crate::registry::Undecodable;
 
 entry!(conv_i8, ConvI8);
+stage!(ConvI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

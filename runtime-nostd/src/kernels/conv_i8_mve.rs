@@ -8,6 +8,7 @@ use super::mve_block::convolve;
 use crate::registry::Undecodable;
 
 entry!(conv_i8_mve, ConvI8Mve);
+stage!(ConvI8Mve);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

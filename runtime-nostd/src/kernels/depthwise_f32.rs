@@ -8,6 +8,7 @@ use super::Memory;
 use crate::registry::Undecodable;
 
 entry!(depthwise_f32, DepthwiseF32);
+stage!(DepthwiseF32);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

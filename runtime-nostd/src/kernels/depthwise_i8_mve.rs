@@ -8,6 +8,7 @@ use super::mve_block::depthwise;
 use crate::registry::Undecodable;
 
 entry!(depthwise_i8_mve, DepthwiseI8Mve);
+stage!(DepthwiseI8Mve);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

@@ -12,7 +12,7 @@ use crate::micro::{Row, Src};
 use crate::registry::{KernelEntry, Undecodable, Visitor};
 
 /// Links `map`.
-pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute };
+pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute, stage: None };
 
 fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
     let mut params = Map::empty();

@@ -11,7 +11,8 @@ use microhlo_format::{Cursor, MicroId, Place, Region, Target};
 
 use crate::error::StepError;
 use crate::micro::{Dst, Row, Src};
-use crate::registry::{KernelEntry, MicroEntry, Undecodable, Visitor};
+use crate::registry::{KernelEntry, Kernels, MicroEntry, Undecodable, Visitor};
+pub(crate) use rows::Turn;
 
 mod f32_block;
 mod i8_block;
@@ -26,8 +27,9 @@ mod slices;
 pub(crate) struct Memory<'r> {
     constants: *const u8,
     arena: *mut u8,
-    micro: &'r [MicroEntry],
+    kernels: &'r Kernels,
     next: Cell<Cursor>,
+    feeding: &'r Feeding<'r>,
     borrow: PhantomData<(&'r [u8], &'r mut [u8])>,
 }
 
@@ -35,14 +37,16 @@ impl<'r> Memory<'r> {
     pub(crate) fn new(
         constants: &'r [u8],
         arena: &'r mut [u8],
-        micro: &'r [MicroEntry],
+        kernels: &'r Kernels,
         next: Cursor,
+        feeding: &'r Feeding<'r>,
     ) -> Memory<'r> {
         Memory {
             constants: constants.as_ptr(),
             arena: arena.as_mut_ptr(),
-            micro,
+            kernels,
             next: Cell::new(next),
+            feeding,
             borrow: PhantomData,
         }
     }
@@ -64,7 +68,7 @@ impl<'r> Memory<'r> {
     fn read(&self, place: Place) -> *const u8 {
         match place.region {
             Region::Const => self.constants.wrapping_add(place.offset as usize),
-            Region::Arena => self.write(place).cast_const(),
+            Region::Arena | Region::Stream => self.write(place).cast_const(),
         }
     }
 
@@ -75,13 +79,26 @@ impl<'r> Memory<'r> {
 
     /// A micro-operation of the set.
     fn micro(&self, id: MicroId) -> Result<&'r MicroEntry, Undecodable> {
-        crate::registry::find(self.micro, id).ok_or(Undecodable)
+        crate::registry::find(self.kernels.micro, id).ok_or(Undecodable)
     }
 
     /// The row of a micro-operation.
     fn row(&self, id: MicroId) -> Result<Row, Undecodable> {
         self.micro(id).map(|entry| entry.row)
     }
+}
+
+/// Rows of an input that the caller gives while the model runs.
+#[derive(Default)]
+pub(crate) struct Feeding<'r> {
+    /// The rows given.
+    pub rows: &'r [u8],
+    /// Bytes of them that were taken.
+    pub taken: Cell<usize>,
+    /// Whether the chain has had some before.
+    pub resumes: bool,
+    /// Rows that the chain has room for and waits for; none once it is through.
+    pub wants: Cell<u32>,
 }
 
 /// A source of `stride` bytes per element.
@@ -131,7 +148,52 @@ macro_rules! entry {
                 unsafe { execute(&params, memory) }
             }
 
-            KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute }
+            KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
+        };
+    };
+}
+
+/// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips.
+macro_rules! stage {
+    ($params:ident) => {
+        /// Links the kernel, also as a stage of chains.
+        pub const STAGE: $crate::KernelEntry = {
+            use microhlo_format::Place;
+            use microhlo_format::kernels::{Decode, Params, Strips, decode_exact, $params};
+
+            use $crate::StepError;
+            use $crate::kernels::{Memory, Turn};
+            use $crate::registry::{StageEntry, Undecodable, Visitor};
+
+            fn check(
+                body: &[u8],
+                turn: &mut Turn<'_, '_, '_>,
+                visitor: &mut dyn Visitor,
+            ) -> Result<(), StepError> {
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                params.accesses(&mut |_| ()).map_err(StepError::Params)?;
+                let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
+                let Some(strip) = turn.prove(&by)? else { return Ok(()) };
+                params.restrict(turn.rows(), &strip);
+                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)
+            }
+
+            unsafe fn fire(
+                body: &[u8],
+                turn: &mut Turn<'_, '_, '_>,
+                memory: &Memory<'_>,
+            ) -> Result<(), Undecodable> {
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
+                let Some(strip) = turn.strip(&by)? else { return Ok(()) };
+                params.restrict(turn.rows(), &strip);
+                // SAFETY: the caller's promise.
+                unsafe { execute(&params, memory) }
+            }
+
+            $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
         };
     };
 }
@@ -165,19 +227,49 @@ macro_rules! typed_entries {
 }
 
 macro_rules! modules {
-    ($($(#[$cfg:meta])? $name:ident,)* $(; $file:ident: $($typed:ident),*)*) => {
+    (
+        $($(#[$cfg:meta])? $name:ident,)*
+        ; stages: $($(#[$stage_cfg:meta])? $stage:ident,)*
+        $(; $file:ident: $($typed:ident),*)*
+    ) => {
         $($(#[$cfg])? pub mod $name;)*
+        $($(#[$stage_cfg])? pub mod $stage;)*
         $(mod $file;
         pub use $file::{$($typed),*};)*
 
         /// All kernels.
-        pub static ALL: &[KernelEntry] = &[$($(#[$cfg])? $name::ENTRY,)* $($($typed::ENTRY,)*)*];
+        pub static ALL: &[KernelEntry] = &[
+            $($(#[$cfg])? $name::ENTRY,)*
+            $($(#[$stage_cfg])? $stage::STAGE,)*
+            $($($typed::ENTRY,)*)*
+        ];
     };
 }
 
 modules! {
     branch,
     conv_any,
+    dequantize_i8,
+    dot_any,
+    dot_f32,
+    fill,
+    gather,
+    hybrid_f32,
+    map,
+    move_,
+    quantize_f32,
+    reduce,
+    reduce_any,
+    rows,
+    scatter,
+    scatter_any,
+    select_and_scatter,
+    softmax_f32,
+    softmax_i8,
+    sort,
+    switch,
+    window,
+    ; stages:
     conv_f32,
     conv_i8,
     #[cfg(mve_kernels)]
@@ -186,27 +278,12 @@ modules! {
     depthwise_i8,
     #[cfg(mve_kernels)]
     depthwise_i8_mve,
-    dot_any,
-    dot_f32,
-    fill,
-    gather,
-    hybrid_f32,
-    map,
-    move_,
+    depthwise_taps_i8,
+    depthwise_three_i8,
     pool_i8,
-    reduce,
-    reduce_any,
-    scatter,
-    scatter_any,
-    select_and_scatter,
-    softmax_f32,
-    softmax_i8,
-    sort,
     scale_i8,
     sum_i8,
-    switch,
     table_i8,
-    window,
     ; cholesky: cholesky_f32, cholesky_f64, cholesky_c64, cholesky_c128
     ; fft: fft_f32, fft_f64
     ; triangular_solve:

@@ -1,12 +1,107 @@
 //! Sums of `i8` over windows, as 8-bit results.
 
-use microhlo_format::Place;
-use microhlo_format::kernels::PoolI8;
+use microhlo_format::kernels::{Decode, Params, PoolI8, Strips, decode_exact};
+use microhlo_format::{ParamError, Place};
 
-use super::Memory;
-use crate::registry::Undecodable;
+use super::{Memory, Turn};
+use crate::error::StepError;
+use crate::registry::{KernelEntry, StageEntry, Undecodable, Visitor};
 
 entry!(pool_i8, PoolI8);
+
+/// Links the kernel, also as a stage of chains.
+pub const STAGE: KernelEntry =
+    KernelEntry { stage: Some(&StageEntry { check: check_strip, fire }), ..ENTRY };
+
+fn check_strip(
+    body: &[u8],
+    turn: &mut Turn<'_, '_, '_>,
+    visitor: &mut dyn Visitor,
+) -> Result<(), StepError> {
+    let mut params = <PoolI8<Place>>::empty();
+    decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+    params.accesses(&mut |_| ()).map_err(StepError::Params)?;
+    let rows = turn.rows();
+    let by = params.by_rows(rows).map_err(StepError::Params)?;
+    let sums = turn.sums.map_or(0, |sums| sums.count);
+    if params.gathers(rows) && sums < params.sums() {
+        return Err(StepError::Params(ParamError::Mismatch));
+    }
+    let Some(strip) = turn.prove(&by)? else { return Ok(()) };
+    params.restrict(rows, &strip);
+    params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)
+}
+
+/// # Safety
+/// The loader has accepted the strip for this memory.
+unsafe fn fire(
+    body: &[u8],
+    turn: &mut Turn<'_, '_, '_>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
+    let mut params = <PoolI8<Place>>::empty();
+    decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+    let (rows, before) = (turn.rows(), turn.produced());
+    let by = params.by_rows(rows).map_err(|_| Undecodable)?;
+    let Some(strip) = turn.strip(&by)? else { return Ok(()) };
+    let gathers = params.gathers(rows);
+    params.restrict(rows, &strip);
+    if !gathers {
+        // SAFETY: the caller's promise.
+        return unsafe { execute(&params, memory) };
+    }
+    let sums = memory.write(turn.sums.ok_or(Undecodable)?.place).cast();
+    let ends = [before == 0, turn.produced() == rows];
+    // SAFETY: the caller's promise; there is a sum for each channel of a row of results.
+    unsafe { gather(&params, memory, sums, rows, ends) };
+    Ok(())
+}
+
+/// Adds some of `rows` rows of the input to the sums of a row of results, which begin with the first rows
+/// and become results with the last ones.
+///
+/// # Safety
+/// The loader has accepted the parameters, restricted to these rows, and `sums` has a sum for each
+/// channel of the results.
+unsafe fn gather(
+    p: &PoolI8<Place>,
+    memory: &Memory<'_>,
+    mut sums: *mut i32,
+    rows: u32,
+    [first, last]: [bool; 2],
+) {
+    let (input, mut output) = (memory.read(p.input), memory.write(p.output));
+    let channels = p.channels as usize;
+    for x in 0..p.out_w as i32 {
+        let columns = taps(x * p.stride_w as i32 - p.pad_left, p.kernel_w, p.in_w);
+        let window = Window::new(p, input, (0, p.in_h as usize), columns);
+        // SAFETY: these channels of the window's pixels are inside the image, and so are those of the
+        // sums and the results.
+        unsafe {
+            if first {
+                let outside = p.kernel_w.wrapping_sub(columns.1 as u32).wrapping_mul(rows) as i32;
+                let start = p.bias.wrapping_add(outside.wrapping_mul(p.input_zero.into()));
+                (0..channels).for_each(|c| sums.add(c).write(start));
+            }
+            window.each(&mut |c, lanes| {
+                let mut acc = [0; LANES];
+                window.add(c, lanes, &mut acc);
+                for (lane, &acc) in acc.iter().take(lanes).enumerate() {
+                    let sum = sums.add(c + lane);
+                    *sum = (*sum).wrapping_add(acc);
+                }
+            });
+            if last {
+                window.each(&mut |c, lanes| {
+                    let mut acc = [0; LANES];
+                    acc.as_mut_ptr().copy_from(sums.add(c), lanes);
+                    finish(p, &acc, lanes, output.add(c));
+                });
+            }
+        }
+        (sums, output) = (sums.wrapping_add(channels), output.wrapping_add(channels));
+    }
+}
 
 /// Channels that are summed together.
 const LANES: usize = 4;
@@ -49,47 +144,42 @@ unsafe fn pixel(
     rows: (usize, usize),
     columns: (usize, usize),
 ) {
-    let channels = p.channels as usize;
-    let inside = rows.1.wrapping_mul(columns.1) as i32;
-    let outside = (p.kernel_h.wrapping_mul(p.kernel_w) as i32).wrapping_sub(inside);
-    let start = p.bias.wrapping_add(outside.wrapping_mul(i32::from(p.input_zero)));
-    let first = rows.0.wrapping_mul(p.in_w as usize).wrapping_add(columns.0);
-    let first = input.wrapping_add(first.wrapping_mul(channels));
+    let window = Window::new(p, input, rows, columns);
+    let start = p.bias.wrapping_add(window.outside);
     #[cfg(cortex_m_mve)]
     // SAFETY: the window's taps, and the pixel.
-    if unsafe { super::mve_block::pool_pixel(p, first, [rows.1, columns.1], output, start) } {
+    if unsafe { super::mve_block::pool_pixel(p, window.first, [rows.1, columns.1], output, start) } {
         return;
     }
-    let row = (p.in_w as usize).wrapping_mul(channels);
-    let mut c = 0;
-    while c < channels {
-        let lanes = (channels - c).min(LANES);
+    window.each(&mut |c, lanes| {
         let mut sums = [start; LANES];
-        let window = Window { first: first.wrapping_add(c), rows: rows.1, row, columns: columns.1, channels };
-        // SAFETY: these channels of the window's pixels are inside the image.
+        // SAFETY: these channels of the window's pixels are inside the image, and those of the result.
         unsafe {
-            if lanes == LANES && columns.1 <= MAX_TAPS {
-                window.add_words(&mut sums);
-            } else {
-                window.add(&mut sums, lanes);
-            }
+            window.add(c, lanes, &mut sums);
+            finish(p, &sums, lanes, output.add(c));
         }
-        for (lane, &sum) in sums.iter().take(lanes).enumerate() {
-            let sum = sum.wrapping_shl(p.left.into());
-            let result = p.requant.apply(sum, p.multiplier, p.requant.shift);
-            // SAFETY: channel `c + lane` of the pixel.
-            unsafe { *output.add(c + lane) = result as u8 };
-        }
-        c += lanes;
+    });
+}
+
+/// Stores the results of some channels.
+///
+/// # Safety
+/// So many results are writable.
+unsafe fn finish(p: &PoolI8<Place>, sums: &[i32; LANES], lanes: usize, output: *mut u8) {
+    for (lane, &sum) in sums.iter().take(lanes).enumerate() {
+        let sum = sum.wrapping_shl(p.left.into());
+        let result = p.requant.apply(sum, p.multiplier, p.requant.shift);
+        // SAFETY: the caller's promise.
+        unsafe { *output.add(lane) = result as u8 };
     }
 }
 
 /// Taps whose sums of bytes fit 16 bits.
 const MAX_TAPS: usize = 256;
 
-/// Some channels of a window's taps inside the image.
+/// The taps of a window.
 struct Window {
-    /// The first channel of the first tap.
+    /// The first channel of the first tap inside the image.
     first: *const u8,
     rows: usize,
     /// Bytes from one row to the next.
@@ -97,17 +187,66 @@ struct Window {
     columns: usize,
     /// Bytes from one tap of a row to the next.
     channels: usize,
+    /// What the taps outside the image add.
+    outside: i32,
 }
 
 impl Window {
+    fn new(
+        p: &PoolI8<Place>,
+        input: *const u8,
+        rows: (usize, usize),
+        columns: (usize, usize),
+    ) -> Window {
+        let channels = p.channels as usize;
+        let inside = rows.1.wrapping_mul(columns.1) as i32;
+        let outside = (p.kernel_h.wrapping_mul(p.kernel_w) as i32).wrapping_sub(inside);
+        let first = rows.0.wrapping_mul(p.in_w as usize).wrapping_add(columns.0);
+        Window {
+            first: input.wrapping_add(first.wrapping_mul(channels)),
+            rows: rows.1,
+            row: (p.in_w as usize).wrapping_mul(channels),
+            columns: columns.1,
+            channels,
+            outside: outside.wrapping_mul(i32::from(p.input_zero)),
+        }
+    }
+
+    /// Calls `f` with the first one and the number of some channels, until it had all.
+    #[inline(always)]
+    fn each(&self, f: &mut impl FnMut(usize, usize)) {
+        let mut c = 0;
+        while c < self.channels {
+            let lanes = (self.channels - c).min(LANES);
+            f(c, lanes);
+            c += lanes;
+        }
+    }
+
+    /// Adds the taps of some channels.
+    ///
+    /// # Safety
+    /// These channels of each tap are readable.
+    unsafe fn add(&self, c: usize, lanes: usize, sums: &mut [i32; LANES]) {
+        let first = self.first.wrapping_add(c);
+        // SAFETY: the caller's promise.
+        unsafe {
+            if lanes == LANES && self.columns <= MAX_TAPS {
+                self.add_words(first, sums);
+            } else {
+                self.add_bytes(first, lanes, sums);
+            }
+        }
+    }
+
     /// Adds four channels, at most [`MAX_TAPS`] columns wide: two at a time in the halves of a word,
     /// as unsigned bytes that are 128 too large.
     ///
     /// # Safety
-    /// Four channels of each tap are readable.
-    unsafe fn add_words(&self, sums: &mut [i32; LANES]) {
+    /// Four channels of each tap are readable, from `first` on.
+    unsafe fn add_words(&self, first: *const u8, sums: &mut [i32; LANES]) {
         let (mut even, mut odd, mut taps) = (0u32, 0u32, 0usize);
-        let mut line = self.first;
+        let mut line = first;
         for _ in 0..self.rows {
             if taps + self.columns > MAX_TAPS {
                 flush(sums, even, odd, taps);
@@ -130,10 +269,10 @@ impl Window {
     /// Adds the first `lanes` channels.
     ///
     /// # Safety
-    /// These channels of each tap are readable.
-    unsafe fn add(&self, sums: &mut [i32; LANES], lanes: usize) {
+    /// These channels of each tap are readable, from `first` on.
+    unsafe fn add_bytes(&self, first: *const u8, lanes: usize, sums: &mut [i32; LANES]) {
         for y in 0..self.rows {
-            let mut tap = self.first.wrapping_add(y.wrapping_mul(self.row));
+            let mut tap = first.wrapping_add(y.wrapping_mul(self.row));
             for _ in 0..self.columns {
                 for (lane, sum) in sums.iter_mut().take(lanes).enumerate() {
                     // SAFETY: the caller's promise.

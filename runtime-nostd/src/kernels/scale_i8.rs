@@ -7,6 +7,7 @@ use super::Memory;
 use crate::registry::Undecodable;
 
 entry!(scale_i8, ScaleI8);
+stage!(ScaleI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

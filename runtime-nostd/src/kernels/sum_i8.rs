@@ -9,6 +9,7 @@ use super::mve_block::add;
 use crate::registry::Undecodable;
 
 entry!(sum_i8, SumI8);
+stage!(SumI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

@@ -9,6 +9,7 @@ use super::mve_block::look_up;
 use crate::registry::Undecodable;
 
 entry!(table_i8, TableI8);
+stage!(TableI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

@@ -1,6 +1,9 @@
 //! Random `i8` convolutions with what they compute, by plain loops.
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Requant, Rounding};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Requant, Rounding,
+};
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
 
@@ -28,7 +31,7 @@ pub enum Form {
     DepthwiseMve,
 }
 
-/// A convolution; depthwise if `multiplier` is set and there is one input channel per group.
+/// A convolution; a depthwise one if there is one input channel per group.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub seed: u32,
@@ -46,6 +49,8 @@ pub struct Case {
     pub requant: Option<Requant>,
     /// Whether each channel has its own shift.
     pub shifts: bool,
+    /// How many more lines than the kernel's a depthwise one has, if it is computed by lines.
+    pub lines: Option<u32>,
 }
 
 /// All ways of rounding.
@@ -79,8 +84,8 @@ pub fn cases(groups: u32, channels: [u32; 2]) -> impl Strategy<Value = Case> {
     let channels = [1..channels[0], 1..channels[1]];
     let shape = (1u32..3, pair(1, 9), 1..=groups, channels, pair(1, 5), pair(1, 4));
     let rest = ([-1i32..4, -1i32..4], pair(1, 3), pair(1, 9), any::<i8>());
-    (any::<u32>(), shape, rest, requants(), any::<bool>()).prop_map(
-        |(seed, shape, rest, requant, shifts)| {
+    (any::<u32>(), shape, rest, requants(), any::<bool>(), 0u32..6).prop_map(
+        |(seed, shape, rest, requant, shifts, more)| {
             let (batch, size, groups, channels, kernel, stride) = shape;
             let (pad, dilation, output, zero) = rest;
             Case {
@@ -97,6 +102,7 @@ pub fn cases(groups: u32, channels: [u32; 2]) -> impl Strategy<Value = Case> {
                 zero,
                 requant,
                 shifts: shifts && requant.is_some(),
+                lines: (more < 4).then_some(more),
             }
         },
     )
@@ -265,17 +271,22 @@ impl Case {
     /// The same with one channel per group.
     pub fn depthwise(&self) -> DepthwiseI8<()> {
         let c = self.conv();
+        let layout = match self.lines {
+            None if c.out_c == 1 => DepthwiseLayout::Taps,
+            more => DepthwiseLayout::Lines(self.kernel[0].max(self.kernel[1]) + more.unwrap_or(0)),
+        };
         DepthwiseI8 {
             input: (),
             weights: (),
             channels: (),
             shifts: c.shifts,
             output: (),
-            scratch: (),
+            scratch: (layout != DepthwiseLayout::Taps).then_some(()),
             batch: c.batch,
             in_h: c.in_h,
             in_w: c.in_w,
             channels_count: c.groups,
+            multiplier: c.out_c,
             out_h: c.out_h,
             out_w: c.out_w,
             kernel_h: c.kernel_h,
@@ -288,6 +299,7 @@ impl Case {
             dilation_w: c.dilation_w,
             input_zero: c.input_zero,
             requant: c.requant,
+            layout,
         }
     }
 
@@ -297,12 +309,13 @@ impl Case {
         let mut constants = Constants::default();
         let short = |(bias, multiplier, _): (i32, i32, u8)| (bias, multiplier);
         let (conv, dw) = (self.conv(), self.depthwise());
+        let each = self.channels[1];
         let mve = ConvI8Mve { conv };
         let [weights, channels, shifts] = match form {
             Form::Depthwise | Form::DepthwiseMve => [
-                dw.pack_weights(&mut |c, tap| self.weight(c, 0, tap)),
-                dw.pack_channels(&mut |c| short(self.record(c, 0))),
-                dw.pack_shifts(&mut |c| self.record(c, 0).2),
+                dw.pack_weights(&mut |c, tap| self.weight(c / each, c % each, tap)),
+                dw.pack_channels(&mut |c| short(self.record(c / each, c % each))),
+                dw.pack_shifts(&mut |c| self.record(c / each, c % each).2),
             ],
             Form::Conv => [
                 conv.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
@@ -325,7 +338,16 @@ impl Case {
         let mut place = |()| places.next().or_else(|| rest.next()).expect("a place for each");
         use microhlo_format::kernels::Params;
         let kernel = match form {
-            Form::Depthwise => Kernel::depthwise_i8(dw.map_places(&mut place)),
+            Form::Depthwise => {
+                let depthwise = dw.map_places(&mut place);
+                if depthwise.is_by_taps() {
+                    Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
+                } else if depthwise.is_three_by_three() && self.seed % 2 == 0 {
+                    Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
+                } else {
+                    Kernel::depthwise_i8(depthwise)
+                }
+            }
             Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
             Form::DepthwiseMve => {

@@ -1,6 +1,7 @@
 //! Building and running small artifacts.
 #![allow(dead_code, reason = "every test uses its own part")]
 
+pub mod chains;
 pub mod i8_cases;
 pub mod regions;
 

@@ -295,6 +295,68 @@ impl Network {
         Tensor { name, ..result }
     }
 
+    /// The same value with another scale and zero point.
+    fn like(&mut self, x: &Tensor, scale: f64, zero: i64) -> Tensor {
+        if (x.scale, x.zero) == (scale, zero) {
+            return x.clone();
+        }
+        let spread = x.spread * x.scale / scale;
+        let result = Tensor { name: String::new(), dims: x.dims.clone(), scale, zero, spread };
+        let float = format!("tensor<{}xf32>", sizes(&x.dims));
+        let real = self.line(&format!(
+            "stablehlo.uniform_dequantize {} : ({}) -> {float}",
+            x.name,
+            x.ty()
+        ));
+        let name =
+            self.line(&format!("stablehlo.uniform_quantize {real} : ({float}) -> {}", result.ty()));
+        Tensor { name, ..result }
+    }
+
+    /// Values side by side along the channels, in the type of the one with the largest scale.
+    pub fn concat(&mut self, all: &[Tensor]) -> Tensor {
+        let Some(widest) = all.iter().max_by(|a, b| a.scale.total_cmp(&b.scale)) else {
+            panic!("nothing to put side by side")
+        };
+        let (scale, zero) = (widest.scale, widest.zero);
+        let parts: Vec<Tensor> = all.iter().map(|x| self.like(x, scale, zero)).collect();
+        if let [one] = parts.as_slice() {
+            return one.clone();
+        }
+        let mut dims = parts[0].dims.clone();
+        dims[3] = parts.iter().map(|x| x.dims[3]).sum();
+        let spread = parts.iter().map(|x| x.spread).sum::<f64>() / parts.len() as f64;
+        let result = Tensor { name: String::new(), dims, scale, zero, spread };
+        let list =
+            |part: fn(&Tensor) -> String| parts.iter().map(part).collect::<Vec<_>>().join(", ");
+        let name = self.line(&format!(
+            "stablehlo.concatenate {}, dim = 3 : ({}) -> {}",
+            list(|x| x.name.clone()),
+            list(Tensor::ty),
+            result.ty()
+        ));
+        Tensor { name, ..result }
+    }
+
+    /// The maximum over square windows, as many as there are elements.
+    pub fn max_pool(&mut self, x: &Tensor, kernel: u64) -> Tensor {
+        let element = format!("tensor<!quant.uniform<i8:f32, {:?}:{}>>", x.scale, x.zero);
+        let least = self.line(&format!(
+            "stablehlo.constant() <{{value = dense<-128> : tensor<i8>}}> : () -> {element}"
+        ));
+        let (low, high) = ((kernel - 1) / 2, kernel / 2);
+        let ty = x.ty();
+        let name = self.line(&format!(
+            "\"stablehlo.reduce_window\"({}, {least}) <{{window_dimensions = array<i64: 1, {kernel}, \
+             {kernel}, 1>, padding = dense<[[0, 0], [{low}, {high}], [{low}, {high}], [0, 0]]> : \
+             tensor<4x2xi64>}}> ({{\n  ^bb0(%a: {element}, %b: {element}):\n    %m = \
+             stablehlo.maximum %a, %b : {element}\n    stablehlo.return %m : {element}\n  }}) : \
+             ({ty}, {element}) -> {ty}",
+            x.name
+        ));
+        Tensor { name, ..x.clone() }
+    }
+
     /// The mean over height and width: batch and channels.
     pub fn mean(&mut self, x: &Tensor) -> Tensor {
         let [batch, height, width, channels] = [x.dims[0], x.dims[1], x.dims[2], x.dims[3]];

@@ -5,19 +5,22 @@
 //! emit: `!quant.uniform` types, weights symmetric and per channel, sums of 32 bits.
 
 mod architectures;
+mod branchy;
 mod builder;
 
 use std::path::PathBuf;
 
+use microhlo_compiler::chains;
 use microhlo_compiler::cmd::load::Program;
-use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::compile::{CompileOptions, Target, Technique};
 use microhlo_compiler::diag::Source;
 use microhlo_compiler::front::mlir::parse_module;
 
 use crate::generate::entropy;
-use crate::{Model, Prepared};
+use crate::{Model, Prepared, int8_models};
 
 pub use architectures::{mobilenet_v1, mobilenet_v2, separable_stream, temporal};
+pub use branchy::{inception, nasnet, randwire, swiftnet};
 pub use builder::{Activation, Conv, Network, Padding, Tensor};
 
 /// A generated network.
@@ -39,6 +42,18 @@ pub fn generated() -> Vec<Generated> {
     ]
 }
 
+/// Networks with branches, for which an order of the layers has to be found.
+pub fn branchy() -> Vec<Generated> {
+    vec![
+        Generated { name: "randwire_16", text: randwire(16, 16, 16, 1) },
+        Generated { name: "randwire_24", text: randwire(24, 16, 16, 2) },
+        Generated { name: "randwire_32", text: randwire(32, 16, 16, 3) },
+        Generated { name: "nasnet_2x24", text: nasnet(2, 16, 24) },
+        Generated { name: "swiftnet_2x16", text: swiftnet(2, 16, 16) },
+        Generated { name: "inception_2x16", text: inception(2, 16, 16) },
+    ]
+}
+
 impl Generated {
     /// Parses the program.
     ///
@@ -52,15 +67,35 @@ impl Generated {
         }
     }
 
+    /// What it is compiled with.
+    pub fn options(&self, target: Target) -> CompileOptions {
+        CompileOptions { name: self.name.to_owned(), target, ..CompileOptions::default() }
+    }
+
     /// Parses and compiles the program, with `cases` random inputs and no expected outputs.
     ///
     /// # Panics
     /// Any of it fails.
     pub fn prepare(&self, target: Target, cases: usize) -> Prepared {
-        let options =
-            CompileOptions { name: self.name.to_owned(), target, ..CompileOptions::default() };
+        self.prepare_without(target, cases, &[])
+    }
+
+    /// The same without some ways to save memory.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare_without(&self, target: Target, cases: usize, without: &[Technique]) -> Prepared {
+        let options = CompileOptions { without: without.to_vec(), ..self.options(target) };
+        self.prepare_with(&options, cases)
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare_with(&self, options: &CompileOptions, cases: usize) -> Prepared {
         let model = Model { name: self.name, program: PathBuf::new(), vectors: PathBuf::new() };
-        let mut prepared = Prepared::without_cases(model, self.parse(), &options);
+        let mut prepared = Prepared::without_cases(model, self.parse(), options);
         let case = |case| {
             let sizes = prepared.ports.0.iter().map(|port| port.byte_len());
             sizes.enumerate().map(|(i, len)| entropy(1 + case * 16 + i as u64, len)).collect()
@@ -70,8 +105,53 @@ impl Generated {
     }
 }
 
+/// A network of 8 bits.
+#[derive(Clone, Debug)]
+pub enum Int8Network {
+    /// One of the full test data.
+    Installed(Model),
+    /// One with random weights.
+    Generated(Generated),
+}
+
+impl Int8Network {
+    /// All that are there.
+    pub fn all() -> Vec<Int8Network> {
+        let installed = int8_models().into_iter().map(Int8Network::Installed);
+        installed.chain(generated().into_iter().map(Int8Network::Generated)).collect()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Int8Network::Installed(model) => model.name,
+            Int8Network::Generated(network) => network.name,
+        }
+    }
+
+    /// The options to compile it with so much memory.
+    pub fn options(&self, target: Target, memory: chains::Options) -> CompileOptions {
+        let name = self.name().to_owned();
+        CompileOptions { name, target, memory, ..CompileOptions::default() }
+    }
+
+    /// Compiles it with so much memory; generated ones have two cases.
+    ///
+    /// # Panics
+    /// It does not compile.
+    pub fn prepare(&self, target: Target, memory: chains::Options) -> Prepared {
+        let options = self.options(target, memory);
+        match self {
+            Int8Network::Installed(model) => model.prepare_with(&options),
+            Int8Network::Generated(network) => network.prepare_with(&options, 2),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use microhlo_compiler::schedule;
+
     use super::*;
 
     /// A network is compiled as a whole to the kernels for 8-bit values, and nothing else runs.
@@ -101,6 +181,52 @@ mod tests {
             let different = bytes.iter().collect::<std::collections::HashSet<_>>().len();
             assert!(different > bytes.len().min(64) / 2, "{}: {bytes:?}", network.name);
             assert_ne!(outputs[0], outputs[1], "{}", network.name);
+        }
+    }
+
+    /// Bytes of arena in the order of the program and in the chosen one, and the least that the steps of
+    /// any order need, where the exact search ends (with three million tries).
+    const ORDERED: [(&str, u32, u32, Option<u64>); 6] = [
+        ("randwire_16", 45_056, 36_864, Some(36_864)),
+        ("randwire_24", 69_632, 53_824, Some(53_824)),
+        ("randwire_32", 86_016, 61_440, None),
+        ("nasnet_2x24", 73_728, 61_632, Some(61_440)),
+        ("swiftnet_2x16", 82_304, 66_112, Some(66_112)),
+        ("inception_2x16", 45_056, 35_328, Some(35_328)),
+    ];
+
+    #[test]
+    fn branches_run_in_the_order_that_needs_the_least_memory() {
+        for (network, (name, given, ordered, least)) in branchy().iter().zip(ORDERED) {
+            assert_eq!(network.name, name);
+            let without = network.prepare_without(Target::CortexM4f, 1, &[Technique::Scheduling]);
+            let prepared = network.prepare(Target::CortexM4f, 1);
+            let report = &prepared.compiled.report;
+            let schedule = &report.schedule;
+            assert!(without.compiled.report.arena_bytes <= given, "{name}");
+            assert!(report.arena_bytes <= ordered, "{name}: {}", report.arena_bytes);
+            assert!(report.arena_bytes < without.compiled.report.arena_bytes, "{name}");
+            assert!(schedule.lower_bound_bytes <= schedule.peak_bytes, "{name}");
+            if let Some(least) = least {
+                assert!(schedule.lower_bound_bytes <= least, "{name}: {schedule:?}");
+                assert!(schedule.peak_bytes * 100 <= least * 101, "{name}: {schedule:?}");
+            }
+            assert_eq!(prepared.run_on_host(), without.run_on_host(), "{name}");
+        }
+    }
+
+    /// The exact search alone, for who wants to know: it takes minutes in a build for tests.
+    #[test]
+    #[ignore = "takes minutes"]
+    fn the_least_is_what_an_exhaustive_search_finds() {
+        for (network, (name, .., least)) in branchy().iter().zip(ORDERED) {
+            let schedule = schedule::Options { tries: 3_000_000, ..schedule::Options::default() };
+            let options = CompileOptions { schedule, ..network.options(Target::CortexM4f) };
+            let report =
+                network.parse().compile(&options).expect("a valid network").report.schedule;
+            println!("{name}: {report:?}");
+            assert_eq!(report.proven_optimal(), least.is_some(), "{name}");
+            assert!(least.is_none_or(|least| report.peak_bytes == least), "{name}");
         }
     }
 

@@ -1,6 +1,9 @@
 //! `i8` convolutions as steps of one kernel, for tests on boards.
 
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, Requant, Rounding};
+use microhlo_format::kernels::{
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, Requant, Rounding,
+};
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Overlap, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
@@ -29,6 +32,7 @@ impl Random {
 }
 
 /// A convolution; of one channel per group it may be a depthwise one.
+#[derive(Clone)]
 pub struct Shape {
     pub batch: u32,
     pub input: [u32; 2],
@@ -43,6 +47,8 @@ pub struct Shape {
     pub requant: Option<Requant>,
     pub shifts: bool,
     pub depthwise: bool,
+    /// How it is computed if it is a depthwise one.
+    pub layout: DepthwiseLayout,
     /// Whether the kernel is that for M-profile Vector Extension.
     pub mve: bool,
 }
@@ -67,6 +73,7 @@ impl Shape {
             requant: Some(COMMON),
             shifts: false,
             depthwise: false,
+            layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
             mve: false,
         }
     }
@@ -115,22 +122,37 @@ impl Shape {
     }
 
     pub fn kernel(&self) -> Kernel<u8> {
-        let c = self.params();
         if !self.depthwise {
+            let c = self.params();
             let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
             return if self.mve { mve() } else { Kernel::conv_i8(c) };
         }
-        let conv = DepthwiseI8 {
+        let depthwise = self.depthwise_params(self.layout);
+        if self.mve {
+            Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: depthwise })
+        } else if depthwise.is_by_taps() {
+            Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
+        } else if depthwise.is_three_by_three() {
+            Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
+        } else {
+            Kernel::depthwise_i8(depthwise)
+        }
+    }
+
+    pub fn depthwise_params(&self, layout: DepthwiseLayout) -> DepthwiseI8<u8> {
+        let c = self.params();
+        DepthwiseI8 {
             input: c.input,
             weights: c.weights,
             channels: c.channels,
             shifts: c.shifts,
             output: c.output,
-            scratch: c.scratch,
+            scratch: (layout != DepthwiseLayout::Taps).then_some(c.scratch),
             batch: c.batch,
             in_h: c.in_h,
             in_w: c.in_w,
             channels_count: c.groups,
+            multiplier: c.out_c,
             out_h: c.out_h,
             out_w: c.out_w,
             kernel_h: c.kernel_h,
@@ -143,11 +165,8 @@ impl Shape {
             dilation_w: c.dilation_w,
             input_zero: c.input_zero,
             requant: c.requant,
-        };
-        if self.mve {
-            return Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv });
+            layout,
         }
-        Kernel::depthwise_i8(conv)
     }
 
     /// Records and shifts of channels such that results vary.

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::check::{Slide, nonzero, product, read, scratch, write};
 use super::overlap::{MOST, Pixels};
-use super::{Params, Requant};
-use crate::{Access, Overlap, ParamError};
+use super::{Params, Requant, Rounding};
+use crate::{Access, Field, Fields, Overlap, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
 ///
@@ -80,18 +80,50 @@ pub struct ConvI8<P> {
     pub requant: Option<Requant>,
 }
 
-/// `i8` depthwise convolution, NHWC, one filter per channel, with 32-bit sums.
+/// How a depthwise convolution is computed, and how its weights are stored. Encoded as the number of
+/// lines, or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "u32")]
+pub enum DepthwiseLayout {
+    /// Channel by channel, on lines of scratch: so many of each channel, at least as many as the
+    /// kernel is wide across them. Weights are `[channels][kernel_h * kernel_w]`, channels filled up
+    /// with zeros to a multiple of four.
+    Lines(u32),
+    /// Four channels at once, tap by tap, where the input lies; there is no scratch, and the
+    /// multiplier is 1. Weights are `[kernel_h * kernel_w][channels]`, filled up in the same way.
+    Taps,
+}
+
+impl<'b> Field<'b> for DepthwiseLayout {
+    fn take(fields: &mut Fields<'b>) -> DepthwiseLayout {
+        match fields.take::<u32>() {
+            0 => DepthwiseLayout::Taps,
+            lines => DepthwiseLayout::Lines(lines),
+        }
+    }
+}
+
+impl From<DepthwiseLayout> for u32 {
+    fn from(layout: DepthwiseLayout) -> u32 {
+        match layout {
+            DepthwiseLayout::Lines(lines) => lines,
+            DepthwiseLayout::Taps => 0,
+        }
+    }
+}
+
+/// `i8` depthwise convolution, NHWC, with 32-bit sums: `multiplier` filters per input channel.
 ///
-/// As [`ConvI8`] with `channels_count` input and output channels. `weights` is `[channels][kernel_h *
-/// kernel_w]`, channels filled up with zeros to a multiple of four; `channels` and `shifts` are as
-/// those of one group.
+/// As [`ConvI8`] with `channels_count` groups of one input channel and `multiplier` output channels;
+/// `channels` and `shifts` are as if all output channels were those of one group, and weights as the
+/// layout says.
 ///
 /// **Scratch.** Lines of the input run along the longer side of the output, horizontally if both
 /// are equal. A line holds its channel's values from the first to the last tap of the outputs,
 /// padding included, with room for their number rounded up to a multiple of four and for an even
-/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each
-/// as many lines as the kernel is wide across them; and as many lines of weights, filled up to an
-/// even number.
+/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each so
+/// many lines as the layout says; and for each of the kernel's lines room for its weights and as many
+/// again, two more values, each rounded up to an even number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8<P> {
     /// Activations read.
@@ -104,16 +136,18 @@ pub struct DepthwiseI8<P> {
     pub shifts: Option<P>,
     /// Results, or sums as `i32`.
     pub output: P,
-    /// Lines of four channels and their weights.
-    pub scratch: P,
+    /// Lines of four channels and their weights, if the layout has any.
+    pub scratch: Option<P>,
     /// Independent images.
     pub batch: u32,
     /// Input height.
     pub in_h: u32,
     /// Input width.
     pub in_w: u32,
-    /// Channels of input and output.
+    /// Input channels.
     pub channels_count: u32,
+    /// Output channels of each input channel.
+    pub multiplier: u32,
     /// Output height.
     pub out_h: u32,
     /// Output width.
@@ -138,6 +172,8 @@ pub struct DepthwiseI8<P> {
     pub input_zero: i8,
     /// How sums become results; without it they are the output.
     pub requant: Option<Requant>,
+    /// How it is computed.
+    pub layout: DepthwiseLayout,
 }
 
 /// Output pixels from which on four are computed together.
@@ -235,9 +271,38 @@ impl<P> ConvI8<P> {
 }
 
 impl<P> DepthwiseI8<P> {
+    /// Whether it is computed tap by tap.
+    pub fn is_by_taps(&self) -> bool {
+        self.layout == DepthwiseLayout::Taps
+    }
+
+    /// Whether it has lines, three by three adjacent taps, a stride of 1 or 2 along lines, at least
+    /// four channels, and results rounded up.
+    pub fn is_three_by_three(&self) -> bool {
+        let stride = if self.vertical() { self.stride_h } else { self.stride_w };
+        let square = (self.kernel_h, self.kernel_w) == (3, 3);
+        let adjacent = (self.dilation_h, self.dilation_w) == (1, 1) && stride <= 2;
+        let usual = self.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
+        square && adjacent && usual && self.channels_count >= 4 && !self.is_by_taps()
+    }
+
     /// Whether lines run along the height.
     pub fn vertical(&self) -> bool {
         self.out_h > self.out_w
+    }
+
+    /// Of geometry that has been restricted to some rows: keeps as many lines as that reads, but those
+    /// of a kernel at least.
+    pub fn fit_lines(&mut self) {
+        if let DepthwiseLayout::Lines(count) = self.layout {
+            let [h, w] = self.slides();
+            let across = if self.vertical() { w } else { h };
+            let reach = |n: u32, step: u32| n.saturating_sub(1).saturating_mul(step);
+            let read = reach(across.output, across.stride)
+                .saturating_add(reach(across.kernel, across.kernel_dilation))
+                .saturating_add(1);
+            self.layout = DepthwiseLayout::Lines(count.min(read).max(across.kernel));
+        }
     }
 
     /// Values of a line of scratch.
@@ -265,7 +330,8 @@ impl<P> DepthwiseI8<P> {
         let (across, like) = if vertical { (&w, w.input == w.output) } else { (&h, true) };
         let pixels = |height: u32, width: u32| height.wrapping_mul(width);
         let images = pixels(h.input, w.input) == pixels(h.output, w.output);
-        let may = self.requant.is_some() && like && (self.batch == 1 || images);
+        let may = self.requant.is_some() && self.multiplier == 1 && like;
+        let may = may && (self.batch == 1 || images);
         // Of the outputs of a line, those before the first line that is read later.
         let behind = |output: u32| {
             let next = across.start(output.wrapping_add(1));
@@ -352,6 +418,52 @@ impl<P: Copy> Params<P> for ConvI8<P> {
     }
 }
 
+impl<P: Copy> DepthwiseI8<P> {
+    /// The memory of any layout.
+    fn extents(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.channels_count, self.multiplier])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let bytes = element(&self.requant, self.shifts.is_some())?;
+        let channels = product(&[self.channels_count, self.multiplier])?;
+        let (blocked, paired) = (rounded(channels, 4)?, rounded(channels, 2)?);
+        let input = [self.batch, self.in_h, self.in_w, self.channels_count];
+        let output = [self.batch, self.out_h, self.out_w, channels, bytes];
+        let overlap = match self.layout {
+            DepthwiseLayout::Lines(_) => {
+                let [h, w] = [self.dilation_h, self.dilation_w];
+                self.overlap(if self.vertical() { w } else { h } != 1)
+            }
+            // Taps are read where they lie, for each line of results.
+            DepthwiseLayout::Taps => Overlap::NEVER,
+        };
+        read(self.input, 1).over(overlap).of(&input, visit)?;
+        read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
+        read(self.channels, 4).of(&[paired, 8], visit)?;
+        if let Some(place) = self.shifts {
+            read(place, 1).of(&[paired], visit)?;
+        }
+        write(self.output, bytes).of(&output, visit)?;
+        match (self.layout, self.scratch) {
+            (DepthwiseLayout::Lines(count), Some(place)) => {
+                let (lines, _) = self.lines();
+                if count < lines {
+                    return Err(ParamError::Mismatch);
+                }
+                let row = rounded(self.kernel_h.max(self.kernel_w), 2)?;
+                let row = product(&[2, row.checked_add(2).ok_or(ParamError::Overflow)?])?;
+                let weights = product(&[lines, row])?;
+                let values = product(&[count, self.line()?])?;
+                let values = values.checked_add(weights).ok_or(ParamError::Overflow)?;
+                scratch(place, 4).of(&[4, values, 2], visit)
+            }
+            (DepthwiseLayout::Taps, None) if self.multiplier == 1 => Ok(()),
+            _ => Err(ParamError::Mismatch),
+        }
+    }
+}
+
 impl<P: Copy> Params<P> for DepthwiseI8<P> {
     type With<Q: Copy> = DepthwiseI8<Q>;
 
@@ -362,11 +474,12 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             channels: f(self.channels),
             shifts: self.shifts.map(&mut *f),
             output: f(self.output),
-            scratch: f(self.scratch),
+            scratch: self.scratch.map(&mut *f),
             batch: self.batch,
             in_h: self.in_h,
             in_w: self.in_w,
             channels_count: self.channels_count,
+            multiplier: self.multiplier,
             out_h: self.out_h,
             out_w: self.out_w,
             kernel_h: self.kernel_h,
@@ -379,37 +492,66 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             dilation_w: self.dilation_w,
             input_zero: self.input_zero,
             requant: self.requant,
+            layout: self.layout,
         }
     }
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        nonzero(&[self.batch, self.channels_count])?;
-        for slide in &self.slides() {
-            slide.check()?;
+        match self.layout {
+            DepthwiseLayout::Lines(_) => self.extents(visit),
+            DepthwiseLayout::Taps => Err(ParamError::Mismatch),
         }
-        let bytes = element(&self.requant, self.shifts.is_some())?;
-        let (blocked, paired) =
-            (rounded(self.channels_count, 4)?, rounded(self.channels_count, 2)?);
-        let input = [self.batch, self.in_h, self.in_w, self.channels_count];
-        let output = [self.batch, self.out_h, self.out_w, self.channels_count, bytes];
-        let [h, w] = [self.dilation_h, self.dilation_w];
-        let overlap = self.overlap(if self.vertical() { w } else { h } != 1);
-        read(self.input, 1).over(overlap).of(&input, visit)?;
-        read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
-        read(self.channels, 4).of(&[paired, 8], visit)?;
-        if let Some(place) = self.shifts {
-            read(place, 1).of(&[paired], visit)?;
-        }
-        write(self.output, bytes).of(&output, visit)?;
-        let (lines, row) = self.lines();
-        let values = self.line()?.checked_add(row).ok_or(ParamError::Overflow)?;
-        scratch(self.scratch, 4).of(&[4, lines, values, 2], visit)
     }
 
     fn macs(&self) -> u64 {
-        let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.channels_count]);
-        outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w]))
+        let pixels = wide_product(&[self.batch, self.out_h, self.out_w]);
+        let channels = wide_product(&[self.channels_count, self.multiplier]);
+        let taps = wide_product(&[self.kernel_h, self.kernel_w]);
+        pixels.saturating_mul(channels).saturating_mul(taps)
     }
+}
+
+/// A depthwise convolution that a kernel of its own computes, so that firmware links no others.
+macro_rules! only {
+    ($(#[$doc:meta])* $name:ident, $fits:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        pub struct $name<P> {
+            /// The convolution.
+            pub conv: DepthwiseI8<P>,
+        }
+
+        impl<P: Copy> Params<P> for $name<P> {
+            type With<Q: Copy> = $name<Q>;
+
+            fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> $name<Q> {
+                $name { conv: self.conv.map_places(f) }
+            }
+
+            fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+                if self.conv.$fits() {
+                    self.conv.extents(visit)
+                } else {
+                    Err(ParamError::Mismatch)
+                }
+            }
+
+            fn macs(&self) -> u64 {
+                self.conv.macs()
+            }
+        }
+    };
+}
+
+only! {
+    /// [`DepthwiseI8`] by lines of three by three adjacent taps, for which
+    /// [`DepthwiseI8::is_three_by_three`].
+    DepthwiseThreeI8, is_three_by_three
+}
+
+only! {
+    /// [`DepthwiseI8`] tap by tap, for few results.
+    DepthwiseTapsI8, is_by_taps
 }
 
 /// Packing of constants, for the compiler.
@@ -418,7 +560,7 @@ mod pack {
     use std::vec;
     use std::vec::Vec;
 
-    use super::{ConvI8, DepthwiseI8};
+    use super::{ConvI8, DepthwiseI8, DepthwiseLayout};
 
     impl<P> ConvI8<P> {
         /// The packed weights of accepted parameters, from a function that gives the weight of
@@ -463,21 +605,32 @@ mod pack {
     }
 
     impl<P> DepthwiseI8<P> {
-        /// The packed weights, from a function that gives the weight of channel and tap:
+        /// Output channels.
+        fn outputs(&self) -> u32 {
+            self.channels_count * self.multiplier
+        }
+
+        /// The packed weights, from a function that gives the weight of output channel and tap:
         /// `row * kernel_w + column`.
         pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32) -> i8) -> Vec<u8> {
-            let taps = self.kernel_h * self.kernel_w;
-            let mut bytes: Vec<u8> = (0..self.channels_count)
-                .flat_map(|c| (0..taps).map(move |tap| (c, tap)))
-                .map(|(c, tap)| weight(c, tap) as u8)
-                .collect();
-            bytes.resize((self.channels_count.next_multiple_of(4) * taps) as usize, 0);
+            let (taps, channels) = (self.kernel_h * self.kernel_w, self.outputs());
+            let blocked = channels.next_multiple_of(4);
+            let mut bytes = vec![0; (blocked * taps) as usize];
+            for c in 0..channels {
+                for tap in 0..taps {
+                    let at = match self.layout {
+                        DepthwiseLayout::Lines(_) => c * taps + tap,
+                        DepthwiseLayout::Taps => tap * blocked + c,
+                    };
+                    bytes[at as usize] = weight(c, tap) as u8;
+                }
+            }
             bytes
         }
 
         /// The records of bias and multiplier, from a function that gives those of a channel.
         pub fn pack_channels(&self, channel: &mut dyn FnMut(u32) -> (i32, i32)) -> Vec<u8> {
-            pack_records(1, self.channels_count, &mut |_, c| {
+            pack_records(1, self.outputs(), &mut |_, c| {
                 let (bias, multiplier) = channel(c);
                 [bias.to_le_bytes(), multiplier.to_le_bytes()].concat()
             })
@@ -485,7 +638,7 @@ mod pack {
 
         /// The shifts, from a function that gives that of a channel.
         pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32) -> u8) -> Vec<u8> {
-            pack_records(1, self.channels_count, &mut |_, c| vec![shift(c)])
+            pack_records(1, self.outputs(), &mut |_, c| vec![shift(c)])
         }
     }
 

@@ -8,11 +8,12 @@ use postcard::Error;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseI8Mve, DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr,
-    MapOperand, Move, PoolI8, Post, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
-    Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter,
-    Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch, TableI8,
-    TriangularSolve, Window, WindowDim,
+    DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8,
+    DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8,
+    Post, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
+    Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
+    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch, TableI8, TriangularSolve,
+    Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -62,6 +63,7 @@ scalars! {
     MicroId = MicroId(0);
     Place = Place::constant(0);
     Activation = Activation::None;
+    DepthwiseLayout = DepthwiseLayout::Taps;
     Rounding = Rounding::Up;
     Target = Target::step(0);
 }
@@ -134,9 +136,11 @@ structs! {
     DepthwiseI8Mve<Place> { conv }
     DepthwiseI8<Place> {
         input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
-        out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
-        dilation_w, input_zero, requant,
+        multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
+        dilation_h, dilation_w, input_zero, requant, layout,
     }
+    DepthwiseThreeI8<Place> { conv }
+    DepthwiseTapsI8<Place> { conv }
     Requant { shift, zero, min, max, rounding }
     SumI8<Place> {
         lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
@@ -160,6 +164,8 @@ structs! {
     Move<Place> { input, output, element, sizes, input_strides, output_strides }
     Fill<Place> { value, output, element, count }
     SoftmaxF32<Place> { input, output, rows, n }
+    QuantizeF32<Place> { input, thresholds, output, count, scale, zero, min, max }
+    DequantizeI8<Place> { input, table, output, count, zero, scale }
     SoftmaxI8<Place> {
         input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
     }

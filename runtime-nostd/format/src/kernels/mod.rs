@@ -16,6 +16,7 @@ mod map;
 mod mve_i8;
 mod overlap;
 mod pointwise_i8;
+mod quantize;
 mod reduce;
 mod region;
 mod requant;
@@ -25,7 +26,7 @@ mod strips;
 
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
-pub use conv_i8::{ConvI8, DepthwiseI8};
+pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
 pub use decode::{Decode, decode_exact};
 pub use hybrid::HybridF32;
@@ -33,6 +34,7 @@ pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
+pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
@@ -176,6 +178,14 @@ macro_rules! for_each_kernel {
             66, hybrid_f32, HybridF32;
             /// Softmax over rows of `i8`.
             67, softmax_i8, SoftmaxI8;
+            /// `depthwise_i8` of three by three adjacent taps.
+            68, depthwise_three_i8, DepthwiseThreeI8;
+            /// `depthwise_i8` tap by tap, for few results.
+            69, depthwise_taps_i8, DepthwiseTapsI8;
+            /// Conversion of `f32` to quantised 8-bit integers.
+            72, quantize_f32, QuantizeF32;
+            /// Conversion of quantised 8-bit integers to `f32`, or a function of them.
+            73, dequantize_i8, DequantizeI8;
             /// `conv_i8` with constants laid out for M-profile Vector Extension.
             70, conv_i8_mve, ConvI8Mve;
             /// `depthwise_i8` for M-profile Vector Extension.

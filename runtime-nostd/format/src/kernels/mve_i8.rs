@@ -156,8 +156,8 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
     }
 }
 
-/// [`DepthwiseI8`] with another layout of scratch; constants and results are the same. At most 256
-/// taps.
+/// [`DepthwiseI8`] by lines with another layout of scratch, whose size does not depend on the number of
+/// lines; constants and results are the same. At most 256 taps, and a multiplier of 1.
 ///
 /// **Scratch.** Taps are combined to words of four, as [`DepthwiseI8Mve::words`] says. There are, one
 /// behind the other: the words of a line of outputs, `[arrays][room][16 channels]`, four bytes each;
@@ -195,9 +195,10 @@ pub struct DepthwiseWords {
 const POSITION: u32 = 64;
 
 impl<P> DepthwiseI8Mve<P> {
-    /// Whether the kernel has such sizes: tables of taps are bytes.
+    /// Whether the kernel has such sizes: tables of taps are bytes, and each channel has one result.
     pub fn fits(&self) -> bool {
-        u64::from(self.conv.kernel_h) * u64::from(self.conv.kernel_w) <= 256
+        let taps = u64::from(self.conv.kernel_h) * u64::from(self.conv.kernel_w);
+        taps <= 256 && self.conv.multiplier == 1
     }
 
     /// How taps become words, of accepted parameters.
@@ -256,7 +257,7 @@ impl<P: Copy> Params<P> for DepthwiseI8Mve<P> {
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         if !self.fits() {
-            return Err(ParamError::Overflow);
+            return Err(ParamError::Mismatch);
         }
         self.conv.accesses(&mut |_| ())?;
         let scratch = dense(&[self.scratch()?])?;
@@ -264,7 +265,7 @@ impl<P: Copy> Params<P> for DepthwiseI8Mve<P> {
         let overlap = self.conv.overlap(true);
         self.conv.accesses(&mut |access| {
             visit(match access.kind {
-                AccessKind::Scratch => scratch.access(AccessKind::Scratch, self.conv.scratch, 4),
+                AccessKind::Scratch => scratch.access(AccessKind::Scratch, access.place, 4),
                 AccessKind::Read if access.overlap != Overlap::NEVER => access.over(overlap),
                 _ => access,
             });

@@ -145,6 +145,12 @@ impl<'a> Chain<'a> {
         fields.good().then_some(Chain { table, state, sums, feed, steps: fields.rest() })
     }
 
+    /// Rows of the fed input.
+    pub fn fed_rows(&self) -> u32 {
+        let first = self.table.first().filter(|_| self.feed.is_some());
+        first.map_or(0, |&bytes| Stage::from_bytes(bytes).rows.into())
+    }
+
     /// Bytes of the body before the steps.
     #[cfg(feature = "std")]
     pub(crate) fn params(body: &'a [u8]) -> Option<(&'a [u8], Chain<'a>)> {

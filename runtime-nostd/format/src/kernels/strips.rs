@@ -1,12 +1,11 @@
 //! Kernels that compute some rows of their result: stages of a chain.
 
-use super::check::{Slide, product};
 use super::{
-    ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, Kernel, Params, PoolI8,
-    Requant, ScaleI8, SumI8, TableI8,
+    ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseTapsI8,
+    DepthwiseThreeI8, Kernel, Params, PoolI8, Requant, ScaleI8, SumI8, TableI8,
 };
 use crate::rows::{RowShape, Stage};
-use crate::{Access, ParamError, Place};
+use crate::{Access, KernelId, ParamError, Place};
 
 /// An operand or result of a stage as rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +71,10 @@ pub trait Strips<P: Copy>: Params<P> {
     }
 }
 
-/// A tensor as rows.
-fn tensor<P>(place: P, rows: u32, sizes: &[u32]) -> Result<RowTensor<P>, ParamError> {
-    let bytes = product(sizes)?;
-    match bytes.checked_rem(rows) {
-        Some(0) => Ok(RowTensor { place, bytes: bytes / rows }),
+/// A number that rows have equal parts of.
+fn part(count: u32, rows: u32) -> Result<u32, ParamError> {
+    match count.checked_rem(rows) {
+        Some(0) => Ok(count / rows),
         _ => Err(ParamError::Mismatch),
     }
 }
@@ -86,33 +84,53 @@ fn element(requant: &Option<Requant>) -> u32 {
     if requant.is_some() { 1 } else { 4 }
 }
 
-/// Implements [`Strips`] for kernels whose windows slide over images: of rows of pixels, or, if each
-/// pixel is made of one, of pixels of a single row.
+/// One side of images: input, output, kernel, stride; padding; dilation.
+struct Side([u32; 4], i32, u32);
+
+/// How rows of images depend on each other, and the bytes of a row of the operand and of the result, from
+/// those of their pixels: of rows of pixels, or, if each pixel is made of one, of parts of a single row.
+/// Sizes of accepted parameters do not overflow.
+#[inline(never)]
+fn slid(
+    rows: u32,
+    batch: u32,
+    h: &Side,
+    w: &Side,
+    pixel: &[u32; 2],
+) -> Result<(RowShape, [u32; 2]), ParamError> {
+    let alone = |&Side([input, output, ref rest @ ..], pad, _): &Side| {
+        input == output && *rest == [1, 1] && pad == 0
+    };
+    let &Side([in_rows, out_rows, kernel, stride], pad, dilation) = h;
+    let Side([input, output, ..], ..) = *w;
+    let (shape, pixels) = if out_rows == rows {
+        (RowShape { out_rows, in_rows, kernel, stride, pad, dilation }, [input, output])
+    } else if out_rows == 1 && alone(h) && alone(w) {
+        (RowShape::elementwise(rows), [part(output, rows)?; 2])
+    } else {
+        return Err(ParamError::Mismatch);
+    };
+    if batch != 1 {
+        return Err(ParamError::Mismatch);
+    }
+    Ok((shape, [pixels[0].wrapping_mul(pixel[0]), pixels[1].wrapping_mul(pixel[1])]))
+}
+
+/// Implements [`Strips`] for kernels whose windows slide over images, from the bytes of pixels of their
+/// operand and result.
 macro_rules! sliding {
-    ($($ty:ident |$p:ident| [$($in_c:expr),*], [$($out_c:expr),*] $(, $same:item)?)*) => {$(
+    ($($ty:ident |$p:ident| $in_pixel:expr, $out_pixel:expr $(=> $then:ident)? $(, $same:item)?;)*) => {$(
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
-                let [h, w] = $p.slides();
-                let alone = |s: &Slide| s.input == s.output && (s.kernel, s.stride, s.pad) == (1, 1, 0);
-                let shape = if h.output == rows {
-                    let kernel = (h.kernel, h.stride, h.pad, h.kernel_dilation);
-                    let (kernel, stride, pad, dilation) = kernel;
-                    RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation }
-                } else if h.output == 1 && alone(&h) && alone(&w) {
-                    RowShape::elementwise(rows)
-                } else {
-                    return Err(ParamError::Mismatch);
-                };
-                let input = [$p.batch, $p.in_h, $p.in_w, $($in_c),*];
-                let output = [$p.out_h, $p.out_w, $($out_c),*];
-                if $p.batch != 1 {
-                    return Err(ParamError::Mismatch);
-                }
+                let h = Side([$p.in_h, $p.out_h, $p.kernel_h, $p.stride_h], $p.pad_top, $p.dilation_h);
+                let w = Side([$p.in_w, $p.out_w, $p.kernel_w, $p.stride_w], $p.pad_left, $p.dilation_w);
+                let (shape, [input, output]) =
+                    slid(rows, $p.batch, &h, &w, &[$in_pixel, $out_pixel])?;
                 Ok(ByRows {
                     shape,
-                    operands: [Some(tensor($p.input, shape.in_rows, &input)?), None],
-                    output: tensor($p.output, rows, &output)?,
+                    operands: [Some(RowTensor { place: $p.input, bytes: input }), None],
+                    output: RowTensor { place: $p.output, bytes: output },
                 })
             }
 
@@ -126,6 +144,7 @@ macro_rules! sliding {
                     self.in_w = self.out_w;
                 }
                 (self.input, self.output) = (strip.operands[0], strip.output);
+                $(self.$then();)?
             }
 
             $($same)?
@@ -134,13 +153,15 @@ macro_rules! sliding {
 }
 
 sliding! {
-    ConvI8 |p| [p.groups, p.in_c], [p.groups, p.out_c, element(&p.requant)],
+    ConvI8 |p| p.groups.wrapping_mul(p.in_c),
+        p.groups.wrapping_mul(p.out_c).wrapping_mul(element(&p.requant)),
         fn same_constants(&self, restricted: &Self) -> bool {
             self.lanes() == restricted.lanes()
-        }
-    DepthwiseI8 |p| [p.channels_count], [p.channels_count, element(&p.requant)]
-    ConvF32 |p| [p.in_c, 4], [p.out_c, 4]
-    DepthwiseF32 |p| [p.channels, 4], [p.channels, 4]
+        };
+    DepthwiseI8 |p| p.channels_count,
+        p.channels_count.wrapping_mul(p.multiplier).wrapping_mul(element(&p.requant)) => fit_lines;
+    ConvF32 |p| p.in_c.wrapping_mul(4), p.out_c.wrapping_mul(4);
+    DepthwiseF32 |p| p.channels.wrapping_mul(4), p.channels.wrapping_mul(4);
 }
 
 /// Implements [`Strips`] for kernels that are others with other constants.
@@ -158,27 +179,27 @@ macro_rules! same_geometry {
     )*};
 }
 
-same_geometry!(ConvI8Mve DepthwiseI8Mve);
+same_geometry!(ConvI8Mve DepthwiseI8Mve DepthwiseThreeI8 DepthwiseTapsI8);
 
-/// Implements [`Strips`] for kernels that combine elements at the same places.
+/// Implements [`Strips`] for kernels that combine elements at the same places, from what they count and
+/// the bytes of that.
 macro_rules! elementwise {
-    (@operand $row:ident) => {
+    (@operand $bytes:ident) => {
         None
     };
-    (@operand $row:ident $place:expr) => {
-        Some($row($place)?)
+    (@operand $bytes:ident $place:expr) => {
+        Some(RowTensor { place: $place, bytes: $bytes })
     };
-    ($($ty:ident |$p:ident| [$first:ident $(, $second:ident)?], $count:ident, [$($sizes:expr),*];)*) => {$(
+    ($($ty:ident |$p:ident| [$first:ident $(, $second:ident)?], $count:ident, $unit:expr;)*) => {$(
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
-                let row = |place| tensor(place, rows, &[$($sizes),*]);
-                // A row is a number of units that are counted.
-                tensor($p.output, rows, &[$p.$count])?;
+                let bytes = part($p.$count, rows)?.wrapping_mul($unit);
+                let second = elementwise!(@operand bytes $($p.$second)?);
                 Ok(ByRows {
                     shape: RowShape::elementwise(rows),
-                    operands: [Some(row($p.$first)?), elementwise!(@operand row $($p.$second)?)],
-                    output: row($p.output)?,
+                    operands: [Some(RowTensor { place: $p.$first, bytes }), second],
+                    output: RowTensor { place: $p.output, bytes },
                 })
             }
 
@@ -194,9 +215,9 @@ macro_rules! elementwise {
 }
 
 elementwise! {
-    SumI8 |p| [lhs, rhs], count, [p.count];
-    TableI8 |p| [input], count, [p.count];
-    ScaleI8 |p| [input], rows, [p.rows, p.channels_count];
+    SumI8 |p| [lhs, rhs], count, 1;
+    TableI8 |p| [input], count, 1;
+    ScaleI8 |p| [input], rows, p.channels_count;
 }
 
 impl<P> PoolI8<P> {
@@ -214,20 +235,19 @@ impl<P> PoolI8<P> {
 
 impl<P: Copy> Strips<P> for PoolI8<P> {
     fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
-        let [h, _] = self.slides();
         let (shape, bytes) = if self.batch != 1 {
             return Err(ParamError::Mismatch);
         } else if self.gathers(rows) {
             (RowShape::elementwise(rows), 0)
-        } else if h.output == rows {
-            let (kernel, stride, pad) = (h.kernel, h.stride, h.pad);
-            let shape =
-                RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation: 1 };
+        } else if self.out_h == rows {
+            let (in_rows, kernel, stride) = (self.in_h, self.kernel_h, self.stride_h);
+            let pad = self.pad_top;
+            let shape = RowShape { out_rows: rows, in_rows, kernel, stride, pad, dilation: 1 };
             (shape, self.out_w.wrapping_mul(self.channels))
         } else {
             return Err(ParamError::Mismatch);
         };
-        let input = tensor(self.input, h.input, &[h.input, self.in_w, self.channels])?;
+        let input = RowTensor { place: self.input, bytes: self.in_w.wrapping_mul(self.channels) };
         let output = RowTensor { place: self.output, bytes };
         Ok(ByRows { shape, operands: [Some(input), None], output })
     }
@@ -246,6 +266,13 @@ impl<P: Copy> Strips<P> for PoolI8<P> {
 /// Makes the methods of [`Kernel`] for those that have strips.
 macro_rules! kernels {
     ($($name:ident)*) => {
+        impl KernelId {
+            /// Whether it can be a stage of a chain.
+            pub const fn has_strips(self) -> bool {
+                matches!(self, $(KernelId::$name)|*)
+            }
+        }
+
         impl<P: Copy> Kernel<P> {
             /// See [`Strips::by_rows`].
             ///
@@ -281,7 +308,7 @@ macro_rules! kernels {
 }
 
 kernels! {
-    conv_f32 depthwise_f32 conv_i8 depthwise_i8 conv_i8_mve depthwise_i8_mve sum_i8 table_i8 scale_i8
+    conv_f32 depthwise_f32 conv_i8 depthwise_i8 depthwise_three_i8 depthwise_taps_i8 conv_i8_mve depthwise_i8_mve sum_i8 table_i8 scale_i8
     pool_i8
 }
 

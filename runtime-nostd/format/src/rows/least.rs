@@ -37,21 +37,23 @@ pub(super) fn follow(
     schedule.is_complete().then_some(())
 }
 
-/// The least capacities with which the stages never wait in vain, whatever theirs are. What no stage
-/// reads stays whole. `None` if the stages are no chain.
+/// The least capacities with which the stages never wait in vain: of those that are whole, all rows. `None` if
+/// the stages are no chain.
 pub fn least_capacities(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
-    let whole: Vec<Stage> =
-        stages.iter().map(|&stage| Stage { capacity: stage.rows, ..stage }).collect();
+    let unbounded = |&stage: &Stage| match stage.is_whole() {
+        true => stage,
+        false => Stage { capacity: u16::MAX, ..stage },
+    };
+    let unbounded: Vec<Stage> = stages.iter().map(unbounded).collect();
     let mut least = vec![1; stages.len()];
-    follow(&whole, demands, &mut |schedule, i| {
+    follow(&unbounded, demands, &mut |schedule, i| {
         let held = schedule.held(i).min(u32::from(u16::MAX)) as u16;
         if let Some(most) = least.get_mut(usize::from(i)) {
             *most = held.max(*most);
         }
     })?;
-    for (i, (stage, least)) in stages.iter().zip(&mut least).enumerate() {
-        let read = stages.iter().any(|reader| reader.operands.contains(&(i as u8)));
-        *least = if read { (*least).min(stage.rows) } else { stage.rows };
+    for (stage, least) in stages.iter().zip(&mut least).filter(|(stage, _)| stage.is_whole()) {
+        *least = stage.rows;
     }
     Some(least)
 }
@@ -120,7 +122,7 @@ mod tests {
         let mut rows = height;
         let mut push = |rows: u32, strip: u16, operands, shape| {
             let (rows, strip) = (rows as u16, strip.min(rows as u16));
-            stages.push((Stage { rows, strip, capacity: rows, operands }, shape));
+            stages.push((Stage { rows, strip, capacity: 0, operands }, shape));
             stages.len() as u8 - 1
         };
         let mut last = OUTSIDE;
@@ -140,6 +142,9 @@ mod tests {
                 last = push(out, strip, [of, last], RowShape::elementwise(out));
             }
             rows = out;
+        }
+        if let Some((stage, _)) = stages.last_mut() {
+            stage.capacity = stage.rows;
         }
         Chain(stages)
     }

@@ -1,19 +1,20 @@
 //! Depthwise microkernels in assembly for Cortex-M with the DSP extension.
 //!
 //! Lines of 16-bit values make neighbours a register, so that SMLAD multiplies two taps of a line
-//! at once, and SMLAxy the one left over. Two outputs are computed together.
+//! at once. As many lines as scratch holds are computed by one call.
 
 use core::arch::naked_asm;
 use core::ptr::null;
 
 use microhlo_format::kernels::{Requant, Rounding};
 
+use super::dsp_any::BandAny;
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
 
 /// What sums of a channel become, and its weights if the kernel is one of 3x3.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Record {
+pub(super) struct Record {
     /// Twice the bias: two sums begin with it.
     bias: [i32; 2],
     multiplier: i32,
@@ -24,23 +25,41 @@ struct Record {
     weights: [u32; 6],
 }
 
-/// A line of outputs of a kernel of 3x3. The assembly copies it to the stack.
+impl Record {
+    const EMPTY: Record =
+        Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0, weights: [0; 6] };
+}
+
+/// Lines of outputs of a kernel of 3x3, for the channels of a block. The assembly copies it to the
+/// stack.
 #[repr(C)]
-struct Line3 {
-    /// The first channel's lines, from the first tap on.
-    lines: [*const i16; 3],
+struct Band3 {
+    /// The first channel's first line.
+    line: *const i16,
     /// The first channel's first result.
     output: *mut u8,
-    /// Bytes of the line that whole pairs of outputs advance by.
+    /// Bytes from a line to the next one.
+    pitch: usize,
+    /// Bytes of a line that whole pairs of outputs advance by.
     pairs: usize,
     /// Whether there is an output left over.
     odd: u32,
-    /// Bytes from a channel's line to the next one's.
-    channel: usize,
-    records: *const Record,
-    channels: usize,
+    /// Lines of outputs, at least one.
+    rows: usize,
+    /// Bytes from the first line of a line of outputs to that of the next one.
+    advance: usize,
+    /// Bytes from a line of results to the next one.
+    across: usize,
     /// Bytes from a result to the channel's next one.
     step: usize,
+    /// Bytes from a channel's line to the next one's.
+    channel: usize,
+    /// Bytes from a channel's results to the next one's.
+    result: usize,
+    records: *const Record,
+    channels: usize,
+    /// The assembly for it.
+    function: unsafe extern "C" fn(&Band3),
 }
 
 /// Two outputs of a line of three taps, with stride 1.
@@ -113,7 +132,7 @@ macro_rules! store_pair {
     ($shift:expr) => {
         concat!(
             $shift,
-            "ldr lr, [sp, #60]
+            "ldr lr, [sp, #68]
             ssat r10, #8, r10, asr #1
             strb r10, [r9]
             ssat r11, #8, r11, asr #1
@@ -124,40 +143,56 @@ macro_rules! store_pair {
     };
 }
 
-/// A function for the channels of a block. From sp: record (0), end of the pairs (20), the job (24):
-/// lines, output (36), pairs (40), odd (44), channel (48), records (52), channels (56), step (60).
-macro_rules! line_kernel {
+/// Shifts two sums by more than the one bit that saturation does.
+macro_rules! shift_pair {
+    () => {
+        "ldr r12, [sp, #16]
+        asr r10, r10, r12
+        asr r11, r11, r12
+        "
+    };
+}
+
+/// A function for the channels of a block. From sp: record (0), end of the pairs (20), line and output
+/// (24), lines left (32), the job (36): line, output (40), pitch (44), pairs (48), odd (52), rows (56),
+/// advance (60), across (64), step (68), channel (72), result (76), records (80), channels (84).
+macro_rules! band_kernel {
     ($name:ident, $row:ident, $pair:literal, $shift:expr) => {
-        /// Computes a line of outputs.
+        /// Computes lines of outputs.
         ///
         /// # Safety
-        /// The line is one of an accepted convolution of this stride, with a channel.
+        /// The lines are those of an accepted convolution of this stride, with a channel.
         #[unsafe(naked)]
-        unsafe extern "C" fn $name(line: &Line3) {
+        unsafe extern "C" fn $name(band: &Band3) {
             naked_asm!(
                 dsp!(),
                 "push {{r4-r11, lr}}
-                ldm r0, {{r3-r12}}
-                push {{r3-r12}}
-                sub sp, #24
-                mov r0, r3
-                mov r1, r4
-                mov r2, r5
-                mov r9, r6
+                ldm r0!, {{r1-r12}}
+                ldr r0, [r0]
+                push {{r0}}
+                push {{r1-r12}}
+                sub sp, #36
                 1:
-                ldr r12, [sp, #52]
+                ldr r12, [sp, #80]
                 ldm r12!, {{r3-r7}}
                 stm sp, {{r3-r7}}
                 ldm r12!, {{r3-r8}}
-                str r12, [sp, #52]
-                ldr r12, [sp, #40]
-                add lr, r0, r12
-                str lr, [sp, #20]
-                cmp r12, #0
+                str r12, [sp, #80]
+                ldrd r0, r9, [sp, #36]
+                ldr r12, [sp, #56]
+                2:
+                str r12, [sp, #32]
+                strd r0, r9, [sp, #24]
+                ldrd r12, lr, [sp, #44]
+                add r1, r0, r12
+                add r2, r1, r12
+                add r12, r0, lr
+                str r12, [sp, #20]
+                cmp lr, #0
                 beq 4f
                 ",
-                concat!("ubfx r12, r12, #", $pair, ", #2"),
-                "tbb [pc, r12]
+                concat!("ubfx lr, lr, #", $pair, ", #2"),
+                "tbb [pc, lr]
                 7:
                 .byte (20f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
                 20:
@@ -180,7 +215,7 @@ macro_rules! line_kernel {
                 cmp r0, r12
                 bne.w 20b
                 4:
-                ldr r12, [sp, #44]
+                ldr r12, [sp, #52]
                 cmp r12, #0
                 beq 5f
                 ldr r10, [sp]
@@ -200,211 +235,55 @@ macro_rules! line_kernel {
                 "ssat r10, #8, r10, asr #1
                 strb r10, [r9]
                 5:
-                ldr r3, [sp, #56]
-                subs r3, #1
-                str r3, [sp, #56]
+                ldrd r0, r9, [sp, #24]
+                ldrd r12, lr, [sp, #60]
+                add r0, r0, r12
+                add r9, r9, lr
+                ldr r12, [sp, #32]
+                subs r12, #1
+                bne.w 2b
+                ldr r12, [sp, #84]
+                subs r12, #1
                 beq 6f
-                add r12, sp, #24
-                ldm r12, {{r0-r2, r9}}
-                ldr r3, [sp, #48]
-                add r0, r0, r3
-                add r1, r1, r3
-                add r2, r2, r3
-                add r9, r9, #1
-                stm r12, {{r0-r2, r9}}
+                str r12, [sp, #84]
+                ldrd r0, r9, [sp, #36]
+                ldrd r12, lr, [sp, #72]
+                add r0, r0, r12
+                add r9, r9, lr
+                strd r0, r9, [sp, #36]
                 b.w 1b
                 6:
-                add sp, #64
+                add sp, #88
                 pop {{r4-r11, pc}}",
             )
         }
     };
 }
 
-/// Shifts two sums by more than the one bit that saturation does.
-macro_rules! shift_pair {
-    () => {
-        "ldr r12, [sp, #16]
-        asr r10, r10, r12
-        asr r11, r11, r12
-        "
-    };
-}
+band_kernel!(band_3_1, row_3_1, "2", "");
+band_kernel!(band_3_1_shift, row_3_1, "2", shift_pair!());
+band_kernel!(band_3_2, row_3_2, "3", "");
+band_kernel!(band_3_2_shift, row_3_2, "3", shift_pair!());
 
-line_kernel!(line_3_1, row_3_1, "2", "");
-line_kernel!(line_3_1_shift, row_3_1, "2", shift_pair!());
-line_kernel!(line_3_2, row_3_2, "3", "");
-line_kernel!(line_3_2_shift, row_3_2, "3", shift_pair!());
-
-/// A line of outputs of one channel, of any kernel. The assembly copies it to the stack.
-#[repr(C)]
-struct Line {
-    /// The block's lines, from the first tap on.
-    lines: *const *const i16,
-    /// Number of lines, at least one.
-    count: usize,
-    /// Pairs of taps of a line, at least one.
-    pairs: usize,
-    /// Bytes from the lines to the channel's taps.
-    offset: usize,
-    /// The channel's weights.
-    rows: *const i16,
-    /// Outputs, at least one.
-    outputs: usize,
-    output: *mut u8,
-    /// Bytes from a result to the next one.
-    step: usize,
-    /// Bytes from the first tap of an output to that of the next one.
-    stride: usize,
-    bias: i32,
-    multiplier: i32,
-    zero: i32,
-    /// What the shift exceeds 33 by.
-    shift: u32,
-}
-
-/// Stores one of four outputs, unless there are fewer.
-macro_rules! store_one {
-    ($acc:literal, $number:literal) => {
-        concat!(
-            "cmp r11, #",
-            $number,
-            "\nblt 8f\n",
-            "ssat ",
-            $acc,
-            ", #8, ",
-            $acc,
-            ", asr #1\n",
-            "strb ",
-            $acc,
-            ", [r0]\nadd r0, r0, r1\n",
-        )
-    };
-}
-
-/// Two taps of four outputs.
-macro_rules! taps_4 {
-    () => {
-        "ldr r8, [r1], #4
-        ldr r9, [r0, r2]
-        ldr r10, [r0, r3]
-        smlad r5, r9, r8, r5
-        smlad r7, r10, r8, r7
-        ldr r9, [r0, r2, lsl #1]
-        ldr r10, [r0], #4
-        smlad r6, r9, r8, r6
-        smlad r4, r10, r8, r4
-        "
-    };
-}
-
-/// Computes a line of outputs, four at a time. From sp: the job, up to its shift (48).
-///
-/// # Safety
-/// The line is one of an accepted convolution.
-#[unsafe(naked)]
-unsafe extern "C" fn line_any(line: &Line) {
-    naked_asm!(
-        dsp!(),
-        "push {{r4-r11, lr}}
-        ldr r12, [r0, #48]
-        str r12, [sp, #-4]!
-        ldm r0, {{r1-r12}}
-        push {{r1-r12}}
-        ldr r2, [sp, #32]
-        add r3, r2, r2, lsl #1
-        1:
-        ldr r4, [sp, #36]
-        mov r5, r4
-        mov r6, r4
-        mov r7, r4
-        ldr r12, [sp]
-        ldr lr, [sp, #4]
-        ldr r1, [sp, #16]
-        2:
-        ldr r0, [r12], #4
-        ldr r8, [sp, #12]
-        add r0, r0, r8
-        ldr r11, [sp, #8]
-        lsrs r11, r11, #1
-        it cs
-        addcs r11, #1
-        bcs 4f
-        3:
-        ",
-        taps_4!(),
-        "4:
-        ",
-        taps_4!(),
-        "subs r11, #1
-        bne 3b
-        subs lr, #1
-        bne 2b
-        ldrd r8, r9, [sp, #40]
-        ldr r10, [sp, #48]
-        smmla r4, r4, r8, r9
-        smmla r5, r5, r8, r9
-        smmla r6, r6, r8, r9
-        smmla r7, r7, r8, r9
-        cmp r10, #0
-        beq 7f
-        asr r4, r4, r10
-        asr r5, r5, r10
-        asr r6, r6, r10
-        asr r7, r7, r10
-        7:
-        ldr r0, [sp, #24]
-        ldr r1, [sp, #28]
-        ldr r11, [sp, #20]
-        ",
-        "cmp r11, #4
-        blt 9f
-        ssat r4, #8, r4, asr #1
-        strb r4, [r0]
-        ssat r5, #8, r5, asr #1
-        strb r5, [r0, r1]
-        add r0, r0, r1, lsl #1
-        ssat r6, #8, r6, asr #1
-        strb r6, [r0]
-        ssat r7, #8, r7, asr #1
-        strb r7, [r0, r1]
-        add r0, r0, r1, lsl #1
-        str r0, [sp, #24]
-        ldr r12, [sp, #12]
-        add r12, r12, r2, lsl #2
-        str r12, [sp, #12]
-        subs r11, #4
-        str r11, [sp, #20]
-        bne 1b
-        b 8f
-        9:
-        ",
-        store_one!("r4", "1"),
-        store_one!("r5", "2"),
-        store_one!("r6", "3"),
-        "8:
-        add sp, #52
-        pop {{r4-r11, pc}}",
-    )
-}
-
-/// A line of the input and where it goes, for four channels.
+/// Lines of the input and where they go, for four channels.
 #[repr(C)]
 struct Columns {
-    /// The first channel of the first coordinate inside the input.
+    /// The first channel of the first coordinate inside the input, of the first line.
     from: *const i8,
+    /// Where that channel's value goes.
+    to: *mut i16,
     /// Bytes from a coordinate to the next one.
     step: usize,
-    /// The first channel's line.
-    to: *mut i16,
     /// Bytes from a channel's line to the next one's.
     channel: usize,
-    /// Coordinates before, inside and behind the input.
-    before: usize,
+    /// Coordinates of a line inside the input.
     inside: usize,
-    behind: usize,
-    /// Two coordinates of padding.
-    zero: u32,
+    /// Lines, at least one.
+    lines: usize,
+    /// Bytes from a line of the input to the next one.
+    from_line: usize,
+    /// Bytes from a line's place to the next one's.
+    to_line: usize,
 }
 
 /// Two coordinates of four channels.
@@ -429,65 +308,42 @@ macro_rules! widen_two {
     };
 }
 
-/// Four equal values, and a value of each of four channels.
-macro_rules! store_column {
-    ($a:literal, $b:literal, $c:literal, $d:literal) => {
-        concat!(
-            "strh ",
-            $a,
-            ", [r2], #2\n",
-            "strh ",
-            $b,
-            ", [r3], #2\n",
-            "strh ",
-            $c,
-            ", [r4], #2\n",
-            "strh ",
-            $d,
-            ", [r5], #2\n",
-        )
-    };
-}
-
+/// One coordinate of four channels.
 macro_rules! widen_one {
     () => {
-        concat!(
-            "ldr r7, [r0]
-            add r0, r0, r1
-            sxtb r8, r7
-            sxtb r9, r7, ror #8
-            sxtb r10, r7, ror #16
-            asr r11, r7, #24
-            ",
-            store_column!("r8", "r9", "r10", "r11"),
-        )
+        "ldr r7, [r0]
+        add r0, r0, r1
+        sxtb r8, r7
+        sxtb r9, r7, ror #8
+        sxtb r10, r7, ror #16
+        asr r11, r7, #24
+        strh r8, [r2], #2
+        strh r9, [r3], #2
+        strh r10, [r4], #2
+        strh r11, [r5], #2
+        "
     };
 }
 
-/// Widens a line of four channels.
+/// Widens what lies inside the input of lines of four channels. From sp: the job.
 ///
 /// # Safety
-/// The line and its place are those of an accepted convolution.
+/// The lines and their places are those of an accepted convolution.
 #[unsafe(naked)]
-unsafe extern "C" fn widen_columns(columns: &Columns) {
+unsafe extern "C" fn widen_lines(columns: &Columns) {
     naked_asm!(
         dsp!(),
         "push {{r4-r11, lr}}
-        mov r12, r0
-        ldm r12!, {{r0-r3, r6}}
+        ldm r0, {{r4-r11}}
+        push {{r4-r11}}
+        mov r1, r6
+        mov lr, r9
+        1:
+        ldrd r0, r2, [sp]
+        ldrd r3, r6, [sp, #12]
         add r4, r2, r3, lsl #1
         add r5, r4, r3
         add r3, r3, r2
-        ldr lr, [r12, #8]
-        cmp r6, #0
-        beq 2f
-        1:
-        ",
-        store_column!("lr", "lr", "lr", "lr"),
-        "subs r6, #1
-        bne 1b
-        2:
-        ldr r6, [r12]
         cmp r6, #0
         beq 7f
         tst r2, #2
@@ -497,7 +353,7 @@ unsafe extern "C" fn widen_columns(columns: &Columns) {
         "subs r6, #1
         beq 7f
         3:
-        push {{r6}}
+        mov r12, r6
         lsrs r6, r6, #1
         beq 6f
         lsrs r6, r6, #1
@@ -513,21 +369,19 @@ unsafe extern "C" fn widen_columns(columns: &Columns) {
         "subs r6, #1
         bne 4b
         6:
-        pop {{r6}}
-        tst r6, #1
+        tst r12, #1
         beq 7f
         ",
         widen_one!(),
         "7:
-        ldr r6, [r12, #4]
-        cmp r6, #0
-        beq 2f
-        1:
-        ",
-        store_column!("lr", "lr", "lr", "lr"),
-        "subs r6, #1
+        ldrd r0, r2, [sp]
+        ldrd r3, r4, [sp, #24]
+        add r0, r0, r3
+        add r2, r2, r4
+        strd r0, r2, [sp]
+        subs lr, #1
         bne 1b
-        2:
+        add sp, #32
         pop {{r4-r11, pc}}",
     )
 }
@@ -552,130 +406,22 @@ unsafe extern "C" fn fill(to: *mut i16, value: u32, words: usize) {
     )
 }
 
-/// Widens a line of a block into a slot.
-struct Loader<'a> {
-    conv: &'a Depthwise,
-    block: &'a Block,
-    columns: Columns,
-    /// The first coordinate inside the input of line 0.
-    from: *const i8,
-}
-
-impl<'a> Loader<'a> {
-    fn new(conv: &'a Depthwise, block: &'a Block) -> Loader<'a> {
-        let along = &conv.along;
-        let span = along.span(-along.pad, conv.values());
-        let start = (span.before - along.pad).wrapping_mul(along.input_step);
-        let columns = Columns {
-            from: block.input,
-            step: along.input_step as usize,
-            to: conv.lines,
-            channel: 2 * conv.line,
-            before: span.before as usize,
-            inside: span.inside as usize,
-            behind: span.behind as usize,
-            zero: u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001),
-        };
-        let from = block.input.wrapping_offset(start as isize);
-        Loader { conv, block, columns, from }
-    }
-
-    /// Widens a line.
-    ///
-    /// # Safety
-    /// Block and slot are those of an accepted convolution.
-    #[inline(always)]
-    unsafe fn load(&mut self, line: i32, slot: *mut i16) {
-        let conv = self.conv;
-        let offset = line.wrapping_mul(conv.across.input_step);
-        self.columns.to = slot;
-        self.columns.from = self.from.wrapping_offset(offset as isize);
-        // SAFETY: a slot, whose lines are of an even number of values, and a line of the input, of
-        // four channels for the assembly.
-        unsafe {
-            if !conv.across.has(line) {
-                fill(slot, self.columns.zero, conv.line * CHANNELS / 2);
-            } else if self.block.lanes == CHANNELS {
-                widen_columns(&self.columns);
-            } else {
-                portable::load_line(conv, self.block, line, slot);
-            }
-        }
-    }
-}
-
-/// The functions for a kernel of three lines of three taps: without and with a shift.
-type Three = [unsafe extern "C" fn(&Line3); 2];
-
-/// Notes what the sums of a block's channels become.
-fn note(block: &Block, requant: &Requant, records: &mut [Record; CHANNELS]) {
-    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
-        // SAFETY: a channel of the block.
-        let ([bias, multiplier], shift) = unsafe { block.results.record(channel, requant) };
-        let shift = u32::from(shift);
-        record.bias = [bias; 2];
-        record.multiplier = multiplier;
-        record.offset = requant.offset(shift);
-        record.shift = shift.wrapping_sub(33);
-    }
-}
-
-/// Computes a block of channels of a kernel of 3x3.
+/// Copies words forwards: all of a multiple of four.
 ///
 /// # Safety
-/// Convolution and block are those of accepted parameters, without dilation.
-unsafe fn channels_3(
-    conv: &Depthwise,
-    block: &Block,
-    records: &mut [Record; CHANNELS],
-    functions: Three,
-) {
-    let (along, across) = (&conv.along, &conv.across);
-    let (mut own, step) = (false, along.weights_step as usize);
-    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
-        own |= record.shift != 0;
-        let weights = block.weights.wrapping_add(channel * 9);
-        // SAFETY: nine weights of the channel.
-        unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
-    }
-    let size = CHANNELS * conv.line;
-    let slot = |i: usize| conv.lines.wrapping_add(i * size);
-    let mut slots = [slot(0), slot(1), slot(2)];
-    let outputs = along.output as usize;
-    let mut line = Line3 {
-        lines: [null(); 3],
-        output: block.output,
-        pairs: (outputs / 2) * 4 * along.stride as usize,
-        odd: outputs as u32 & 1,
-        channel: 2 * conv.line,
-        records: records.as_ptr(),
-        channels: block.lanes,
-        step: along.output_step as usize,
-    };
-    let [plain, shifted] = functions;
-    let function = if own { shifted } else { plain };
-    let mut loader = Loader::new(conv, block);
-    let (mut first, mut left) = (across.origin(0), 3);
-    for _ in 0..across.output {
-        for (i, slot) in (0..3).zip(slots) {
-            if i >= 3 - left {
-                // SAFETY: the caller's promise.
-                unsafe { loader.load(first + i, slot) };
-            }
-        }
-        line.lines = slots.map(|slot| slot.cast_const());
-        // SAFETY: a line of the block's channels.
-        unsafe { function(&line) };
-        line.output = line.output.wrapping_add(across.output_step as usize);
-        first += across.stride;
-        left = across.stride.min(3);
-        let [a, b, c] = slots;
-        slots = match across.stride {
-            1 => [b, c, a],
-            2 => [c, a, b],
-            _ => slots,
-        };
-    }
+/// `words` words, at least four, are there at both places, and `to` is before `from`.
+#[unsafe(naked)]
+unsafe extern "C" fn copy(to: *mut i16, from: *const i16, words: usize) {
+    naked_asm!(
+        dsp!(),
+        "push {{r4-r6, lr}}
+        1:
+        ldm r1!, {{r3-r6}}
+        stm r0!, {{r3-r6}}
+        subs r2, #4
+        bhi 1b
+        pop {{r4-r6, pc}}",
+    )
 }
 
 /// Widens the weights of a channel of 3x3: those of a line are `step` bytes apart, 1 or 3, and lines
@@ -700,53 +446,196 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
     naked_asm!(dsp!(), "push {{r4-r6, lr}}", line!(), line!(), line!(), "pop {{r4-r6, pc}}")
 }
 
-/// Lines of a kernel that [`line_any`] takes.
-const MAX_LINES: usize = 16;
+/// Notes what the sums of a block's channels become. Returns whether any is shifted by more than 33.
+fn note(
+    conv: &Depthwise,
+    block: &Block,
+    requant: &Requant,
+    records: &mut [Record; CHANNELS],
+) -> bool {
+    let mut shifted = 0;
+    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
+        // SAFETY: a channel of the block.
+        let ([bias, multiplier], shift) =
+            unsafe { block.results.record(channel * conv.multiplier, requant) };
+        let shift = u32::from(shift);
+        record.bias = [bias; 2];
+        record.multiplier = multiplier;
+        record.offset = requant.offset(shift);
+        record.shift = shift.wrapping_sub(33);
+        shifted |= record.shift;
+    }
+    shifted != 0
+}
 
-/// Computes a block of channels of any kernel.
+/// What the sums of a block become.
+pub(super) struct Noted {
+    pub records: [Record; CHANNELS],
+    /// Whether some shift exceeds 33.
+    shifted: bool,
+    requant: Requant,
+}
+
+/// Brings lines of a block into scratch.
+struct Loader<'a> {
+    conv: &'a Depthwise,
+    columns: Columns,
+    /// The first coordinate inside the input of line 0, of channel 0.
+    from: isize,
+    /// Values before it.
+    before: usize,
+    /// Two values of padding.
+    zero: u32,
+    /// Whether every line has a slot of its own, so that padding stays where it is.
+    whole: bool,
+}
+
+impl<'a> Loader<'a> {
+    /// Fills all slots with padding.
+    ///
+    /// # Safety
+    /// The convolution is that of accepted parameters.
+    unsafe fn new(conv: &'a Depthwise) -> Loader<'a> {
+        let (across, along) = (&conv.across, &conv.along);
+        let span = along.span(-along.pad, conv.values());
+        let columns = Columns {
+            from: conv.input,
+            to: conv.lines,
+            step: along.input_step as usize,
+            channel: 2 * conv.line,
+            inside: span.inside as usize,
+            lines: 0,
+            from_line: across.input_step as usize,
+            to_line: 2 * CHANNELS * conv.line,
+        };
+        let zero = u32::from(i16::from(conv.zero) as u16).wrapping_mul(0x0001_0001);
+        // SAFETY: all slots; a line is of an even number of values.
+        unsafe { fill(conv.lines, zero, conv.slots * conv.line * CHANNELS / 2) };
+        Loader {
+            conv,
+            columns,
+            from: (span.before - along.pad).wrapping_mul(along.input_step) as isize,
+            before: span.before as usize,
+            zero,
+            whole: conv.slots as i32 > (across.output - 1) * across.stride + across.kernel - 1,
+        }
+    }
+
+    /// Where a slot lies.
+    fn slot(&self, slot: usize) -> *mut i16 {
+        self.conv.lines.wrapping_add(slot * CHANNELS * self.conv.line)
+    }
+
+    /// Loads `count` lines of the input from `line` on, into the slots from `slot` on.
+    ///
+    /// # Safety
+    /// Block and slots are those of an accepted convolution.
+    unsafe fn load<B: Bands>(&mut self, block: &Block, slot: usize, line: i32, count: usize) {
+        let conv = self.conv;
+        if B::PARTIAL && block.lanes < CHANNELS {
+            for i in 0..count {
+                // SAFETY: a line of the block and its slot.
+                unsafe { portable::load_line(conv, block, line + i as i32, self.slot(slot + i)) };
+            }
+            return;
+        }
+        let span = conv.across.span(line, count as i32);
+        let (before, inside) = (span.before as usize, span.inside as usize);
+        if !self.whole {
+            let words = conv.line * CHANNELS / 2;
+            for i in (0..before).chain(before + inside..count) {
+                // SAFETY: the slot of a line outside of the input.
+                unsafe { fill(self.slot(slot + i), self.zero, words) };
+            }
+        }
+        if inside > 0 {
+            let first = (line + span.before).wrapping_mul(conv.across.input_step);
+            self.columns.from = block.input.wrapping_offset(first as isize + self.from);
+            self.columns.to = self.slot(slot + before).wrapping_add(self.before);
+            self.columns.lines = inside;
+            // SAFETY: lines of the input, of four channels, and their slots.
+            unsafe { widen_lines(&self.columns) };
+        }
+    }
+}
+
+/// Assembly for lines of outputs, and what it works on.
+pub(super) trait Bands {
+    /// Whether blocks may have less than four channels.
+    const PARTIAL: bool;
+
+    /// Prepares the weights of a block.
+    ///
+    /// # Safety
+    /// Convolution and block are those of accepted parameters.
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted);
+
+    /// Computes `rows` lines of outputs, whose first line is in the first slot.
+    ///
+    /// # Safety
+    /// Convolution, block and lines are those of accepted parameters, the block has been prepared.
+    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted);
+}
+
+impl Bands for Band3 {
+    const PARTIAL: bool = false;
+
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
+        let step = conv.along.weights_step as usize;
+        let mut weights = block.weights;
+        for record in &mut noted.records {
+            // SAFETY: nine weights of the channel.
+            unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
+            weights = weights.wrapping_add(conv.multiplier * 9);
+        }
+        self.function = match (conv.along.stride, noted.shifted) {
+            (1, false) => band_3_1,
+            (1, true) => band_3_1_shift,
+            (_, false) => band_3_2,
+            (_, true) => band_3_2_shift,
+        };
+    }
+
+    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted) {
+        (self.rows, self.output) = (rows, output);
+        (self.records, self.channels) = (noted.records.as_ptr(), CHANNELS);
+        // SAFETY: the caller's promise.
+        unsafe { (self.function)(self) };
+    }
+}
+
+impl Band3 {
+    /// The job of a convolution, but for lines and channels.
+    fn new(conv: &Depthwise) -> Band3 {
+        let (across, along) = (&conv.across, &conv.along);
+        let (outputs, pitch) = (along.output as usize, 2 * CHANNELS * conv.line);
+        Band3 {
+            line: conv.lines,
+            output: conv.output,
+            pitch,
+            pairs: (outputs / 2) * 4 * along.stride as usize,
+            odd: outputs as u32 & 1,
+            rows: 0,
+            advance: across.stride as usize * pitch,
+            across: across.output_step as usize,
+            step: along.output_step as usize,
+            channel: 2 * conv.line,
+            result: conv.multiplier,
+            records: null(),
+            channels: 0,
+            function: band_3_1,
+        }
+    }
+}
+
+/// Computes the channels of an image of a kernel of three by three adjacent taps.
 ///
 /// # Safety
-/// Convolution and block are those of accepted parameters, without dilation along lines, and with
-/// at most [`MAX_LINES`] lines.
-unsafe fn channels_any(conv: &Depthwise, block: &Block, records: &[Record; CHANNELS]) {
-    let (along, across) = (&conv.along, &conv.across);
-    let mut loader = Loader::new(conv, block);
-    let mut lines = [null::<i16>(); MAX_LINES];
-    let mut line = Line {
-        lines: null(),
-        count: across.kernel as usize,
-        pairs: conv.row / 2,
-        offset: 0,
-        rows: conv.rows,
-        outputs: along.output as usize,
-        output: block.output,
-        step: along.output_step as usize,
-        stride: 2 * along.stride as usize,
-        bias: 0,
-        multiplier: 0,
-        zero: 0,
-        shift: 0,
-    };
-    let weights = across.kernel as usize * conv.row;
-    let outputs = &mut |first: i32, output: *mut u8| {
-        for (tap, line) in (0..across.kernel).zip(&mut lines) {
-            *line = conv.slot(first + tap * across.dilation, tap);
-        }
-        line.lines = lines.as_ptr();
-        for (i, record) in records.iter().enumerate().take(block.lanes) {
-            (line.bias, line.multiplier) = (record.bias[0], record.multiplier);
-            (line.zero, line.shift) = (record.offset, record.shift);
-            line.offset = i * 2 * conv.line;
-            line.output = output.wrapping_add(i);
-            line.rows = conv.rows.wrapping_add(i * weights);
-            // SAFETY: a channel of the block.
-            unsafe { line_any(&line) };
-        }
-    };
-    // SAFETY: the caller's promise.
-    unsafe {
-        portable::widen_weights(conv, block);
-        portable::sweep(conv, block, &mut |line, slot| loader.load(line, slot), outputs);
+/// Convolution and image are those of accepted parameters of such a kernel.
+pub(super) unsafe fn square(conv: &Depthwise, image: u32) {
+    if let Some(requant) = conv.results.requant {
+        // SAFETY: the caller's promise.
+        unsafe { bands(conv, image, requant, &mut Band3::new(conv)) };
     }
 }
 
@@ -754,31 +643,74 @@ unsafe fn channels_any(conv: &Depthwise, block: &Block, records: &[Record; CHANN
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
-pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
-    let (along, across) = (&conv.along, &conv.across);
-    let fits = along.dilation == 1 && across.kernel as usize <= MAX_LINES;
-    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up && fits);
-    let Some(requant) = requant else {
-        // SAFETY: the caller's promise.
-        unsafe { portable::image(conv, image) };
-        return;
-    };
-    let three: Option<Three> = match (along.kernel, along.stride, across.kernel, across.dilation) {
-        (3, 1, 3, 1) => Some([line_3_1, line_3_1_shift]),
-        (3, 2, 3, 1) => Some([line_3_2, line_3_2_shift]),
-        _ => None,
-    };
-    let none = Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0, weights: [0; 6] };
-    let mut records = [none; CHANNELS];
+pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
+    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (requant, BandAny::new(conv)) {
+            (Some(requant), Some(mut band)) => bands(conv, image, requant, &mut band),
+            _ => portable::image(conv, image),
+        }
+    }
+}
+
+/// Computes the channels of an image by assembly.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters, and the assembly is for them.
+unsafe fn bands(conv: &Depthwise, image: u32, requant: Requant, band: &mut impl Bands) {
+    // SAFETY: the caller's promise.
+    let mut loader = unsafe { Loader::new(conv) };
+    let mut noted = Noted { records: [Record::EMPTY; CHANNELS], shifted: false, requant };
     for first in (0..conv.channels).step_by(CHANNELS) {
-        let block = conv.block(image, first);
-        note(&block, &requant, &mut records);
+        // The last channels are computed with some of those before them once more.
+        let first = first.min(conv.channels.saturating_sub(CHANNELS));
         // SAFETY: the caller's promise.
-        unsafe {
-            match three {
-                Some(three) => channels_3(conv, &block, &mut records, three),
-                None => channels_any(conv, &block, &records),
+        unsafe { channels(conv, [image, first as u32], &mut noted, &mut loader, band) };
+    }
+}
+
+/// Computes a block of channels, as many lines at a time as there are slots.
+///
+/// # Safety
+/// Convolution, image and channel are those of accepted parameters.
+unsafe fn channels<B: Bands>(
+    conv: &Depthwise,
+    [image, first]: [u32; 2],
+    noted: &mut Noted,
+    loader: &mut Loader<'_>,
+    band: &mut B,
+) {
+    let across = &conv.across;
+    let (taps, stride) = (across.kernel as usize, across.stride as usize);
+    let (mut line, mut loaded, mut done) = (across.origin(0), 0, 0);
+    let most = (conv.slots - taps) / stride.max(1) + 1;
+    while done < across.output as usize {
+        let rows = most.min(across.output as usize - done);
+        let needed = (rows - 1) * stride + taps;
+        for index in 0..conv.multiplier {
+            let block = conv.block(image, first as usize, index);
+            // SAFETY: the caller's promise; the lines have a slot.
+            unsafe {
+                if index == 0 {
+                    let first = line + loaded as i32;
+                    loader.load::<B>(&block, loaded, first, needed - loaded);
+                }
+                if done == 0 || conv.multiplier > 1 {
+                    noted.shifted = note(conv, &block, &noted.requant, &mut noted.records);
+                    band.prepare(conv, &block, noted);
+                }
+                let output = block.output.wrapping_add(done * across.output_step as usize);
+                band.run(&block, rows, output, noted);
             }
+        }
+        (done, line) = (done + rows, line.wrapping_add((rows * stride) as i32));
+        loaded = needed.saturating_sub(rows * stride);
+        if loaded > 0 && done < across.output as usize {
+            let size = CHANNELS * conv.line;
+            let from = loader.slot(rows * stride);
+            // SAFETY: lines that the next outputs read, too.
+            unsafe { copy(conv.lines, from, loaded * size / 2) };
         }
     }
 }
@@ -787,7 +719,7 @@ pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
 ///
 /// # Safety
 /// The convolution is that of accepted parameters, and its results have been computed.
-pub(in crate::kernels) unsafe fn complete(conv: &Depthwise) {
+pub(super) unsafe fn complete(conv: &Depthwise) {
     let bytes = conv.batch as usize * conv.results_image;
     // SAFETY: the results, which are dense.
     unsafe { dsp_conv::clamp(&conv.results, conv.output, bytes) };

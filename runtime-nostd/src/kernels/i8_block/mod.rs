@@ -20,34 +20,38 @@ macro_rules! dsp {
     };
 }
 
+mod depthwise;
+#[cfg(cortex_m_dsp)]
+mod dsp_any;
 #[cfg(cortex_m_dsp)]
 mod dsp_conv;
 #[cfg(cortex_m_dsp)]
 mod dsp_depthwise;
 #[cfg(cortex_m_dsp)]
 mod dsp_gather;
+#[cfg(cortex_m_dsp)]
+mod dsp_taps;
 mod portable;
 #[cfg(rv32_tiles)]
 mod rv32;
 mod tiles;
 
-use core::ptr::null;
+use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
 
 use super::Memory;
 
+pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
-#[cfg(cortex_m_dsp)]
-pub(super) use dsp_depthwise::{complete, image};
 #[cfg(not(cortex_m_dsp))]
-pub(super) use portable::{complete, complete_conv};
+pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
-pub(super) use portable::{image, pixels};
+pub(super) use portable::pixels;
 #[cfg(rv32_tiles)]
-pub(super) use rv32::{image, pixels, sum_fours};
+pub(super) use rv32::{pixels, sum_fours};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
@@ -367,11 +371,15 @@ pub(super) struct Group {
 }
 
 /// A depthwise convolution.
+#[derive(Clone, Copy)]
 pub(super) struct Depthwise {
     pub across: Axis,
     pub along: Axis,
     pub zero: i8,
+    /// Input channels.
     pub channels: usize,
+    /// Output channels of each.
+    pub multiplier: usize,
     pub batch: u32,
     /// Bytes of one image's input.
     pub image: usize,
@@ -382,6 +390,9 @@ pub(super) struct Depthwise {
     pub weights: *const i8,
     /// Lines, `[slot][channel][line]`.
     pub lines: *mut i16,
+    /// Number of slots; none if there is no scratch.
+    #[allow(dead_code, reason = "portable code uses as many as the kernel has lines")]
+    pub slots: usize,
     /// Values of a line.
     pub line: usize,
     /// Weights of four channels, `[channel][line of the kernel][row]`.
@@ -394,8 +405,8 @@ pub(super) struct Depthwise {
 impl Depthwise {
     /// The convolution of accepted parameters: all sizes fit in an `i32`.
     pub fn new(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Depthwise {
-        let channels = p.channels_count as i32;
-        let (in_w, out_w) = (p.in_w as i32, p.out_w as i32);
+        let (channels, multiplier) = (p.channels_count as i32, p.multiplier as i32);
+        let (in_w, out_w, results) = (p.in_w as i32, p.out_w as i32, channels * multiplier);
         let height = Axis {
             input: p.in_h as i32,
             output: p.out_h as i32,
@@ -404,7 +415,7 @@ impl Depthwise {
             pad: p.pad_top,
             dilation: p.dilation_h as i32,
             input_step: in_w * channels,
-            output_step: out_w * channels,
+            output_step: out_w * results,
             weights_step: p.kernel_w as i32,
         };
         let width = Axis {
@@ -415,18 +426,20 @@ impl Depthwise {
             pad: p.pad_left,
             dilation: p.dilation_w as i32,
             input_step: channels,
-            output_step: channels,
+            output_step: results,
             weights_step: 1,
         };
         let (across, along) = if p.vertical() { (width, height) } else { (height, width) };
-        let (lines, row) = p.lines();
+        let (_, row) = p.lines();
         let line = p.line().unwrap_or_default() as usize;
-        let scratch: *mut i16 = memory.write(p.scratch).cast();
+        let slots = if let DepthwiseLayout::Lines(count) = p.layout { count as usize } else { 0 };
+        let scratch = p.scratch.map_or(null_mut(), |place| memory.write(place).cast::<i16>());
         Depthwise {
             across,
             along,
             zero: p.input_zero,
             channels: p.channels_count as usize,
+            multiplier: p.multiplier as usize,
             batch: p.batch,
             image: height.input as usize * height.input_step as usize,
             results_image: height.output as usize * height.output_step as usize,
@@ -434,8 +447,9 @@ impl Depthwise {
             output: memory.write(p.output),
             weights: memory.read(p.weights).cast(),
             lines: scratch,
+            slots,
             line,
-            rows: scratch.wrapping_add(CHANNELS * lines as usize * line),
+            rows: scratch.wrapping_add(CHANNELS * slots * line),
             row: row as usize,
             results: Results::new(memory, p.channels, p.shifts, p.requant),
         }
@@ -472,7 +486,7 @@ impl Depthwise {
     }
 }
 
-/// One to four channels of an image of a depthwise convolution.
+/// One to four input channels of an image of a depthwise convolution, with one result of each.
 #[derive(Clone, Copy)]
 pub(super) struct Block {
     /// The first channel's input.
@@ -484,19 +498,24 @@ pub(super) struct Block {
     pub results: Results,
     /// Number of channels.
     pub lanes: usize,
+    /// The first channel.
+    #[cfg(cortex_m_dsp)]
+    pub first: usize,
 }
 
 impl Depthwise {
-    /// The block of an image that begins with `channel`.
-    pub fn block(&self, image: u32, channel: usize) -> Block {
+    /// The block of an image that begins with `channel`, with the results `index` of each channel.
+    pub fn block(&self, image: u32, channel: usize, index: usize) -> Block {
         let (image, bytes) = (image as usize, self.results.bytes());
-        let output = (image * self.results_image + channel) * bytes;
+        let result = channel * self.multiplier + index;
         Block {
             input: self.input.wrapping_add(image * self.image + channel),
-            output: self.output.wrapping_add(output),
-            weights: self.weights.wrapping_add(channel * self.taps()),
-            results: self.results.skip(channel),
+            output: self.output.wrapping_add((image * self.results_image + result) * bytes),
+            weights: self.weights.wrapping_add(result * self.taps()),
+            results: self.results.skip(result),
             lanes: self.channels.saturating_sub(channel).min(CHANNELS),
+            #[cfg(cortex_m_dsp)]
+            first: channel,
         }
     }
 }

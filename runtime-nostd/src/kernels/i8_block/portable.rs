@@ -416,7 +416,8 @@ unsafe fn widen_columns(
 unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut u8) {
     let (across, along): (&Axis, &Axis) = (&conv.across, &conv.along);
     let step = along.output_step as usize * block.results.bytes();
-    let three = (across.kernel, along.kernel, along.dilation) == (3, 3, 1);
+    // Where there is assembly it computes these.
+    let three = !cfg!(cortex_m_dsp) && (across.kernel, along.kernel, along.dilation) == (3, 3, 1);
     if three && along.stride <= 2 {
         // SAFETY: the caller's promise.
         unsafe {
@@ -427,12 +428,14 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
         }
         return;
     }
+    let mut result = 0;
     for channel in 0..block.lanes.min(CHANNELS) {
         let rows = conv.rows.wrapping_add(channel * across.kernel as usize * conv.row);
-        let mut output = output.wrapping_add(channel * block.results.bytes());
+        let mut output = output.wrapping_add(result * block.results.bytes());
+        let results = block.results.skip(result);
         for o in 0..along.output as usize {
             // SAFETY: the channel exists.
-            let mut acc = unsafe { block.results.bias(channel) };
+            let mut acc = unsafe { results.bias(0) };
             for tap in 0..across.kernel {
                 let slot = conv.slot(first + tap * across.dilation, tap);
                 let line = slot.wrapping_add(channel * conv.line + o * along.stride as usize);
@@ -444,9 +447,10 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
                 }
             }
             // SAFETY: a result of the channel.
-            unsafe { block.results.store(channel, acc, output) };
+            unsafe { results.store(0, acc, output) };
             output = output.wrapping_add(step);
         }
+        result += conv.multiplier;
     }
 }
 
@@ -466,21 +470,22 @@ unsafe fn outputs_3x3<const STRIDE: usize>(
         let at = channel * conv.line;
         let mut lines = [0, 1, 2]
             .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
-        let mut output = output.wrapping_add(channel * block.results.bytes());
+        let result = channel * conv.multiplier;
+        let mut output = output.wrapping_add(result * block.results.bytes());
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.
         let (w, bias): ([i32; 9], i32) = unsafe {
             let rows = conv.rows.wrapping_add(12 * channel);
             let weight = |i: usize| i32::from(*rows.add(i / 3 * 4 + i % 3));
-            (core::array::from_fn(weight), block.results.bias(channel))
+            (core::array::from_fn(weight), block.results.bias(result))
         };
         let mut left = conv.along.output;
         while left > 0 {
             // SAFETY: lines have room for an even number of outputs; those stored exist.
             unsafe {
                 let [a, b] = tiles::pair_3x3::<STRIDE>(lines, &w, bias);
-                block.results.store(channel, a, output);
+                block.results.store(result, a, output);
                 if left > 1 {
-                    block.results.store(channel, b, output.wrapping_add(step));
+                    block.results.store(result, b, output.wrapping_add(step));
                 }
             }
             output = output.wrapping_add(2 * step);
@@ -507,14 +512,16 @@ pub(super) unsafe fn channels(conv: &Depthwise, block: &Block) {
     }
 }
 
-/// Computes the channels of an image.
+/// Computes the channels of an image by lines.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
-pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
+pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
     for first in (0..conv.channels).step_by(CHANNELS) {
-        // SAFETY: the caller's promise.
-        unsafe { channels(conv, &conv.block(image, first)) };
+        for index in 0..conv.multiplier {
+            // SAFETY: the caller's promise.
+            unsafe { channels(conv, &conv.block(image, first, index)) };
+        }
     }
 }
 
@@ -554,9 +561,9 @@ pub(super) unsafe fn sweep(
 /// Convolution and block are those of accepted parameters.
 pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
     let (across, along) = (&conv.across, &conv.along);
-    let mut to = conv.rows;
-    for channel in 0..block.lanes {
-        let taps = block.weights.wrapping_add(channel * conv.taps());
+    let (mut to, mut taps) = (conv.rows, block.weights);
+    let next = conv.multiplier * conv.taps();
+    for _ in 0..block.lanes {
         for tap in 0..across.kernel as usize {
             let line = taps.wrapping_add(tap * across.weights_step as usize);
             for i in 0..conv.row {
@@ -568,6 +575,7 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
                 to = to.wrapping_add(1);
             }
         }
+        taps = taps.wrapping_add(next);
     }
 }
 
@@ -575,10 +583,4 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
 ///
 /// # Safety
 /// Always safe; other targets' is not.
-pub(in crate::kernels) unsafe fn complete(_: &Depthwise) {}
-
-/// As [`complete`].
-///
-/// # Safety
-/// As [`complete`].
 pub(in crate::kernels) unsafe fn complete_conv(_: &Conv) {}

@@ -5,6 +5,8 @@
 //! Words are made for 16 channels and one line of outputs at a time, by stores that interleave four
 //! vectors; they are gathered again for each output.
 
+use core::ptr::null_mut;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::{DepthwiseI8Mve, DepthwiseWords};
 
@@ -94,7 +96,8 @@ struct Scratch {
 /// The loader has accepted the parameters for this memory.
 pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &Memory<'_>) {
     let (conv, words) = (Depthwise::new(&p.conv, memory), p.words());
-    let scratch = Scratch::new(memory.write(p.conv.scratch), &words);
+    let scratch = p.conv.scratch.map_or(null_mut(), |place| memory.write(place));
+    let scratch = Scratch::new(scratch, &words);
     // SAFETY: scratch of the accepted parameters.
     unsafe {
         scratch.tables(&conv, &words);

@@ -13,9 +13,11 @@ use super::sweep::{Sweep, sweep, sweep_double};
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
-pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
-    let usual =
-        conv.results.requant.filter(|r| matches!(r.rounding, Rounding::Up | Rounding::Double));
+pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
+    let usual = conv
+        .results
+        .requant
+        .filter(|r| conv.multiplier == 1 && matches!(r.rounding, Rounding::Up | Rounding::Double));
     // SAFETY: the caller's promise.
     unsafe {
         let Some(requant) = usual else { return portable::image(conv, image) };
@@ -31,13 +33,13 @@ pub(in crate::kernels) unsafe fn image(conv: &Depthwise, image: u32) {
         }
         let (mut first, blocks) = (0, conv.channels / CHANNELS);
         if blocks > 0 && apart && inside(&conv.across) && inside(&conv.along) {
-            in_place(conv, &conv.block(image, 0), blocks, &requant);
+            in_place(conv, &conv.block(image, 0, 0), blocks, &requant);
             first = blocks * CHANNELS;
         }
         if first < conv.channels {
             let mut plan = Plan::new(conv, &requant, true);
             for first in (first..conv.channels).step_by(CHANNELS) {
-                copied(&mut plan, &conv.block(image, first));
+                copied(&mut plan, &conv.block(image, first, 0));
             }
         }
     }
@@ -60,7 +62,7 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         return None;
     }
     let trail = missing.min(along.output);
-    let block = conv.block(image, 0);
+    let block = conv.block(image, 0, 0);
     Some(Sweep {
         input: block.input,
         output: block.output,
@@ -297,9 +299,9 @@ unsafe fn in_place(conv: &Depthwise, first: &Block, blocks: usize, requant: &Req
 unsafe fn copied(plan: &mut Plan<'_>, block: &Block) {
     let conv = plan.conv;
     plan.channels(block);
-    let mut records = [[0; 2]; CHANNELS];
-    let mut shifts = [0; CHANNELS];
+    let (mut records, mut shifts);
     if block.lanes < CHANNELS {
+        (records, shifts) = ([[0; 2]; CHANNELS], [0; CHANNELS]);
         for channel in 0..block.lanes {
             // SAFETY: the channel exists.
             unsafe {

@@ -151,7 +151,7 @@ mod sweep;
 mod tile;
 
 pub(in crate::kernels) use conv::pixels;
-pub(in crate::kernels) use depthwise::image;
+pub(super) use depthwise::image;
 pub(in crate::kernels) use sum::sum_fours;
 
 /// How sums become results: the upper word of the product with the channel's multiplier, plus

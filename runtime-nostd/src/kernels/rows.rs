@@ -1,0 +1,363 @@
+//! Chains of steps that run row by row.
+//!
+//! A chain is a loop over what its [`Schedule`] says. A kernel that can be a stage has a second
+//! constant, `STAGE`, which is its `ENTRY` with functions for strips; firmware without chains links
+//! neither these nor this module.
+
+use core::ops::Range;
+use core::slice;
+
+use microhlo_format::kernels::{ByRows, Chain, Feed, RowTensor, Strip, Sums};
+use microhlo_format::rows::{Firing, MAX_STAGES, RowShape, Schedule, State};
+use microhlo_format::{Access, AccessKind, KernelId, Overlap, ParamError, Place};
+
+use super::Memory;
+use crate::error::StepError;
+use crate::registry::{KernelEntry, StageEntry, Undecodable, Visitor};
+
+/// Links chains: a list of kernels has this, and the `STAGE` of each kernel that is part of one.
+pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::rows, check, execute, stage: None };
+
+/// A stage whose turn it is.
+pub(crate) struct Turn<'t, 's, 'm> {
+    schedule: &'t mut Schedule<'s>,
+    stage: u8,
+    /// Whether rows are to be computed: not while first demands are collected.
+    fires: bool,
+    /// Sums of a pool over all rows.
+    pub(super) sums: Option<Sums<Place>>,
+    /// Where the result's rows are kept.
+    window: Option<RowTensor<Place>>,
+    /// The arena; it is not there while a chain is proved.
+    memory: Option<&'t Memory<'m>>,
+}
+
+impl Turn<'_, '_, '_> {
+    /// Rows of the stage.
+    pub(super) fn rows(&self) -> u32 {
+        self.schedule.stage(self.stage).rows.into()
+    }
+
+    /// Rows that were computed, those of the strip that was given among them.
+    pub(super) fn produced(&self) -> u32 {
+        self.schedule.state(self.stage).produced.into()
+    }
+
+    /// The strip to restrict the kernel to; none if nothing is to be computed.
+    #[inline(never)]
+    pub(super) fn strip(
+        &mut self,
+        by: &ByRows<Place>,
+    ) -> Result<Option<Strip<Place>>, Undecodable> {
+        self.window = Some(by.output);
+        if !self.fires {
+            let count = self.schedule.firing(self.stage).count;
+            let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
+            self.schedule.set_demand(self.stage, demand);
+            return Ok(None);
+        }
+        let (strip, shift) = self.schedule.fire(self.stage, by).ok_or(Undecodable)?;
+        if let (Some(memory), true) = (self.memory, shift.from != 0) {
+            let bytes = |rows: u16| by.output.bytes.wrapping_mul(rows.into()) as usize;
+            let window = memory.write(by.output.place);
+            // SAFETY: these rows lie in the window, which was checked.
+            unsafe { forward(window, window.wrapping_add(bytes(shift.from)), bytes(shift.count)) };
+        }
+        Ok(Some(strip))
+    }
+
+    /// The same for the loader.
+    pub(super) fn prove(
+        &mut self,
+        by: &ByRows<Place>,
+    ) -> Result<Option<Strip<Place>>, StepError> {
+        self.strip(by).map_err(|_| StepError::Params(ParamError::Overflow))
+    }
+}
+
+/// Bytes that are moved at once.
+const BLOCK: usize = 16;
+
+/// Moves bytes towards the start of memory. The function that the compiler calls for it takes several
+/// instructions for a byte on a microcontroller.
+///
+/// # Safety
+/// `count` bytes are readable at `from` and writable at `to`, which lies before it.
+unsafe fn forward(mut to: *mut u8, mut from: *const u8, mut count: usize) {
+    // SAFETY: the caller's promise; each block is read before anything is written behind its start.
+    unsafe {
+        if (to.addr() | from.addr()) & 3 == 0 {
+            let blocks = count / BLOCK;
+            (to, from) = move_blocks(to, from, blocks);
+            count %= BLOCK;
+        }
+        to.copy_from(from, count);
+    }
+}
+
+/// Moves blocks of aligned words. Returns where the next ones would be.
+///
+/// # Safety
+/// So many blocks are readable at `from` and writable at `to`, which lies before it.
+#[cfg(target_arch = "arm")]
+unsafe fn move_blocks(
+    mut to: *mut u8,
+    mut from: *const u8,
+    mut blocks: usize,
+) -> (*mut u8, *const u8) {
+    if blocks != 0 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "ldm {from}!, {{r0, r1, r2, r3}}",
+                "stm {to}!, {{r0, r1, r2, r3}}",
+                "subs {blocks}, #1",
+                "bne 2b",
+                from = inout(reg) from,
+                to = inout(reg) to,
+                blocks = inout(reg) blocks,
+                out("r0") _,
+                out("r1") _,
+                out("r2") _,
+                out("r3") _,
+                options(nostack),
+            );
+        }
+    }
+    (to, from)
+}
+
+/// Moves blocks of aligned words. Returns where the next ones would be.
+///
+/// # Safety
+/// So many blocks are readable at `from` and writable at `to`, which lies before it.
+#[cfg(not(target_arch = "arm"))]
+unsafe fn move_blocks(
+    mut to: *mut u8,
+    mut from: *const u8,
+    blocks: usize,
+) -> (*mut u8, *const u8) {
+    for _ in 0..blocks {
+        let (source, target) = (from.cast::<u32>(), to.cast::<u32>());
+        // SAFETY: the caller's promise. Were a read not volatile, this would become that function.
+        unsafe {
+            let first = source.read_volatile();
+            let second = source.add(1).read_volatile();
+            let third = source.add(2).read_volatile();
+            let fourth = source.add(3).read_volatile();
+            target.write(first);
+            target.add(1).write(second);
+            target.add(2).write(third);
+            target.add(3).write(fourth);
+        }
+        (to, from) = (to.wrapping_add(BLOCK), from.wrapping_add(BLOCK));
+    }
+    (to, from)
+}
+
+/// Numbers of the stages that have steps.
+fn steps(chain: &Chain<'_>) -> Range<u8> {
+    u8::from(chain.feed.is_some())..chain.table.len() as u8
+}
+
+/// A chain that begins, with where the parameters of its steps are and which kernels run them.
+fn begin<'s>(
+    chain: &Chain<'s>,
+    states: &'s mut [State],
+    kernels: &[KernelEntry],
+) -> Result<Schedule<'s>, StepError> {
+    let schedule = Schedule::begin(chain.table, states);
+    let mut schedule = schedule.ok_or(StepError::Params(ParamError::BadCode))?;
+    let short = |n: usize| u16::try_from(n).map_err(|_| StepError::Encoding);
+    let mut at = 0;
+    for stage in steps(chain) {
+        let (id, body, next) = chain.step(at).ok_or(StepError::Encoding)?;
+        let kernel = kernels.iter().position(|entry| entry.id == id && entry.stage.is_some());
+        let kernel = kernel.ok_or(StepError::MissingKernel(id))?;
+        if let Some(state) = schedule.state_mut(stage) {
+            state.kernel = u8::try_from(kernel).map_err(|_| StepError::Encoding)?;
+            state.body = [short(next.wrapping_sub(body.len()))?, short(body.len())?];
+        }
+        at = next;
+    }
+    if at == chain.steps.len() { Ok(schedule) } else { Err(StepError::Encoding) }
+}
+
+/// What runs a stage, and its parameters.
+fn step<'a>(
+    chain: &Chain<'a>,
+    state: State,
+    kernels: &'static [KernelEntry],
+) -> Option<(&'static StageEntry, &'a [u8])> {
+    let [start, len] = state.body.map(usize::from);
+    let body = chain.steps.get(start..)?.get(..len)?;
+    Some((kernels.get(usize::from(state.kernel))?.stage?, body))
+}
+
+/// A fed input as the rows of a kernel without operands.
+fn fed(feed: Feed<Place>, schedule: &Schedule<'_>) -> ByRows<Place> {
+    ByRows {
+        shape: RowShape::elementwise(schedule.stage(0).rows.into()),
+        operands: [None; 2],
+        output: RowTensor { place: feed.place, bytes: feed.row_bytes },
+    }
+}
+
+fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
+    let chain = Chain::parse(body).ok_or(StepError::Encoding)?;
+    chain.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+    // The window of a fed input is a stage's; nothing may touch the rest but this.
+    let own = 1 + usize::from(chain.sums.is_some());
+    let mut states = [State::default(); MAX_STAGES];
+    let states = states.get_mut(..chain.table.len()).ok_or(StepError::TooManyOperands)?;
+    let mut schedule = begin(&chain, states, visitor.kernels())?;
+    let (mut waiting, mut after) = (0..schedule.len() as u8, None);
+    loop {
+        visitor.forget(own);
+        let (stage, fires) = match waiting.next() {
+            Some(stage) => (stage, false),
+            None => match schedule.next(after) {
+                Some(firing) => {
+                    after = Some(firing);
+                    (firing.stage, true)
+                }
+                None => break,
+            },
+        };
+        let schedule = &mut schedule;
+        let turn = Turn { schedule, stage, fires, sums: chain.sums, window: None, memory: None };
+        prove(&chain, turn, visitor)?;
+    }
+    if schedule.is_complete() { Ok(()) } else { Err(StepError::Stalls) }
+}
+
+/// Checks what a stage touches: its window at first, later a strip.
+fn prove(
+    chain: &Chain<'_>,
+    mut turn: Turn<'_, '_, '_>,
+    visitor: &mut dyn Visitor,
+) -> Result<(), StepError> {
+    if let Some(feed) = chain.feed.filter(|_| turn.stage == 0) {
+        let by = fed(feed, turn.schedule);
+        turn.prove(&by)?;
+    } else {
+        let state = turn.schedule.state(turn.stage);
+        let (entry, body) =
+            step(chain, state, visitor.kernels()).ok_or(StepError::Encoding)?;
+        (entry.check)(body, &mut turn, visitor)?;
+    }
+    let (false, Some(window)) = (turn.fires, turn.window) else { return Ok(()) };
+    let capacity = turn.schedule.stage(turn.stage).capacity;
+    let end = i64::from(capacity) * i64::from(window.bytes);
+    let kind = AccessKind::Write;
+    visitor.access(Access { kind, place: window.place, start: 0, end, align: 1, overlap: Overlap::NEVER });
+    Ok(())
+}
+
+/// # Safety
+/// The loader has accepted the chain for this memory.
+unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let chain = Chain::parse(body).ok_or(Undecodable)?;
+    let states = memory.write(chain.state).cast::<State>();
+    // SAFETY: the loader has checked this scratch and its alignment, and that no strip touches it; any
+    // bytes are states.
+    let states = unsafe { slice::from_raw_parts_mut(states, chain.table.len()) };
+    let mut schedule = if memory.feeding.resumes {
+        Schedule::resume(chain.table, states)
+    } else {
+        let kernels = memory.kernels.kernels;
+        let mut schedule = begin(&chain, states, kernels).map_err(|_| Undecodable)?;
+        for stage in steps(&chain) {
+            // SAFETY: the caller's promise.
+            unsafe { turn(&chain, &mut schedule, stage, false, memory)? };
+        }
+        schedule
+    };
+    let mut after = None;
+    while let Some(firing) = schedule.next(after) {
+        let feed = chain.feed.filter(|_| firing.stage == 0);
+        if let Some(feed) = feed {
+            // SAFETY: the window of the feed was checked.
+            if !unsafe { take(feed, &mut schedule, firing, memory)? } {
+                return Ok(());
+            }
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { turn(&chain, &mut schedule, firing.stage, true, memory)? };
+        }
+        after = Some(firing);
+    }
+    rest(&chain, &mut schedule, memory);
+    Ok(())
+}
+
+/// Runs a stage, or asks it for its first demand.
+///
+/// # Safety
+/// The loader has accepted the chain for this memory; it is the stage's turn.
+#[inline(always)]
+unsafe fn turn(
+    chain: &Chain<'_>,
+    schedule: &mut Schedule<'_>,
+    stage: u8,
+    fires: bool,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
+    let state = schedule.state(stage);
+    let (entry, body) = step(chain, state, memory.kernels.kernels).ok_or(Undecodable)?;
+    let mut turn =
+        Turn { schedule, stage, fires, sums: chain.sums, window: None, memory: Some(memory) };
+    // SAFETY: the caller's promise; the schedule is the one that the loader followed.
+    unsafe { (entry.fire)(body, &mut turn, memory) }
+}
+
+/// Takes rows that the caller has given, if there are any.
+///
+/// # Safety
+/// The loader has checked the window.
+unsafe fn take(
+    feed: Feed<Place>,
+    schedule: &mut Schedule<'_>,
+    firing: Firing,
+    memory: &Memory<'_>,
+) -> Result<bool, Undecodable> {
+    let Some(rows) = given(feed, firing.count, memory) else {
+        memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
+        return Ok(false);
+    };
+    let by = fed(feed, schedule);
+    let memory = Some(memory);
+    let mut turn = Turn { schedule, stage: 0, fires: true, sums: None, window: None, memory };
+    let strip = turn.strip(&by)?;
+    if let (Some(strip), Some(memory)) = (strip, memory) {
+        // SAFETY: the strip has as many bytes in the window.
+        unsafe { memory.write(strip.output).copy_from(rows.as_ptr(), rows.len()) };
+    }
+    Ok(true)
+}
+
+/// Rows that were given and not yet taken.
+fn given<'m>(feed: Feed<Place>, count: u16, memory: &Memory<'m>) -> Option<&'m [u8]> {
+    let feeding = memory.feeding;
+    let (taken, bytes) = (feeding.taken.get(), feed.row_bytes.wrapping_mul(count.into()) as usize);
+    let rows = feeding.rows.get(taken..)?.get(..bytes)?;
+    feeding.taken.set(taken + bytes);
+    Some(rows)
+}
+
+/// Takes rows that nothing demands, once the chain is complete.
+fn rest(chain: &Chain<'_>, schedule: &mut Schedule<'_>, memory: &Memory<'_>) {
+    let Some(feed) = chain.feed else { return };
+    loop {
+        let firing = schedule.firing(0);
+        if firing.count == 0 {
+            return;
+        }
+        if given(feed, firing.count, memory).is_none() {
+            memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
+            return;
+        }
+        schedule.fired(firing, Default::default());
+    }
+}
