@@ -23,6 +23,10 @@ pub fn add_overlaps(program: &Program, groups: &Groups, problem: &mut Problem) {
             *last = step.max(*last);
         }
     }
+    // States are in use at all times.
+    for group in program.states.iter().filter_map(|state| groups.get(state)) {
+        needed.insert(*group, u32::MAX);
+    }
     let moments = program.moments();
     let chained: Vec<usize> = program.chains().flatten().collect();
     for (at, step) in program.steps.iter().enumerate() {

@@ -111,6 +111,8 @@ pub struct Program {
     pub shared: Vec<(BufferId, BufferId)>,
     /// Whether no result of a kernel lies over an operand but where buffers share their memory.
     pub apart: bool,
+    /// Inputs that keep what the last run left in them: in use at all times.
+    pub states: Vec<BufferId>,
 }
 
 impl Program {
