@@ -329,7 +329,8 @@ mod tests {
     use super::*;
     use crate::ir::EntityId;
     use crate::lower::program::{Buffer, Io, Step, Storage};
-    use microhlo_format::kernels::{Branch, Fill, Move};
+    use microhlo_format::kernels::{Branch, Fill, Move, Rows, TableI8};
+    use microhlo_format::rows::{OUTSIDE, Stage};
     use microhlo_format::{DType, Kernel, Target};
 
     fn place(buffer: usize) -> Ref {
@@ -446,5 +447,36 @@ mod tests {
         );
         let writes = elided(vec![copy(1, 2), fill(2), copy(1, 4)]);
         assert_eq!(misread(&writes, [0, 0, 0, 16, 32, 0]), Some(BufferId::new(1)));
+    }
+
+    /// A chain of two tables, from the input over a window of one row, buffer 2, to buffer 3.
+    fn chain() -> Program {
+        let table = |input, output| {
+            let (input, output) = (place(input), place(output));
+            Step::new(Kernel::table_i8(TableI8 { input, output, table: place(0), count: 16 }), "")
+        };
+        let stage =
+            |capacity, operand| Stage { rows: 4, strip: 1, capacity, operands: [operand, OUTSIDE] };
+        let stages = [stage(1, OUTSIDE), stage(4, 0)].into_iter().collect();
+        let rows = Rows { stages, state: place(5), sums: None, feed: None };
+        let steps = vec![Step::new(Kernel::rows(rows), "rows"), table(1, 2), table(2, 3)];
+        let mut program = program(steps, 3);
+        program.buffers[BufferId::new(2)].bytes = 4;
+        program.buffers[BufferId::new(5)].bytes = 32;
+        program
+    }
+
+    #[test]
+    fn a_chain_writes_only_what_it_has_read() {
+        let chain = chain();
+        assert_eq!(misread(&chain, [0, 0, 16, 32, 0, 64]), None, "all apart");
+        assert_eq!(misread(&chain, [0, 0, 64, 0, 0, 32]), None, "rows over those that were read");
+        assert_eq!(misread(&chain, [0, 4, 64, 0, 0, 32]), None, "further behind");
+        let ahead = misread(&chain, [0, 0, 64, 4, 0, 32]);
+        assert_eq!(ahead, Some(BufferId::new(3)), "rows over those that are still read");
+        let window = misread(&chain, [0, 0, 32, 32, 0, 64]);
+        assert_eq!(window, Some(BufferId::new(3)), "the window is used to the end");
+        let state = misread(&chain, [0, 0, 16, 32, 0, 40]);
+        assert_eq!(state, Some(BufferId::new(5)), "so is the state");
     }
 }
