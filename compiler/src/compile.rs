@@ -140,17 +140,20 @@ pub enum Technique {
     Sharing,
     /// Steps in the order that needs the least memory.
     Scheduling,
+    /// Results that lie partly over operands that die.
+    Overlap,
 }
 
 impl Technique {
     /// All techniques.
-    pub const ALL: [Technique; 2] = [Technique::Sharing, Technique::Scheduling];
+    pub const ALL: [Technique; 3] = [Technique::Sharing, Technique::Scheduling, Technique::Overlap];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Technique::Sharing => "sharing",
             Technique::Scheduling => "scheduling",
+            Technique::Overlap => "overlap",
         }
     }
 }
@@ -454,6 +457,7 @@ impl CompileOptions {
     /// The program with buffers that share memory.
     pub(crate) fn shared(&self, program: &Program) -> Program {
         let mut program = program.clone();
+        program.apart = self.without.contains(&Technique::Overlap);
         if !self.without.contains(&Technique::Sharing) {
             share::share_buffers(&mut program);
         }

@@ -10,6 +10,7 @@ use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
+use crate::lower::overlap::{add_overlaps, spread};
 use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
 use crate::memory_map::MemoryMap;
 use crate::plan::{self, Plan, Problem};
@@ -42,11 +43,7 @@ pub fn emit(
     let kept = kept_groups(program, &groups);
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
-    let plan = plan::plan_around(&problem, &kept, room, limits);
-    let plan = plan.map_err(|e| fail(e.to_string()))?;
-    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
-        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
-    }
+    let plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
     let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
@@ -94,6 +91,53 @@ pub fn emit(
     Ok(Emitted { artifact, plan, const_bytes, state_bytes, memory, steps })
 }
 
+/// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
+/// without already.
+const OVERLAP_STEPS: u64 = 2_000_000;
+
+/// Plans the arena: first without results of kernels over their operands, and if that is more than what
+/// is alive, with.
+fn plan_memory(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    limits: &plan::Options,
+) -> Result<Plan, CompileError> {
+    let fail = |message: String| CompileError::at(Span::default(), message);
+    let solve = |problem: &Problem, limits: &plan::Options| {
+        plan::plan_around(problem, kept, room, limits).map_err(|e| fail(e.to_string()))
+    };
+    let mut plan = solve(&apart(program, groups, problem), limits)?;
+    if problem.lower_bound().bytes < u64::from(plan.arena_bytes) {
+        let steps = limits.search_steps.min(OVERLAP_STEPS);
+        let over = solve(problem, &plan::Options { search_steps: steps, ..*limits })?;
+        if over.arena_bytes < plan.arena_bytes {
+            plan = over;
+        } else {
+            (plan.lower_bound, plan.proven_bound) = (over.lower_bound, over.proven_bound);
+        }
+        plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
+    }
+    if kept.is_empty() {
+        spread(program, groups, &mut plan, problem);
+    }
+    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
+        Ok(()) => Ok(plan),
+        Err(violation) => {
+            Err(fail(format!("internal error: the memory plan is wrong: {violation}")))
+        }
+    }
+}
+
+/// The problem with only the overlaps of chains.
+fn apart(program: &Program, groups: &HashMap<BufferId, usize>, problem: &Problem) -> Problem {
+    let mut apart = Problem { buffers: problem.buffers.clone(), overlaps: Vec::new() };
+    for chain in program.chains() {
+        chain_overlaps(program, chain.start, groups, &mut apart);
+    }
+    apart
+}
+
 /// The arena's buffers with their lifetimes, in moments; buffers that share memory are one. Also returns
 /// the position in the problem of every buffer in the arena.
 pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) {
@@ -127,9 +171,10 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
     for group in kept_groups(program, &groups) {
         (buffers[group].lower, buffers[group].upper) = (0, end);
     }
-    let mut problem = Problem { buffers, overlaps: Vec::new() };
-    for chain in program.chains() {
-        chain_overlaps(program, chain.start, &groups, &mut problem);
+    let problem = Problem { buffers, overlaps: Vec::new() };
+    let mut problem = apart(program, &groups, &problem);
+    if !program.apart {
+        add_overlaps(program, &groups, &mut problem);
     }
     (problem, groups)
 }

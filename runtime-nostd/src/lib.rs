@@ -33,6 +33,8 @@ pub mod kernels;
 mod load;
 pub mod micro;
 mod model;
+#[cfg(test)]
+mod overlap_tests;
 mod registry;
 mod tensor;
 

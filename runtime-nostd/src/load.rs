@@ -1,7 +1,7 @@
 //! The proof that a program touches only memory it may touch.
 
 use microhlo_format::{
-    ALIGN, Access, AccessKind, Artifact, Cursor, MicroId, Place, Program, Region, Tensor,
+    ALIGN, Access, AccessKind, Artifact, Cursor, MicroId, Overlap, Place, Program, Region, Tensor,
 };
 
 use crate::error::{LoadError, StepError};
@@ -22,7 +22,7 @@ struct Memories {
 struct Range {
     region: Region,
     kind: AccessKind,
-    in_place: bool,
+    overlap: Overlap,
     start: u32,
     end: u32,
 }
@@ -91,9 +91,9 @@ impl Memories {
         if region == Region::Const && access.kind != AccessKind::Read {
             return Err(StepError::WritesConstant);
         }
-        let (kind, in_place) = (access.kind, access.in_place);
+        let (kind, overlap) = (access.kind, access.overlap);
         // Both fit: they lie between 0 and a section or arena size.
-        Ok(Some(Range { region, kind, in_place, start: start as u32, end: end as u32 }))
+        Ok(Some(Range { region, kind, overlap, start: start as u32, end: end as u32 }))
     }
 }
 
@@ -104,11 +104,15 @@ impl Range {
             self.region != other.region || self.end <= other.start || other.end <= self.start;
         let reads = |range: &Range| range.kind == AccessKind::Read;
         let writes = |range: &Range| range.kind == AccessKind::Write;
-        let same = self.start == other.start && self.end == other.end;
-        let pair = (reads(self) && writes(other)) || (writes(self) && reads(other));
+        let (input, output) = if reads(self) { (self, other) } else { (other, self) };
+        // Both start below 2^31.
+        let behind = input.start.wrapping_sub(output.start) as i32;
         disjoint
-            || (reads(self) && reads(other))
-            || (pair && same && self.in_place && other.in_place)
+            || (reads(input) && reads(output))
+            || (reads(input)
+                && writes(output)
+                && output.overlap != Overlap::NEVER
+                && input.overlap.allows(behind))
     }
 }
 
@@ -174,7 +178,7 @@ impl Memories {
             start: 0,
             end: bytes as i64,
             align: tensor.dtype.align() as u8,
-            in_place: false,
+            overlap: Overlap::NEVER,
         };
         self.range(&access).is_ok()
     }

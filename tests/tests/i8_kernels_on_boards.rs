@@ -132,6 +132,48 @@ fn same_bytes(board: &str, shapes: Vec<Shape>, mut random: Random) {
     }
 }
 
+/// Results that lie over their operands as far as kernels allow are those that lie apart.
+fn same_bytes_over_operands(board: &str, shapes: Vec<Shape>) {
+    let over: Vec<(Shape, u32)> =
+        shapes.into_iter().filter_map(|s| s.distance().map(|bytes| (s, bytes))).collect();
+    assert!(over.len() > 50, "{} shapes", over.len());
+    let jobs = |over_it: bool| -> Vec<Job> {
+        let job = |(i, (shape, bytes)): (usize, &(Shape, u32))| {
+            shape.job_at(&mut Random(3000 + i as u64), false, over_it.then_some(*bytes))
+        };
+        over.iter().enumerate().map(job).collect()
+    };
+    let run = |name: &str, jobs: &[Job]| {
+        let executor = Executor::find(name).expect("the board exists");
+        executor.run(jobs, &options()).expect("the board runs")
+    };
+    let (apart, jobs) = (run("host", &jobs(false)), jobs(true));
+    let here = apart.into_iter().zip(run("host", &jobs)).zip(&over);
+    for (((apart, here), (s, bytes)), there) in
+        on_board(board, here.zip(run(board, &jobs)).collect())
+    {
+        let what = (s.depthwise, s.channels, s.kernel, s.stride, s.pad, s.input, s.output, bytes);
+        let apart = outputs("host", apart);
+        assert_eq!(outputs("host", here), apart, "on the host: {what:?}");
+        assert_eq!(outputs(board, there), apart, "on {board}: {what:?}");
+    }
+}
+
+#[test]
+fn results_over_operands_are_the_same_on_cortex_m4_and_rv32imac() {
+    for board in ["mps2-an386", "virt-rv32"] {
+        same_bytes_over_operands(board, shapes(&mut Random(50)));
+    }
+}
+
+#[test]
+fn results_over_operands_are_the_same_with_mve() {
+    let mut random = Random(60);
+    let shapes =
+        (0..200).map(|_| conv(&mut random)).chain((0..200).map(|i| depthwise(&mut Random(i))));
+    same_bytes_over_operands("mps3-an547", shapes.map(|s| Shape { mve: true, ..s }).collect());
+}
+
 #[test]
 fn cortex_m4_kernels_give_the_same_bytes() {
     same_bytes_as_on_the_host("mps2-an386");

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use microhlo_format::{Access, AccessKind};
+use microhlo_format::{Access, AccessKind, Overlap};
 
 use super::program::{BufferId, Program, Ref};
 use crate::chains::Trace;
@@ -243,12 +243,17 @@ impl<'a> Checker<'a> {
         // An elided step that is no copy does nothing.
         let idle =
             step.elided && !self.accesses(at).iter().any(|(a, _)| a.kind == AccessKind::Write);
-        for (access, bytes) in self.accesses(at) {
+        let accesses = self.accesses(at);
+        for (access, bytes) in &accesses {
             // What a chain finds must be there when it begins; it sees to itself what it overwrites.
             let within = self.chained[at] && !self.is_written_by_chain(at, access.place.buffer);
             if access.kind == AccessKind::Read && !idle && !within {
                 let what = || format!("step {at} ({})", step.name);
-                self.holds(contents, access.place.buffer, bytes, what)?;
+                self.holds(contents, access.place.buffer, bytes.clone(), what)?;
+                let left = |written| spares(written, (access, bytes));
+                if !step.elided && !self.chained[at] && !accesses.iter().all(left) {
+                    return Err(self.misread(what(), access.place.buffer, bytes.clone()));
+                }
             }
         }
         for inner in self.program.chains().filter(|chain| chain.start == at).flatten().skip(1) {
@@ -273,8 +278,29 @@ impl<'a> Checker<'a> {
         if contents[self.cells(&bytes)].iter().all(|cell| cell.contains(&buffer)) {
             return Ok(());
         }
+        Err(self.misread(what(), buffer, bytes))
+    }
+
+    fn misread(&self, what: String, buffer: BufferId, bytes: std::ops::Range<u32>) -> Box<Misread> {
         let name = self.program.buffers[buffer].name.clone();
-        Err(Box::new(Misread { what: what(), buffer, name, bytes }))
+        Box::new(Misread { what, buffer, name, bytes })
+    }
+}
+
+/// Whether a step that makes the first access leaves what it reads by the second as it is until it
+/// has read it.
+fn spares(
+    written: &(Access<Ref>, std::ops::Range<u32>),
+    read: (&Access<Ref>, &std::ops::Range<u32>),
+) -> bool {
+    let (access, bytes) = written;
+    let apart = bytes.end <= read.1.start || read.1.end <= bytes.start;
+    let behind = i64::from(read.1.start) - i64::from(bytes.start);
+    let allowed = i32::try_from(behind).is_ok_and(|behind| read.0.overlap.allows(behind));
+    match access.kind {
+        AccessKind::Read => true,
+        AccessKind::Write => apart || (allowed && access.overlap != Overlap::NEVER),
+        AccessKind::Scratch => apart,
     }
 }
 
@@ -303,7 +329,8 @@ mod tests {
     use super::*;
     use crate::ir::EntityId;
     use crate::lower::program::{Buffer, Io, Step, Storage};
-    use microhlo_format::kernels::{Branch, Fill, Move};
+    use microhlo_format::kernels::{Branch, Fill, Move, Rows, TableI8};
+    use microhlo_format::rows::{OUTSIDE, Stage};
     use microhlo_format::{DType, Kernel, Target};
 
     fn place(buffer: usize) -> Ref {
@@ -368,7 +395,11 @@ mod tests {
         let program = program(vec![copy(1, 2), copy(2, 3)], 3);
         assert_eq!(misread(&program, [0, 0, 16, 32, 0, 0]), None);
         assert_eq!(misread(&program, [0, 0, 16, 0, 0, 0]), None, "the input is read before");
-        assert_eq!(misread(&program, [0, 0, 16, 20, 0, 0]), None);
+        assert_eq!(
+            misread(&program, [0, 0, 16, 20, 0, 0]),
+            Some(BufferId::new(2)),
+            "the second copy overwrites what it reads"
+        );
     }
 
     #[test]
@@ -416,5 +447,36 @@ mod tests {
         );
         let writes = elided(vec![copy(1, 2), fill(2), copy(1, 4)]);
         assert_eq!(misread(&writes, [0, 0, 0, 16, 32, 0]), Some(BufferId::new(1)));
+    }
+
+    /// A chain of two tables, from the input over a window of one row, buffer 2, to buffer 3.
+    fn chain() -> Program {
+        let table = |input, output| {
+            let (input, output) = (place(input), place(output));
+            Step::new(Kernel::table_i8(TableI8 { input, output, table: place(0), count: 16 }), "")
+        };
+        let stage =
+            |capacity, operand| Stage { rows: 4, strip: 1, capacity, operands: [operand, OUTSIDE] };
+        let stages = [stage(1, OUTSIDE), stage(4, 0)].into_iter().collect();
+        let rows = Rows { stages, state: place(5), sums: None, feed: None };
+        let steps = vec![Step::new(Kernel::rows(rows), "rows"), table(1, 2), table(2, 3)];
+        let mut program = program(steps, 3);
+        program.buffers[BufferId::new(2)].bytes = 4;
+        program.buffers[BufferId::new(5)].bytes = 32;
+        program
+    }
+
+    #[test]
+    fn a_chain_writes_only_what_it_has_read() {
+        let chain = chain();
+        assert_eq!(misread(&chain, [0, 0, 16, 32, 0, 64]), None, "all apart");
+        assert_eq!(misread(&chain, [0, 0, 64, 0, 0, 32]), None, "rows over those that were read");
+        assert_eq!(misread(&chain, [0, 4, 64, 0, 0, 32]), None, "further behind");
+        let ahead = misread(&chain, [0, 0, 64, 4, 0, 32]);
+        assert_eq!(ahead, Some(BufferId::new(3)), "rows over those that are still read");
+        let window = misread(&chain, [0, 0, 32, 32, 0, 64]);
+        assert_eq!(window, Some(BufferId::new(3)), "the window is used to the end");
+        let state = misread(&chain, [0, 0, 16, 32, 0, 40]);
+        assert_eq!(state, Some(BufferId::new(5)), "so is the state");
     }
 }

@@ -20,6 +20,7 @@ mod linear;
 pub mod liveness;
 mod map;
 pub mod order;
+pub mod overlap;
 mod pointwise_i8;
 pub mod program;
 mod quantize;

@@ -109,6 +109,8 @@ pub struct Program {
     /// Pairs of buffers that share their memory: one, and the one that it lies on, which lies on no
     /// other.
     pub shared: Vec<(BufferId, BufferId)>,
+    /// Whether no result of a kernel lies over an operand but where buffers share their memory.
+    pub apart: bool,
     /// Inputs that keep what the last run left in them: in use at all times.
     pub states: Vec<BufferId>,
 }

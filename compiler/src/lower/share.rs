@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use microhlo_format::{Access, AccessKind, Kernel};
+use microhlo_format::{Access, AccessKind, Kernel, Overlap};
 
 use super::liveness::{Flow, Life, lives, whole_copy};
 use super::program::{BufferId, Program, Ref, Storage};
@@ -69,12 +69,40 @@ fn fits(
 ) -> bool {
     let constant =
         |a: &Access<Ref>| matches!(program.buffers[a.place.buffer].storage, Storage::Const(_));
-    output.in_place
-        && input.in_place
+    may_share(kernel, output, input, |overlap| overlap.allows(0))
+        && !copies_taps(kernel)
         && !constant(input)
         && whole(program, input).is_some()
         && whole(program, input) == whole(program, output)
         && (input.start, input.end) == (output.start, output.end)
+}
+
+/// Whether some core's version of a kernel has to copy what it reads more than once if results lie over
+/// it: then they should only where that saves memory, and the planner sees to it.
+pub fn copies_taps(kernel: &Kernel<Ref>) -> bool {
+    matches!(
+        kernel,
+        Kernel::conv_i8(_)
+            | Kernel::conv_i8_mve(_)
+            | Kernel::depthwise_i8(_)
+            | Kernel::depthwise_i8_mve(_)
+            | Kernel::depthwise_three_i8(_)
+            | Kernel::depthwise_taps_i8(_)
+    )
+}
+
+/// Whether a kernel computes the same with this output over this input, where `may` says so of what
+/// it allows.
+pub fn may_share(
+    kernel: &Kernel<Ref>,
+    output: &Access<Ref>,
+    input: &Access<Ref>,
+    may: impl Fn(Overlap) -> bool,
+) -> bool {
+    input.kind == AccessKind::Read
+        && output.kind == AccessKind::Write
+        && output.overlap != Overlap::NEVER
+        && may(input.overlap)
         && legal(kernel, output.place, input.place)
 }
 

@@ -45,4 +45,4 @@ pub use program::{Cursor, Program, Step, Target};
 pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};
 pub use micro::{Micro, MicroId, MicroOp};
-pub use place::{Access, AccessKind, ParamError, Place, Region};
+pub use place::{Access, AccessKind, Overlap, ParamError, Place, Region};

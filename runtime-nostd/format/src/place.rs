@@ -85,9 +85,47 @@ pub struct Access<P> {
     pub end: i64,
     /// Alignment in bytes that the kernel relies on, a power of two of at most 16.
     pub align: u8,
-    /// Whether this operand may take part in an in-place update: a written operand may lie exactly
-    /// on a read operand (same first and last byte) when both have the mark.
-    pub in_place: bool,
+    /// Of a read operand: where results may share bytes with it. Of a written one: whether it may share
+    /// bytes with read ones at all.
+    pub overlap: Overlap,
+}
+
+impl<P> Access<P> {
+    /// The access with another overlap.
+    pub fn over(self, overlap: Overlap) -> Access<P> {
+        Access { overlap, ..self }
+    }
+}
+
+/// Where a result may lie over an operand: how far the first byte of the operand is behind the first
+/// byte of the result. A kernel's writes never overtake its reads then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlap(i32);
+
+impl Overlap {
+    /// Nowhere.
+    pub const NEVER: Overlap = Overlap(i32::MAX);
+    /// Both have the same first byte.
+    pub const IN_PLACE: Overlap = Overlap(-1);
+
+    /// The operand's first byte is so many bytes behind the result's, or more.
+    pub const fn behind(bytes: u32) -> Overlap {
+        if bytes > i32::MAX as u32 { Overlap::NEVER } else { Overlap(bytes as i32) }
+    }
+
+    /// The least distance, unless there is none; whether it is the only one.
+    pub const fn least(self) -> Option<(u32, bool)> {
+        match self.0 {
+            i32::MAX => None,
+            -1 => Some((0, true)),
+            bytes => Some((bytes as u32, false)),
+        }
+    }
+
+    /// Whether an operand may have its first byte so many bytes behind that of a result.
+    pub const fn allows(self, bytes: i32) -> bool {
+        if bytes == 0 { self.0 <= 0 } else { self.0 >= 0 && bytes >= self.0 }
+    }
 }
 
 /// Why parameters of a kernel make no sense, whatever memory they are given.

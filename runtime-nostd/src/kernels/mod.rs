@@ -237,10 +237,10 @@ macro_rules! modules {
         $(mod $file;
         pub use $file::{$($typed),*};)*
 
-        /// All kernels.
+        /// All kernels, those first that steps run most often.
         pub static ALL: &[KernelEntry] = &[
-            $($(#[$cfg])? $name::ENTRY,)*
             $($(#[$stage_cfg])? $stage::STAGE,)*
+            $($(#[$cfg])? $name::ENTRY,)*
             $($($typed::ENTRY,)*)*
         ];
     };

@@ -9,7 +9,7 @@ use core::slice;
 
 use microhlo_format::kernels::{ByRows, Chain, Feed, RowTensor, Strip, Sums};
 use microhlo_format::rows::{Firing, MAX_STAGES, RowShape, Schedule, State};
-use microhlo_format::{Access, AccessKind, KernelId, ParamError, Place};
+use microhlo_format::{Access, AccessKind, KernelId, Overlap, ParamError, Place};
 
 use super::Memory;
 use crate::error::StepError;
@@ -251,7 +251,7 @@ fn prove(
     let capacity = turn.schedule.stage(turn.stage).capacity;
     let end = i64::from(capacity) * i64::from(window.bytes);
     let kind = AccessKind::Write;
-    visitor.access(Access { kind, place: window.place, start: 0, end, align: 1, in_place: false });
+    visitor.access(Access { kind, place: window.place, start: 0, end, align: 1, overlap: Overlap::NEVER });
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use microhlo_format::kernels::{
     ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
     DepthwiseThreeI8, Requant, Rounding,
 };
-use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
+use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Overlap, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
 /// Reproducible numbers.
@@ -193,8 +193,23 @@ impl Shape {
         }
     }
 
+    /// How far the operand has to start behind the result that lies over it; `None` if it may not.
+    pub fn distance(&self) -> Option<u32> {
+        let mut overlap = Overlap::NEVER;
+        let visit = &mut |access: Access<u8>| {
+            overlap = if access.place == 0 { access.overlap } else { overlap };
+        };
+        self.kernel().accesses(visit).expect("valid parameters");
+        overlap.least().map(|(bytes, _)| bytes)
+    }
+
     /// A job of this step on random input.
     pub fn job(&self, random: &mut Random, profile: bool) -> Job {
+        self.job_at(random, profile, None)
+    }
+
+    /// The same with the operand so many bytes behind the result, if that is given.
+    pub fn job_at(&self, random: &mut Random, profile: bool, behind: Option<u32>) -> Job {
         let kernel = self.kernel();
         let mut extents = Vec::new();
         kernel
@@ -213,6 +228,13 @@ impl Shape {
                 arena = (arena + bytes).next_multiple_of(16);
                 place
             };
+        }
+        if let Some(bytes) = behind {
+            places[4] = Place::arena(arena);
+            places[0] = Place::arena(arena + bytes);
+            let end = |(operand, bytes): &(u8, u32)| places[usize::from(*operand)].offset + bytes;
+            let both = extents.iter().filter(|e| e.0 == 0 || e.0 == 4);
+            arena = both.map(end).max().unwrap_or(arena);
         }
         let tensor = |name: &str, operand: u8| TensorSpec {
             name: name.into(),

@@ -4,7 +4,7 @@
 //! with 32-bit integers on every target.
 
 use super::{Sizes, Strides};
-use crate::{Access, AccessKind, DType, Micro, MicroId, ParamError};
+use crate::{Access, AccessKind, DType, Micro, MicroId, Overlap, ParamError};
 
 /// Largest byte extent or iteration count of one kernel.
 const LIMIT: i64 = i32::MAX as i64;
@@ -25,7 +25,7 @@ impl Extent {
             start: self.start,
             end: self.end,
             align: align as u8,
-            in_place: false,
+            overlap: if kind == AccessKind::Write { Overlap::IN_PLACE } else { Overlap::NEVER },
         }
     }
 }
@@ -50,6 +50,7 @@ pub(super) struct Dense<P> {
     pub kind: AccessKind,
     pub place: P,
     pub align: u32,
+    pub overlap: Overlap,
 }
 
 impl<P: Copy> Dense<P> {
@@ -57,24 +58,30 @@ impl<P: Copy> Dense<P> {
     /// bytes. One function that is called, since every kernel has several such operands.
     #[inline(never)]
     pub fn of(&self, sizes: &[u32], visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        visit(dense(sizes)?.access(self.kind, self.place, self.align as usize));
+        let access = dense(sizes)?.access(self.kind, self.place, self.align as usize);
+        visit(access.over(self.overlap));
         Ok(())
+    }
+
+    /// The operand with results over it.
+    pub fn over(self, overlap: Overlap) -> Dense<P> {
+        Dense { overlap, ..self }
     }
 }
 
 /// A dense operand that is read.
 pub(super) fn read<P>(place: P, align: u32) -> Dense<P> {
-    Dense { kind: AccessKind::Read, place, align }
+    Dense { kind: AccessKind::Read, place, align, overlap: Overlap::NEVER }
 }
 
 /// A dense operand that is written.
 pub(super) fn write<P>(place: P, align: u32) -> Dense<P> {
-    Dense { kind: AccessKind::Write, place, align }
+    Dense { kind: AccessKind::Write, place, align, overlap: Overlap::IN_PLACE }
 }
 
 /// Dense working memory.
 pub(super) fn scratch<P>(place: P, align: u32) -> Dense<P> {
-    Dense { kind: AccessKind::Scratch, place, align }
+    Dense { kind: AccessKind::Scratch, place, align, overlap: Overlap::NEVER }
 }
 
 /// Fails unless every size is at least one.

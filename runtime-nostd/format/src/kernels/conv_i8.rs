@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::check::{Slide, nonzero, product, read, scratch, write};
+use super::overlap::{MOST, Pixels};
 use super::{Params, Requant, Rounding};
-use crate::{Access, Field, Fields, ParamError};
+use crate::{Access, Field, Fields, Overlap, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
 ///
@@ -249,6 +250,18 @@ impl<P> ConvI8<P> {
         if self.pixels() < PIXELS { 1 } else { PIXELS }
     }
 
+    /// How results of so many bytes may lie over the operand if so many pixels read all they need
+    /// before any of them is written, or so many are written before the first has read. Groups are
+    /// computed one after the other, so several never share their pixels.
+    pub(super) fn overlap(&self, bytes: u32, [together, ahead]: [u32; 2]) -> Overlap {
+        if self.groups != 1 {
+            return Overlap::NEVER;
+        }
+        let (slides, batch) = (&self.slides(), self.batch);
+        let (input, output) = (self.in_c, self.out_c.wrapping_mul(bytes));
+        Pixels { slides, batch, input, output, together, ahead }.behind()
+    }
+
     /// Channels of the block that starts at `channel` of a group: 8 or 2.
     #[inline(always)]
     pub fn block(&self, channel: u32) -> u32 {
@@ -306,6 +319,28 @@ impl<P> DepthwiseI8<P> {
             .ok()
             .and_then(|last| last.checked_add(2)?.checked_next_multiple_of(2))
             .ok_or(ParamError::Overflow)
+    }
+
+    /// Whether results of accepted parameters may lie where the operand does. Channels are computed
+    /// one after the other, so they have to meet themselves; lines of the input are read before the
+    /// outputs that need them, once unless taps are `apart` across the lines, and then overwritten.
+    pub(super) fn overlap(&self, apart: bool) -> Overlap {
+        let [h, w] = self.slides();
+        let vertical = self.vertical();
+        let (across, like) = if vertical { (&w, w.input == w.output) } else { (&h, true) };
+        let pixels = |height: u32, width: u32| height.wrapping_mul(width);
+        let images = pixels(h.input, w.input) == pixels(h.output, w.output);
+        let may = self.requant.is_some() && self.multiplier == 1 && like;
+        let may = may && (self.batch == 1 || images);
+        // Of the outputs of a line, those before the first line that is read later.
+        let behind = |output: u32| {
+            let next = across.start(output.wrapping_add(1));
+            let first = if apart { next } else { next.max(across.end(output)) };
+            let written = output.wrapping_add(1).wrapping_mul(w.output);
+            written <= first.wrapping_mul(w.input)
+        };
+        let most = across.output.saturating_sub(1);
+        if may && most < MOST && (0..most).all(behind) { Overlap::IN_PLACE } else { Overlap::NEVER }
     }
 
     /// Lines of one channel, and values of a line of its weights, of accepted parameters.
@@ -366,7 +401,8 @@ impl<P: Copy> Params<P> for ConvI8<P> {
         product(&[self.batch, self.out_h, self.out_w])?;
         let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
         let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
-        read(self.input, 1).of(&input, visit)?;
+        let overlap = self.overlap(bytes, [self.lanes(), 0]);
+        read(self.input, 1).over(overlap).of(&input, visit)?;
         read(self.weights, 4).of(&[packed, taps], visit)?;
         read(self.channels, 4).of(&[packed, 8], visit)?;
         if let Some(place) = self.shifts {
@@ -394,7 +430,15 @@ impl<P: Copy> DepthwiseI8<P> {
         let (blocked, paired) = (rounded(channels, 4)?, rounded(channels, 2)?);
         let input = [self.batch, self.in_h, self.in_w, self.channels_count];
         let output = [self.batch, self.out_h, self.out_w, channels, bytes];
-        read(self.input, 1).of(&input, visit)?;
+        let overlap = match self.layout {
+            DepthwiseLayout::Lines(_) => {
+                let [h, w] = [self.dilation_h, self.dilation_w];
+                self.overlap(if self.vertical() { w } else { h } != 1)
+            }
+            // Taps are read where they lie, for each line of results.
+            DepthwiseLayout::Taps => Overlap::NEVER,
+        };
+        read(self.input, 1).over(overlap).of(&input, visit)?;
         read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
         read(self.channels, 4).of(&[paired, 8], visit)?;
         if let Some(place) = self.shifts {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{dense, element_align, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Strided copy of elements of `element` bytes (1, 2, 4, 8 or 16): for every index,
 /// `output[index * output_strides] = input[index * input_strides]`.
@@ -139,7 +139,7 @@ impl<P: Copy> Params<P> for SoftmaxF32<P> {
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         nonzero(&[self.rows, self.n])?;
         let extent = dense(&[self.rows, self.n, 4])?;
-        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        let mark = |access: Access<P>| access.over(Overlap::behind(0));
         visit(mark(extent.access(AccessKind::Read, self.input, 4)));
         visit(mark(extent.access(AccessKind::Write, self.output, 4)));
         Ok(())
@@ -172,7 +172,7 @@ impl<P: Copy> Params<P> for SoftmaxI8<P> {
             return Err(ParamError::BadCode);
         }
         let extent = dense(&[self.rows, self.n])?;
-        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        let mark = |access: Access<P>| access.over(Overlap::behind(0));
         visit(mark(extent.access(AccessKind::Read, self.input, 1)));
         visit(mark(extent.access(AccessKind::Write, self.output, 1)));
         visit(dense(&[self.n, 4])?.access(AccessKind::Scratch, self.scratch, 4));

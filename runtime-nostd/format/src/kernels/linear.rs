@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::check::{Extent, dense, nonzero, strided};
 use super::{Params, Sizes, Strides};
 use crate::algorithms::fft::{Kind, Plan, Radices};
-use crate::{Access, AccessKind, DType, ParamError};
+use crate::{Access, AccessKind, DType, Overlap, ParamError};
 
 /// Discrete Fourier transforms of strided lines; see [`crate::algorithms::fft`] for the order of
 /// operations.
@@ -142,7 +142,7 @@ fn element(dtype: DType) -> Result<(u32, usize), ParamError> {
 
 /// An extent as an access that may share memory.
 fn shareable<P>(extent: Extent, kind: AccessKind, place: P, align: usize) -> Access<P> {
-    Access { in_place: true, ..extent.access(kind, place, align) }
+    extent.access(kind, place, align).over(Overlap::IN_PLACE)
 }
 
 impl<P: Copy> Params<P> for Fft<P> {
@@ -187,9 +187,9 @@ impl<P: Copy> Params<P> for Fft<P> {
         let alike = complex == [true; 2]
             && self.input_stride == self.output_stride
             && self.input_strides == self.output_strides;
-        let mark = |access: Access<P>| Access { in_place: alike, ..access };
-        visit(mark(read.access(AccessKind::Read, self.input, align)));
-        visit(mark(write.access(AccessKind::Write, self.output, align)));
+        let overlap = if alike { Overlap::IN_PLACE } else { Overlap::NEVER };
+        visit(read.access(AccessKind::Read, self.input, align).over(overlap));
+        visit(write.access(AccessKind::Write, self.output, align));
         visit(dense(&[table, 2, real])?.access(AccessKind::Read, self.table, align));
         let scratch = dense(&[plan.stages_len(), 2, 2, real])?;
         visit(scratch.access(AccessKind::Scratch, self.scratch, align));

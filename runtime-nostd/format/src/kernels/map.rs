@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{dense, micro, nonzero, product, strided};
 use super::{MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, Params, Sizes, Strides};
-use crate::{Access, AccessKind, DType, MicroId, ParamError};
+use crate::{Access, AccessKind, DType, MicroId, Overlap, ParamError};
 
 /// A strided operand of a [`Map`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,6 +134,15 @@ impl<P: Copy> Map<P> {
         same && read.size == written.size && read.last_read < written.first_write
     }
 
+    /// How outputs may lie over an input that they share the order of: elements of one dimension are
+    /// passed from the first to the last.
+    fn overlap(&self, strides: &Strides) -> Overlap {
+        match strides[..] {
+            [stride] if stride >= 0 => Overlap::behind(0),
+            _ => Overlap::IN_PLACE,
+        }
+    }
+
     fn scratch_access(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         match (self.scratch, self.temps) {
             (None, 0) => Ok(()),
@@ -197,7 +206,9 @@ impl<P: Copy> Params<P> for Map<P> {
         for ((input, register), share) in self.inputs.iter().zip(reads).zip(&mut shared) {
             let mut access = input.access(&self.sizes, register, AccessKind::Read)?;
             *share = outputs().any(|output| self.may_share((&input.strides, register), output));
-            access.in_place = *share;
+            if *share {
+                access.overlap = self.overlap(&input.strides);
+            }
             visit(access);
         }
         for (output, register) in self.outputs.iter().zip(writes) {
@@ -205,10 +216,12 @@ impl<P: Copy> Params<P> for Map<P> {
                 return Err(ParamError::Mismatch);
             }
             let mut access = output.access(&self.sizes, register, AccessKind::Write)?;
-            access.in_place =
-                self.inputs.iter().zip(reads).zip(&shared).all(|((input, read), share)| {
-                    !share || self.may_share((&input.strides, read), (&output.strides, register))
-                });
+            let all = self.inputs.iter().zip(reads).zip(&shared).all(|((input, read), share)| {
+                !share || self.may_share((&input.strides, read), (&output.strides, register))
+            });
+            if !all {
+                access.overlap = Overlap::NEVER;
+            }
             visit(access);
         }
         self.scratch_access(visit)

@@ -14,6 +14,7 @@ mod hybrid;
 mod linear;
 mod map;
 mod mve_i8;
+mod overlap;
 mod pointwise_i8;
 mod quantize;
 mod reduce;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::check::{dense, nonzero, product};
 use super::conv_i8::{element, rounded};
 use super::{ConvI8, DepthwiseI8, Params};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Taps that are multiplied at once.
 pub const VECTOR: u32 = 16;
@@ -136,7 +136,9 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
         let output = dense(&[c.batch, c.out_h, c.out_w, c.groups, c.out_c, bytes])?;
         let mut weights = dense(&[c.groups, c.out_c, taps])?;
         weights.end += if taps < VECTOR { i64::from(VECTOR) } else { 0 };
-        visit(input.access(AccessKind::Read, c.input, 1));
+        // Pixels are computed in pairs, where they lie, and the last one perhaps once more.
+        let overlap = c.overlap(bytes, [1, 2]);
+        visit(input.access(AccessKind::Read, c.input, 1).over(overlap));
         visit(weights.access(AccessKind::Read, c.weights, 4));
         visit(dense(&[channels, 8])?.access(AccessKind::Read, c.channels, 4));
         if let Some(place) = c.shifts {
@@ -259,9 +261,12 @@ impl<P: Copy> Params<P> for DepthwiseI8Mve<P> {
         }
         self.conv.accesses(&mut |_| ())?;
         let scratch = dense(&[self.scratch()?])?;
+        // Each line of outputs reads all of its taps.
+        let overlap = self.conv.overlap(true);
         self.conv.accesses(&mut |access| {
             visit(match access.kind {
                 AccessKind::Scratch => scratch.access(AccessKind::Scratch, access.place, 4),
+                AccessKind::Read if access.overlap != Overlap::NEVER => access.over(overlap),
                 _ => access,
             });
         })

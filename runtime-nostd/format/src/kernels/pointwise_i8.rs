@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::check::{Slide, dense, nonzero, read, write};
+use super::check::{Slide, dense, nonzero, product, read, write};
+use super::overlap::Pixels;
 use super::{Params, Requant};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
 /// lhs_multiplier + rhs * rhs_multiplier + offset) >> shift, max)`, in 32 bits, the shift
@@ -116,9 +117,9 @@ pub struct PoolI8<P> {
     pub requant: Requant,
 }
 
-/// Marks an operand that may be updated in place.
+/// Marks an operand of which each element is read before the result at its index is written.
 fn in_place<P>(access: Access<P>) -> Access<P> {
-    Access { in_place: true, ..access }
+    access.over(Overlap::behind(0))
 }
 
 impl<P: Copy> Params<P> for SumI8<P> {
@@ -154,7 +155,7 @@ impl<P: Copy> Params<P> for SumI8<P> {
         let bytes = dense(&[self.count])?;
         visit(in_place(bytes.access(AccessKind::Read, self.lhs, 1)));
         visit(in_place(bytes.access(AccessKind::Read, self.rhs, 1)));
-        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        visit(bytes.access(AccessKind::Write, self.output, 1));
         Ok(())
     }
 }
@@ -182,7 +183,7 @@ impl<P: Copy> Params<P> for ScaleI8<P> {
         let bytes = dense(&[self.rows, self.channels_count])?;
         visit(in_place(bytes.access(AccessKind::Read, self.input, 1)));
         visit(dense(&[self.channels_count, 8])?.access(AccessKind::Read, self.channels, 4));
-        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        visit(bytes.access(AccessKind::Write, self.output, 1));
         Ok(())
     }
 }
@@ -203,7 +204,7 @@ impl<P: Copy> Params<P> for TableI8<P> {
         let bytes = dense(&[self.count])?;
         visit(in_place(bytes.access(AccessKind::Read, self.input, 1)));
         visit(dense(&[256])?.access(AccessKind::Read, self.table, 1));
-        visit(in_place(bytes.access(AccessKind::Write, self.output, 1)));
+        visit(bytes.access(AccessKind::Write, self.output, 1));
         Ok(())
     }
 }
@@ -264,7 +265,11 @@ impl<P: Copy> Params<P> for PoolI8<P> {
         }
         let input = [self.batch, self.in_h, self.in_w, self.channels];
         let output = [self.batch, self.out_h, self.out_w, self.channels];
-        read(self.input, 1).of(&input, visit)?;
+        product(&output)?;
+        let (slides, batch, pixel) = (&self.slides(), self.batch, self.channels);
+        // Channels are read and written block by block.
+        let pixels = Pixels { slides, batch, input: pixel, output: pixel, together: 1, ahead: 0 };
+        read(self.input, 1).over(pixels.behind()).of(&input, visit)?;
         write(self.output, 1).of(&output, visit)
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{Extent, dense, micro, nonzero, product, strided};
 use super::{MAX_RANK, MapInstr, Params, Slices, Strides, WindowDim};
-use crate::{Access, AccessKind, DType, MicroId, ParamError};
+use crate::{Access, AccessKind, DType, MicroId, Overlap, ParamError};
 
 /// Most tensors that one region combines.
 pub const MAX_REGION_OPERANDS: usize = 4;
@@ -397,7 +397,7 @@ impl<P: Copy> Params<P> for ScatterAny<P> {
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         nonzero(&[self.operands.len() as u32])?;
-        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        let mark = |access: Access<P>| access.over(Overlap::IN_PLACE);
         for o in &self.operands {
             let (size, align) = (o.dtype.size(), o.dtype.align());
             let whole = dense(&[self.count, size as u32])?;
@@ -441,7 +441,7 @@ impl<P: Copy> Params<P> for Sort<P> {
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         nonzero(&[self.operands.len() as u32, self.outer, self.n, self.inner])?;
         let count = product(&[self.outer, self.n, self.inner])?;
-        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        let mark = |access: Access<P>| access.over(Overlap::IN_PLACE);
         for o in &self.operands {
             visit(mark(elements(count, o.dtype, AccessKind::Read, o.input)?));
             visit(mark(elements(count, o.dtype, AccessKind::Write, o.output)?));

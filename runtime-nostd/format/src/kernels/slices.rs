@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::check::{Extent, dense, element_align, product, strided};
 use super::{MAX_RANK, Params, Sizes, Strides};
-use crate::{Access, AccessKind, DType, ParamError};
+use crate::{Access, AccessKind, DType, Overlap, ParamError};
 
 /// One component of a start index: where it is read, and what it moves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -210,7 +210,7 @@ impl<P: Copy> Params<P> for Scatter<P> {
         let whole = dense(&[self.count, u32::from(self.element)])?;
         let slices = self.slices.slice_extent(element)?;
         whole.holds(self.slices.tensor_extent(element)?)?;
-        let mark = |access: Access<P>| Access { in_place: true, ..access };
+        let mark = |access: Access<P>| access.over(Overlap::IN_PLACE);
         visit(mark(whole.access(AccessKind::Read, self.operand, align)));
         visit(slices.access(AccessKind::Read, self.updates, align));
         self.slices.starts(visit)?;

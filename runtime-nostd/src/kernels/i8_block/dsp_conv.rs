@@ -566,12 +566,23 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
         // SAFETY: pixels of the accepted parameters.
         unsafe {
             if straight.gather(conv, group, &mut next) {
-                products(conv, group, straight.output, LANES, &mut job);
+                places(conv, group, straight.output, &mut job);
+                products(conv, group, LANES, &mut job);
                 left -= LANES as u32;
             } else {
                 left -= others(conv, group, &mut next, left, &mut job);
             }
         }
+    }
+}
+
+/// Sets where the results of four adjacent pixels go.
+#[inline(always)]
+fn places(conv: &Conv, group: &Group, first: *mut u8, job: &mut Job) {
+    let mut output = first.wrapping_add(group.output);
+    for place in &mut job.output {
+        *place = output;
+        output = output.wrapping_add(conv.output_step);
     }
 }
 
@@ -581,49 +592,51 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
 /// As for [`pixels`]; `left` pixels are left from the next one on.
 #[inline(never)]
 unsafe fn others(conv: &Conv, group: &Group, next: &mut Pixel, left: u32, job: &mut Job) -> u32 {
-    let mut count = conv.lanes as u32;
-    if left < count {
-        // The last pixels are computed together with some of those before them once more.
-        count = if left <= 2 { 2 } else { count };
-        *next = conv.pixel(conv.pixels.saturating_sub(count));
-    }
+    let here = left.min(conv.lanes as u32);
+    let mut count = conv.lanes;
     let mut together = [*next; LANES];
-    for pixel in together.iter_mut().take(count as usize) {
+    places(conv, group, next.output, job);
+    for pixel in together.iter_mut().take(here as usize) {
         *pixel = conv.next(next);
+    }
+    if here < count as u32 {
+        // The last one is computed several times: those before have been, and their results may lie on
+        // their taps.
+        count = if here <= 2 { 2 } else { count };
+        let last = here.wrapping_sub(1) as usize & 3;
+        for lane in here as usize..LANES {
+            together[lane & 3] = together[last];
+            job.output[lane & 3] = job.output[last];
+        }
     }
     // SAFETY: the caller's promise.
     unsafe {
-        gather(conv, group, &together, count as usize);
-        products(conv, group, together[0].output, count as usize, job);
+        gather(conv, group, &together, count);
+        products(conv, group, count, job);
     }
-    count.min(left)
+    here
 }
 
 /// Computes all channels of a group for `count` pixels whose taps are in scratch and whose results
-/// lie from `output` on.
+/// lie where the job says.
 ///
 /// # Safety
 /// Convolution, group and pixels are those of accepted parameters; `count` is the number of lanes,
 /// or two of four. The job is that of the group.
 #[inline(always)]
-unsafe fn products(conv: &Conv, group: &Group, output: *mut u8, count: usize, job: &mut Job) {
+unsafe fn products(conv: &Conv, group: &Group, count: usize, job: &mut Job) {
     let block = if count == 1 { 8 } else { 2 };
     let whole = conv.out_c & !(block - 1);
     let mut first = 0;
     if job.tail != Tail::Sums as u32 && whole > 0 {
         job.records_end = job.records.wrapping_add(whole);
-        let mut output = output.wrapping_add(group.output);
-        for place in &mut job.output {
-            *place = output;
-            output = output.wrapping_add(conv.output_step);
-        }
         // SAFETY: the whole blocks of the group.
         unsafe { job.run(conv, count) };
         first = whole;
     }
     if first < conv.out_c {
         // SAFETY: the caller's promise.
-        unsafe { rest(conv, group, output, count, first) };
+        unsafe { rest(conv, group, &job.output, count, first) };
     }
 }
 
@@ -632,16 +645,23 @@ unsafe fn products(conv: &Conv, group: &Group, output: *mut u8, count: usize, jo
 /// # Safety
 /// As for [`products`].
 #[inline(never)]
-unsafe fn rest(conv: &Conv, group: &Group, output: *mut u8, count: usize, mut first: usize) {
+unsafe fn rest(
+    conv: &Conv,
+    group: &Group,
+    outputs: &[*mut u8; LANES],
+    count: usize,
+    mut first: usize,
+) {
     let block = if count == 1 { 8 } else { 2 };
     let whole = conv.out_c & !(block - 1);
     while first < conv.out_c {
         // SAFETY: a block of the group. Those of one pixel and two channels are rare.
         unsafe {
             if first < whole || count > 1 {
-                sums(conv, group, output, count, first);
+                sums(conv, group, outputs, count, first);
                 first += block;
             } else {
+                let output = outputs[0].wrapping_sub(group.output);
                 portable::products_1x2(conv, group, output, first);
                 first += 2;
             }
@@ -670,7 +690,7 @@ impl Job {
 ///
 /// # Safety
 /// As for [`products`]; there is such a block, of eight channels if there is one pixel, else of two.
-unsafe fn sums(conv: &Conv, group: &Group, mut output: *mut u8, count: usize, first: usize) {
+unsafe fn sums(conv: &Conv, group: &Group, outputs: &[*mut u8; LANES], count: usize, first: usize) {
     let mut acc = [0i32; 8];
     let mut job = Job::new(conv, group, first);
     let block = if count == 1 { 8 } else { 2 };
@@ -680,13 +700,12 @@ unsafe fn sums(conv: &Conv, group: &Group, mut output: *mut u8, count: usize, fi
     // SAFETY: one block, which has at most eight sums.
     unsafe { job.run(conv, count) };
     let results = &group.results;
-    for acc in acc.chunks(block).take(count) {
+    for (acc, output) in acc.chunks(block).zip(outputs).take(count) {
         for (channel, &acc) in (first..conv.out_c).zip(acc) {
-            let place = output.wrapping_add(group.output + channel * results.bytes());
+            let place = output.wrapping_add(channel * results.bytes());
             // SAFETY: a channel of a pixel.
             unsafe { results.store(channel, acc, place) };
         }
-        output = output.wrapping_add(conv.output_step);
     }
 }
 

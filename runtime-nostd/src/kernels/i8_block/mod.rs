@@ -269,6 +269,16 @@ impl Conv {
         }
     }
 
+    /// Whether results lie on the input.
+    #[allow(dead_code, reason = "targets that copy all taps before do not need it")]
+    pub fn overlaps(&self) -> bool {
+        let [h, w] = &self.axes;
+        let images = self.pixels / (h.output as u32).wrapping_mul(w.output as u32).max(1);
+        let (input, output) = (self.input.addr(), self.output.addr());
+        input < output + self.pixels as usize * self.output_step
+            && output < input + images as usize * self.image
+    }
+
     /// An output pixel.
     pub fn pixel(&self, index: u32) -> Pixel {
         let [h, w] = &self.axes;
@@ -443,6 +453,14 @@ impl Depthwise {
             row: row as usize,
             results: Results::new(memory, p.channels, p.shifts, p.requant),
         }
+    }
+
+    /// Whether results lie on the input.
+    #[allow(dead_code, reason = "targets that copy all lines before do not need it")]
+    pub fn overlaps(&self) -> bool {
+        let (input, output) = (self.input.addr(), self.output.addr());
+        let (images, bytes) = (self.batch as usize, self.results.bytes());
+        input < output + images * self.results_image * bytes && output < input + images * self.image
     }
 
     /// Taps of a channel.

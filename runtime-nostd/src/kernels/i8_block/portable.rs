@@ -188,8 +188,8 @@ impl Results {
     }
 }
 
-/// Computes channels from `first` on for four pixels whose taps are in scratch and whose results lie
-/// from `output` on; returns how many.
+/// Computes channels from `first` on for up to four pixels, `count`, whose taps are in scratch and
+/// whose results lie from `output` on; returns how many.
 ///
 /// # Safety
 /// Convolution, group and pixels are those of accepted parameters; there is such a block.
@@ -197,8 +197,8 @@ unsafe fn block_of_four(
     conv: &Conv,
     group: &Group,
     common: &Option<Common>,
+    [first, count]: [usize; 2],
     mut output: *mut u8,
-    first: usize,
 ) -> usize {
     let (results, step) = (&group.results, conv.output_step);
     let size = conv.pairs * 4;
@@ -213,12 +213,14 @@ unsafe fn block_of_four(
             let weights = [weights, weights.wrapping_add(size)];
             let bias = [bias(0), bias(1), bias(2), bias(3)];
             tiles::sums_4x4(conv.scratch, weights, conv.pairs, bias, &mut acc);
-            results.store_all(common, channels, &acc, output, step);
+            let acc = acc.get(..count).unwrap_or(&acc);
+            results.store_all(common, channels, acc, output, step);
             return 4;
         }
         let mut acc = [[0; 2]; LANES];
         tiles::sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
-        results.store_all(common, channels, &acc, output, step);
+        let acc = acc.get(..count).unwrap_or(&acc);
+        results.store_all(common, channels, acc, output, step);
     }
     2
 }
@@ -280,32 +282,38 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
     let common = group.results.common();
     let mut done = 0;
     while done < conv.pixels {
-        // The last pixels are computed together with some of those before them once more.
-        let first = done.min(conv.pixels.saturating_sub(lanes));
-        let mut next = conv.pixel(first);
+        let mut next = conv.pixel(done);
         let output = next.output;
+        // Where less than four are left, lanes behind the last one keep what they have.
+        let count = (conv.pixels - done).min(lanes) as usize;
         // SAFETY: pixels of the accepted parameters.
         unsafe {
-            for lane in 0..conv.lanes {
+            for lane in 0..count {
                 gather_pixel(conv, group, &conv.next(&mut next), lane);
             }
-            products(conv, group, &common, output);
+            products(conv, group, &common, output, count);
         }
-        done = first + lanes;
+        done += lanes;
     }
 }
 
-/// Computes all channels of a group for pixels whose taps are in scratch.
+/// Computes all channels of a group for `count` pixels whose taps are in scratch.
 ///
 /// # Safety
 /// As for [`pixels`].
-unsafe fn products(conv: &Conv, group: &Group, common: &Option<Common>, output: *mut u8) {
+unsafe fn products(
+    conv: &Conv,
+    group: &Group,
+    common: &Option<Common>,
+    output: *mut u8,
+    count: usize,
+) {
     let mut first = 0;
     while first < conv.out_c {
         // SAFETY: the caller's promise; blocks are as parameters say.
         unsafe {
             if conv.lanes == LANES {
-                first += block_of_four(conv, group, common, output, first);
+                first += block_of_four(conv, group, common, [first, count], output);
             } else if conv.out_c - first >= 8 {
                 block_of_one(conv, group, common, output, first);
                 first += 8;

@@ -47,7 +47,10 @@ impl Plan<'_> {
         let size = conv.pairs * 2;
         let runs = (h.kernel * w.kernel / conv.run.max(1)) as usize;
         let tiles = conv.out_c.div_ceil(CHANNELS);
-        let taps = if plain(h) && plain(w) && h.output == 1 {
+        // Results on taps would be read by channels that come later.
+        let taps = if conv.overlaps() {
+            Taps::Copies
+        } else if plain(h) && plain(w) && h.output == 1 {
             Taps::Pixels
         } else if runs * CHANNELS <= size && segments_pay(runs, run, tiles) {
             Taps::Runs
@@ -221,7 +224,8 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
     let plan = Plan::new(conv, group);
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
-    let alone = if conv.lanes == LANES && left == 3 { 0 } else { left };
+    // Results may lie on the taps of pixels before these, which are then not computed once more.
+    let alone = if conv.lanes == LANES && left == 3 && !conv.overlaps() { 0 } else { left };
     // SAFETY: the caller's promise.
     unsafe {
         if conv.lanes == LANES {
@@ -256,16 +260,36 @@ unsafe fn ones(plan: &Plan<'_>, first: u32) {
         finish,
         sums: usize::from(sums),
     };
+    // Results may lie on the taps of pixels that come later, as of four pixels that are computed
+    // together: these are copied before, and there is room for so many.
+    let before = conv.lanes == LANES && conv.overlaps();
+    let lane = |index: u32| if before { index.wrapping_sub(first) as usize } else { 0 };
+    let copy = |index: u32, pixel: &Pixel| {
+        let copies = plan.copies(lane(index));
+        // SAFETY: a pixel of the accepted convolution, and room for its taps.
+        unsafe {
+            plan.copy(pixel, copies);
+            if !conv.swizzled {
+                swizzle(copies, plan.size / 4);
+            }
+        }
+    };
     let mut next = conv.pixel(first);
-    for _ in first..conv.pixels {
+    if before {
+        for index in first..conv.pixels {
+            copy(index, &conv.next(&mut next));
+        }
+        next = conv.pixel(first);
+    }
+    for index in first..conv.pixels {
         let pixel = conv.next(&mut next);
         // SAFETY: a pixel of the accepted convolution.
         unsafe {
             if copied {
-                plan.copy(&pixel, plan.copies(0));
-                if !conv.swizzled {
-                    swizzle(plan.copies(0), plan.size / 4);
+                if !before {
+                    copy(index, &pixel);
                 }
+                rest.taps = plan.copies(lane(index));
             } else {
                 rest.taps = pixel.at(conv, group);
             }

@@ -22,14 +22,17 @@ pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
     unsafe {
         let Some(requant) = usual else { return portable::image(conv, image) };
         let double = requant.rounding == Rounding::Double;
+        let apart = !conv.overlaps();
         match three_by_three(conv, image, &requant) {
-            Some(all) if double => return sweep_double(&all),
-            Some(all) => return sweep(&all),
+            Some(all) => {
+                let sweep = if double { sweep_double } else { sweep };
+                return if apart { sweep(&all) } else { over_taps(conv, &all, sweep) };
+            }
             None if double => return portable::image(conv, image),
             None => (),
         }
         let (mut first, blocks) = (0, conv.channels / CHANNELS);
-        if blocks > 0 && inside(&conv.across) && inside(&conv.along) {
+        if blocks > 0 && apart && inside(&conv.across) && inside(&conv.along) {
             in_place(conv, &conv.block(image, 0, 0), blocks, &requant);
             first = blocks * CHANNELS;
         }
@@ -83,6 +86,89 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         vertical: usize::from(along.weights_step != 1),
         halved: usize::from(halved),
     })
+}
+
+/// Sweeps over an image whose results lie on taps that other lines need: as many lines of a channel
+/// as there is room for in scratch are copied before.
+///
+/// # Safety
+/// The sweep is that of an accepted convolution, whose results may lie where they do.
+#[inline(never)]
+unsafe fn over_taps(conv: &Depthwise, all: &Sweep, sweep: unsafe extern "C" fn(&Sweep)) {
+    let (along, copies) = (&conv.along, conv.lines.cast::<i8>());
+    // Columns that outputs need, and the lines that fit: at least eight times those of the kernel.
+    let columns = (along.origin(along.output - 1) + 3).min(along.input);
+    let room = (2 * CHANNELS * 3 * conv.line) as u32 / (columns as u32).max(1);
+    let most = (room as i32 - 3) / all.stride.max(1) + 1;
+    for channel in 0..all.channels {
+        let mut part = Sweep { channels: 1, line_step: columns, column_step: 1, ..*all };
+        part.output = all.output.wrapping_add(channel);
+        part.weights = all.weights.wrapping_add(9 * channel);
+        part.records = all.records.wrapping_add(channel);
+        if !all.shifts.is_null() {
+            part.shifts = all.shifts.wrapping_add(channel);
+        }
+        let (mut left, mut copied) = (all.lines, 0..0);
+        while left > 0 {
+            part.lines = left.min(most);
+            let first = part.first.max(0);
+            let end = (part.first + (part.lines - 1) * all.stride + 3).min(all.height).max(first);
+            let kept = first.max(copied.start)..copied.end.max(first);
+            let at =
+                |line: i32, base: i32| copies.wrapping_offset(((line - base) * columns) as isize);
+            // SAFETY: there is room for these lines, which lie inside the input; those that are kept
+            // move towards the start.
+            unsafe {
+                core::ptr::copy(
+                    at(kept.start, copied.start),
+                    copies,
+                    ((kept.end - kept.start) * columns) as usize,
+                );
+                for line in kept.end..end {
+                    let from = line.wrapping_mul(all.line_step) as isize;
+                    let from = all.input.wrapping_add(channel).wrapping_offset(from);
+                    copy_column(at(line, first), from, all.column_step as usize, columns as usize);
+                }
+                part.input = at(0, first);
+                sweep(&part);
+            }
+            copied = first..end;
+            left -= part.lines;
+            part.first += part.lines * all.stride;
+            let done = part.lines.wrapping_mul(all.output_line_step);
+            part.output = part.output.wrapping_offset(done as isize);
+        }
+    }
+}
+
+/// Copies bytes that lie `step` bytes apart.
+///
+/// # Safety
+/// There are so many, and room for them.
+#[inline(always)]
+unsafe fn copy_column(mut to: *mut i8, mut from: *const i8, step: usize, count: usize) {
+    let mut left = count;
+    while left >= 4 {
+        let second = from.wrapping_add(step);
+        let third = second.wrapping_add(step);
+        let fourth = third.wrapping_add(step);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bytes = [*from, *second, *third, *fourth];
+            (*to, *to.add(1)) = (bytes[0], bytes[1]);
+            (*to.add(2), *to.add(3)) = (bytes[2], bytes[3]);
+        }
+        to = to.wrapping_add(4);
+        from = fourth.wrapping_add(step);
+        left -= 4;
+    }
+    while left > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { *to = *from };
+        to = to.wrapping_add(1);
+        from = from.wrapping_add(step);
+        left -= 1;
+    }
 }
 
 /// Whether all taps of an axis lie inside the input.

@@ -1,0 +1,87 @@
+//! Results that lie over their operands: how little memory networks need so, and that they compute the
+//! same.
+
+use microhlo_compiler::cmd::load::Program;
+use microhlo_compiler::compile::{CompileOptions, Compiled, Target, Technique};
+use microhlo_qemu::Job;
+use microhlo_tests::networks::generated;
+use microhlo_tests::{Prepared, int8_models, outputs};
+
+/// Networks, the most bytes of their activations and of their arena, which has what kernels work in as
+/// well. These only fall.
+const BYTES: [(&str, u32, u32); 3] = [
+    ("kws_int8_quant_int", 8_000, 9_056),
+    ("ic_int8_quant_int", 33_296, 34_448),
+    ("mobilenet_v1_025_96", 36_864, 38_400),
+];
+
+/// The networks that are installed: the generated ones everywhere.
+fn networks() -> Vec<Prepared> {
+    let shared = int8_models().into_iter().map(|model| model.prepare(Target::Host));
+    let made = generated().into_iter().map(|network| network.prepare(Target::Host, 2));
+    let listed = |p: &Prepared| BYTES.iter().any(|(name, ..)| *name == p.model.name);
+    shared.chain(made).filter(listed).collect()
+}
+
+/// Compiles a listed network without results over operands.
+fn apart(network: &Prepared) -> Compiled {
+    let source = generated().into_iter().find(|g| g.name == network.model.name);
+    let program: Program = match source {
+        Some(network) => network.parse(),
+        None => network.model.parse(),
+    };
+    let without = vec![Technique::Overlap];
+    let options = CompileOptions { without, ..CompileOptions::default() };
+    program.compile(&options).expect("it compiles")
+}
+
+#[test]
+fn activations_and_arenas_stay_small() {
+    for network in networks() {
+        let (name, most, arena) =
+            BYTES.into_iter().find(|b| b.0 == network.model.name).expect("a listed network");
+        let report = &network.compiled.report;
+        let bytes = report.activation_bytes;
+        println!("{name}: {bytes} bytes of activations, {} of arena", report.arena_bytes);
+        assert!(bytes <= most.into(), "{name}: {bytes} bytes of activations");
+        assert!(report.arena_bytes <= arena, "{name}: {} bytes of arena", report.arena_bytes);
+        assert!(report.arena_proven_optimal, "{name}: {} bytes of arena", report.arena_bytes);
+        assert!(apart(&network).report.activation_bytes > bytes, "{name}");
+    }
+}
+
+/// Runs the networks with and without overlaps.
+fn same_results(run: &dyn Fn(&[Job]) -> Vec<Vec<Vec<Vec<u8>>>>) {
+    for network in networks() {
+        let apart = apart(&network);
+        let (here, there) = (apart.report.arena_bytes, network.compiled.report.arena_bytes);
+        assert!(there < here, "{}: {there} and {here} bytes", network.model.name);
+        let mut job = network.job();
+        job.cases.truncate(2);
+        let artifact = apart.artifact;
+        let results = run(&[Job { artifact, ..job.clone() }, job]);
+        assert_eq!(results[0], results[1], "{}", network.model.name);
+        assert!(results[0].iter().flatten().any(|bytes| !bytes.is_empty()));
+    }
+}
+
+#[test]
+fn networks_compute_the_same_over_their_operands() {
+    same_results(&|jobs| {
+        let executor = microhlo_compiler::cmd::exec::Executor::find("host").expect("the host");
+        let done = executor.run(jobs, &microhlo_tests::options()).expect("it runs");
+        done.into_iter().map(|outcome| outputs("host", outcome)).collect()
+    });
+}
+
+#[cfg(feature = "qemu-tests")]
+#[test]
+fn networks_compute_the_same_over_their_operands_on_boards() {
+    for board in ["mps2-an386", "virt-rv32"] {
+        same_results(&|jobs| {
+            let executor = microhlo_compiler::cmd::exec::Executor::find(board).expect("the board");
+            let done = executor.run(jobs, &microhlo_tests::options()).expect("it runs");
+            done.into_iter().map(|outcome| outputs(board, outcome)).collect()
+        });
+    }
+}
