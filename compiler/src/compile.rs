@@ -458,6 +458,7 @@ impl CompileOptions {
     pub(crate) fn shared(&self, program: &Program) -> Program {
         let mut program = program.clone();
         program.apart = self.without.contains(&Technique::Overlap);
+        program.keeps_taps = self.target == Target::Rv32imac && !self.memory.saves();
         if !self.without.contains(&Technique::Sharing) {
             share::share_buffers(&mut program);
         }

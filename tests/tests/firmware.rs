@@ -83,7 +83,7 @@ fn a_firmware_that_panics_is_told_apart() {
 
 /// Most bytes of flash of runtime and kernels of an 8-bit network on the Cortex-M4F: all of the firmware
 /// but the model, start-up code and interrupt vectors. The aim is 16 KiB.
-const INT8_RUNTIME: u64 = 29 * 1024;
+const INT8_RUNTIME: u64 = 30 * 1024;
 
 /// A firmware that runs a model once.
 fn single(board: &str, model: &Path) -> Image {

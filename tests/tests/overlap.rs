@@ -50,8 +50,11 @@ fn activations_and_arenas_stay_small() {
     }
 }
 
+/// Outputs of the cases of a job.
+type Results = Vec<Vec<Vec<u8>>>;
+
 /// Runs the networks with and without overlaps.
-fn same_results(run: &dyn Fn(&[Job]) -> Vec<Vec<Vec<Vec<u8>>>>) {
+fn same_results(run: &dyn Fn(&[Job]) -> Vec<Results>) {
     for network in networks() {
         let apart = apart(&network);
         let (here, there) = (apart.report.arena_bytes, network.compiled.report.arena_bytes);

@@ -120,9 +120,6 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The first row that a stage still reads of an operand, none if it has finished.
-type FirstRow<'a> = dyn Fn(usize, &Demand) -> Option<u32> + 'a;
-
 /// Steps that may run as a chain.
 pub struct Block {
     /// The first step, and the one after the last.
@@ -344,7 +341,7 @@ impl Block {
                 let (size, result) = (model.bytes(input), model.bytes(output));
                 let row = if self.sums[at] > 0 { result } else { u64::from(stage.row_bytes) };
                 let mut distance = 0;
-                let seen = &mut |fired: usize, end: u32, first: &FirstRow<'_>| {
+                let seen = &mut |fired: usize, end: u32, first: &windows::FirstRow<'_>| {
                     let needed = self.reads.iter().filter(|read| read.1 == input);
                     let needed = needed.filter_map(|(reader, _, demand, bytes)| {
                         Some(u64::from(first(*reader, demand)?) * u64::from(*bytes))

@@ -31,6 +31,13 @@ pub struct Options {
     pub stream_input: bool,
 }
 
+impl Options {
+    /// Whether memory is to be saved at the price of instructions.
+    pub fn saves(&self) -> bool {
+        self.arena_limit.is_some() || self.rows == Rows::Least
+    }
+}
+
 /// A program with its arena.
 pub struct Choice {
     /// The program: its buffers share memory.

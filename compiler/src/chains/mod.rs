@@ -91,9 +91,10 @@ impl Cuts {
         }
         for first in 0..steps {
             let shortest = if first == 0 && model.is_streamed() { 1 } else { 2 };
-            for end in first + shortest..=steps.min(first + LONGEST) {
+            let ends = cuts.iter_mut().enumerate().take(first + LONGEST + 1);
+            for (end, cuts) in ends.skip(first + shortest) {
                 match chains(model, first, end, most) {
-                    Some(chains) => cuts[end].extend(chains),
+                    Some(chains) => cuts.extend(chains),
                     None => break,
                 }
             }

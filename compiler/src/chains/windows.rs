@@ -78,6 +78,9 @@ pub fn least(stages: &[Stage], strips: &[u32]) -> Vec<u32> {
     }
 }
 
+/// The first row that a stage still reads of an operand, none if it has finished.
+pub type FirstRow<'a> = dyn Fn(usize, &Demand) -> Option<u32> + 'a;
+
 /// Follows a chain with given capacities and tells of each firing before it happens: the stage, the row
 /// behind its last one, and the first row that each stage still reads of its operands, none if it
 /// has finished.
@@ -85,7 +88,7 @@ pub fn follow(
     stages: &[Stage],
     strips: &[u32],
     capacities: &[u32],
-    seen: &mut dyn FnMut(usize, u32, &dyn Fn(usize, &Demand) -> Option<u32>),
+    seen: &mut dyn FnMut(usize, u32, &FirstRow<'_>),
 ) {
     let mut run = Run { capacities: capacities.to_vec(), ..Run::new(stages, strips) };
     while let Some((stage, end)) = run.fire() {
@@ -203,8 +206,14 @@ impl<'a> Run<'a> {
 mod tests {
     use super::*;
 
-    fn stage(rows: u32, operands: &[(usize, u32, u32, i32)], stages: &[Stage]) -> Stage {
-        let operand = |&(stage, stride, reach, pad): &(usize, u32, u32, i32)| {
+    /// A stage that is read, stride, reach, padding.
+    type Reads = (usize, u32, u32, i32);
+
+    /// Rows of a stage, and what it reads.
+    type Row<'a> = (u32, &'a [Reads]);
+
+    fn stage(rows: u32, operands: &[Reads], stages: &[Stage]) -> Stage {
+        let operand = |&(stage, stride, reach, pad): &Reads| {
             let height = stages[stage].rows;
             Operand { stage, demand: Demand { height, stride, reach, pad } }
         };
@@ -212,8 +221,7 @@ mod tests {
         Stage { rows, row_bytes: 1, whole: false, operands }
     }
 
-    /// A chain from the rows of each stage, and what it reads: stage, stride, reach, padding.
-    fn chain(table: &[(u32, &[(usize, u32, u32, i32)])]) -> Vec<Stage> {
+    fn chain(table: &[Row<'_>]) -> Vec<Stage> {
         let mut stages = Vec::new();
         for (rows, operands) in table {
             let next = stage(*rows, operands, &stages);
@@ -238,7 +246,7 @@ mod tests {
     #[test]
     fn a_residual_waits_for_what_lies_between() {
         let between = |depth: usize| {
-            let mut table: Vec<(u32, Vec<(usize, u32, u32, i32)>)> = vec![(20, vec![])];
+            let mut table: Vec<(u32, Vec<Reads>)> = vec![(20, vec![])];
             table.extend((0..depth).map(|i| (20, vec![(i, 1, 3, 1)])));
             table.push((20, vec![(0, 1, 1, 0), (depth, 1, 1, 0)]));
             let table: Vec<_> = table.iter().map(|(rows, o)| (*rows, o.as_slice())).collect();
@@ -249,7 +257,7 @@ mod tests {
 
     #[test]
     fn of_two_branches_the_one_with_smaller_rows_waits() {
-        let table: [(u32, &[(usize, u32, u32, i32)]); 4] = [
+        let table: [Row<'_>; 4] = [
             (20, &[]),
             (20, &[(0, 1, 1, 0)]),
             (20, &[(0, 1, 9, 4)]),

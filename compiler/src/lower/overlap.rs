@@ -30,7 +30,8 @@ pub fn add_overlaps(program: &Program, groups: &Groups, problem: &mut Problem) {
     let moments = program.moments();
     let chained: Vec<usize> = program.chains().flatten().collect();
     for (at, step) in program.steps.iter().enumerate() {
-        if step.elided || chained.contains(&at) {
+        let slower = program.keeps_taps && copies_taps(&step.kernel);
+        if step.elided || slower || chained.contains(&at) {
             continue;
         }
         let accesses = accesses(program, step, groups);

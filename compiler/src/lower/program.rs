@@ -111,6 +111,9 @@ pub struct Program {
     pub shared: Vec<(BufferId, BufferId)>,
     /// Whether no result of a kernel lies over an operand but where buffers share their memory.
     pub apart: bool,
+    /// Whether convolutions stay off their operands, too: their kernels would copy what they read more than
+    /// once.
+    pub keeps_taps: bool,
     /// Inputs that keep what the last run left in them: in use at all times.
     pub states: Vec<BufferId>,
 }

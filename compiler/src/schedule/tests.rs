@@ -215,7 +215,6 @@ fn a_cheap_result_is_made_again_after_the_peak() {
     task(&[1], &[3, 2], None, 200);
     task(&[2], &[2, 3], None, 200);
     task(&[0, 3], &[1, 3, 4], None, 1);
-    let mut graph = graph;
     let found = order(&graph, 0, &Options::default());
     assert_eq!(found.peak, 22, "the wide form is kept");
     let (variant, lower) = repeated(&graph, &found.tasks, 0, &Options::default()).expect("cheap");

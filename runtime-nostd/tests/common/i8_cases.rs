@@ -342,7 +342,7 @@ impl Case {
                 let depthwise = dw.map_places(&mut place);
                 if depthwise.is_by_taps() {
                     Kernel::depthwise_taps_i8(DepthwiseTapsI8 { conv: depthwise })
-                } else if depthwise.is_three_by_three() && self.seed % 2 == 0 {
+                } else if depthwise.is_three_by_three() && self.seed.is_multiple_of(2) {
                     Kernel::depthwise_three_i8(DepthwiseThreeI8 { conv: depthwise })
                 } else {
                     Kernel::depthwise_i8(depthwise)

@@ -14,7 +14,7 @@ impl Choices {
     /// A number below `end`, which is at most 256.
     fn below(&mut self, end: usize) -> usize {
         let word = u16::from_le_bytes([0, 1].map(|_| self.0.next().expect("few choices")));
-        usize::from(word) * end >> 16
+        (usize::from(word) * end) >> 16
     }
 }
 
