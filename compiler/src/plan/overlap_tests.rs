@@ -185,6 +185,8 @@ fn problems(
 }
 
 proptest! {
+    // Large problems take long.
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn random_plans_pass_the_checker(p in problems(0..40, 5000, 30, true)) {
         let options = Options { search_steps: 10_000, deadline: None };
@@ -193,7 +195,9 @@ proptest! {
         prop_assert!(plan.proven_bound <= plan.arena_bytes);
         prop_assert_eq!(plan_with(&p, &options).unwrap(), plan);
     }
+}
 
+proptest! {
     #[test]
     fn small_plans_are_optimal(p in problems(0..6, 6, 4, false)) {
         let plan = plan(&p).unwrap();

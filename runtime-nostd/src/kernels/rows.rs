@@ -103,7 +103,7 @@ unsafe fn forward(mut to: *mut u8, mut from: *const u8, mut count: usize) {
 unsafe fn move_blocks(
     mut to: *mut u8,
     mut from: *const u8,
-    mut blocks: usize,
+    blocks: usize,
 ) -> (*mut u8, *const u8) {
     if blocks != 0 {
         // SAFETY: the caller's promise.
@@ -116,7 +116,7 @@ unsafe fn move_blocks(
                 "bne 2b",
                 from = inout(reg) from,
                 to = inout(reg) to,
-                blocks = inout(reg) blocks,
+                blocks = inout(reg) blocks => _,
                 out("r0") _,
                 out("r1") _,
                 out("r2") _,
