@@ -237,12 +237,13 @@ fn vector_convolutions_at_their_distance() {
 #[test]
 fn depthwise_convolutions_in_place() {
     for (size, channels, stride) in
-        [([8, 8], 8, 1), ([25, 5], 64, 1), ([12, 12], 16, 2), ([5, 9], 6, 1), ([9, 17], 5, 2)]
+        [([8, 8], 8, 1), ([25, 5], 64, 1), ([12, 12], 16, 2), ([5, 9], 12, 1), ([9, 17], 8, 2)]
     {
         check(&Kernel::depthwise_i8(depthwise(size, channels, stride)));
     }
     let overlap = |kernel: Kernel<u8>| accesses(&kernel)[0].overlap.least();
-    // Columns of another number of rows, more outputs than inputs, and sums.
+    // Channels that are left over, columns of another number of rows, more outputs than inputs, and sums.
+    assert_eq!(overlap(Kernel::depthwise_i8(depthwise([5, 9], 6, 1))), None);
     let c = depthwise([25, 6], 4, 2);
     assert_eq!(overlap(Kernel::depthwise_i8(c)), None);
     let c = depthwise([5, 5], 4, 1);

@@ -193,13 +193,14 @@ impl Shape {
         }
     }
 
-    /// How far the operand has to start behind the result that lies over it; `None` if it may not.
+    /// How far the operand has to start behind the result that lies over it; `None` if it may not, or if
+    /// the kernel has no such parameters.
     pub fn distance(&self) -> Option<u32> {
         let mut overlap = Overlap::NEVER;
         let visit = &mut |access: Access<u8>| {
             overlap = if access.place == 0 { access.overlap } else { overlap };
         };
-        self.kernel().accesses(visit).expect("valid parameters");
+        self.kernel().accesses(visit).ok()?;
         overlap.least().map(|(bytes, _)| bytes)
     }
 
