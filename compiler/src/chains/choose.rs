@@ -74,7 +74,8 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
         return Ok(choice);
     }
     let mut smallest: Option<(Choice, &Plan)> = None;
-    for plan in front.iter().rev().take(SMALLEST) {
+    // Where results lie over operands, the fastest may need no more than any other.
+    for plan in front.iter().take(1).chain(front.iter().rev().take(SMALLEST)) {
         let choice = Choice::new(options.shared(&apply(&model, plan)), plan.cost(), options)?;
         if smallest.as_ref().is_none_or(|(least, _)| choice.bytes() < least.bytes()) {
             smallest = Some((choice, plan));
