@@ -171,33 +171,8 @@ fn conv(size: [u32; 2], channels: [u32; 2], kernel: u32, stride: u32) -> ConvI8<
 }
 
 fn depthwise(size: [u32; 2], channels: u32, stride: u32) -> DepthwiseI8<u8> {
-    let c = conv(size, [1, 1], 3, stride);
-    DepthwiseI8 {
-        input: c.input,
-        weights: c.weights,
-        channels: c.channels,
-        shifts: c.shifts,
-        output: c.output,
-        scratch: Some(c.scratch),
-        batch: c.batch,
-        in_h: c.in_h,
-        in_w: c.in_w,
-        channels_count: channels,
-        multiplier: 1,
-        out_h: c.out_h,
-        out_w: c.out_w,
-        kernel_h: 3,
-        kernel_w: 3,
-        stride_h: stride,
-        stride_w: stride,
-        pad_top: c.pad_top,
-        pad_left: c.pad_left,
-        dilation_h: 1,
-        dilation_w: 1,
-        input_zero: 5,
-        requant: c.requant,
-        layout: DepthwiseLayout::Lines(3),
-    }
+    let c = ConvI8 { groups: channels, ..conv(size, [1, 1], 3, stride) };
+    c.depthwise(DepthwiseLayout::Lines(3))
 }
 
 #[test]

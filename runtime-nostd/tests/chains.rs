@@ -24,7 +24,7 @@ fn outputs(spec: &ArtifactSpec, input: &[u8]) -> Result<Vec<Vec<u8>>, LoadError>
 }
 
 fn same(network: &Network) {
-    let input = common::chains::Numbers(network.seed ^ 99).bytes(network.input.iter().product());
+    let input = common::chains::Random(network.seed ^ 99).bytes(network.input.iter().product());
     let steps = outputs(&network.spec(Form::Steps), &input).unwrap();
     let chain = outputs(&network.spec(Form::Chain), &input).expect("the chain loads");
     assert_eq!(steps, chain, "{network:?}");
@@ -72,7 +72,7 @@ proptest! {
     ) {
         prop_assume!(portions.iter().any(|&n| n > 0));
         let network = random(seed, 7, false);
-        let input = common::chains::Numbers(seed).bytes(network.input.iter().product());
+        let input = common::chains::Random(seed).bytes(network.input.iter().product());
         let steps = outputs(&network.spec(Form::Steps), &input).unwrap();
         let spec = network.spec(Form::Fed);
         prop_assert_eq!(&steps, &fed(&spec, &input, &portions));

@@ -4,7 +4,7 @@
 #[path = "../../runtime-nostd/tests/common/chains.rs"]
 mod chains;
 
-use chains::{Form, Layer, Network, Numbers, Op, Slides, random};
+use chains::{Form, Layer, Network, Op, Random, Slides, random};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::encode;
 use microhlo_qemu::Job;
@@ -12,7 +12,7 @@ use microhlo_tests::{on_board, options, outputs, sampled};
 
 fn job(network: &Network, form: Form) -> Job {
     let artifact = encode(&network.spec(form)).expect("the network is encodable");
-    let input = Numbers(network.seed ^ 7).bytes(network.input.iter().product());
+    let input = Random(network.seed ^ 7).bytes(network.input.iter().product());
     Job { artifact, cases: vec![vec![input]], profile: false }
 }
 

@@ -1,8 +1,8 @@
 //! What a chain of a program does, firing by firing.
 
 use microhlo_format::Kernel;
-use microhlo_format::kernels::{ByRows, Rows};
-use microhlo_format::rows::{OUTSIDE, STAGE_BYTES, Schedule, Stage, State};
+use microhlo_format::kernels::ByRows;
+use microhlo_format::rows::{self, Demand, OUTSIDE, Schedule, Stage};
 
 use crate::lower::program::{BufferId, Program, Ref};
 
@@ -28,51 +28,31 @@ struct Firing {
 impl Trace {
     /// The trace of the chain at a step; `None` if it stalls, or if there is no chain.
     pub fn new(program: &Program, step: usize) -> Option<Trace> {
-        let Kernel::rows(rows) = &program.steps.get(step)?.kernel else { return None };
-        let stages: Vec<Stage> = rows.stages.to_vec();
-        let steps = program.steps.get(step + 1..)?.get(..rows.steps())?;
+        let Kernel::rows(chain) = &program.steps.get(step)?.kernel else { return None };
+        let stages: Vec<Stage> = chain.stages.to_vec();
+        let steps = program.steps.get(step + 1..)?.get(..chain.steps())?;
         let fed = stages.len() - steps.len();
         let mut by_rows = vec![None; fed];
         for (stage, step) in stages.iter().skip(fed).zip(steps) {
             by_rows.push(Some(step.kernel.by_rows(stage.rows.into()).ok()?));
         }
         let touched = steps.iter().flat_map(Program::touched).map(|(_, buffer)| buffer).collect();
-        let mut trace = Trace { stages, by_rows, firings: Vec::new(), touched };
-        trace.follow(rows)?;
-        Some(trace)
-    }
-
-    fn follow(&mut self, rows: &Rows<Ref>) -> Option<()> {
-        let table: Vec<[u8; STAGE_BYTES]> = rows.stages.iter().map(|s| s.to_bytes()).collect();
-        let mut states = vec![State::default(); table.len()];
-        let mut schedule = Schedule::begin(&table, &mut states)?;
-        for (i, stage) in self.stages.iter().enumerate() {
-            let demand = match &self.by_rows[i] {
-                Some(by) => by.shape.demand(0, stage.count(0))?,
-                None => Default::default(),
-            };
-            schedule.set_demand(i as u8, demand);
-        }
-        let mut after = None;
-        while let Some(firing) = schedule.next(after) {
-            let stage = usize::from(firing.stage);
+        let mut firings = Vec::new();
+        let seen = &mut |schedule: &Schedule<'_>, stage: u8| {
             let read = |i: usize| {
                 let left = schedule.firing(i as u8).count > 0;
                 left.then(|| schedule.state(i as u8).demand.from)
             };
-            let reads = (0..self.stages.len()).map(read).collect();
-            let (first, count) = (firing.first, firing.count);
-            self.firings.push(Firing { stage, first, count, reads });
-            schedule.make_room(firing);
-            let next = first.checked_add(count)?;
-            let demand = match (self.stages[stage].count(next), &self.by_rows[stage]) {
-                (0, _) | (_, None) => Default::default(),
-                (count, Some(by)) => by.shape.demand(next, count)?,
-            };
-            schedule.fired(firing, demand);
-            after = Some(firing);
-        }
-        schedule.is_complete().then_some(())
+            let reads = (0..stages.len()).map(read).collect();
+            let rows::Firing { first, count, .. } = schedule.firing(stage);
+            firings.push(Firing { stage: stage.into(), first, count, reads });
+        };
+        let demands = &mut |stage: u8, first, count| match &by_rows[usize::from(stage)] {
+            Some(by) => by.shape.demand(first, count),
+            None => Some(Demand::default()),
+        };
+        rows::follow(&stages, demands, seen)?;
+        Some(Trace { stages, by_rows, firings, touched })
     }
 
     /// The first byte of a value from outside that is still read when something is computed; none if

@@ -123,16 +123,7 @@ enum Emit {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
-    if args.emit.is_some() && args.output.is_none() && args.json.owns_stdout() {
-        let text = "both --emit and --json would write to standard output; give one a file";
-        return Err(CmdError::BadInput(text.to_owned()));
-    }
-    let takes_stdout = args.json.owns_stdout() || (args.emit.is_some() && args.output.is_none());
-    if args.report == Some(report::Target::Text) && takes_stdout {
-        let text =
-            "--report as text and --json or --emit would write to standard output; give one a file";
-        return Err(CmdError::BadInput(text.to_owned()));
-    }
+    refuse_two_outputs(args)?;
     if args.share {
         return share::run(args);
     }
@@ -180,6 +171,21 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if !args.json.owns_stdout() && !emitted {
         let report = quantised.map_or_else(String::new, |done| done.summary());
         print_text(&(report + &text(args, &compiled, &artifact) + &reported));
+    }
+    Ok(())
+}
+
+/// Refuses to write more than one thing to standard output.
+fn refuse_two_outputs(args: &Args) -> Result<(), CmdError> {
+    if args.emit.is_some() && args.output.is_none() && args.json.owns_stdout() {
+        let text = "both --emit and --json would write to standard output; give one a file";
+        return Err(CmdError::BadInput(text.to_owned()));
+    }
+    let takes_stdout = args.json.owns_stdout() || (args.emit.is_some() && args.output.is_none());
+    if args.report == Some(report::Target::Text) && takes_stdout {
+        let text =
+            "--report as text and --json or --emit would write to standard output; give one a file";
+        return Err(CmdError::BadInput(text.to_owned()));
     }
     Ok(())
 }

@@ -19,19 +19,26 @@ struct Member {
     options: CompileOptions,
 }
 
+impl Member {
+    fn compile(&self) -> Result<Compiled, CmdError> {
+        self.program.compile(&self.options)
+    }
+}
+
 /// Compiles the models so that one arena, as large as the largest of them needs, serves all: they run one
 /// after the other, and leave each other's states alone.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let mut members = members(args)?;
-    // How much each keeps does not depend on where.
-    let kept: Vec<u32> = compiled(&members)?.iter().map(|c| c.report.state_bytes).collect();
     let mut first = 0;
-    for (member, bytes) in members.iter_mut().zip(&kept) {
+    for member in &mut members {
         member.options.room.first = first;
-        first += bytes;
+        if !member.options.states.is_empty() {
+            // What comes first in the arena is known, and that is all that this depends on.
+            first = member.compile()?.report.state_bytes;
+        }
     }
     members.iter_mut().for_each(|member| member.options.room.bytes = first);
-    let all = compiled(&members)?;
+    let all = members.iter().map(Member::compile).collect::<Result<Vec<_>, _>>()?;
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).map_err(|e| {
             CmdError::BadInput(format!("cannot make the directory {}: {e}", dir.display()))
@@ -86,10 +93,6 @@ fn states(args: &Args) -> Result<Vec<(String, Kept)>, CmdError> {
         Ok((model.to_owned(), kept))
     };
     args.state.iter().map(split).collect()
-}
-
-fn compiled(members: &[Member]) -> Result<Vec<Compiled>, CmdError> {
-    members.iter().map(|member| member.program.compile(&member.options)).collect()
 }
 
 /// Says what the models need together.

@@ -16,7 +16,7 @@ use crate::kernels::{ByRows, Strip};
 mod least;
 
 #[cfg(feature = "std")]
-pub use least::{least_capacities, links};
+pub use least::{Demands, follow, least_capacities, links};
 
 /// Most stages of a chain.
 pub const MAX_STAGES: usize = 64;

@@ -8,25 +8,10 @@ use microhlo_format::kernels::{
 use microhlo_format::rows::{MAX_STAGES, OUTSIDE, Stage, least_capacities, links};
 use microhlo_format::{AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec};
 
-/// Reproducible numbers.
-pub struct Numbers(pub u64);
+#[path = "random.rs"]
+mod reproducible;
 
-impl Numbers {
-    pub fn next(&mut self) -> u32 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32
-    }
-
-    /// A number from `low` to `high`.
-    pub fn range(&mut self, low: u32, high: u32) -> u32 {
-        low + self.next() % (high - low + 1)
-    }
-
-    pub fn bytes(&mut self, n: u32) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
-    }
-}
+pub use reproducible::Random;
 
 /// Height, width and channels of an image.
 pub type Size = [u32; 3];
@@ -145,7 +130,7 @@ impl Network {
 struct Builder<'n> {
     network: &'n Network,
     form: Form,
-    numbers: Numbers,
+    numbers: Random,
     constants: Vec<u8>,
     arena: u32,
     /// Where each value is.
@@ -159,7 +144,7 @@ fn bytes(size: Size) -> u32 {
 
 impl<'n> Builder<'n> {
     fn new(network: &'n Network, form: Form) -> Builder<'n> {
-        let numbers = Numbers(network.seed);
+        let numbers = Random(network.seed);
         Builder {
             network,
             form,
@@ -288,7 +273,9 @@ impl<'n> Builder<'n> {
                 product(self.conv(line(from), line(to), &Slides::PIXEL, 1))
             }
             Op::Depthwise(s) => {
-                let conv = depthwise(&self.conv(from, to, s, from[2]));
+                let lines = s.kernel[0].max(s.kernel[1]);
+                let conv = self.conv(from, to, s, from[2]);
+                let conv = conv.depthwise(DepthwiseLayout::Lines(lines));
                 match self.network.seed % 3 {
                     _ if mve => Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv }),
                     0 if conv.is_three_by_three() => {
@@ -480,35 +467,6 @@ impl<'n> Builder<'n> {
     }
 }
 
-fn depthwise(c: &ConvI8<Place>) -> DepthwiseI8<Place> {
-    DepthwiseI8 {
-        input: c.input,
-        weights: c.weights,
-        channels: c.channels,
-        shifts: c.shifts,
-        output: c.output,
-        scratch: Some(c.scratch),
-        batch: c.batch,
-        in_h: c.in_h,
-        in_w: c.in_w,
-        channels_count: c.groups,
-        multiplier: 1,
-        out_h: c.out_h,
-        out_w: c.out_w,
-        kernel_h: c.kernel_h,
-        kernel_w: c.kernel_w,
-        stride_h: c.stride_h,
-        stride_w: c.stride_w,
-        pad_top: c.pad_top,
-        pad_left: c.pad_left,
-        dilation_h: c.dilation_h,
-        dilation_w: c.dilation_w,
-        input_zero: c.input_zero,
-        requant: c.requant,
-        layout: DepthwiseLayout::Lines(c.kernel_h.max(c.kernel_w)),
-    }
-}
-
 /// The kernel with places for its operands, which were left at the arena's start.
 fn placed(
     kernel: Kernel<Place>,
@@ -552,7 +510,7 @@ fn placed(
 
 /// A network of up to so many layers.
 pub fn random(seed: u64, most: u32, mve: bool) -> Network {
-    let mut numbers = Numbers(seed);
+    let mut numbers = Random(seed);
     let mut range = |low, high| numbers.range(low, high);
     let input = [range(3, 14), range(4, 7), range(1, 6)];
     let mut network = Network { input, layers: vec![], mve, plain: false, seed };

@@ -275,32 +275,7 @@ impl Case {
             None if c.out_c == 1 => DepthwiseLayout::Taps,
             more => DepthwiseLayout::Lines(self.kernel[0].max(self.kernel[1]) + more.unwrap_or(0)),
         };
-        DepthwiseI8 {
-            input: (),
-            weights: (),
-            channels: (),
-            shifts: c.shifts,
-            output: (),
-            scratch: (layout != DepthwiseLayout::Taps).then_some(()),
-            batch: c.batch,
-            in_h: c.in_h,
-            in_w: c.in_w,
-            channels_count: c.groups,
-            multiplier: c.out_c,
-            out_h: c.out_h,
-            out_w: c.out_w,
-            kernel_h: c.kernel_h,
-            kernel_w: c.kernel_w,
-            stride_h: c.stride_h,
-            stride_w: c.stride_w,
-            pad_top: c.pad_top,
-            pad_left: c.pad_left,
-            dilation_h: c.dilation_h,
-            dilation_w: c.dilation_w,
-            input_zero: c.input_zero,
-            requant: c.requant,
-            layout,
-        }
+        c.depthwise(layout)
     }
 
     /// The convolution as a step of a kernel with its constants: input at 0, output and scratch

@@ -7,29 +7,10 @@ use microhlo_format::kernels::{
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Overlap, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
 
-/// Reproducible numbers.
-pub struct Random(pub u64);
+#[path = "../../../runtime-nostd/tests/common/random.rs"]
+mod random;
 
-impl Random {
-    pub fn next(&mut self) -> u32 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32
-    }
-
-    /// A number from `low` to `high`.
-    pub fn range(&mut self, low: u32, high: u32) -> u32 {
-        low + self.next() % (high - low + 1)
-    }
-
-    pub fn pair(&mut self, low: u32, high: u32) -> [u32; 2] {
-        [self.range(low, high), self.range(low, high)]
-    }
-
-    pub fn bytes(&mut self, n: u32) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
-    }
-}
+pub use random::Random;
 
 /// A convolution; of one channel per group it may be a depthwise one.
 #[derive(Clone)]
@@ -140,33 +121,7 @@ impl Shape {
     }
 
     pub fn depthwise_params(&self, layout: DepthwiseLayout) -> DepthwiseI8<u8> {
-        let c = self.params();
-        DepthwiseI8 {
-            input: c.input,
-            weights: c.weights,
-            channels: c.channels,
-            shifts: c.shifts,
-            output: c.output,
-            scratch: (layout != DepthwiseLayout::Taps).then_some(c.scratch),
-            batch: c.batch,
-            in_h: c.in_h,
-            in_w: c.in_w,
-            channels_count: c.groups,
-            multiplier: c.out_c,
-            out_h: c.out_h,
-            out_w: c.out_w,
-            kernel_h: c.kernel_h,
-            kernel_w: c.kernel_w,
-            stride_h: c.stride_h,
-            stride_w: c.stride_w,
-            pad_top: c.pad_top,
-            pad_left: c.pad_left,
-            dilation_h: c.dilation_h,
-            dilation_w: c.dilation_w,
-            input_zero: c.input_zero,
-            requant: c.requant,
-            layout,
-        }
+        self.params().depthwise(layout)
     }
 
     /// Records and shifts of channels such that results vary.

@@ -270,6 +270,39 @@ impl<P> ConvI8<P> {
     }
 }
 
+impl<P: Copy> ConvI8<P> {
+    /// The depthwise convolution of these sizes, with a channel for each group and as many filters of it as
+    /// the group has output channels.
+    pub fn depthwise(&self, layout: DepthwiseLayout) -> DepthwiseI8<P> {
+        DepthwiseI8 {
+            input: self.input,
+            weights: self.weights,
+            channels: self.channels,
+            shifts: self.shifts,
+            output: self.output,
+            scratch: (layout != DepthwiseLayout::Taps).then_some(self.scratch),
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            channels_count: self.groups,
+            multiplier: self.out_c,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            input_zero: self.input_zero,
+            requant: self.requant,
+            layout,
+        }
+    }
+}
+
 impl<P> DepthwiseI8<P> {
     /// Whether it is computed tap by tap.
     pub fn is_by_taps(&self) -> bool {

@@ -11,7 +11,7 @@ pub type Demands<'d> = &'d mut dyn FnMut(u8, u16, u16) -> Option<Demand>;
 
 /// Follows the rule to the end and tells `seen` of each state before rows are computed. Whether the
 /// chain comes to its end.
-pub(super) fn follow(
+pub fn follow(
     stages: &[Stage],
     demands: Demands<'_>,
     seen: &mut dyn FnMut(&Schedule<'_>, u8),

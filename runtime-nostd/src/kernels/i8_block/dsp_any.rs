@@ -124,6 +124,36 @@ macro_rules! store_left {
     };
 }
 
+/// Stores four results, r1 and r3 as [`store`] has them.
+macro_rules! store_four {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            store!($a, "r1"),
+            store!($b, "r1, r3"),
+            "add r1, r1, r3, lsl #1\n",
+            store!($c, "r1"),
+            store!($d, "r1, r3"),
+            "add r1, r1, r3, lsl #1\n",
+        )
+    };
+}
+
+/// Keeps the place r1 of the next results and goes on with them at label 3: those of the line, then those
+/// that are left over; label 9 is for these.
+macro_rules! go_on {
+    () => {
+        "str r1, [sp, #32]
+        bne.w 3b
+        ldr r2, [sp, #64]
+        cmp r2, #0
+        bne.w 3b
+        b 5f
+        9:
+        ldr r2, [sp, #64]
+        "
+    };
+}
+
 /// A function for the channels of a block. `$body` computes the outputs from label 3 on and goes on
 /// at label 5. From sp: record (0, shift 16), the job (20): step, back (24), end (28), place (32),
 /// lines left (36), line and output (40), first line and output (48), pitch (56), whole (60), rest
@@ -233,22 +263,8 @@ macro_rules! fours {
             cmp lr, r2
             bhi 9f
             ",
-            store!("r4", "r1"),
-            store!("r5", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            ",
-            store!("r6", "r1"),
-            store!("r7", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            str r1, [sp, #32]
-            bne.w 3b
-            ldr r2, [sp, #64]
-            cmp r2, #0
-            bne.w 3b
-            b 5f
-            9:
-            ldr r2, [sp, #64]
-            ",
+            store_four!("r4", "r5", "r6", "r7"),
+            go_on!(),
             store!("r4", "r1"),
             "cmp r2, #2
             blo 5f
@@ -302,30 +318,9 @@ macro_rules! eights {
             cmp r0, r2
             bhi 9f
             ",
-            store!("r4", "r1"),
-            store!("r5", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            ",
-            store!("r6", "r1"),
-            store!("r7", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            ",
-            store!("r8", "r1"),
-            store!("r9", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            ",
-            store!("r10", "r1"),
-            store!("r11", "r1, r3"),
-            "add r1, r1, r3, lsl #1
-            str r1, [sp, #32]
-            bne.w 3b
-            ldr r2, [sp, #64]
-            cmp r2, #0
-            bne.w 3b
-            b 5f
-            9:
-            ldr r2, [sp, #64]
-            ",
+            store_four!("r4", "r5", "r6", "r7"),
+            store_four!("r8", "r9", "r10", "r11"),
+            go_on!(),
             store_left!("r4"),
             store_left!("r5"),
             store_left!("r6"),
