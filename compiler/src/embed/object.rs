@@ -66,6 +66,8 @@ pub fn object(compiled: &Compiled, target: Target) -> Result<Vec<u8>, ObjectErro
         flags: SymbolFlags::None,
     });
     object.add_symbol_data(symbol, section, &compiled.artifact, ALIGN);
+    // Without this mark GNU ld takes the object for one that wants an executable stack.
+    object.add_section(Vec::new(), b".note.GNU-stack".to_vec(), SectionKind::Other);
     Ok(object.write()?)
 }
 
