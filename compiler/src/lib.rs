@@ -11,6 +11,7 @@ pub mod cmd;
 pub mod compile;
 pub mod coverage;
 pub mod diag;
+pub mod embed;
 pub mod emit;
 pub mod eval;
 pub mod firmware;

@@ -8,6 +8,7 @@ mod check;
 pub mod compare;
 mod compile;
 mod convert;
+mod emit;
 pub mod exec;
 mod files;
 mod inspect;
