@@ -153,9 +153,13 @@ macro_rules! entry {
     };
 }
 
-/// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips.
+/// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips, which it
+/// runs with `execute` if no other function is named.
 macro_rules! stage {
     ($params:ident) => {
+        stage!($params, execute);
+    };
+    ($params:ident, $execute:ident) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use microhlo_format::Place;
@@ -186,11 +190,12 @@ macro_rules! stage {
             ) -> Result<(), Undecodable> {
                 let mut params = <$params<Place>>::empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
+                let rows = turn.rows();
+                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-                params.restrict(turn.rows(), &strip);
+                params.restrict(rows, &strip);
                 // SAFETY: the caller's promise.
-                unsafe { execute(&params, memory) }
+                unsafe { $execute(&params, memory) }
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }

@@ -3,7 +3,7 @@
 use super::{Axis, Block, CHANNELS, Depthwise};
 
 #[cfg(cortex_m_dsp)]
-use super::dsp_depthwise::{complete, image, square};
+use super::dsp_depthwise::{complete, image, square, strip};
 #[cfg(cortex_m_dsp)]
 use super::dsp_taps::pixels_inside;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
@@ -35,6 +35,22 @@ pub(in crate::kernels) unsafe fn three_by_three(conv: &Depthwise) {
     }
     // SAFETY: all results have been computed.
     unsafe { complete(conv) };
+}
+
+/// The same for a strip of a chain.
+///
+/// # Safety
+/// The convolution is that of accepted parameters of such a kernel.
+#[cfg(cortex_m_dsp)]
+pub(in crate::kernels) unsafe fn three_by_three_strip(conv: &Depthwise) {
+    // SAFETY: the caller's promise; then all results have been computed.
+    unsafe {
+        if strip(conv) {
+            complete(conv);
+        } else {
+            three_by_three(conv);
+        }
+    }
 }
 
 /// Computes all results tap by tap.

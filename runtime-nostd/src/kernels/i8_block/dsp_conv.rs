@@ -524,6 +524,11 @@ unsafe extern "C" fn products_1x8(job: &Job) {
     )
 }
 
+mod single;
+
+pub(super) use single::Single;
+pub(in crate::kernels) use single::single;
+
 impl Job {
     /// The job of channels from `first` on, whose number and places are to be set.
     pub fn new(conv: &Conv, group: &Group, first: usize) -> Job {
@@ -592,6 +597,11 @@ fn places(conv: &Conv, group: &Group, first: *mut u8, job: &mut Job) {
 /// As for [`pixels`]; `left` pixels are left from the next one on.
 #[inline(never)]
 unsafe fn others(conv: &Conv, group: &Group, next: &mut Pixel, left: u32, job: &mut Job) -> u32 {
+    if let (1, Some(single)) = (left, conv.single) {
+        // SAFETY: the caller's promise.
+        unsafe { single(conv, group, next) };
+        return 1;
+    }
     let here = left.min(conv.lanes as u32);
     let mut count = conv.lanes;
     let mut together = [*next; LANES];

@@ -43,9 +43,11 @@ use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
 
 use super::Memory;
 
+#[cfg(cortex_m_dsp)]
+pub(super) use depthwise::three_by_three_strip;
 pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
-pub(super) use dsp_conv::{complete_conv, pixels};
+pub(super) use dsp_conv::{complete_conv, pixels, single};
 #[cfg(not(cortex_m_dsp))]
 pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
@@ -220,6 +222,9 @@ pub(super) struct Conv {
     pub odd: bool,
     /// Pixels that are computed together.
     pub lanes: usize,
+    /// What computes a pixel that is left over of a strip.
+    #[cfg(cortex_m_dsp)]
+    pub single: Option<dsp_conv::Single>,
 }
 
 impl Conv {
@@ -266,6 +271,8 @@ impl Conv {
             pairs: p.tap_pairs() as usize,
             odd: p.taps() & 1 != 0,
             lanes: p.lanes() as usize,
+            #[cfg(cortex_m_dsp)]
+            single: None,
         }
     }
 
