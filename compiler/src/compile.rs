@@ -242,6 +242,8 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bits of the parts of the kernel that it needs.
+    pub parts: u32,
 }
 
 /// An input or output.
@@ -418,6 +420,7 @@ fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: 
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        parts: step.kernel.parts().0,
     };
     Report {
         name: name.to_string(),

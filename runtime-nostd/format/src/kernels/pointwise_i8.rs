@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::check::{Slide, dense, nonzero, read, write};
-use super::{Params, Requant};
+use super::{Params, Parts, Requant};
 use crate::{Access, AccessKind, ParamError};
 
 /// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
@@ -266,5 +266,10 @@ impl<P: Copy> Params<P> for PoolI8<P> {
         let output = [self.batch, self.out_h, self.out_w, self.channels];
         read(self.input, 1).of(&input, visit)?;
         write(self.output, 1).of(&output, visit)
+    }
+
+    fn parts(&self) -> Parts {
+        let whole = self.channels.is_multiple_of(4) && self.kernel_w <= 256;
+        Parts::of_results(&Some(self.requant)).and(Parts::CHANNELS_LEFT.only_if(!whole))
     }
 }

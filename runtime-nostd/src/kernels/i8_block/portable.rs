@@ -275,7 +275,10 @@ pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, f
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
-pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
+    // Fewer pixels than are stored together are computed one by one.
+    let few = conv.pixels < conv.lanes as u32;
+    let conv = &Conv { lanes: if few { 1 } else { conv.lanes }, ..*conv };
     let lanes = conv.lanes as u32;
     let common = group.results.common();
     let mut done = 0;
@@ -289,7 +292,7 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
             for lane in 0..conv.lanes {
                 gather_pixel(conv, group, &conv.next(&mut next), lane);
             }
-            products(conv, group, &common, output);
+            products(conv, group, &common, output, !few);
         }
         done = first + lanes;
     }
@@ -299,14 +302,20 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
 ///
 /// # Safety
 /// As for [`pixels`].
-unsafe fn products(conv: &Conv, group: &Group, common: &Option<Common>, output: *mut u8) {
+unsafe fn products(
+    conv: &Conv,
+    group: &Group,
+    common: &Option<Common>,
+    output: *mut u8,
+    eights: bool,
+) {
     let mut first = 0;
     while first < conv.out_c {
         // SAFETY: the caller's promise; blocks are as parameters say.
         unsafe {
             if conv.lanes == LANES {
                 first += block_of_four(conv, group, common, output, first);
-            } else if conv.out_c - first >= 8 {
+            } else if eights && conv.out_c - first >= 8 {
                 block_of_one(conv, group, common, output, first);
                 first += 8;
             } else {
@@ -575,4 +584,4 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
 ///
 /// # Safety
 /// Always safe; other targets' is not.
-pub(in crate::kernels) unsafe fn complete_conv(_: &Conv) {}
+pub(in crate::kernels) unsafe fn complete_conv<const PARTS: u32>(_: &Conv) {}

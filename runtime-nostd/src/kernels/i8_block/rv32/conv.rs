@@ -217,11 +217,11 @@ fn finish(results: &Results) -> (Finish, bool) {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
-pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let plan = Plan::new(conv, group);
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
-    let alone = if conv.lanes == LANES && left == 3 { 0 } else { left };
+    let alone = if conv.lanes == LANES && left == 3 && conv.pixels > 3 { 0 } else { left };
     // SAFETY: the caller's promise.
     unsafe {
         if conv.lanes == LANES {
