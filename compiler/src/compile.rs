@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use microhlo_format::{KernelId, Micro, MicroId};
 use serde::Serialize;
 
+use crate::chains::{self, Choice, Costs};
 use crate::diag::Span;
-use crate::emit::{Emitted, emit, memory_problem};
+use crate::emit::{Emitted, live_bytes, memory_problem};
 use crate::ir::{Func, Module};
 use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
+use crate::lower::reason::reason;
 use crate::lower::{lower, order, share};
+use crate::memory_map::MemoryMap;
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
@@ -187,6 +190,8 @@ pub struct CompileOptions {
     pub schedule: schedule::Options,
     /// Ways to save memory that are not taken.
     pub without: Vec<Technique>,
+    /// How much memory the program may use, and when it runs row by row.
+    pub memory: chains::Options,
 }
 
 /// A compiled model.
@@ -196,6 +201,8 @@ pub struct Compiled {
     pub artifact: Vec<u8>,
     /// What it costs.
     pub report: Report,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// Requested dumps: pass name and text.
     pub dumps: Vec<(String, String)>,
     /// Time spent per pass, in order of first execution.
@@ -211,6 +218,10 @@ pub struct Report {
     pub name: String,
     /// Working memory in bytes.
     pub arena_bytes: u32,
+    /// Largest live set of inputs, outputs and values between kernels, in bytes.
+    pub activation_bytes: u64,
+    /// Largest working memory that kernels use at once, in bytes; it is in the arena.
+    pub scratch_bytes: u64,
     /// Largest live set of the schedule in bytes.
     pub arena_lower_bound_bytes: u32,
     /// Whether no smaller arena exists for the schedule.
@@ -244,6 +255,10 @@ pub struct KernelReport {
     pub macs: u64,
     /// Bits of the parts of the kernel that it needs.
     pub parts: u32,
+    /// About how many instructions it takes, if that is known.
+    pub estimated_instructions: Option<u64>,
+    /// Why it is this kernel.
+    pub reason: String,
 }
 
 /// An input or output.
@@ -285,13 +300,63 @@ impl Clock {
 /// # Errors
 /// The first problem found, with its place in the source; [`verify`] lists all violations.
 pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
-    match verify(module) {
-        Ok(verified) => compile_verified(verified, options),
-        Err(errors) => Err(errors.first().map_or_else(
+    compile_verified(verified(module)?, options)
+}
+
+fn verified(module: &Module) -> Result<Verified<'_>, CompileError> {
+    verify(module).map_err(|errors| {
+        errors.first().map_or_else(
             || CompileError::at(Span::default(), "the module is not valid"),
             |e| CompileError::at(e.span, e.to_string()),
-        )),
+        )
+    })
+}
+
+/// A program of which no other is both smaller and faster.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParetoPoint {
+    /// Working memory in bytes.
+    pub arena_bytes: u32,
+    /// See [`Report::activation_bytes`].
+    pub activation_bytes: u64,
+    /// See [`Report::scratch_bytes`].
+    pub scratch_bytes: u64,
+    /// Instructions of an inference, about; good for comparisons alone.
+    pub cost: f64,
+    /// The steps that run row by row, as ranges.
+    pub chains: Vec<String>,
+}
+
+/// Verifies a module and finds all programs for its entry function of which no other is both smaller and
+/// faster, the fastest first.
+///
+/// # Errors
+/// The first problem found, with its place in the source.
+pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoint>, CompileError> {
+    let mut func = specialised(verified(module)?, options)?;
+    let program = lowered(&mut func, options, &mut |_, _| ())?;
+    let arranged = arranged(program, options);
+    let point = |choice: Choice| {
+        let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
+        let chains = choice.program.chains();
+        let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
+        let (arena_bytes, cost) = (choice.bytes(), choice.cost);
+        ParetoPoint { arena_bytes, activation_bytes, scratch_bytes, cost, chains }
+    };
+    Ok(chains::pareto(&arranged, options)?.into_iter().map(point).collect())
+}
+
+/// Runs the passes on a function, and lowers it.
+fn lowered(
+    func: &mut Func,
+    options: &CompileOptions,
+    observe: &mut dyn FnMut(&'static str, &Func),
+) -> Result<Program, CompileError> {
+    passes::run(func, observe);
+    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
+        return Err(CompileError::unsupported(span, why));
     }
+    lower(func, options.target)
 }
 
 /// Compiles the entry function of a module that was verified.
@@ -316,22 +381,19 @@ pub fn compile_verified(
         }
     };
     observe("inline", &func);
-    passes::run(&mut func, &mut observe);
-    if let Some((span, why)) = passes::single_device::refusal(&func.body) {
-        return Err(CompileError::unsupported(span, why));
-    }
-    let program = lower(&func, options.target)?;
+    let lowered = lowered(&mut func, options, &mut observe)?;
     clock.lap("lower");
-    let (program, schedule) = arranged(program, options);
+    let arranged = arranged(lowered, options);
     clock.lap("schedule and share");
+    let Choice { program, emitted, .. } = chains::choose(&arranged, options)?;
+    clock.lap("plan and emit");
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let emitted = emit(&program, &options.name, &options.plan)?;
-    clock.lap("plan and emit");
-    let report = report(&program, &emitted, schedule, &options.name);
+    let report = report(&program, &emitted, arranged.schedule, options);
     let timings = clock.timings;
-    Ok(Compiled { artifact: emitted.artifact, report, dumps, timings, optimized: func })
+    let Emitted { artifact, memory, .. } = emitted;
+    Ok(Compiled { artifact, report, memory, dumps, timings, optimized: func })
 }
 
 /// The entry function alone: calls inlined, and every shape static.
@@ -372,30 +434,42 @@ fn entry_name(module: &Module, options: &CompileOptions) -> Result<String, Compi
     Ok(module.funcs[entry].name.to_string())
 }
 
-/// The program with its steps in the order that needs the least memory, and buffers that share
-/// memory.
-fn arranged(given: Program, options: &CompileOptions) -> (Program, ScheduleReport) {
-    let without = |technique| options.without.contains(&technique);
-    let shared = |mut program: Program| {
-        if !without(Technique::Sharing) {
+/// A program with its steps in the order that needs the least memory.
+pub(crate) struct Arranged {
+    /// The program with buffers of their own.
+    pub ordered: Program,
+    /// The program with buffers that share memory.
+    pub shared: Program,
+    schedule: ScheduleReport,
+}
+
+impl CompileOptions {
+    /// The program with buffers that share memory.
+    pub(crate) fn shared(&self, program: &Program) -> Program {
+        let mut program = program.clone();
+        if !self.without.contains(&Technique::Sharing) {
             share::share_buffers(&mut program);
         }
         program
-    };
-    let limits = match without(Technique::Scheduling) {
+    }
+}
+
+fn arranged(given: Program, options: &CompileOptions) -> Arranged {
+    let limits = match options.without.contains(&Technique::Scheduling) {
         true => schedule::Options { tries: 0, tasks: 0 },
         false => options.schedule,
     };
-    let order::Ordered { program, mut report } = order::reorder(&given, &limits);
-    let given = shared(given);
-    let Some(other) = program.map(shared) else { return (given, report) };
+    let order::Ordered { program, report: mut schedule } = order::reorder(&given, &limits);
+    let shared = options.shared(&given);
+    let Some(ordered) = program else { return Arranged { ordered: given, shared, schedule } };
+    let other = options.shared(&ordered);
     // What counts is the arena, and that no copy is made that sharing had made unnecessary.
     let steps = |program: &Program| program.executed().count();
-    if steps(&other) <= steps(&given) + report.repeated && needs_less(&other, &given, options) {
-        return (other, report);
+    if steps(&other) <= steps(&shared) + schedule.repeated && needs_less(&other, &shared, options) {
+        return Arranged { ordered, shared: other, schedule };
     }
-    report.keep_given();
-    (given, report)
+    schedule.keep_given();
+    Arranged { ordered: given, shared, schedule }
 }
 
 /// Whether a program has a smaller arena than another one.
@@ -410,7 +484,13 @@ fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> b
         || arena(&problem, &options.plan) < arena(&other, &options.plan)
 }
 
-fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: &str) -> Report {
+fn report(
+    program: &Program,
+    emitted: &Emitted,
+    schedule: ScheduleReport,
+    options: &CompileOptions,
+) -> Report {
+    let costs = Costs::new(options.target);
     let tensor = |io: &Io| TensorReport {
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
@@ -421,10 +501,15 @@ fn report(program: &Program, emitted: &Emitted, schedule: ScheduleReport, name: 
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
         parts: step.kernel.parts().0,
+        estimated_instructions: costs.modelled(&step.kernel),
+        reason: reason(&step.kernel),
     };
+    let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
-        name: name.to_string(),
+        name: options.name.clone(),
         arena_bytes: emitted.plan.arena_bytes,
+        activation_bytes,
+        scratch_bytes,
         arena_lower_bound_bytes: emitted.plan.lower_bound,
         arena_proven_optimal: emitted.plan.proven_optimal,
         schedule,

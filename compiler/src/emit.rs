@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
 
+use crate::chains::Trace;
 use crate::compile::CompileError;
 use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
 use crate::lower::liveness::{Flow, lives};
-use crate::lower::program::{BufferId, Io, Program, Ref, Storage};
+use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
+use crate::memory_map::MemoryMap;
 use crate::plan::{self, Plan, Problem};
 
 /// An artifact with its memory plan.
@@ -20,6 +22,8 @@ pub struct Emitted {
     pub plan: Plan,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
+    /// Where everything lies in the arena.
+    pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
 }
@@ -53,10 +57,21 @@ pub fn emit(
         dims: io.dims.clone(),
         place: place(io.place),
     };
+    let fed = |io: &Io| {
+        let feeds = |step: &Step| match &step.kernel {
+            Kernel::rows(rows) => rows.feed.is_some_and(|feed| feed.place == io.place),
+            _ => false,
+        };
+        let place = place(io.place);
+        match program.steps.iter().any(feeds) {
+            true => TensorSpec { place: Place::stream(place.offset), ..tensor(io) },
+            false => tensor(io),
+        }
+    };
     let spec = ArtifactSpec {
         name: name.to_string(),
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
-        inputs: program.inputs.iter().map(tensor).collect(),
+        inputs: program.inputs.iter().map(fed).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
         steps: steps.clone(),
         constants: constants.clone(),
@@ -64,18 +79,22 @@ pub fn emit(
         arena_lower_bound_bytes: plan.lower_bound,
         features: Features::default(),
     };
+    let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
-    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, steps })
+    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, memory, steps })
 }
 
-/// The arena's buffers with their lifetimes; buffers that share memory are one. Also returns the
-/// position in the problem of every buffer in the arena.
+/// The arena's buffers with their lifetimes, in moments; buffers that share memory are one. Also returns
+/// the position in the problem of every buffer in the arena.
 pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) {
     let shared: HashMap<BufferId, BufferId> = program.shared.iter().copied().collect();
     let mut groups: HashMap<BufferId, usize> = HashMap::new();
     let mut buffers: Vec<plan::Buffer> = Vec::new();
+    let moments = program.moments();
+    let moment = |step: u32| moments.get(step as usize).or(moments.last()).copied().unwrap_or(step);
     for (id, life) in lives(program, &Flow::new(program)) {
         let Some((lower, upper)) = life.hull() else { continue };
+        let (lower, upper) = (moment(lower), moment(upper - 1) + 1);
         let buffer = &program.buffers[id];
         let owner = shared.get(&id).copied().unwrap_or(id);
         // The owner may come later in the list than what lies on it.
@@ -94,7 +113,54 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
             }
         }
     }
-    (Problem { buffers, overlaps: Vec::new() }, groups)
+    let mut problem = Problem { buffers, overlaps: Vec::new() };
+    for chain in program.chains() {
+        chain_overlaps(program, chain.start, &groups, &mut problem);
+    }
+    (problem, groups)
+}
+
+/// Adds the results of a chain that may lie partly over values that die in it.
+fn chain_overlaps(
+    program: &Program,
+    step: usize,
+    groups: &HashMap<BufferId, usize>,
+    problem: &mut Problem,
+) {
+    let Some(trace) = Trace::new(program, step) else { return };
+    let pairs = trace
+        .inputs()
+        .into_iter()
+        .flat_map(|input| trace.outputs().into_iter().map(move |output| (input, output)));
+    for (from, to) in pairs.collect::<Vec<_>>() {
+        let (Some(&input), Some(&output)) = (groups.get(&from), groups.get(&to)) else { continue };
+        let far = trace.encounters(from, to).map(|(end, read)| end.saturating_sub(read)).max();
+        let bytes = u32::try_from(far.unwrap_or(0)).unwrap_or(u32::MAX);
+        let distance = plan::Distance::AtLeast(bytes);
+        let overlap = plan::Overlap { input, output, distance };
+        if problem.is_overlap(&overlap) && bytes < problem.buffers[output].size {
+            problem.overlaps.push(overlap);
+        }
+    }
+}
+
+/// The largest live sets of values, and of working memory of kernels, in bytes.
+pub fn live_bytes(program: &Program) -> [u64; 2] {
+    let (problem, groups) = memory_problem(program);
+    let mut scratch = vec![false; problem.buffers.len()];
+    for (buffer, private) in program.buffers.ids().zip(program.scratch_buffers()) {
+        if let Some(&group) = groups.get(&buffer).filter(|_| private) {
+            // Sums that become a value are part of it.
+            scratch[group] = program.buffers[buffer].name != SUMS;
+        }
+    }
+    [false, true].map(|private| {
+        let mut part = problem.clone();
+        for (buffer, &scratch) in part.buffers.iter_mut().zip(&scratch) {
+            buffer.size *= u32::from(scratch == private);
+        }
+        part.lower_bound().bytes
+    })
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.

@@ -17,6 +17,7 @@ pub mod firmware;
 pub mod front;
 pub mod ir;
 pub mod lower;
+pub mod memory_map;
 pub mod npz;
 pub mod ops;
 pub mod partition;

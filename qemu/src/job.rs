@@ -41,6 +41,9 @@ pub struct JobReport {
     pub steps: u32,
     /// Most bytes of stack in use, the runner's own included.
     pub stack_bytes: u32,
+    /// Most bytes of stack that the runtime used to set an input or to execute a step, if the job
+    /// asked for a profile; 0 else.
+    pub run_stack_bytes: u32,
     /// The cases in order; an error in one does not stop the others.
     pub cases: Vec<Result<Case, String>>,
 }

@@ -300,8 +300,10 @@ fn handle(
         (Message::Failed { stage: Stage::Job, text, .. }, None) => {
             Err(Error::Protocol { reason: text.to_owned() })
         }
-        (Message::JobDone { stack_bytes }, Some(_)) => {
-            done.extend(current.take().map(|job| job.finish(stack_bytes)));
+        (Message::JobDone { stack_bytes, run_stack_bytes }, Some(job)) => {
+            job.report.stack_bytes = stack_bytes;
+            job.report.run_stack_bytes = run_stack_bytes;
+            done.extend(current.take().map(Current::finish));
             Ok(Next::Continue)
         }
         (Message::Finished, None) => Ok(Next::Finished),
@@ -345,8 +347,7 @@ impl Current {
         Ok(Next::Continue)
     }
 
-    fn finish(mut self, stack_bytes: u32) -> Outcome {
-        self.report.stack_bytes = stack_bytes;
+    fn finish(self) -> Outcome {
         self.rejected.map_or(Ok(self.report), Err)
     }
 }
@@ -427,7 +428,7 @@ mod tests {
     const LOADED: Message<'_> =
         Message::Loaded { arena_bytes: 64, steps: 2, inputs: 1, outputs: 1 };
     const STARTED: Message<'_> = Message::JobStarted { job: 0 };
-    const DONE: Message<'_> = Message::JobDone { stack_bytes: 900 };
+    const DONE: Message<'_> = Message::JobDone { stack_bytes: 900, run_stack_bytes: 300 };
 
     #[test]
     fn messages_become_a_report() {
@@ -448,7 +449,8 @@ mod tests {
         .unwrap();
         assert_eq!(payload, Some(12));
         let report = done.into_iter().next().unwrap().unwrap();
-        assert_eq!((report.arena_bytes, report.steps, report.stack_bytes), (64, 2, 900));
+        assert_eq!((report.arena_bytes, report.steps), (64, 2));
+        assert_eq!((report.stack_bytes, report.run_stack_bytes), (900, 300));
         let [Ok(first), Err(second), Ok(third)] = report.cases.as_slice() else {
             panic!("{:?}", report.cases);
         };

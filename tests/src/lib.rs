@@ -155,8 +155,15 @@ impl Model {
     /// # Panics
     /// Any of it fails.
     pub fn prepare(&self, target: Target) -> Prepared {
-        let options = load::options_for(&self.program, target);
-        let mut prepared = Prepared::without_cases(self.clone(), self.parse(), &options);
+        self.prepare_with(&load::options_for(&self.program, target))
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare_with(&self, options: &CompileOptions) -> Prepared {
+        let mut prepared = Prepared::without_cases(self.clone(), self.parse(), options);
         prepared.inputs = self.values("in", &prepared.ports.0);
         prepared.expected = self.values("out", &prepared.ports.1);
         assert_eq!(prepared.inputs.len(), prepared.expected.len(), "{}: cases", self.name);

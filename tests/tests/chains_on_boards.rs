@@ -4,7 +4,7 @@
 #[path = "../../runtime-nostd/tests/common/chains.rs"]
 mod chains;
 
-use chains::{Form, Network, Numbers, random};
+use chains::{Form, Layer, Network, Numbers, Op, Slides, random};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::encode;
 use microhlo_qemu::Job;
@@ -57,4 +57,63 @@ fn chains_on_other_boards() {
     for board in sampled() {
         same_bytes(&board, false);
     }
+}
+
+/// A block of layers whose results are rounded the usual way.
+fn block(input: [u32; 3], ops: &[Op], strip: u32) -> Network {
+    let layer = |(of, &op): (usize, &Op)| Layer { op, of, strip, whole: false };
+    let layers = ops.iter().enumerate().map(layer).collect();
+    Network { input, layers, mve: false, plain: true, seed: 3 }
+}
+
+/// Two convolutions of a residual network and their sum with what they read.
+fn residual(strip: u32) -> Network {
+    let conv = Op::Conv(16, Slides::same([3, 3], 1));
+    block([32, 32, 16], &[conv, conv, Op::Sum(0)], strip)
+}
+
+/// An inverted residual block: more channels, a depthwise layer, fewer channels, and the sum.
+fn inverted(strip: u32) -> Network {
+    let (more, fewer) = (Op::Conv(48, Slides::PIXEL), Op::Conv(8, Slides::PIXEL));
+    block([36, 36, 8], &[more, Op::Depthwise(Slides::same([3, 3], 1)), fewer, Op::Sum(0)], strip)
+}
+
+/// What a chain takes at most, in thousandths of what its steps do, in strips of one, two and four rows:
+/// of a residual block and of an inverted one. These only fall.
+const COSTS: &[(&str, [u64; 3], [u64; 3])] = &[
+    ("mps2-an386", [1039, 1020, 1011], [1232, 1119, 1060]),
+    ("virt-rv32", [1018, 1010, 1005], [1097, 1052, 1029]),
+    ("mps3-an547", [1203, 1104, 1054], [1468, 1241, 1126]),
+];
+
+/// Instructions of a network in both forms.
+fn instructions(board: &str, mut network: Network) -> [u64; 2] {
+    network.mve = board == "mps3-an547";
+    let executor = Executor::find(board).expect("the board exists");
+    let jobs = [Form::Steps, Form::Chain].map(|form| job(&network, form));
+    let outcomes = executor.run(&jobs, &options()).expect("the board runs");
+    let count = |outcome: &microhlo_qemu::Outcome| {
+        let report = outcome.as_ref().expect("the job runs");
+        report.cases[0].as_ref().expect("the case runs").instructions
+    };
+    [count(&outcomes[0]), count(&outcomes[1])]
+}
+
+#[test]
+fn chains_cost_little_more_than_their_steps() {
+    let mut risen = vec![];
+    for &(board, residuals, inverteds) in COSTS {
+        for (i, strip) in [1, 2, 4].into_iter().enumerate() {
+            let blocks = [(residual(strip), residuals[i]), (inverted(strip), inverteds[i])];
+            for (network, most) in blocks {
+                let [steps, chain] = instructions(board, network);
+                let cost = (chain * 1000).div_ceil(steps);
+                println!("{board}, strips of {strip}: {chain} after {steps}, {cost} thousandths");
+                if cost > most {
+                    risen.push((board, strip, cost, most));
+                }
+            }
+        }
+    }
+    assert!(risen.is_empty(), "{risen:?}");
 }

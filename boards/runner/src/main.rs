@@ -39,30 +39,30 @@ fn main() -> u8 {
     for index in 0..image.jobs() {
         report.send(&Message::JobStarted { job: index });
         stack::repaint();
+        let mut used = StackUse::default();
         match image.job(index) {
-            Ok(job) => execute(&report, &job, arena),
+            Ok(job) => execute(&report, &job, arena, &mut used),
             Err(error) => report.fail(Stage::Job, 0, &format_args!("{error:?}")),
         }
         if stack::exhausted() {
             return microhlo_board::exit::FAULT;
         }
-        report.send(&Message::JobDone {
-            stack_bytes: u32::try_from(stack::high_water()).unwrap_or(u32::MAX),
-        });
+        used.note();
+        report.send(&Message::JobDone { stack_bytes: used.all, run_stack_bytes: used.run });
     }
     report.send(&Message::Finished);
     0
 }
 
 /// Loads the artifact of a job and runs its cases.
-fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8]) {
+fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8], used: &mut StackUse) {
     let model = match runtime::load(job.artifact) {
         Ok(model) => model,
         Err(error) => return report.fail(error.stage(Stage::Load), 0, &error as &dyn Display),
     };
     report.send(&runtime::describe(&model));
     for case in 0..job.cases {
-        match run_case(report, &model, job, case, arena) {
+        match run_case(report, &model, job, case, arena, used) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
             Err(error) => report.fail(error.stage(Stage::Run), case, &error as &dyn Display),
         }
@@ -76,17 +76,18 @@ fn run_case<'m>(
     job: &Job<'m>,
     case: u32,
     arena: &'m mut [u8],
+    used: &mut StackUse,
 ) -> Result<u64, runtime::Error> {
     let mut run = runtime::start(model, arena, job.inputs)?;
     let mut instructions = 0;
     for input in 0..job.inputs {
         let bytes = job.input(case, input).map_err(runtime::Error::Image)?;
-        let (result, took) = measured(|| run.set_input(input, bytes));
+        let (result, took) = used.watch(job, || run.set_input(input, bytes));
         instructions += took;
         result?;
     }
     loop {
-        let (step, took) = measured(|| run.step());
+        let (step, took) = used.watch(job, || run.step());
         instructions += took;
         let Some((index, kernel)) = step? else {
             break;
@@ -97,6 +98,35 @@ fn run_case<'m>(
     }
     run.outputs(|index, bytes| report.send_output(index, bytes))?;
     Ok(instructions)
+}
+
+/// What a job needs of the stack, in bytes.
+#[derive(Default)]
+struct StackUse {
+    /// At most, from the top of the stack.
+    all: u32,
+    /// At most, by one call into the runtime, if the job is profiled.
+    run: u32,
+}
+
+impl StackUse {
+    /// The result of a call into the runtime and the instructions it took.
+    #[inline(always)]
+    fn watch<T>(&mut self, job: &Job<'_>, work: impl FnOnce() -> T) -> (T, u64) {
+        if !job.profile {
+            return measured(work);
+        }
+        self.note();
+        let depth = stack::Depth::here();
+        let result = measured(work);
+        self.run = self.run.max(u32::try_from(depth.used()).unwrap_or(u32::MAX));
+        result
+    }
+
+    /// Notes the most that has been used since the stack was painted.
+    fn note(&mut self) {
+        self.all = self.all.max(u32::try_from(stack::high_water()).unwrap_or(u32::MAX));
+    }
 }
 
 /// The result of `work` and the instructions it took.

@@ -8,8 +8,8 @@ use core::ptr::{read_volatile, write_volatile};
 const PATTERN: u32 = 0xA5C3_5A3C;
 const WORD: usize = size_of::<u32>();
 
-/// Bytes below the caller's frame that painting leaves alone.
-const MARGIN: usize = 256;
+/// Bytes below the frame of [`repaint`] that painting leaves alone.
+const MARGIN: usize = 64;
 
 /// Size of the stack in bytes.
 pub fn size() -> usize {
@@ -41,6 +41,39 @@ pub fn repaint() {
         // SAFETY: the address is within the stack region and below every live
         // frame, this function's own included.
         unsafe { write_volatile((STACK.origin as *mut u32).add(word), PATTERN) };
+    }
+}
+
+/// A point from which the depth of calls is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Depth {
+    pointer: usize,
+}
+
+impl Depth {
+    /// From the end of the caller's frame. The stack below is painted.
+    #[inline(always)]
+    pub fn here() -> Self {
+        let pointer;
+        // SAFETY: the instruction only reads the stack pointer.
+        #[cfg(target_arch = "arm")]
+        unsafe {
+            core::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack));
+        }
+        // SAFETY: the instruction only reads the stack pointer.
+        #[cfg(target_arch = "riscv32")]
+        unsafe {
+            core::arch::asm!("mv {}, sp", out(reg) pointer, options(nomem, nostack));
+        }
+        repaint();
+        Self { pointer }
+    }
+
+    /// The most bytes below that point which were in use since then, or since [`repaint`]. What
+    /// painting itself needs is the least: some hundred bytes.
+    pub fn used(self) -> usize {
+        let end = STACK.origin + STACK.length;
+        high_water().saturating_sub(end - self.pointer)
     }
 }
 

@@ -2,53 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use microhlo_format::AccessKind;
+use microhlo_format::kernels::STATE_BYTES;
+use microhlo_format::rows::{MAX_STAGES, OUTSIDE};
+use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
-use super::kernel::{RowKernel, Rows, least_strip, restricted, row_kernel, scratch};
+use super::kernel::{Stages, by_rows, demand, scratch, sums};
 use super::windows::{self, Demand, Operand, Stage};
 use crate::compile::Target;
 use crate::ir::EntityId;
 use crate::lower::liveness::{Flow, lives};
-use crate::lower::program::{BufferId, Program, Storage};
+use crate::lower::program::{BufferId, Program, Ref, Storage};
 use crate::lower::share::in_place_pairs;
-
-/// Most stages of a chain.
-pub const MAX_STAGES: usize = 64;
-
-/// Bytes that a chain keeps of each stage.
-const STATE: u64 = 16;
 
 /// A program as the choice of chains sees it.
 pub struct Model<'a> {
     /// The program.
     pub program: &'a Program,
-    /// What it runs on.
-    pub target: Target,
-    /// The row-wise form of each step, where it has one.
-    pub kernels: Vec<Option<RowKernel>>,
+    /// What instructions its kernels take.
+    pub costs: Costs,
     /// The steps between which each value is alive, the last one not counted. No scratch.
-    pub values: BTreeMap<BufferId, (usize, usize)>,
-    /// Bytes of working memory of each step.
-    pub scratch: Vec<u32>,
+    values: BTreeMap<BufferId, (usize, usize)>,
     /// Whether control may come to a step otherwise than from the one before it.
     entered: Vec<bool>,
     /// The input that the caller feeds row by row, and its rows.
     fed: Option<(BufferId, u32)>,
+    stages: Stages,
 }
 
 impl<'a> Model<'a> {
     /// The model of a program.
     pub fn new(program: &'a Program, target: Target) -> Model<'a> {
-        let kernels: Vec<_> = program.steps.iter().map(|step| row_kernel(&step.kernel)).collect();
-        let mut private = vec![false; program.buffers.len()];
-        let mut scratch_bytes = Vec::new();
-        for step in &program.steps {
-            scratch_bytes.push(scratch(&step.kernel));
-            let _ = step.kernel.accesses(&mut |access| {
-                private[access.place.buffer.index()] |= access.kind == AccessKind::Scratch;
-            });
-        }
+        let private = program.scratch_buffers();
         let mut values = BTreeMap::new();
         for (buffer, life) in lives(program, &Flow::new(program)) {
             if let Some((lower, upper)) = life.hull()
@@ -61,23 +46,26 @@ impl<'a> Model<'a> {
         for target in program.steps.iter().flat_map(|step| step.kernel.targets()) {
             entered[target.step as usize] = true;
         }
-        Model { program, target, kernels, values, scratch: scratch_bytes, entered, fed: None }
+        let costs = Costs::new(target);
+        Model { program, costs, values, entered, fed: None, stages: Stages::new(costs) }
     }
 
     /// The same program, whose only input the caller feeds row by row; `None` if the input is not read
     /// row by row, or if there are others.
     pub fn streamed(self) -> Option<Model<'a>> {
         let [input] = self.program.inputs.as_slice() else { return None };
+        let mut heights = Vec::new();
+        for step in &self.program.steps {
+            if let Some(by) = by_rows(&step.kernel, &|_| None) {
+                let reads = by.operands.iter().flatten().filter(|o| o.place == input.place);
+                heights.extend(reads.map(|_| by.shape.in_rows));
+            }
+        }
+        let rows = *heights.first().filter(|&&rows| rows > 1)?;
         let buffer = input.place.buffer;
-        let operands = self.kernels.iter().flatten().flat_map(|kernel| &kernel.operands);
-        let heights: Vec<u32> = operands
-            .filter(|(place, _)| place.buffer == buffer)
-            .map(|(_, demand)| demand.height)
-            .collect();
-        let rows = *heights.first().filter(|&&rows| rows > 0)?;
-        let even = heights.iter().all(|&h| h == rows) && self.bytes(buffer) % u64::from(rows) == 0;
-        let fits = even && input.place.offset == 0;
-        fits.then_some(Model { fed: Some((buffer, rows)), ..self })
+        let whole = self.bytes(buffer).is_multiple_of(rows.into()) && input.place.offset == 0;
+        let even = heights.iter().all(|&height| height == rows);
+        (whole && even).then_some(Model { fed: Some((buffer, rows)), ..self })
     }
 
     /// Whether the caller feeds the input row by row.
@@ -85,34 +73,30 @@ impl<'a> Model<'a> {
         self.fed.is_some()
     }
 
-    /// Steps of the program.
-    pub fn len(&self) -> usize {
+    /// Number of steps of the program.
+    pub fn steps(&self) -> usize {
         self.program.steps.len()
     }
 
-    /// Values alive at some of the steps `first..end`.
+    /// Values alive at some of the steps `first..end`, with the steps between which they are.
     pub fn alive(
         &self,
         first: usize,
         end: usize,
     ) -> impl Iterator<Item = (BufferId, usize, usize)> {
-        let within = move |&(_, (lower, upper)): &(&BufferId, &(usize, usize))| {
-            *lower < end && first < *upper
+        let within = move |&(_, &(lower, upper)): &(&BufferId, &(usize, usize))| {
+            lower < end && first < upper
         };
         self.values.iter().filter(within).map(|(&buffer, &(lower, upper))| (buffer, lower, upper))
     }
 
     /// Bytes that a step's results need not have of their own, as they lie on operands that die.
     pub fn saved_in_place(&self, step: usize) -> u64 {
-        let dies = |buffer: &BufferId| {
-            self.values.get(buffer).is_some_and(|&(_, upper)| upper == step + 1)
-        };
-        let born =
-            |buffer: &BufferId| self.values.get(buffer).is_some_and(|&(lower, _)| lower == step);
-        let pairs = in_place_pairs(self.program, &self.program.steps[step].kernel);
+        let dies = |b: &BufferId| self.values.get(b).is_some_and(|&(_, upper)| upper == step + 1);
+        let born = |b: &BufferId| self.values.get(b).is_some_and(|&(lower, _)| lower == step);
         let mut used = Vec::new();
         let mut saved = 0;
-        for (output, input) in pairs {
+        for (output, input) in in_place_pairs(self.program, &self.program.steps[step].kernel) {
             if born(&output) && dies(&input) && !used.contains(&output) && !used.contains(&input) {
                 saved += self.bytes(output);
                 used.extend([output, input]);
@@ -121,24 +105,43 @@ impl<'a> Model<'a> {
         saved
     }
 
-    fn bytes(&self, buffer: BufferId) -> u64 {
+    fn kernel(&self, step: usize) -> (usize, &'a Kernel<Ref>) {
+        (step, &self.program.steps[step].kernel)
+    }
+
+    /// Bytes of a buffer.
+    pub fn bytes(&self, buffer: BufferId) -> u64 {
         u64::from(self.program.buffers[buffer].bytes)
     }
+
+    /// Bytes of working memory of a step.
+    pub fn scratch(&self, step: usize) -> u64 {
+        scratch(&self.program.steps[step].kernel)
+    }
 }
+
+/// The first row that a stage still reads of an operand, none if it has finished.
+type FirstRow<'a> = dyn Fn(usize, &Demand) -> Option<u32> + 'a;
 
 /// Steps that may run as a chain.
 pub struct Block {
     /// The first step, and the one after the last.
-    pub steps: (usize, usize),
-    pub stages: Vec<Stage>,
+    steps: (usize, usize),
+    stages: Vec<Stage>,
     /// Stages before that of the first step: one, if the caller feeds rows.
     fed: usize,
     /// Where each stage's result is.
     outputs: Vec<BufferId>,
-    /// Bytes in which each stage adds up rows.
+    /// The stages that make each one's operands.
+    links: Vec<[u8; 2]>,
+    /// Sums that each stage keeps from row to row.
     sums: Vec<u32>,
     /// Bytes of values that are wholly alive during the block.
-    pub outside: u64,
+    outside: u64,
+    /// Values from outside that are read row by row: the stage, the value, how, and bytes of a row.
+    reads: Vec<(usize, BufferId, Demand, u32)>,
+    /// Values from outside that nobody needs after the block.
+    dying: Vec<BufferId>,
 }
 
 /// What a block needs with given strips.
@@ -148,10 +151,12 @@ pub struct Needs {
     pub strips: Vec<u32>,
     /// Rows that each stage's result has room for.
     pub capacities: Vec<u32>,
-    /// Bytes of values.
+    /// Bytes of values, and of sums that become values.
     pub activations: u64,
-    /// Bytes of working memory.
+    /// Bytes of working memory of the kernels.
     pub scratch: u64,
+    /// Bytes of the chain's own state.
+    pub state: u64,
     /// Instructions, about.
     pub cost: f64,
 }
@@ -159,108 +164,136 @@ pub struct Needs {
 impl Needs {
     /// All bytes.
     pub fn bytes(&self) -> u64 {
-        self.activations + self.scratch
+        self.activations + self.scratch + self.state
+    }
+}
+
+/// A stage with what it needs.
+pub struct Planned {
+    /// Where its result is.
+    pub output: BufferId,
+    /// Rows of the result.
+    pub rows: u32,
+    /// Rows at a time.
+    pub strip: u32,
+    /// Rows that there is room for.
+    pub capacity: u32,
+    /// The stages that make its operands, or `OUTSIDE`.
+    pub operands: [u8; 2],
+    /// Number of sums that it keeps from row to row.
+    pub sums: u32,
+    row_bytes: u32,
+    whole: bool,
+}
+
+impl Planned {
+    /// Bytes of the window, if only one is kept of the result.
+    pub fn window(&self) -> Option<u32> {
+        (!self.whole).then(|| self.capacity.saturating_mul(self.row_bytes))
     }
 }
 
 impl Block {
     /// The steps `first..end` as a chain, if they can be one.
     pub fn new(model: &Model<'_>, first: usize, end: usize) -> Option<Block> {
-        if end - first > MAX_STAGES || model.entered[first + 1..end].contains(&true) {
+        if end - first >= MAX_STAGES || model.entered[first + 1..end].contains(&true) {
             return None;
         }
-        let mut block = Block {
-            steps: (first, end),
-            stages: Vec::new(),
-            fed: 0,
-            outputs: Vec::new(),
-            sums: Vec::new(),
-            outside: 0,
-        };
+        let steps = (first, end);
+        let (stages, outputs, links, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (reads, dying) = (Vec::new(), Vec::new());
+        let mut block =
+            Block { steps, stages, fed: 0, outputs, links, sums, outside: 0, reads, dying };
         if let Some((buffer, rows)) = model.fed.filter(|_| first == 0) {
             let row_bytes = model.program.buffers[buffer].bytes / rows;
             let operands = Vec::new();
             block.stages.push(Stage { rows, row_bytes, whole: false, operands });
             block.outputs.push(buffer);
+            block.links.push([OUTSIDE; 2]);
             block.sums.push(0);
             block.fed = 1;
         }
         for step in first..end {
-            block.push(model, model.kernels[step].as_ref()?)?;
+            block.push(model, &model.program.steps[step].kernel)?;
         }
         for (buffer, lower, upper) in model.alive(first, end) {
             let at = block.outputs.iter().position(|&output| output == buffer);
             let inside = first <= lower && upper <= end;
             match at {
                 Some(stage) => block.stages[stage].whole |= !inside,
-                None => block.outside += model.bytes(buffer),
+                None => {
+                    block.outside += model.bytes(buffer);
+                    block.dying.extend((upper <= end).then_some(buffer));
+                }
             }
         }
-        // What the caller feeds is nowhere else.
-        let consumed = block.fed == 0 || !block.stages[0].whole;
-        consumed.then_some(block)
+        for at in 0..block.stages.len() {
+            // What nobody reads is kept as a whole.
+            let read = block.stages.iter().any(|s| s.operands.iter().any(|o| o.stage == at));
+            block.stages[at].whole |= !read;
+        }
+        if block.fed > 0 && block.stages[0].whole {
+            // What the caller feeds is nowhere else: a longer chain is needed.
+            block.outside = u64::MAX / 2;
+        }
+        // The runtime keeps the sums of one stage, and counts rows in 16 bits.
+        let gathers = block.sums.iter().filter(|&&sums| sums > 0).count();
+        let rows: u64 = block.stages.iter().map(|stage| u64::from(stage.rows)).sum();
+        (gathers <= 1 && rows <= u64::from(u16::MAX)).then_some(block)
     }
 
     /// Adds a stage, if its operands allow it.
-    fn push(&mut self, model: &Model<'_>, kernel: &RowKernel) -> Option<()> {
-        let output = kernel.output.buffer;
-        let fits = kernel.output.offset == 0
-            && matches!(model.program.buffers[output].storage, Storage::Temp)
-            && !self.outputs.contains(&output);
-        if !fits {
+    fn push(&mut self, model: &Model<'_>, kernel: &Kernel<Ref>) -> Option<()> {
+        let stage_of = |place: Ref| self.outputs.iter().position(|&o| o == place.buffer);
+        let by = by_rows(kernel, &|place| Some(self.stages[stage_of(place)?].rows))?;
+        let output = by.output.place;
+        let buffer = &model.program.buffers[output.buffer];
+        let temporary = matches!(buffer.storage, Storage::Temp) && output.offset == 0;
+        if !temporary || self.outputs.contains(&output.buffer) {
             return None;
         }
         let mut operands = Vec::new();
-        for (place, demand) in &kernel.operands {
-            let Some(stage) = self.outputs.iter().position(|&o| o == place.buffer) else {
+        let mut read = Vec::new();
+        let mut links = [OUTSIDE; 2];
+        for (link, operand) in links.iter_mut().zip(&by.operands) {
+            let Some(operand) = operand else { continue };
+            let Some(stage) = stage_of(operand.place) else {
+                let from = operand.place.buffer;
+                self.reads.push((self.stages.len(), from, demand(&by.shape), operand.bytes));
                 continue;
             };
-            let demand = self.demand(stage, *demand)?;
-            if place.offset != 0 {
+            let whole = u64::from(operand.bytes) * u64::from(by.shape.in_rows);
+            if operand.place.offset != 0 || whole != model.bytes(operand.place.buffer) {
                 return None;
             }
-            operands.push(Operand { stage, demand });
-        }
-        let (rows, row_bytes, whole, sums) = match kernel.rows {
-            Rows::Of(rows, bytes) => (rows, bytes, false, 0),
-            Rows::Sum(bytes, sums) => (kernel.operands.first()?.1.height, bytes, true, sums),
-            Rows::Same(bytes) => {
-                let rows = self.stages[operands.first()?.stage].rows;
-                let even = operands.iter().all(|o| self.stages[o.stage].rows == rows);
-                let row = bytes.checked_div(rows)?;
-                (even && row * rows == bytes).then_some((rows, row, false, 0))?
+            // Whoever reads the sum of all rows comes after the chain.
+            let demand = demand(&by.shape);
+            if self.sums[stage] > 0 || demand.height != self.stages[stage].rows {
+                return None;
             }
-        };
-        let held = if sums > 0 { row_bytes } else { rows.checked_mul(row_bytes)? };
-        if rows == 0 || model.program.buffers[output].bytes != held {
+            *link = stage as u8;
+            operands.push(Operand { stage, demand });
+            read.push(operand.place.buffer);
+        }
+        // What else it reads is there before the chain begins.
+        let mut known = true;
+        let _ = kernel.accesses(&mut |access| {
+            let of = access.place.buffer;
+            known &= access.kind != AccessKind::Read
+                || read.contains(&of)
+                || !self.outputs.contains(&of);
+        });
+        let (rows, sums) = (by.shape.out_rows, sums(kernel, by.shape.out_rows));
+        let bytes = if sums > 0 { buffer.bytes } else { rows.checked_mul(by.output.bytes)? };
+        let fits = rows > 0 && rows < u32::from(u16::MAX) && bytes == buffer.bytes;
+        if !known || !fits {
             return None;
         }
-        self.stages.push(Stage { rows, row_bytes, whole, operands });
-        self.outputs.push(output);
+        self.stages.push(Stage { rows, row_bytes: by.output.bytes, whole: sums > 0, operands });
+        self.outputs.push(output.buffer);
+        self.links.push(links);
         self.sums.push(sums);
         Some(())
-    }
-
-    /// The demand of a stage's result, in rows of that stage.
-    fn demand(&self, stage: usize, demand: Demand) -> Option<Demand> {
-        let producer = &self.stages[stage];
-        match (self.sums[stage] > 0, demand.height) {
-            // Whoever reads the sum of all rows waits for the last.
-            (true, 0 | 1) => Some(Demand { reach: producer.rows, ..Demand::same(producer.rows) }),
-            (false, 0) => Some(Demand::same(producer.rows)),
-            (false, height) if height == producer.rows => Some(demand),
-            _ => None,
-        }
-    }
-
-    /// The strips for about `rows` output rows of each stage.
-    pub fn strips(&self, model: &Model<'_>, rows: u32) -> Vec<u32> {
-        let strip = |(at, stage): (usize, &Stage)| match self.step(at) {
-            Some(step) => strip(stage.rows, rows, least_strip(&model.program.steps[step].kernel)),
-            // The caller may feed more at a time if there is room.
-            None => 1,
-        };
-        self.stages.iter().enumerate().map(strip).collect()
     }
 
     /// The step that a stage is.
@@ -268,43 +301,99 @@ impl Block {
         stage.checked_sub(self.fed).map(|at| self.steps.0 + at)
     }
 
-    /// What the block needs with these strips.
-    pub fn needs(&self, model: &Model<'_>, strips: Vec<u32>) -> Needs {
-        let capacities = windows::least(&self.stages, &strips);
-        let mut needs =
-            Needs { activations: self.outside, scratch: 0, cost: cost::CHAIN, strips, capacities };
-        let costs = Costs::new(model.target);
-        let mut private = 0;
-        for (at, stage) in self.stages.iter().enumerate() {
-            let strip = needs.strips[at];
-            needs.activations += match stage.whole {
-                true => model.bytes(self.outputs[at]),
-                false => u64::from(needs.capacities[at]) * u64::from(stage.row_bytes),
+    /// What the block needs if each stage fires about so many rows at a time, if it can.
+    pub fn needs(&self, model: &Model<'_>, wanted: &[u32]) -> Option<Needs> {
+        let mut strips = Vec::new();
+        let (mut scratch, mut cost) = (0, cost::CHAIN);
+        for (at, (stage, &wanted)) in self.stages.iter().zip(wanted).enumerate() {
+            let Some(step) = self.step(at) else {
+                // The caller may feed more rows at a time if there is room.
+                strips.push(1);
+                continue;
             };
-            needs.activations += u64::from(self.sums[at]);
-            needs.scratch += STATE;
-            let Some(step) = self.step(at) else { continue };
-            let kernel = &model.program.steps[step].kernel;
-            let window = (!stage.whole).then_some((needs.capacities[at], stage.row_bytes));
-            needs.cost += costs.stage(kernel, stage.rows, strip, window);
-            for y in firings(stage.rows, strip) {
-                let rows = strip.min(stage.rows - y);
-                private = private.max(scratch(&restricted(kernel, y, rows, stage.rows)));
+            let firings = model.stages.firings(model.kernel(step), stage.rows, wanted)?;
+            strips.push(firings.strip);
+            scratch = scratch.max(firings.scratch);
+            cost += firings.cost;
+        }
+        let capacities = windows::least(&self.stages, &strips);
+        let mut activations = self.outside;
+        for (at, stage) in self.stages.iter().enumerate() {
+            activations += 4 * u64::from(self.sums[at]);
+            if stage.whole {
+                activations += model.bytes(self.outputs[at]);
+                continue;
+            }
+            let row = u64::from(stage.row_bytes);
+            activations += u64::from(capacities[at]) * row;
+            // Before most firings, what is still needed is moved to the front.
+            let kept = u64::from(capacities[at].saturating_sub(strips[at]));
+            cost += model.costs.moved(u64::from(stage.rows / strips[at]) * kept * row);
+        }
+        activations -= self.shared(model, &strips, &capacities);
+        let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
+        Some(Needs { strips, capacities, activations, scratch, state, cost })
+    }
+
+    /// Bytes that a result of the block may share with a value that dies in it.
+    fn shared(&self, model: &Model<'_>, strips: &[u32], capacities: &[u32]) -> u64 {
+        let mut most = 0;
+        for (at, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.whole) {
+            let output = self.outputs[at];
+            for &input in self.dying.iter().filter(|&&input| self.reads_rows(model, input)) {
+                let (size, result) = (model.bytes(input), model.bytes(output));
+                let row = if self.sums[at] > 0 { result } else { u64::from(stage.row_bytes) };
+                let mut distance = 0;
+                let seen = &mut |fired: usize, end: u32, first: &FirstRow<'_>| {
+                    let needed = self.reads.iter().filter(|read| read.1 == input);
+                    let needed = needed.filter_map(|(reader, _, demand, bytes)| {
+                        Some(u64::from(first(*reader, demand)?) * u64::from(*bytes))
+                    });
+                    // The sum of all rows is written with the last.
+                    let writes = fired == at && (self.sums[at] == 0 || end == stage.rows);
+                    if let Some(needed) = needed.min().filter(|_| writes) {
+                        let end = (u64::from(end) * row).min(result);
+                        distance = end.saturating_sub(needed).max(distance);
+                    }
+                };
+                windows::follow(&self.stages, strips, capacities, seen);
+                most = most.max(size.min(result.saturating_sub(distance)));
             }
         }
-        needs.scratch += u64::from(private);
-        needs
+        most
     }
-}
 
-/// First rows of the first, a middle, and the last two firings: what differs in size.
-fn firings(rows: u32, strip: u32) -> impl Iterator<Item = u32> {
-    let last = (rows - 1) / strip * strip;
-    [0, strip.min(last), last.saturating_sub(strip), last].into_iter()
-}
+    /// Whether a value is read by rows alone.
+    fn reads_rows(&self, model: &Model<'_>, value: BufferId) -> bool {
+        let steps = &model.program.steps[self.steps.0..self.steps.1];
+        let touched = steps.iter().flat_map(Program::touched).filter(|(_, b)| *b == value).count();
+        touched == self.reads.iter().filter(|read| read.1 == value).count()
+    }
 
-/// About `wanted` rows, so that no firing has fewer than `least`.
-fn strip(rows: u32, wanted: u32, least: u32) -> u32 {
-    let even = |strip: &u32| rows % strip == 0 || rows % strip >= least;
-    (wanted.max(least).min(rows)..=rows).find(even).unwrap_or(rows)
+    /// The stages with what they need.
+    pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
+        let rooms = needs.strips.iter().zip(&needs.capacities);
+        self.stages.iter().zip(rooms).enumerate().map(|(at, (stage, (&strip, &capacity)))| {
+            Planned {
+                output: self.outputs[at],
+                rows: stage.rows,
+                strip,
+                capacity,
+                operands: self.links[at],
+                sums: self.sums[at],
+                row_bytes: stage.row_bytes,
+                whole: stage.whole,
+            }
+        })
+    }
+
+    /// The input that the caller feeds in this chain, and the bytes of a row.
+    pub fn feed(&self) -> Option<(BufferId, u32)> {
+        (self.fed > 0).then(|| (self.outputs[0], self.stages[0].row_bytes))
+    }
+
+    /// Rows at a time for all stages.
+    pub fn uniform(&self, rows: u32) -> Vec<u32> {
+        vec![rows; self.stages.len()]
+    }
 }

@@ -6,18 +6,18 @@
 use microhlo_format::Kernel;
 use microhlo_format::kernels::{ConvI8, DepthwiseI8};
 
-use super::kernel::restricted;
 use crate::compile::Target;
 use crate::lower::program::Ref;
 
 /// Instructions that a chain costs beside its stages.
 pub const CHAIN: f64 = 500.0;
 /// Instructions of a firing beside its kernel's.
-const FIRING: f64 = 400.0;
+const FIRING: f64 = 1200.0;
 /// Instructions of an execution of a kernel.
 const EXECUTION: f64 = 250.0;
 
 /// Costs on a target.
+#[derive(Clone, Copy, Debug)]
 pub struct Costs {
     /// Instructions of a multiply-accumulate of a convolution, and of a depthwise one.
     mac: [f64; 2],
@@ -25,6 +25,8 @@ pub struct Costs {
     lanes: u64,
     /// Instructions to gather or widen a byte.
     gather: f64,
+    /// Instructions to prepare a channel of a depthwise convolution.
+    channel: f64,
     /// Instructions to requantise a result.
     result: f64,
     /// Instructions to move a byte.
@@ -35,14 +37,48 @@ impl Costs {
     /// Those of a target.
     pub fn new(target: Target) -> Costs {
         match target {
-            Target::CortexM55 => {
-                Costs { mac: [0.12, 0.5], lanes: 1, gather: 0.2, result: 1.0, moved: 0.12 }
-            }
-            Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => {
-                Costs { mac: [0.82, 1.0], lanes: 4, gather: 1.2, result: 6.0, moved: 0.4 }
-            }
-            _ => Costs { mac: [2.6, 3.2], lanes: 4, gather: 2.5, result: 14.0, moved: 0.6 },
+            Target::CortexM55 => Costs {
+                mac: [0.12, 0.5],
+                lanes: 1,
+                gather: 0.2,
+                channel: 20.0,
+                result: 1.0,
+                moved: 0.12,
+            },
+            Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => Costs {
+                mac: [0.82, 1.0],
+                lanes: 4,
+                gather: 1.2,
+                channel: 200.0,
+                result: 6.0,
+                moved: 0.4,
+            },
+            _ => Costs {
+                mac: [2.6, 3.2],
+                lanes: 4,
+                gather: 2.5,
+                channel: 150.0,
+                result: 14.0,
+                moved: 0.6,
+            },
         }
+    }
+
+    /// A whole execution of a kernel, if its cost is modelled.
+    pub fn modelled(&self, kernel: &Kernel<Ref>) -> Option<u64> {
+        let modelled = matches!(
+            kernel,
+            Kernel::conv_i8(_)
+                | Kernel::conv_i8_mve(_)
+                | Kernel::depthwise_i8(_)
+                | Kernel::depthwise_i8_mve(_)
+                | Kernel::depthwise_three_i8(_)
+                | Kernel::pool_i8(_)
+                | Kernel::sum_i8(_)
+                | Kernel::scale_i8(_)
+                | Kernel::table_i8(_)
+        );
+        modelled.then(|| self.kernel(kernel) as u64)
     }
 
     /// A whole execution of a kernel.
@@ -69,31 +105,14 @@ impl Costs {
             }
     }
 
-    /// A stage that fires `strip` rows at a time, of which `window` rows of so many bytes are kept.
-    pub fn stage(
-        &self,
-        kernel: &Kernel<Ref>,
-        rows: u32,
-        strip: u32,
-        window: Option<(u32, u32)>,
-    ) -> f64 {
-        let firings = rows.div_ceil(strip);
-        let each = |y: u32| {
-            let n = strip.min(rows - y);
-            FIRING + self.kernel(&restricted(kernel, y, n, rows))
-        };
-        let middle = if firings > 2 { strip } else { 0 };
-        let (first, last) = (each(0), each((firings - 1) * strip));
-        let mut cost = match firings {
-            1 => first,
-            _ => first + last + f64::from(firings - 2) * each(middle),
-        };
-        if let Some((capacity, row)) = window {
-            // Before a firing, what is still needed is moved to the front.
-            let kept = capacity.saturating_sub(strip);
-            cost += f64::from(firings) * f64::from(kept) * f64::from(row) * self.moved;
-        }
-        cost
+    /// An execution for a few rows, as a stage of a chain.
+    pub fn firing(&self, kernel: &Kernel<Ref>) -> f64 {
+        FIRING + self.kernel(kernel)
+    }
+
+    /// Moving so many bytes to the front of a window.
+    pub fn moved(&self, bytes: u64) -> f64 {
+        bytes as f64 * self.moved
     }
 
     fn conv(&self, c: &ConvI8<Ref>) -> f64 {
@@ -122,6 +141,6 @@ impl Costs {
         channels
             * (results * (taps * self.mac[1] + self.result)
                 + lines * f64::from(values) * self.gather
-                + 30.0)
+                + self.channel)
     }
 }

@@ -6,17 +6,26 @@
 //! bound on the memory, the cheapest cut is a shortest path over the positions between steps; all
 //! bounds that make a difference, from the most to the least, give the Pareto front.
 
+mod apply;
 mod block;
+mod choose;
 mod cost;
 mod kernel;
+mod trace;
 mod windows;
 
+pub use apply::apply;
 use block::Block;
-pub use block::{MAX_STAGES, Model, Needs};
-use cost::Costs;
+pub use block::{Model, Needs};
+pub use choose::{Choice, Options, Rows};
+pub(crate) use choose::{choose, pareto};
+pub(crate) use cost::Costs;
+pub use trace::Trace;
 
+/// Most steps of a chain: longer ones seldom save anything that two do not.
+const LONGEST: usize = 16;
 /// Rows at a time that chains are tried with.
-const STRIPS: [u32; 5] = [1, 2, 4, 8, 16];
+const STRIPS: [u32; 4] = [1, 2, 4, 8];
 
 /// Steps that run as one block.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,40 +79,26 @@ pub struct Cuts {
 impl Cuts {
     /// The blocks of a program.
     pub fn new(model: &Model<'_>) -> Cuts {
-        let mut cuts = vec![Vec::new(); model.len() + 1];
+        let steps = model.steps();
+        let mut cuts = vec![Vec::new(); steps + 1];
         let mut most = 0;
-        for first in 0..model.len() {
+        for first in 0..steps {
             let cut = single(model, first);
             most = most.max(cut.needs.bytes());
             if first > 0 || !model.is_streamed() {
                 cuts[first + 1].push(cut);
             }
         }
-        for first in 0..model.len() {
+        for first in 0..steps {
             let shortest = if first == 0 && model.is_streamed() { 1 } else { 2 };
-            for end in first + shortest..=model.len() {
-                let Some(block) = Block::new(model, first, end) else {
-                    if model.kernels[end - 1].is_none() { break } else { continue }
-                };
-                if block.outside >= most {
-                    continue;
-                }
-                let mut last: Option<Vec<u32>> = None;
-                for rows in STRIPS {
-                    let strips = block.strips(model, rows);
-                    if last.as_ref() == Some(&strips) {
-                        continue;
-                    }
-                    last = Some(strips.clone());
-                    let needs = block.needs(model, strips);
-                    if needs.bytes() >= most {
-                        break;
-                    }
-                    cuts[end].push(Cut { first, end, needs });
+            for end in first + shortest..=steps.min(first + LONGEST) {
+                match chains(model, first, end, most) {
+                    Some(chains) => cuts[end].extend(chains),
+                    None => break,
                 }
             }
         }
-        Cuts { steps: model.len(), cuts }
+        Cuts { steps, cuts }
     }
 
     /// The cheapest way that uses at most `limit` bytes at once, if there is one.
@@ -151,17 +146,72 @@ impl Cuts {
     }
 }
 
+/// A plan whose chains compute more rows at a time, as long as that is cheaper and no step uses more than
+/// `limit` bytes.
+pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
+    let widen = |cut: &Cut| {
+        let block = Block::new(model, cut.first, cut.end).filter(|_| cut.is_chain());
+        let needs = block.map(|block| widest(model, &block, &cut.needs, limit));
+        Cut { needs: needs.unwrap_or_else(|| cut.needs.clone()), ..*cut }
+    };
+    Plan { cuts: plan.cuts.iter().map(widen).collect() }
+}
+
+/// Tries that one chain is worth.
+const TRIES: usize = 100;
+
+/// Needs of a block with more rows at a time.
+fn widest(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
+    let mut best = needs.clone();
+    let stages = best.strips.len();
+    let (mut at, mut since) = (0, 0);
+    for _ in 0..TRIES {
+        if since > stages {
+            break;
+        }
+        let mut strips = best.strips.clone();
+        strips[at] += 1;
+        let wider = block.needs(model, &strips);
+        let better = |wider: &Needs| wider.cost < best.cost && wider.bytes() <= limit;
+        match wider.filter(better) {
+            Some(wider) => (best, since) = (wider, 0),
+            None => {
+                at = (at + 1) % stages;
+                since += 1;
+            }
+        }
+    }
+    best
+}
+
+/// The steps `first..end` as a chain, with different strips, as far as it uses less than `most` bytes.
+/// `None` if no longer run of steps from the first on can be one either.
+fn chains(model: &Model<'_>, first: usize, end: usize, most: u64) -> Option<Vec<Cut>> {
+    let block = Block::new(model, first, end)?;
+    let mut cuts: Vec<Cut> = Vec::new();
+    for rows in STRIPS {
+        let Some(needs) = block.needs(model, &block.uniform(rows)) else { continue };
+        if needs.bytes() >= most {
+            break;
+        }
+        if cuts.last().is_none_or(|last| last.needs.strips != needs.strips) {
+            cuts.push(Cut { first, end, needs });
+        }
+    }
+    Some(cuts)
+}
+
 /// A step by itself.
 fn single(model: &Model<'_>, step: usize) -> Cut {
-    let alive = model.alive(step, step + 1).map(|(buffer, ..)| buffer);
-    let program = model.program;
-    let activations = alive.map(|buffer| u64::from(program.buffers[buffer].bytes)).sum::<u64>();
+    let alive = model.alive(step, step + 1);
+    let activations = alive.map(|(buffer, ..)| model.bytes(buffer)).sum::<u64>();
     let needs = Needs {
         strips: Vec::new(),
         capacities: Vec::new(),
         activations: activations - model.saved_in_place(step),
-        scratch: u64::from(model.scratch[step]),
-        cost: Costs::new(model.target).kernel(&program.steps[step].kernel),
+        scratch: model.scratch(step),
+        state: 0,
+        cost: model.costs.kernel(&model.program.steps[step].kernel),
     };
     Cut { first: step, end: step + 1, needs }
 }

@@ -5,6 +5,8 @@
 //! windows are found by firing in any order, and by giving more room to a stage that waits for
 //! nothing else whenever all of them wait.
 
+use std::collections::BinaryHeap;
+
 /// Which rows of an operand a stage reads for rows of its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
@@ -19,11 +21,6 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// That of an elementwise operation: the same row.
-    pub fn same(height: u32) -> Demand {
-        Demand { height, stride: 1, reach: 1, pad: 0 }
-    }
-
     /// The first row that is read for row `y` of the result or a later one.
     pub fn first(&self, y: u32) -> u32 {
         let row = i64::from(y) * i64::from(self.stride) - i64::from(self.pad);
@@ -70,7 +67,7 @@ pub struct Stage {
 pub fn least(stages: &[Stage], strips: &[u32]) -> Vec<u32> {
     let mut run = Run::new(stages, strips);
     loop {
-        run.drain();
+        while run.fire().is_some() {}
         match run.cheapest_relief() {
             Some((stage, rows)) => {
                 run.capacities[stage] += rows;
@@ -78,6 +75,26 @@ pub fn least(stages: &[Stage], strips: &[u32]) -> Vec<u32> {
             }
             None => return run.capacities,
         }
+    }
+}
+
+/// Follows a chain with given capacities and tells of each firing before it happens: the stage, the row
+/// behind its last one, and the first row that each stage still reads of its operands, none if it
+/// has finished.
+pub fn follow(
+    stages: &[Stage],
+    strips: &[u32],
+    capacities: &[u32],
+    seen: &mut dyn FnMut(usize, u32, &dyn Fn(usize, &Demand) -> Option<u32>),
+) {
+    let mut run = Run { capacities: capacities.to_vec(), ..Run::new(stages, strips) };
+    while let Some((stage, end)) = run.fire() {
+        // A firing reads before it has happened.
+        let produced = |at: usize| run.produced[at] - if at == stage { end.1 } else { 0 };
+        let first = |at: usize, demand: &Demand| {
+            (produced(at) < stages[at].rows).then(|| demand.first(produced(at)))
+        };
+        seen(stage, end.0, &first);
     }
 }
 
@@ -91,7 +108,7 @@ struct Run<'a> {
     /// Rows that each stage has produced.
     produced: Vec<u32>,
     /// Stages that may have become able to fire.
-    waiting: Vec<usize>,
+    waiting: BinaryHeap<usize>,
 }
 
 impl<'a> Run<'a> {
@@ -142,24 +159,38 @@ impl<'a> Run<'a> {
         (end - self.oldest(stage)).saturating_sub(self.capacities[stage])
     }
 
-    /// Fires stages until none can.
-    fn drain(&mut self) {
+    /// Whether a reader waits for rows of a stage, if it has readers.
+    fn is_wanted(&self, stage: usize) -> bool {
+        let lacks = |&(reader, demand): &(usize, Demand)| {
+            let rows = self.next(reader);
+            rows > 0 && demand.end(self.produced[reader] + rows - 1) > self.produced[stage]
+        };
+        self.readers[stage].is_empty() || self.readers[stage].iter().any(lacks)
+    }
+
+    /// Fires the last stage that can. Returns it with the row behind its last one, and how many it
+    /// computed.
+    fn fire(&mut self) -> Option<(usize, (u32, u32))> {
         while let Some(stage) = self.waiting.pop() {
             let rows = self.next(stage);
-            if rows == 0 || !self.is_fed(stage) || self.missing(stage) > 0 {
+            let ready = rows > 0 && self.is_fed(stage) && self.is_wanted(stage);
+            if !ready || self.missing(stage) > 0 {
                 continue;
             }
             self.produced[stage] += rows;
             self.waiting.push(stage);
             self.waiting.extend(self.stages[stage].operands.iter().map(|o| o.stage));
             self.waiting.extend(self.readers[stage].iter().map(|(reader, _)| *reader));
+            return Some((stage, (self.produced[stage], rows)));
         }
+        None
     }
 
     /// Of the stages that only wait for room, the one that needs the fewest bytes, with the rows that
     /// it needs.
     fn cheapest_relief(&self) -> Option<(usize, u32)> {
-        let waits = |stage: &usize| self.next(*stage) > 0 && self.is_fed(*stage);
+        let waits =
+            |stage: &usize| self.next(*stage) > 0 && self.is_fed(*stage) && self.is_wanted(*stage);
         let relief = |stage: usize| (stage, self.missing(stage));
         let bytes = |&(stage, rows): &(usize, u32)| {
             (u64::from(rows) * u64::from(self.stages[stage].row_bytes), stage)

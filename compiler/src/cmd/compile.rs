@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::load::{self, Program};
 use super::text::{Table, grouped, size};
-use super::{CmdError, JsonTarget, inspect, listing, print_text, write_file};
+use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
+use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Target, Technique};
 use crate::lower::order::ScheduleReport;
 use crate::passes::bind_shapes::Size;
@@ -32,6 +33,8 @@ pub struct Args {
     /// `m=8`, `arg0=8x16`, `arg0.0=8`. May be repeated.
     #[arg(long, value_name = "NAME=SIZE")]
     shape: Vec<Size>,
+    #[command(flatten, next_help_heading = "Memory")]
+    memory: Memory,
     /// Also write the Rust list of kernels that firmware links (`rust`), or the artifact's
     /// contents as JSON (`manifest`): beside OUT with the extension `.rs` or `.json`, or to
     /// standard output without `-o`.
@@ -40,6 +43,10 @@ pub struct Args {
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
+    /// Show the memory over time, what holds the peak, what each technique saves and where the flash
+    /// goes: as a page in this file, or as text for `text` or `-`.
+    #[arg(long, value_name = "OUT.html|text")]
+    report: Option<report::Target>,
     /// Do without a way to save memory, to see what it saves: `sharing` (results in the memory of
     /// operands) or `scheduling` (another order of the steps). May be repeated.
     #[arg(long, value_name = "TECHNIQUE")]
@@ -56,6 +63,45 @@ pub struct Args {
     json: JsonTarget,
 }
 
+/// How much memory a program may use.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Memory {
+    /// Most bytes of the arena: the fastest program that fits is chosen.
+    #[arg(long, value_name = "BYTES")]
+    arena_limit: Option<u32>,
+    /// Whether layers run row by row, so that only those rows of a value exist that are still
+    /// needed: never, as far as `--arena-limit` demands it, or wherever it saves memory.
+    #[arg(long, value_enum, default_value_t = RowsArg::Auto)]
+    rows: RowsArg,
+    /// The firmware gives the input row by row, and it is never there as a whole.
+    #[arg(long)]
+    stream_input: bool,
+    /// Print all programs of which no other is both smaller and faster.
+    #[arg(long)]
+    pareto: bool,
+}
+
+/// When layers run row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RowsArg {
+    Off,
+    Auto,
+    Least,
+}
+
+impl Memory {
+    /// The options that this is.
+    pub fn options(&self) -> chains::Options {
+        let rows = match self.rows {
+            RowsArg::Off => chains::Rows::Off,
+            RowsArg::Auto => chains::Rows::Auto,
+            RowsArg::Least => chains::Rows::Least,
+        };
+        let Memory { arena_limit, stream_input, .. } = *self;
+        chains::Options { rows, arena_limit, stream_input }
+    }
+}
+
 /// Further output of the compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Emit {
@@ -69,12 +115,19 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         let text = "both --emit and --json would write to standard output; give one a file";
         return Err(CmdError::BadInput(text.to_owned()));
     }
+    let takes_stdout = args.json.owns_stdout() || (args.emit.is_some() && args.output.is_none());
+    if args.report == Some(report::Target::Text) && takes_stdout {
+        let text =
+            "--report as text and --json or --emit would write to standard output; give one a file";
+        return Err(CmdError::BadInput(text.to_owned()));
+    }
     let target = target(&args.target)?;
     let mut program: Program = load::open_program(&args.model)?;
     let options = CompileOptions {
         entry: args.function.clone(),
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
+        memory: args.memory.options(),
         without: args.without.clone(),
         ..load::options_for(&args.model, target)
     };
@@ -94,6 +147,9 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if let Some(done) = &quantised {
         program.module = done.quantised.module.clone();
     }
+    if args.memory.pareto {
+        return pareto(args, &program, &options);
+    }
     let compiled = program.compile(&options)?;
     require_dumps(args, &compiled)?;
     for (pass, text) in &compiled.dumps {
@@ -104,6 +160,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         write_file(path, &compiled.artifact)?;
     }
     let emitted = emit(args, &compiled, &artifact)?;
+    let reported = report(args, &compiled, &artifact, &program, &options)?;
     let mut json = json_of(args, &compiled, &artifact);
     if let Some(done) = &quantised {
         json["quantization"] = done.json();
@@ -111,8 +168,63 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     args.json.write(&json)?;
     if !args.json.owns_stdout() && !emitted {
         let report = quantised.map_or_else(String::new, |done| done.summary());
-        print_text(&(report + &text(args, &compiled, &artifact)));
+        print_text(&(report + &text(args, &compiled, &artifact) + &reported));
     }
+    Ok(())
+}
+
+/// Writes what `--report` asks for; returns what is left to print.
+fn report(
+    args: &Args,
+    compiled: &Compiled,
+    artifact: &Artifact<'_>,
+    program: &Program,
+    options: &CompileOptions,
+) -> Result<String, CmdError> {
+    let Some(target) = &args.report else { return Ok(String::new()) };
+    let contents = report::Contents::new(compiled, artifact, &args.target, program, options)?;
+    match target {
+        report::Target::Text => Ok(contents.text()),
+        report::Target::Page(path) => {
+            refuse_same("--report", path, args)?;
+            write_file(path, contents.page().as_bytes())?;
+            Ok(format!("wrote {}\n", path.display()))
+        }
+    }
+}
+
+/// Prints the programs of the Pareto front.
+fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<(), CmdError> {
+    let front = program.pareto(options)?;
+    let fastest = front.first().map_or(1.0, |point| point.cost);
+    let relative = |cost: f64| cost / fastest.max(1.0);
+    let json = front.iter().map(|point| {
+        json!({
+            "arena_bytes": point.arena_bytes,
+            "activation_bytes": point.activation_bytes,
+            "scratch_bytes": point.scratch_bytes,
+            "relative_instructions": relative(point.cost),
+            "chains": point.chains,
+        })
+    });
+    args.json.write(&json!({ "pareto": json.collect::<Vec<_>>() }))?;
+    if args.json.owns_stdout() {
+        return Ok(());
+    }
+    let mut table = Table::new(0).ragged();
+    table.row(["arena", "activations", "scratch", "instructions", "row by row"]);
+    for point in &front {
+        let percent = format!("+{:.1} %", 100.0 * (relative(point.cost) - 1.0));
+        let [arena, activations, scratch] =
+            [u64::from(point.arena_bytes), point.activation_bytes, point.scratch_bytes]
+                .map(grouped);
+        let chains = match point.chains.is_empty() {
+            true => "nothing".to_owned(),
+            false => point.chains.join(", "),
+        };
+        table.row([&arena, &activations, &scratch, &percent, &chains]);
+    }
+    print_text(&table.render());
     Ok(())
 }
 
@@ -150,7 +262,7 @@ fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<boo
     match &args.output {
         Some(path) => {
             let path = path.with_extension(extension);
-            refuse_same(&path, args)?;
+            refuse_same("--emit", &path, args)?;
             write_file(&path, text.as_bytes()).map(|()| false)
         }
         None => {
@@ -160,10 +272,10 @@ fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<boo
     }
 }
 
-fn refuse_same(path: &Path, args: &Args) -> Result<(), CmdError> {
+fn refuse_same(option: &str, path: &Path, args: &Args) -> Result<(), CmdError> {
     match args.output.as_deref() == Some(path) || args.model == path {
         true => Err(CmdError::BadInput(format!(
-            "--emit would overwrite {}; name the output OUT.mhlo",
+            "{option} would overwrite {}; name the output OUT.mhlo",
             path.display()
         ))),
         false => Ok(()),
@@ -185,6 +297,9 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
         map.insert("target".to_owned(), json!(args.target));
         let proven = compiled.report.arena_proven_optimal;
         map.insert("arena_proven_optimal".to_owned(), json!(proven));
+        let report = &compiled.report;
+        map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
+        map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
@@ -214,6 +329,8 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
     table.row(["arena", &inspect::arena(artifact)]);
+    table.row(["  activations", &size(compiled.report.activation_bytes)]);
+    table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
     table.row(["schedule", &schedule(&compiled.report.schedule)]);
     table.row(["MACs", &grouped(manifest.macs)]);
     table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);

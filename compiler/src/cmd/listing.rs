@@ -1,6 +1,9 @@
 //! The program of an artifact: kernels, the memory they touch and what they compute.
 
-use microhlo_format::{AccessKind, Artifact, Kernel, Micro, MicroId, Place, Region};
+use microhlo_format::kernels::Chain;
+use microhlo_format::{
+    Access, AccessKind, Artifact, Kernel, KernelId, Micro, MicroId, Place, Region,
+};
 use serde_json::{Value, json};
 
 use super::text::{Table, grouped};
@@ -12,6 +15,8 @@ pub struct StepListing {
     pub name: String,
     /// The kernel.
     pub op: &'static str,
+    /// Its number in the artifact; a step of a chain has none.
+    pub number: Option<usize>,
     /// Multiply-accumulate operations.
     pub macs: u64,
     /// The micro-operations that it calls, each as often as it occurs.
@@ -22,30 +27,41 @@ pub struct StepListing {
     pub targets: Vec<u32>,
 }
 
-/// The steps of an artifact. `names` are those that the compiler gave, if it is known.
+/// The steps of an artifact, those of chains behind the step that runs them. `names` are those that the
+/// compiler gave, if it is known.
 pub fn steps(artifact: &Artifact<'_>, names: &[String]) -> Vec<StepListing> {
-    let program = artifact.program().iter();
-    program.enumerate().map(|(i, step)| listing(i, step, names.get(i))).collect()
+    let mut steps = Vec::new();
+    for (number, step) in artifact.program().iter().enumerate() {
+        let at = steps.len();
+        steps.push(listing(at, step.kernel, step.body, names));
+        let chain = Chain::parse(step.body).filter(|_| step.kernel == KernelId::rows);
+        if let Some(chain) = chain {
+            let _ = chain.accesses(&mut |access| steps[at].touch(&access));
+            let mut next = 0;
+            while let Some((kernel, body, after)) = chain.step(next) {
+                steps.push(listing(steps.len(), kernel, body, names));
+                next = after;
+            }
+            steps[at].macs = steps[at + 1..].iter().map(|stage| stage.macs).sum();
+        }
+        steps[at].number = Some(number);
+    }
+    steps
 }
 
-fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>) -> StepListing {
-    let op = step.kernel.name();
+fn listing(index: usize, kernel: KernelId, body: &[u8], names: &[String]) -> StepListing {
+    let op = kernel.name();
     let mut listing = StepListing {
-        name: name.cloned().unwrap_or_else(|| format!("{index}:{op}")),
+        name: names.get(index).cloned().unwrap_or_else(|| format!("{index}:{op}")),
         op,
+        number: None,
         macs: 0,
         micro: Vec::new(),
         operands: Vec::new(),
         targets: Vec::new(),
     };
-    if let Ok(kernel) = Kernel::<Place>::decode(step.kernel, step.body) {
-        let operands = &mut listing.operands;
-        let visited = kernel.accesses(&mut |access| {
-            let start = i64::from(access.place.offset) + access.start;
-            let offset = u32::try_from(start).unwrap_or(access.place.offset);
-            let length = (access.end - access.start).max(0) as u64;
-            operands.push((access.kind, Place { offset, ..access.place }, length));
-        });
+    if let Ok(kernel) = Kernel::<Place>::decode(kernel, body) {
+        let visited = kernel.accesses(&mut |access| listing.touch(&access));
         let micro = &mut listing.micro;
         kernel.micro_ops(&mut |id| micro.push(micro_name(id)));
         if visited.is_ok() {
@@ -57,6 +73,14 @@ fn listing(index: usize, step: microhlo_format::Step<'_>, name: Option<&String>)
 }
 
 impl StepListing {
+    /// Adds memory that the step touches.
+    fn touch(&mut self, access: &Access<Place>) {
+        let start = i64::from(access.place.offset) + access.start;
+        let offset = u32::try_from(start).unwrap_or(access.place.offset);
+        let length = (access.end - access.start).max(0) as u64;
+        self.operands.push((access.kind, Place { offset, ..access.place }, length));
+    }
+
     /// For machines.
     pub fn json(&self) -> Value {
         let operands: Vec<Value> = self
@@ -143,5 +167,33 @@ pub fn micro_name(id: MicroId) -> String {
         Some(Micro::Op(op, dtype)) => format!("{} {dtype}", op.text()),
         Some(Micro::Convert(from, to)) => format!("convert {from} to {to}"),
         None => format!("unknown {}", id.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use microhlo_format::kernels::{Rows, TableI8};
+    use microhlo_format::rows::{OUTSIDE, Stage};
+    use microhlo_format::{ArtifactSpec, encode};
+
+    use super::*;
+
+    #[test]
+    fn the_steps_of_a_chain_follow_it_without_numbers() {
+        let table = |from, to| {
+            let (input, output) = (Place::arena(from), Place::arena(to));
+            Kernel::table_i8(TableI8 { input, table: Place::constant(0), output, count: 8 })
+        };
+        let stage = |of| Stage { rows: 4, strip: 1, capacity: 4, operands: [of, OUTSIDE] };
+        let stages = [stage(OUTSIDE), stage(0)].into_iter().collect();
+        let rows = Rows { stages, state: Place::arena(64), sums: None, feed: None };
+        let steps = vec![Kernel::rows(rows), table(0, 16), table(16, 32), table(32, 48)];
+        let spec = ArtifactSpec { steps, ..ArtifactSpec::default() };
+        let bytes = encode(&spec).expect("the chain is encodable");
+        let listed = super::steps(&Artifact::parse(&bytes).expect("an artifact"), &[]);
+        let numbers: Vec<Option<usize>> = listed.iter().map(|step| step.number).collect();
+        assert_eq!(numbers, [Some(0), None, None, Some(1)]);
+        assert_eq!(listed[0].operands, [(AccessKind::Scratch, Place::arena(64), 32)]);
+        assert_eq!((listed[2].name.as_str(), listed[2].operands.len()), ("2:table_i8", 3));
     }
 }

@@ -6,7 +6,9 @@ use microhlo_format::{Artifact, MAGIC};
 
 use super::CmdError;
 use super::vectors::Port;
-use crate::compile::{CompileError, CompileOptions, Compiled, Target, compile, specialised};
+use crate::compile::{
+    CompileError, CompileOptions, Compiled, ParetoPoint, Target, compile, pareto, specialised,
+};
 use crate::diag::{Diagnostic, Diagnostics, Severity, Source};
 use crate::front::bytecode;
 use crate::front::foreign;
@@ -216,15 +218,35 @@ impl Program {
     }
 
     /// Compiles the program.
+    ///
+    /// # Errors
+    /// It cannot be compiled; the text shows where.
     pub fn compile(&self, options: &CompileOptions) -> Result<Compiled, CmdError> {
-        let failed = match compile(&self.module, options) {
+        self.located(|module| compile(module, options))
+    }
+
+    /// The programs of which no other is both smaller and faster.
+    ///
+    /// # Errors
+    /// As [`compile`](Program::compile).
+    pub fn pareto(&self, options: &CompileOptions) -> Result<Vec<ParetoPoint>, CmdError> {
+        self.located(|module| pareto(module, options))
+    }
+
+    /// Does something with the module, with errors shown in the source or, without one, in a printed
+    /// form.
+    fn located<T>(
+        &self,
+        compile: impl Fn(&Module) -> Result<T, CompileError>,
+    ) -> Result<T, CmdError> {
+        let failed = match compile(&self.module) {
             Ok(compiled) => return Ok(compiled),
             Err(error) => error,
         };
         let report = |e: &CompileError, at: &Source| CmdError::Diagnostic(diagnostic(e).render(at));
         if self.source.text().is_empty()
             && let Ok((source, module)) = printed(self.source.name(), &self.module)
-            && let Err(error) = compile(&module, options)
+            && let Err(error) = compile(&module)
         {
             return Err(report(&error, &source));
         }

@@ -18,6 +18,7 @@ mod partition;
 mod plan;
 mod profile;
 mod quantize;
+mod report;
 mod run;
 pub mod text;
 pub mod vectors;

@@ -33,7 +33,7 @@ impl Profile {
     /// Multiply-accumulates of all steps as often as they ran, if the job was profiled.
     pub fn macs(&self, listing: &[StepListing]) -> Option<u64> {
         let macs = |s: &Step| {
-            let step = listing.get(s.index as usize);
+            let step = listing.iter().find(|step| step.number == Some(s.index as usize));
             step.map_or(0, |step| step.macs.saturating_mul(s.runs))
         };
         self.steps.as_ref().map(|steps| steps.iter().map(macs).sum())
@@ -56,8 +56,9 @@ impl Profile {
         let mut table = Table::new(2);
         let Some(steps) = &self.steps else { return table };
         let looped = steps.iter().any(|s| s.runs > 1);
-        for (i, step) in listing.iter().enumerate() {
-            let (runs, count) = find(steps, i).map_or((0, 0), |s| (s.runs, s.instructions));
+        // What the steps of a chain take is counted with the step that runs them.
+        for step in listing.iter().filter(|step| step.number.is_some()) {
+            let (runs, count) = find(steps, step).map_or((0, 0), |s| (s.runs, s.instructions));
             let share = 100.0 * count as f64 / self.instructions.max(1) as f64;
             let macs = step.macs.saturating_mul(runs);
             let ratio = if macs == 0 { String::new() } else { per_mac(count, macs) };
@@ -71,9 +72,10 @@ impl Profile {
     }
 }
 
-/// What is known of step `index`; a step that control flow passed over did not run.
-fn find(steps: &[Step], index: usize) -> Option<&Step> {
-    let at = steps.binary_search_by_key(&index, |s| s.index as usize).ok()?;
+/// What is known of a step; one that control flow passed over did not run, and one of a chain is not
+/// counted by itself.
+fn find<'s>(steps: &'s [Step], step: &StepListing) -> Option<&'s Step> {
+    let at = steps.binary_search_by_key(&step.number?, |s| s.index as usize).ok()?;
     steps.get(at)
 }
 
@@ -84,14 +86,14 @@ fn per_mac(instructions: u64, macs: u64) -> String {
 /// Adds the counts to the result for machines.
 pub fn add_json(value: &mut Value, profile: Option<&Profile>, listing: &[StepListing], macs: u64) {
     let steps = profile.and_then(|p| p.steps.as_ref());
-    let kernel = |(i, step): (usize, &StepListing)| {
-        let ran = steps.map(|s| find(s, i).map_or((0, 0), |s| (s.runs, s.instructions)));
+    let kernel = |step: &StepListing| {
+        let ran = steps.map(|s| find(s, step).map_or((0, 0), |s| (s.runs, s.instructions)));
         json!({
             "name": step.name, "op": step.op, "macs": step.macs,
             "runs": ran.map(|r| r.0), "instructions": ran.map(|r| r.1),
         })
     };
-    let kernels: Vec<Value> = listing.iter().enumerate().map(kernel).collect();
+    let kernels: Vec<Value> = listing.iter().map(kernel).collect();
     let Value::Object(map) = value else { return };
     let instructions = profile.map(|p| p.instructions);
     map.insert("instructions".to_owned(), json!(instructions));

@@ -12,7 +12,7 @@ use super::exec::Executor;
 use super::listing::{self, StepListing};
 use super::load::{self, Input, Program};
 use super::profile::{self, Profile};
-use super::text::Table;
+use super::text::{Table, grouped};
 use super::vectors::{self, Port, Values};
 use super::{CmdError, JsonTarget, print_text};
 use crate::compile::CompileOptions;
@@ -378,6 +378,10 @@ fn text(args: &Args, model: &Prepared, results: &Results, profile: Option<&Profi
     if args.profile && !executor.counts_instructions() {
         text += "instructions are counted on boards only; see `microhlo boards`\n";
     }
+    let stack = results.report.run_stack_bytes;
+    if stack > 0 {
+        text += &format!("{} B of stack for the runtime at most\n", grouped(stack.into()));
+    }
     text + &profile.map_or(String::new(), |p| p.table(listing).render())
 }
 
@@ -456,6 +460,8 @@ fn json_of(
         profile::add_json(&mut value, profile, listing, *macs);
         value["arena_bytes"] = json!(results.report.arena_bytes);
         value["stack_bytes"] = json!(results.report.stack_bytes);
+        let run = Some(results.report.run_stack_bytes).filter(|&bytes| bytes > 0);
+        value["run_stack_bytes"] = json!(run);
     }
     if let Some(p) = predictions {
         value["predictions"] = json!(p.found);

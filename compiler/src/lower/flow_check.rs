@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use microhlo_format::{Access, AccessKind};
 
-use super::program::{BufferId, Program, Ref, Step};
+use super::program::{BufferId, Program, Ref};
+use crate::chains::Trace;
 
 /// A step that may read something else than was written for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,9 @@ pub fn check(
     offset: &dyn Fn(BufferId) -> Option<u32>,
 ) -> Result<(), Box<Misread>> {
     let checker = Checker::new(program, offset);
+    for chain in program.chains() {
+        checker.disjoint(&chain)?;
+    }
     for (&leader, contents) in &checker.settle() {
         let mut contents = contents.clone();
         let mut at = leader;
@@ -62,19 +66,24 @@ struct Checker<'a> {
     starts: Vec<u32>,
     /// Steps that follow another one than the one before, or not only that.
     leaders: BTreeSet<usize>,
+    /// Whether each step belongs to a chain.
+    chained: Vec<bool>,
 }
 
 impl<'a> Checker<'a> {
     fn new(program: &'a Program, offset: &'a dyn Fn(BufferId) -> Option<u32>) -> Self {
         let mut leaders = BTreeSet::from([0, program.steps.len()]);
         let mut starts = BTreeSet::from([0]);
-        let mut checker = Checker { program, offset, starts: Vec::new(), leaders: BTreeSet::new() };
+        let mut chained = vec![false; program.steps.len()];
+        program.chains().for_each(|chain| chained[chain].fill(true));
+        let (none, no_leaders) = (Vec::new(), BTreeSet::new());
+        let mut checker = Checker { program, offset, starts: none, leaders: no_leaders, chained };
         for (i, step) in program.steps.iter().enumerate() {
             leaders.extend(step.kernel.targets().iter().map(|t| t.step as usize));
             if step.is_control() {
                 leaders.insert(i + 1);
             }
-            for (_, bytes) in checker.accesses(step) {
+            for (_, bytes) in checker.accesses(i) {
                 starts.extend([bytes.start, bytes.end]);
             }
         }
@@ -87,13 +96,17 @@ impl<'a> Checker<'a> {
         checker
     }
 
-    /// The accesses of a step to the arena, with the bytes of the arena.
-    fn accesses(&self, step: &Step) -> Vec<(Access<Ref>, std::ops::Range<u32>)> {
+    /// The accesses of a step to the arena, with the bytes of the arena. Those of a step in a chain are
+    /// of the rows that its buffers hold.
+    fn accesses(&self, at: usize) -> Vec<(Access<Ref>, std::ops::Range<u32>)> {
         let mut all = Vec::new();
-        let _ = step.kernel.accesses(&mut |access| {
+        let _ = self.program.steps[at].kernel.accesses(&mut |access| {
             if let Some(offset) = (self.offset)(access.place.buffer) {
                 let base = i64::from(offset) + i64::from(access.place.offset);
-                let bytes = (base + access.start) as u32..(base + access.end) as u32;
+                let mut bytes = (base + access.start) as u32..(base + access.end) as u32;
+                if self.chained[at] {
+                    bytes.end = bytes.end.min(self.whole(access.place.buffer).end);
+                }
                 if access.start < access.end {
                     all.push((access, bytes));
                 }
@@ -110,6 +123,50 @@ impl<'a> Checker<'a> {
     fn cells(&self, bytes: &std::ops::Range<u32>) -> std::ops::Range<usize> {
         let cell = |byte: &u32| self.starts.partition_point(|start| start < byte);
         cell(&bytes.start)..cell(&bytes.end)
+    }
+
+    /// Fails if buffers of a chain, whose steps run in turns, lie on each other.
+    fn disjoint(&self, chain: &std::ops::Range<usize>) -> Result<(), Box<Misread>> {
+        let steps = &self.program.steps[chain.clone()];
+        let touched: BTreeSet<BufferId> =
+            steps.iter().flat_map(Program::touched).map(|(_, buffer)| buffer).collect();
+        let mut places: Vec<_> = touched.into_iter().map(|b| (self.whole(b), b)).collect();
+        places.retain(|(bytes, _)| bytes.start < bytes.end);
+        let trace = Trace::new(self.program, chain.start);
+        for (i, (bytes, buffer)) in places.iter().enumerate() {
+            for (other, with) in &places[..i] {
+                let apart = other.end <= bytes.start || bytes.end <= other.start;
+                let proved = |trace: &Trace| {
+                    self.is_written_behind(trace, *buffer, *with)
+                        || self.is_written_behind(trace, *with, *buffer)
+                };
+                if !apart && !trace.as_ref().is_some_and(proved) {
+                    let (what, bytes) = (format!("chain at step {}", chain.start), bytes.clone());
+                    let name = self.program.buffers[*buffer].name.clone();
+                    return Err(Box::new(Misread { what, buffer: *buffer, name, bytes }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a buffer is written in the chain that a step belongs to.
+    fn is_written_by_chain(&self, at: usize, buffer: BufferId) -> bool {
+        let writes = |&(kind, b): &(AccessKind, BufferId)| kind != AccessKind::Read && b == buffer;
+        let mut chains = self.program.chains().filter(|chain| chain.contains(&at)).flatten();
+        chains.any(|step| Program::touched(&self.program.steps[step]).iter().any(writes))
+    }
+
+    /// Whether a chain writes the rows of a result only over those of a value that nothing reads any
+    /// more.
+    fn is_written_behind(&self, trace: &Trace, input: BufferId, output: BufferId) -> bool {
+        let known = trace.inputs().contains(&input) && trace.outputs().contains(&output);
+        let (read, written) = (self.whole(input).start, self.whole(output));
+        let behind = |(end, needed): (u64, u64)| {
+            let end = (u64::from(written.start) + end).min(written.end.into());
+            end <= u64::from(read) + needed
+        };
+        known && trace.encounters(input, output).all(behind)
     }
 
     /// What the arena holds whenever control reaches a leader.
@@ -155,7 +212,7 @@ impl<'a> Checker<'a> {
 
     fn execute(&self, at: usize, contents: &mut Contents) {
         let step = &self.program.steps[at];
-        let accesses = self.accesses(step);
+        let accesses = self.accesses(at);
         if step.elided {
             // A copy within the same memory: it holds the copy as well.
             let read = accesses.iter().find(|(a, _)| a.kind == AccessKind::Read);
@@ -185,11 +242,22 @@ impl<'a> Checker<'a> {
         };
         // An elided step that is no copy does nothing.
         let idle =
-            step.elided && !self.accesses(step).iter().any(|(a, _)| a.kind == AccessKind::Write);
-        for (access, bytes) in self.accesses(step) {
-            if access.kind == AccessKind::Read && !idle {
+            step.elided && !self.accesses(at).iter().any(|(a, _)| a.kind == AccessKind::Write);
+        for (access, bytes) in self.accesses(at) {
+            // What a chain finds must be there when it begins; it sees to itself what it overwrites.
+            let within = self.chained[at] && !self.is_written_by_chain(at, access.place.buffer);
+            if access.kind == AccessKind::Read && !idle && !within {
                 let what = || format!("step {at} ({})", step.name);
                 self.holds(contents, access.place.buffer, bytes, what)?;
+            }
+        }
+        for inner in self.program.chains().filter(|chain| chain.start == at).flatten().skip(1) {
+            for (access, bytes) in self.accesses(inner) {
+                let found = !self.is_written_by_chain(at, access.place.buffer);
+                if access.kind == AccessKind::Read && found {
+                    let what = || format!("step {inner} ({})", step.name);
+                    self.holds(contents, access.place.buffer, bytes, what)?;
+                }
             }
         }
         Ok(())
@@ -234,7 +302,7 @@ fn meet(known: &mut BTreeMap<usize, Contents>, at: usize, contents: &Contents) -
 mod tests {
     use super::*;
     use crate::ir::EntityId;
-    use crate::lower::program::{Buffer, Io, Storage};
+    use crate::lower::program::{Buffer, Io, Step, Storage};
     use microhlo_format::kernels::{Branch, Fill, Move};
     use microhlo_format::{DType, Kernel, Target};
 

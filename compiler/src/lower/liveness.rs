@@ -81,6 +81,12 @@ pub fn lives(program: &Program, flow: &Flow) -> BTreeMap<BufferId, Life> {
             }
         });
     }
+    for chain in program.chains() {
+        let (first, last) = (chain.start as u32, chain.end.saturating_sub(1) as u32);
+        for uses in uses.values_mut() {
+            uses.extend(first, last);
+        }
+    }
     for output in program.outputs.iter().filter(|io| in_arena(io.place.buffer)) {
         let uses = uses.entry(output.place.buffer).or_default();
         uses.touches.push((n as u32).saturating_sub(1));
@@ -112,6 +118,22 @@ impl Uses {
         }
         if access.kind == AccessKind::Write && covers {
             self.replaces.push(step);
+        }
+    }
+}
+
+impl Uses {
+    /// Makes what a chain touches its own from its first to its last step: its steps run in turns.
+    fn extend(&mut self, first: u32, last: u32) {
+        let within = |steps: &[u32]| steps.iter().any(|step| (first..=last).contains(step));
+        if within(&self.reads) {
+            self.reads.push(last);
+        }
+        if within(&self.writes) {
+            self.writes.push(first);
+        }
+        if within(&self.touches) {
+            self.touches.extend([first, last]);
         }
     }
 }
@@ -149,6 +171,7 @@ impl Search<'_> {
         needed_after.sort_unstable();
         touches.sort_unstable();
         touches.dedup();
+        writes.sort_unstable();
         writes.dedup();
         Life { writes, touches, needed_after }
     }

@@ -23,6 +23,7 @@ pub mod order;
 mod pointwise_i8;
 pub mod program;
 mod quantize;
+pub mod reason;
 mod reduce;
 mod reduce_any;
 pub(crate) mod region;

@@ -241,7 +241,7 @@ impl Builder<'_> {
                 bytes: Footprint::new(&step.kernel, access),
             };
             let earlier = self.earlier.get(&buffer).map_or(&[][..], Vec::as_slice);
-            let waits = |t: &Touch| !(t.reads && touch.reads) && !t.bytes.apart(&touch.bytes);
+            let waits = |t: &Touch| !(t.reads && touch.reads || t.bytes.apart(&touch.bytes));
             task.needs.extend(earlier.iter().filter(|(_, t)| waits(t)).map(|(other, _)| *other));
             touches.push((buffer, touch));
         }

@@ -1,12 +1,13 @@
 //! The lowered program: kernels on buffers, before memory planning.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use microhlo_format::{AccessKind, DType, Kernel, Target};
 
 use crate::entity;
-use crate::ir::Arena;
+use crate::ir::{Arena, EntityId};
 
 entity! {
     /// A buffer of a lowered program.
@@ -32,6 +33,9 @@ pub enum Storage {
     /// Written by steps.
     Temp,
 }
+
+/// Name of the buffers in which a chain adds up rows.
+pub const SUMS: &str = "sums";
 
 /// A contiguous piece of memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +118,41 @@ impl Program {
         let mut out = Vec::new();
         let _ = step.kernel.accesses(&mut |a| out.push((a.kind, a.place.buffer)));
         out
+    }
+
+    /// The moment of each step, and of the end: steps of a chain, which run in turns, have one.
+    pub fn moments(&self) -> Vec<u32> {
+        let mut moments: Vec<u32> = (0..=self.steps.len() as u32).collect();
+        for chain in self.chains() {
+            let inside = chain.len() as u32 - 1;
+            let start = moments[chain.start];
+            moments[chain.clone()].fill(start);
+            moments[chain.end..].iter_mut().for_each(|moment| *moment -= inside);
+        }
+        moments
+    }
+
+    /// The working memory of a step.
+    pub fn scratch(step: &Step) -> impl Iterator<Item = BufferId> + use<> {
+        let scratch = |(kind, buffer)| (kind == AccessKind::Scratch).then_some(buffer);
+        Program::touched(step).into_iter().filter_map(scratch)
+    }
+
+    /// The chains: each a `rows` step and those that it runs.
+    pub fn chains(&self) -> impl Iterator<Item = Range<usize>> {
+        self.steps.iter().enumerate().filter_map(|(at, step)| match &step.kernel {
+            Kernel::rows(rows) => Some(at..(at + 1 + rows.steps()).min(self.steps.len())),
+            _ => None,
+        })
+    }
+
+    /// Which buffers are working memory of kernels.
+    pub fn scratch_buffers(&self) -> Vec<bool> {
+        let mut scratch = vec![false; self.buffers.len()];
+        for buffer in self.steps.iter().flat_map(Program::scratch) {
+            scratch[buffer.index()] = true;
+        }
+        scratch
     }
 
     /// Multiply-accumulates of all steps, each counted once.

@@ -359,6 +359,15 @@ fn results_may_be_inputs_constants_and_each_other() {
 }
 
 #[test]
+fn a_program_may_have_no_step() {
+    let compiled = same_bits(
+        "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {\n  return %x : tensor<4xf32>\n}",
+    );
+    assert!(compiled.report.kernels.is_empty());
+    assert_eq!(compiled.memory.peak(), None);
+}
+
+#[test]
 fn the_arena_is_the_largest_live_set() {
     let report = compiled(CONV_CHANNELS_FIRST).report;
     assert_eq!(report.arena_bytes, report.arena_lower_bound_bytes);

@@ -13,7 +13,7 @@ pub mod image;
 use serde::{Deserialize, Serialize};
 
 /// Version of the image and message formats; both sides must agree.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Exit code of a firmware that panicked.
 pub const EXIT_PANIC: u8 = 101;
@@ -88,6 +88,9 @@ pub enum Message<'a> {
     JobDone {
         /// Most bytes of stack in use during the job.
         stack_bytes: u32,
+        /// Most bytes of stack that setting an input or executing a step took, on top of what its
+        /// caller used; 0 if the job is not profiled.
+        run_stack_bytes: u32,
     },
     /// The last message: there are no more jobs.
     Finished,

@@ -54,14 +54,14 @@ unsafe fn fire(
         return unsafe { execute::<ALL>(&params, memory) };
     }
     let sums = memory.write(turn.sums.ok_or(Undecodable)?.place).cast();
-    let (first, last) = (before == 0, turn.produced() == rows);
+    let ends = [before == 0, turn.produced() == rows];
     // SAFETY: the caller's promise; there is a sum for each channel of a row of results.
-    unsafe { gather(&params, memory, sums, first, last) };
+    unsafe { gather(&params, memory, sums, rows, ends) };
     Ok(())
 }
 
-/// Adds some rows of the input to the sums of a row of results, which begin with the first rows and
-/// become results with the last ones.
+/// Adds some of `rows` rows of the input to the sums of a row of results, which begin with the first rows
+/// and become results with the last ones.
 ///
 /// # Safety
 /// The loader has accepted the parameters, restricted to these rows, and `sums` has a sum for each
@@ -70,34 +70,39 @@ unsafe fn gather(
     p: &PoolI8<Place>,
     memory: &Memory<'_>,
     mut sums: *mut i32,
-    first: bool,
-    last: bool,
+    rows: u32,
+    [first, last]: [bool; 2],
 ) {
     let (input, mut output) = (memory.read(p.input), memory.write(p.output));
+    let channels = p.channels as usize;
     for x in 0..p.out_w as i32 {
         let columns = taps(x * p.stride_w as i32 - p.pad_left, p.kernel_w, p.in_w);
         let window = Window::new(p, input, (0, p.in_h as usize), columns);
-        window.each(&mut |c, lanes| {
-            let mut acc = [if first { p.bias } else { 0 }; LANES];
-            // SAFETY: these channels of the window's pixels are inside the image, and so are those of
-            // the sums and the results.
-            unsafe {
-                window.add::<ALL>(c, lanes, &mut acc);
-                for (lane, acc) in acc.iter_mut().take(lanes).enumerate() {
-                    let sum = sums.add(c + lane);
-                    *acc = acc.wrapping_add(window.outside);
-                    if !first {
-                        *acc = acc.wrapping_add(*sum);
-                    }
-                    *sum = *acc;
-                }
-                if last {
-                    finish::<ALL>(p, &acc, lanes, output.add(c));
-                }
+        // SAFETY: these channels of the window's pixels are inside the image, and so are those of the
+        // sums and the results.
+        unsafe {
+            if first {
+                let outside = p.kernel_w.wrapping_sub(columns.1 as u32).wrapping_mul(rows) as i32;
+                let start = p.bias.wrapping_add(outside.wrapping_mul(p.input_zero.into()));
+                (0..channels).for_each(|c| sums.add(c).write(start));
             }
-        });
-        sums = sums.wrapping_add(p.channels as usize);
-        output = output.wrapping_add(p.channels as usize);
+            window.each(&mut |c, lanes| {
+                let mut acc = [0; LANES];
+                window.add::<ALL>(c, lanes, &mut acc);
+                for (lane, &acc) in acc.iter().take(lanes).enumerate() {
+                    let sum = sums.add(c + lane);
+                    *sum = (*sum).wrapping_add(acc);
+                }
+            });
+            if last {
+                window.each(&mut |c, lanes| {
+                    let mut acc = [0; LANES];
+                    acc.as_mut_ptr().copy_from(sums.add(c), lanes);
+                    finish::<ALL>(p, &acc, lanes, output.add(c));
+                });
+            }
+        }
+        (sums, output) = (sums.wrapping_add(channels), output.wrapping_add(channels));
     }
 }
 

@@ -10,13 +10,14 @@ mod builder;
 
 use std::path::PathBuf;
 
+use microhlo_compiler::chains;
 use microhlo_compiler::cmd::load::Program;
 use microhlo_compiler::compile::{CompileOptions, Target, Technique};
 use microhlo_compiler::diag::Source;
 use microhlo_compiler::front::mlir::parse_module;
 
 use crate::generate::entropy;
-use crate::{Model, Prepared};
+use crate::{Model, Prepared, int8_models};
 
 pub use architectures::{mobilenet_v1, mobilenet_v2, separable_stream, temporal};
 pub use branchy::{inception, nasnet, randwire, swiftnet};
@@ -85,14 +86,65 @@ impl Generated {
     /// Any of it fails.
     pub fn prepare_without(&self, target: Target, cases: usize, without: &[Technique]) -> Prepared {
         let options = CompileOptions { without: without.to_vec(), ..self.options(target) };
+        self.prepare_with(&options, cases)
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// Any of it fails.
+    pub fn prepare_with(&self, options: &CompileOptions, cases: usize) -> Prepared {
         let model = Model { name: self.name, program: PathBuf::new(), vectors: PathBuf::new() };
-        let mut prepared = Prepared::without_cases(model, self.parse(), &options);
+        let mut prepared = Prepared::without_cases(model, self.parse(), options);
         let case = |case| {
             let sizes = prepared.ports.0.iter().map(|port| port.byte_len());
             sizes.enumerate().map(|(i, len)| entropy(1 + case * 16 + i as u64, len)).collect()
         };
         prepared.inputs = (0..cases as u64).map(case).collect();
         prepared
+    }
+}
+
+/// A network of 8 bits.
+#[derive(Clone, Debug)]
+pub enum Int8Network {
+    /// One of the full test data.
+    Installed(Model),
+    /// One with random weights.
+    Generated(Generated),
+}
+
+impl Int8Network {
+    /// All that are there.
+    pub fn all() -> Vec<Int8Network> {
+        let installed = int8_models().into_iter().map(Int8Network::Installed);
+        installed.chain(generated().into_iter().map(Int8Network::Generated)).collect()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Int8Network::Installed(model) => model.name,
+            Int8Network::Generated(network) => network.name,
+        }
+    }
+
+    /// The options to compile it with so much memory.
+    pub fn options(&self, target: Target, memory: chains::Options) -> CompileOptions {
+        let name = self.name().to_owned();
+        CompileOptions { name, target, memory, ..CompileOptions::default() }
+    }
+
+    /// Compiles it with so much memory; generated ones have two cases.
+    ///
+    /// # Panics
+    /// It does not compile.
+    pub fn prepare(&self, target: Target, memory: chains::Options) -> Prepared {
+        let options = self.options(target, memory);
+        match self {
+            Int8Network::Installed(model) => model.prepare_with(&options),
+            Int8Network::Generated(network) => network.prepare_with(&options, 2),
+        }
     }
 }
 

@@ -261,7 +261,7 @@ fn wide_product(sizes: &[u32]) -> u64 {
 }
 
 impl<P: Copy> ConvF32<P> {
-    pub(super) fn slides(&self) -> [Slide; 2] {
+    fn slides(&self) -> [Slide; 2] {
         [
             Slide {
                 input: self.in_h,
@@ -366,7 +366,7 @@ impl<P: Copy> Params<P> for ConvF32<P> {
 }
 
 impl<P: Copy> DepthwiseF32<P> {
-    pub(super) fn slides(&self) -> [Slide; 2] {
+    fn slides(&self) -> [Slide; 2] {
         [
             Slide {
                 input: self.in_h,

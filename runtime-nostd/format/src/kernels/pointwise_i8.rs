@@ -209,7 +209,7 @@ impl<P: Copy> Params<P> for TableI8<P> {
 }
 
 impl<P> PoolI8<P> {
-    pub(super) fn slides(&self) -> [Slide; 2] {
+    fn slides(&self) -> [Slide; 2] {
         let slide = |[input, output, kernel, stride]: [u32; 4], pad| Slide {
             input,
             output,

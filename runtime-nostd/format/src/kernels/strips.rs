@@ -1,6 +1,5 @@
 //! Kernels that compute some rows of their result: stages of a chain.
 
-use super::check::Slide;
 use super::{
     ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseTapsI8,
     DepthwiseThreeI8, Kernel, Params, PoolI8, Requant, ScaleI8, SumI8, TableI8,
@@ -85,6 +84,9 @@ fn element(requant: &Option<Requant>) -> u32 {
     if requant.is_some() { 1 } else { 4 }
 }
 
+/// One side of images: input, output, kernel, stride; padding; dilation.
+struct Side([u32; 4], i32, u32);
+
 /// How rows of images depend on each other, and the bytes of a row of the operand and of the result, from
 /// those of their pixels: of rows of pixels, or, if each pixel is made of one, of parts of a single row.
 /// Sizes of accepted parameters do not overflow.
@@ -92,23 +94,26 @@ fn element(requant: &Option<Requant>) -> u32 {
 fn slid(
     rows: u32,
     batch: u32,
-    [h, w]: &[Slide; 2],
-    pixel: [u32; 2],
+    h: &Side,
+    w: &Side,
+    pixel: &[u32; 2],
 ) -> Result<(RowShape, [u32; 2]), ParamError> {
-    let alone = |s: &Slide| s.input == s.output && (s.kernel, s.stride, s.pad) == (1, 1, 0);
-    let (shape, pixels) = if h.output == rows {
-        let (kernel, stride, pad, dilation) = (h.kernel, h.stride, h.pad, h.kernel_dilation);
-        let shape = RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation };
-        (shape, [w.input, w.output])
-    } else if h.output == 1 && alone(h) && alone(w) {
-        (RowShape::elementwise(rows), [part(w.output, rows)?; 2])
+    let alone = |&Side([input, output, ref rest @ ..], pad, _): &Side| {
+        input == output && *rest == [1, 1] && pad == 0
+    };
+    let &Side([in_rows, out_rows, kernel, stride], pad, dilation) = h;
+    let Side([input, output, ..], ..) = *w;
+    let (shape, pixels) = if out_rows == rows {
+        (RowShape { out_rows, in_rows, kernel, stride, pad, dilation }, [input, output])
+    } else if out_rows == 1 && alone(h) && alone(w) {
+        (RowShape::elementwise(rows), [part(output, rows)?; 2])
     } else {
         return Err(ParamError::Mismatch);
     };
     if batch != 1 {
         return Err(ParamError::Mismatch);
     }
-    Ok((shape, [0, 1].map(|i| pixels[i].wrapping_mul(pixel[i]))))
+    Ok((shape, [pixels[0].wrapping_mul(pixel[0]), pixels[1].wrapping_mul(pixel[1])]))
 }
 
 /// Implements [`Strips`] for kernels whose windows slide over images, from the bytes of pixels of their
@@ -118,8 +123,10 @@ macro_rules! sliding {
         impl<P: Copy> Strips<P> for $ty<P> {
             fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
                 let $p = self;
-                let pixel = [$in_pixel, $out_pixel];
-                let (shape, [input, output]) = slid(rows, $p.batch, &$p.slides(), pixel)?;
+                let h = Side([$p.in_h, $p.out_h, $p.kernel_h, $p.stride_h], $p.pad_top, $p.dilation_h);
+                let w = Side([$p.in_w, $p.out_w, $p.kernel_w, $p.stride_w], $p.pad_left, $p.dilation_w);
+                let (shape, [input, output]) =
+                    slid(rows, $p.batch, &h, &w, &[$in_pixel, $out_pixel])?;
                 Ok(ByRows {
                     shape,
                     operands: [Some(RowTensor { place: $p.input, bytes: input }), None],
@@ -228,15 +235,14 @@ impl<P> PoolI8<P> {
 
 impl<P: Copy> Strips<P> for PoolI8<P> {
     fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
-        let [h, _] = self.slides();
         let (shape, bytes) = if self.batch != 1 {
             return Err(ParamError::Mismatch);
         } else if self.gathers(rows) {
             (RowShape::elementwise(rows), 0)
-        } else if h.output == rows {
-            let (kernel, stride, pad) = (h.kernel, h.stride, h.pad);
-            let shape =
-                RowShape { out_rows: rows, in_rows: h.input, kernel, stride, pad, dilation: 1 };
+        } else if self.out_h == rows {
+            let (in_rows, kernel, stride) = (self.in_h, self.kernel_h, self.stride_h);
+            let pad = self.pad_top;
+            let shape = RowShape { out_rows: rows, in_rows, kernel, stride, pad, dilation: 1 };
             (shape, self.out_w.wrapping_mul(self.channels))
         } else {
             return Err(ParamError::Mismatch);

@@ -227,7 +227,7 @@ pub(super) unsafe fn sweep(
     shape: &Shape,
     mut pointers: Pointers,
     blocks: unsafe fn(&Segment),
-    lanes: unsafe fn(&Segment, usize),
+    lanes: unsafe fn(&mut Segment, usize),
 ) {
     let [height, width] = &shape.axes;
     // Pixels pair up along the axis with more of them.
@@ -235,13 +235,13 @@ pub(super) unsafe fn sweep(
     let (across, along) = if vertical { (width, height) } else { (height, width) };
     let output_image = (height.output * height.output_step) as usize;
     for _ in 0..shape.batch {
-        let template = shape.template(&pointers, along);
+        // One for all: a copy would take as much stack again.
+        let mut segment = shape.template(&pointers, along);
         for i in 0..across.output {
             let across_taps = across.taps(i);
             let mut j = 0;
             while j < along.output {
                 let along_taps = along.taps(j);
-                let mut segment = template;
                 segment.pixels = along_taps.outputs as usize;
                 let (h, w) =
                     if vertical { (along_taps, across_taps) } else { (across_taps, along_taps) };
@@ -249,11 +249,11 @@ pub(super) unsafe fn sweep(
                 let origin = position(across, across_taps, i) + position(along, along_taps, j);
                 let taps = h.first * height.weights_step + w.first * width.weights_step;
                 let result = i * across.output_step + j * along.output_step;
-                segment.input = segment.input.wrapping_offset(origin as isize);
-                segment.weights = segment.weights.wrapping_offset(taps as isize);
-                segment.output = segment.output.wrapping_offset(result as isize);
+                segment.input = pointers.input.wrapping_offset(origin as isize);
+                segment.weights = pointers.weights.wrapping_offset(taps as isize);
+                segment.output = pointers.output.wrapping_offset(result as isize);
                 // SAFETY: the segment's taps and results lie inside the checked tensors.
-                unsafe { finish(shape, &segment, blocks, lanes) };
+                unsafe { finish(shape, &mut segment, blocks, lanes) };
                 j += along_taps.outputs;
             }
         }
@@ -273,10 +273,11 @@ fn position(axis: &Axis, taps: Taps, output: i32) -> i32 {
 /// As for [`sweep`].
 unsafe fn finish(
     shape: &Shape,
-    segment: &Segment,
+    segment: &mut Segment,
     blocks: unsafe fn(&Segment),
-    lanes: unsafe fn(&Segment, usize),
+    lanes: unsafe fn(&mut Segment, usize),
 ) {
+    let mut output = segment.output;
     // SAFETY: the caller's promise; `lanes` is given the part after the whole blocks.
     unsafe {
         if segment.blocks > 0 {
@@ -284,20 +285,19 @@ unsafe fn finish(
         }
         let left = shape.channels % BLOCK;
         if left > 0 {
-            let done = segment.blocks as i32;
-            let mut rest = *segment;
-            let channels = segment.blocks * BLOCK * 4;
-            rest.blocks = 1;
-            rest.weights = rest.weights.wrapping_offset((done * rest.block_weights) as isize);
-            rest.bias = rest.bias.wrapping_offset((done * rest.block_bias) as isize);
-            rest.output = rest.output.wrapping_add(channels);
+            let (done, bias, pixels) = (segment.blocks, segment.bias, segment.pixels);
+            let weights = (done as i32 * segment.block_weights) as isize;
+            segment.blocks = 1;
+            segment.weights = segment.weights.wrapping_offset(weights);
+            segment.bias = bias.wrapping_offset((done as i32 * segment.block_bias) as isize);
+            segment.output = output.wrapping_add(done * BLOCK * 4);
             if shape.in_c.is_none() {
-                rest.input = rest.input.wrapping_add(channels);
+                segment.input = segment.input.wrapping_add(done * BLOCK * 4);
             }
-            lanes(&rest, left);
+            lanes(segment, left);
+            (segment.blocks, segment.bias, segment.pixels) = (done, bias, pixels);
         }
         if !is_relu(shape.activation) && shape.activation != Activation::None {
-            let mut output = segment.output;
             for _ in 0..segment.pixels {
                 activate(output.cast(), shape.channels, shape.activation);
                 output = output.wrapping_offset(segment.output_step as isize);
@@ -326,20 +326,20 @@ pub(super) unsafe fn activate(values: *mut f32, n: usize, activation: Activation
 ///
 /// # Safety
 /// The segment is one of an accepted convolution with one block, of which `lanes` channels exist.
-pub(super) unsafe fn conv_lanes(segment: &Segment, lanes: usize) {
-    let mut pixel = *segment;
+pub(super) unsafe fn conv_lanes(segment: &mut Segment, lanes: usize) {
     let mut buffer = [0f32; BLOCK];
-    pixel.pixels = 1;
-    for i in 0..segment.pixels as isize {
-        let output = segment.output.wrapping_offset(i * segment.output_step as isize);
-        pixel.input = segment.input.wrapping_offset(i * segment.input_step as isize);
-        pixel.output = buffer.as_mut_ptr().cast();
+    let (pixels, mut output) = (segment.pixels, segment.output);
+    segment.pixels = 1;
+    segment.output = buffer.as_mut_ptr().cast();
+    for _ in 0..pixels {
         // SAFETY: weights and bias are padded to whole blocks; the buffer has one block, of which
         // the first `lanes` values are copied to the checked output.
         unsafe {
-            conv_blocks(&pixel);
+            conv_blocks(segment);
             buffer.as_ptr().copy_to_nonoverlapping(output.cast(), lanes);
         }
+        segment.input = segment.input.wrapping_offset(segment.input_step as isize);
+        output = output.wrapping_offset(segment.output_step as isize);
     }
 }
 

@@ -127,7 +127,7 @@ pub(in crate::kernels) unsafe fn depthwise_blocks(segment: &Segment) {
     let mut block = *segment;
     for _ in 0..segment.blocks {
         // SAFETY: one whole block of this segment.
-        unsafe { depthwise_lanes(&block, BLOCK) };
+        unsafe { depthwise_lanes(&mut block, BLOCK) };
         skip(&mut block.weights, block.block_weights);
         skip(&mut block.bias, block.block_bias);
         skip(&mut block.input, size_of::<Block>() as i32);
@@ -139,7 +139,7 @@ pub(in crate::kernels) unsafe fn depthwise_blocks(segment: &Segment) {
 ///
 /// # Safety
 /// The segment is one of an accepted depthwise convolution.
-pub(in crate::kernels) unsafe fn depthwise_lanes(segment: &Segment, lanes: usize) {
+pub(in crate::kernels) unsafe fn depthwise_lanes(segment: &mut Segment, lanes: usize) {
     let s = segment;
     for pixel in 0..s.pixels as isize {
         let mut input = s.input.wrapping_offset(pixel * s.input_step as isize);

@@ -1,0 +1,227 @@
+//! Which chains a program gets: as the memory that there is demands.
+
+use std::fmt::Write as _;
+
+use super::{Cuts, Model, Plan, apply, widened};
+use crate::compile::{Arranged, CompileError, CompileOptions};
+use crate::diag::Span;
+use crate::emit::{Emitted, emit, memory_problem};
+use crate::lower::program::Program;
+
+/// When steps run row by row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// Never.
+    Off,
+    /// As far as the program else would not fit the limit of the arena.
+    #[default]
+    Auto,
+    /// Wherever that makes the arena smaller.
+    Least,
+}
+
+/// How much memory a program may use, and how it may save some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// When steps run row by row.
+    pub rows: Rows,
+    /// Most bytes of the arena.
+    pub arena_limit: Option<u32>,
+    /// Whether the caller gives the input row by row.
+    pub stream_input: bool,
+}
+
+/// A program with its arena.
+pub struct Choice {
+    /// The program: its buffers share memory.
+    pub program: Program,
+    /// The artifact, with the plan of the arena.
+    pub emitted: Emitted,
+    /// Instructions of an inference, about; to be compared with those of other choices.
+    pub cost: f64,
+}
+
+/// Chooses the fastest program that fits, or the smallest.
+///
+/// # Errors
+/// None fits the limit of the arena, the input cannot be streamed, or a plan of the arena fails.
+pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
+    let Options { rows, arena_limit, stream_input } = options.memory;
+    if !stream_input {
+        let whole = Choice::new(program.shared.clone(), 0.0, options)?;
+        let fits = arena_limit.is_none_or(|limit| whole.bytes() <= limit);
+        if rows == Rows::Off || (rows == Rows::Auto && fits) {
+            return whole.within(arena_limit);
+        }
+    }
+    let model = model(&program.ordered, options)?;
+    let cuts = Cuts::new(&model);
+    let front = match rows {
+        Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
+        _ => cuts.front(),
+    };
+    let limit = arena_limit.unwrap_or(u32::MAX);
+    if rows != Rows::Least
+        && let Some(choice) = fastest(&model, &front, limit, options)?
+    {
+        return Ok(choice);
+    }
+    let mut smallest: Option<(Choice, &Plan)> = None;
+    for plan in front.iter().rev().take(SMALLEST) {
+        let choice = Choice::new(options.shared(&apply(&model, plan)), plan.cost(), options)?;
+        if smallest.as_ref().is_none_or(|(least, _)| choice.bytes() < least.bytes()) {
+            smallest = Some((choice, plan));
+        }
+    }
+    match smallest {
+        Some((choice, plan)) => {
+            let bytes = choice.bytes();
+            choice.or_wider(&model, plan, bytes, options)?.within(arena_limit)
+        }
+        None => Err(error("the input cannot be fed row by row: too much of it is needed at once")),
+    }
+}
+
+/// The fastest program whose arena has at most `limit` bytes, if there is one.
+fn fastest(
+    model: &Model<'_>,
+    front: &[Plan],
+    limit: u32,
+    options: &CompileOptions,
+) -> Result<Option<Choice>, CompileError> {
+    // What is alive bounds the arena from below only if nothing shares memory.
+    let may_fit = |plan: &&Plan| plan.bytes() / 2 <= u64::from(limit);
+    for plan in front.iter().filter(may_fit) {
+        let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
+        if choice.bytes() <= limit {
+            return Ok(Some(choice.or_wider(model, plan, limit, options)?));
+        }
+    }
+    Ok(None)
+}
+
+/// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
+const SMALLEST: usize = 4;
+
+/// All programs of which no other is both smaller and faster, the fastest first.
+///
+/// # Errors
+/// The input cannot be streamed, or a plan of the arena fails.
+pub(crate) fn pareto(
+    program: &Arranged,
+    options: &CompileOptions,
+) -> Result<Vec<Choice>, CompileError> {
+    let model = model(&program.ordered, options)?;
+    let mut front: Vec<Choice> = Vec::new();
+    for plan in Cuts::new(&model).front() {
+        let choice = Choice::new(options.shared(&apply(&model, &plan)), plan.cost(), options)?;
+        let bytes = choice.bytes();
+        let choice = choice.or_wider(&model, &plan, bytes, options)?;
+        while front.last().is_some_and(|last| last.cost >= choice.cost) {
+            front.pop();
+        }
+        if front.last().is_none_or(|last| choice.bytes() < last.bytes()) {
+            front.push(choice);
+        }
+    }
+    Ok(front)
+}
+
+fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>, CompileError> {
+    let model = Model::new(program, options.target);
+    if !options.memory.stream_input {
+        return Ok(model);
+    }
+    model.streamed().ok_or_else(|| {
+        error(
+            "the input cannot be fed row by row: that needs one input, which only convolutions and \
+             poolings of 8-bit or `f32` images of batch 1 read; compile without --stream-input",
+        )
+    })
+}
+
+impl Choice {
+    /// A program whose buffers share memory already.
+    fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
+        let emitted = emit(&program, &options.name, &options.plan)?;
+        Ok(Choice { program, emitted, cost })
+    }
+
+    /// One that computes more rows at a time in an arena of `limit` bytes, if there is one.
+    fn or_wider(
+        self,
+        model: &Model<'_>,
+        plan: &Plan,
+        limit: u32,
+        options: &CompileOptions,
+    ) -> Result<Choice, CompileError> {
+        // As much more may be alive as the arena may grow.
+        let room = limit.saturating_sub(self.bytes());
+        let wide = widened(model, plan, plan.bytes() + u64::from(room));
+        if wide == *plan {
+            return Ok(self);
+        }
+        let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
+        Ok(if wide.bytes() <= limit { wide } else { self })
+    }
+
+    /// Bytes of the arena.
+    pub fn bytes(&self) -> u32 {
+        self.emitted.plan.arena_bytes
+    }
+
+    /// The choice itself, if it fits.
+    fn within(self, limit: Option<u32>) -> Result<Choice, CompileError> {
+        match limit {
+            Some(limit) if self.bytes() > limit => Err(error(format!(
+                "no program fits an arena of {limit} bytes: the smallest needs {} bytes{}",
+                self.bytes(),
+                self.peak()
+            ))),
+            _ => Ok(self),
+        }
+    }
+
+    /// Where most memory is alive, and what.
+    fn peak(&self) -> String {
+        let (problem, groups) = memory_problem(&self.program);
+        let peak = problem.lower_bound();
+        let step = self.program.moments().partition_point(|&moment| moment < peak.step);
+        let mut chains = self.program.chains();
+        let place = match chains.find(|chain| chain.contains(&step)) {
+            Some(chain) => format!("steps {} to {}, row by row", chain.start, chain.end - 1),
+            None => {
+                let name = self.program.steps.get(step).map_or("end", |step| step.name.as_str());
+                format!("step {step} ({name})")
+            }
+        };
+        let mut alive: Vec<(u32, &str)> = Vec::new();
+        let mut seen = Vec::new();
+        for (id, buffer) in self.program.buffers.iter() {
+            let Some(&group) = groups.get(&id) else { continue };
+            let planned = problem.buffers[group];
+            let lives = planned.lower <= peak.step && peak.step < planned.upper;
+            if lives && !seen.contains(&group) {
+                seen.push(group);
+                alive.push((planned.size, &buffer.name));
+            }
+        }
+        alive.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut text = format!("; {} bytes are alive at {place}:", peak.bytes);
+        for (bytes, name) in alive.iter().take(LISTED) {
+            let _ = write!(text, " {name} {bytes},");
+        }
+        text.pop();
+        if alive.len() > LISTED {
+            let _ = write!(text, " and {} more", alive.len() - LISTED);
+        }
+        text
+    }
+}
+
+/// Buffers that are listed.
+const LISTED: usize = 6;
+
+fn error(message: impl Into<String>) -> CompileError {
+    CompileError::at(Span::default(), message)
+}
