@@ -15,7 +15,8 @@ use crate::ir::{Func, Module};
 use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
 use crate::lower::reason::reason;
-use crate::lower::{lower, order, share};
+use crate::lower::state::Kept;
+use crate::lower::{lower, order, share, state};
 use crate::memory_map::MemoryMap;
 use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
@@ -184,6 +185,10 @@ pub struct CompileOptions {
     pub sizes: Vec<Size>,
     /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
     pub dump_after: Vec<String>,
+    /// Inputs that are outputs of the run before, and keep them in the arena.
+    pub states: Vec<Kept>,
+    /// Where in the arena they lie, if other models use it too.
+    pub room: plan::Room,
     /// Limits of the memory planner.
     pub plan: plan::Options,
     /// Limits of the scheduler.
@@ -234,6 +239,8 @@ pub struct Report {
     pub artifact_bytes: u32,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Bytes of the arena, from its start, that states of this model, and of others that share it, take.
+    pub state_bytes: u32,
     /// Kernels in execution order.
     pub kernels: Vec<KernelReport>,
     /// Micro-operations that the kernels call.
@@ -356,7 +363,9 @@ fn lowered(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    lower(func, options.target)
+    let mut program = lower(func, options.target)?;
+    state::keep(&mut program, &options.states)?;
+    Ok(program)
 }
 
 /// Compiles the entry function of a module that was verified.
@@ -516,6 +525,7 @@ fn report(
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),
+        state_bytes: emitted.state_bytes,
         kernels: program.executed().enumerate().map(kernel).collect(),
         micro_ops: micro_ids(program).into_iter().map(micro_name).collect(),
         inputs: program.inputs.iter().map(tensor).collect(),

@@ -22,21 +22,28 @@ pub struct Emitted {
     pub plan: Plan,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
+    /// Bytes of the arena, from its start, that the program's states end at.
+    pub state_bytes: u32,
     /// Where everything lies in the arena.
     pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact.
+/// Plans memory and encodes the artifact. States lie where `room` says.
 pub fn emit(
     program: &Program,
     name: &str,
     limits: &plan::Options,
+    room: plan::Room,
 ) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
-    let plan = plan::plan_with(&problem, limits).map_err(|e| fail(e.to_string()))?;
+    let kept = kept_groups(program, &groups);
+    let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
+    let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
+    let plan = plan::plan_around(&problem, &kept, room, limits);
+    let plan = plan.map_err(|e| fail(e.to_string()))?;
     if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
         return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
     }
@@ -57,21 +64,23 @@ pub fn emit(
         dims: io.dims.clone(),
         place: place(io.place),
     };
-    let fed = |io: &Io| {
+    let input = |io: &Io| {
         let feeds = |step: &Step| match &step.kernel {
             Kernel::rows(rows) => rows.feed.is_some_and(|feed| feed.place == io.place),
             _ => false,
         };
-        let place = place(io.place);
-        match program.steps.iter().any(feeds) {
-            true => TensorSpec { place: Place::stream(place.offset), ..tensor(io) },
-            false => tensor(io),
+        let mut spec = tensor(io);
+        if program.steps.iter().any(feeds) {
+            spec.place = Place::stream(spec.place.offset);
+        } else if program.states.contains(&io.place.buffer) {
+            spec.place = Place::state(spec.place.offset);
         }
+        spec
     };
     let spec = ArtifactSpec {
         name: name.to_string(),
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
-        inputs: program.inputs.iter().map(fed).collect(),
+        inputs: program.inputs.iter().map(input).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
         steps: steps.clone(),
         constants: constants.clone(),
@@ -81,7 +90,8 @@ pub fn emit(
     };
     let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
-    Ok(Emitted { artifact, plan, const_bytes: constants.len() as u32, memory, steps })
+    let const_bytes = constants.len() as u32;
+    Ok(Emitted { artifact, plan, const_bytes, state_bytes, memory, steps })
 }
 
 /// The arena's buffers with their lifetimes, in moments; buffers that share memory are one. Also returns
@@ -112,6 +122,10 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
                 buffers.push(plan::Buffer { size, align, lower, upper });
             }
         }
+    }
+    let end = buffers.iter().map(|b| b.upper).max().unwrap_or(1);
+    for group in kept_groups(program, &groups) {
+        (buffers[group].lower, buffers[group].upper) = (0, end);
     }
     let mut problem = Problem { buffers, overlaps: Vec::new() };
     for chain in program.chains() {
@@ -161,6 +175,11 @@ pub fn live_bytes(program: &Program) -> [u64; 2] {
         }
         part.lower_bound().bytes
     })
+}
+
+/// Positions in a memory problem of what the program's states lie in.
+fn kept_groups(program: &Program, groups: &HashMap<BufferId, usize>) -> Vec<usize> {
+    program.states.iter().filter_map(|state| groups.get(state).copied()).collect()
 }
 
 /// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.

@@ -77,7 +77,8 @@ impl Memories {
         let limit = match region {
             Region::Const => self.constants,
             Region::Arena => self.arena,
-            Region::Stream => 0,
+            // Only inputs have these places.
+            Region::Stream | Region::State => 0,
         };
         let start = i64::from(offset).saturating_add(access.start);
         let end = i64::from(offset).saturating_add(access.end);
@@ -177,9 +178,11 @@ impl Memories {
             // Its rows go to a window, which is part of a step.
             return true;
         }
+        let kept = (tensor.place.region, kind) == (Region::State, AccessKind::Write);
+        let place = if kept { Place::arena(tensor.place.offset) } else { tensor.place };
         let access = Access {
             kind,
-            place: tensor.place,
+            place,
             start: 0,
             end: bytes as i64,
             align: tensor.dtype.align() as u8,

@@ -92,6 +92,9 @@ impl<'a> Model<'a> {
 
     /// Runs the model: one slice per input and output, of exactly its length.
     ///
+    /// The slice of an input or output that is a [state](TensorInfo::is_state) may be empty instead:
+    /// the input then is what the last run left.
+    ///
     /// A model that loops for ever keeps the caller here; [`Model::start`] lets it bound a run.
     pub fn run(
         &self,
@@ -110,6 +113,9 @@ impl<'a> Model<'a> {
         let mut run = self.start(arena)?;
         let mut rows: &[u8] = &[];
         for (index, input) in inputs.iter().enumerate() {
+            if input.is_empty() && self.input(index).is_some_and(|info| info.is_state()) {
+                continue;
+            }
             match run.set_input(index, input) {
                 Err(RunError::Streamed { .. }) => rows = self.whole(index, input)?,
                 result => result?,
@@ -117,6 +123,9 @@ impl<'a> Model<'a> {
         }
         while run.step_fed(rows)?.is_some() {}
         for (index, output) in outputs.iter_mut().enumerate() {
+            if output.is_empty() && self.is_kept(index) {
+                continue;
+            }
             let tensor = run.output(index)?;
             let (needed, given) = (tensor.bytes.len(), output.len());
             if !copy(output, tensor.bytes) {
@@ -132,7 +141,32 @@ impl<'a> Model<'a> {
         if needed == given { Ok(input) } else { Err(RunError::InputSize { index, needed, given }) }
     }
 
-    /// Begins a run. The arena's contents do not matter.
+    /// Whether an output is what a state will be in the next run.
+    fn is_kept(&self, output: usize) -> bool {
+        let manifest = self.artifact.manifest();
+        let place = manifest.outputs.get(output).map(|tensor| tensor.place);
+        let state = |input: Declared<'_>| Some(Place::arena(input.place.offset)) == place;
+        manifest.inputs.iter().any(|input| input.place.region == Region::State && state(input))
+    }
+
+    /// Makes every state of the model zero: what it needs before its first run, unless the inputs are set
+    /// then. Other bytes of the arena stay as they are.
+    ///
+    /// # Errors
+    /// The arena is too small or not aligned.
+    pub fn reset(&self, arena: &mut [u8]) -> Result<(), RunError> {
+        let mut run = self.start(arena)?;
+        for i in 0..self.input_count() {
+            if self.input(i).is_some_and(|info| info.is_state()) {
+                run.input_mut(i)?.bytes.fill(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a run. The arena's contents do not matter, but for the model's states, if it has any: these
+    /// are what the last run in this arena left. Models that were compiled to share an arena leave each
+    /// other's states alone.
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
         let (needed, given) = (self.arena_bytes(), arena.len());
         let align = self.artifact.header().arena_align as usize;
@@ -150,7 +184,8 @@ impl<'a> Model<'a> {
 
 fn info<'a>(tensor: &Declared<'a>) -> TensorInfo<'a> {
     let bytes = tensor.byte_len().unwrap_or(0);
-    TensorInfo { name: tensor.name, dtype: tensor.dtype, dims: tensor.dims.clone(), bytes }
+    let (name, dtype, region) = (tensor.name, tensor.dtype, tensor.place.region);
+    TensorInfo { name, dtype, dims: tensor.dims.clone(), bytes, region }
 }
 
 fn position<'a>(tensors: &List<'a, Declared<'a>>, name: &str) -> Option<usize> {
@@ -286,7 +321,7 @@ impl<'m> Run<'m> {
         let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
         let memory = match tensor.place.region {
             Region::Const => artifact.constants(),
-            Region::Arena | Region::Stream => &*self.arena,
+            Region::Arena | Region::Stream | Region::State => &*self.arena,
         };
         let info = info(&tensor);
         let bytes = part(memory, tensor.place, info.bytes).ok_or(missing)?;

@@ -1,7 +1,7 @@
 //! Tensors as callers see them: bytes with a type and a shape.
 #![allow(unsafe_code, reason = "typed views of aligned bytes, one place for all types")]
 
-use microhlo_format::{DType, MAX_TENSOR_RANK};
+use microhlo_format::{DType, MAX_TENSOR_RANK, Region};
 
 /// A statically allocated arena of `N` bytes, aligned as every model needs.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,7 @@ pub struct TensorInfo<'a> {
     pub(crate) dtype: DType,
     pub(crate) dims: heapless::Vec<u32, MAX_TENSOR_RANK>,
     pub(crate) bytes: usize,
+    pub(crate) region: Region,
 }
 
 impl<'a> TensorInfo<'a> {
@@ -49,6 +50,17 @@ impl<'a> TensorInfo<'a> {
     /// Size in bytes.
     pub fn byte_len(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether it is an input that keeps what the last run left in it; see
+    /// [`Model::reset`](crate::Model::reset).
+    pub fn is_state(&self) -> bool {
+        self.region == Region::State
+    }
+
+    /// Whether it is an input that is fed while the model runs; see [`Run::feed`](crate::Run::feed).
+    pub fn is_streamed(&self) -> bool {
+        self.region == Region::Stream
     }
 }
 

@@ -14,13 +14,19 @@ fn network() -> Generated {
 
 /// What `compile` writes to a report's file, or prints for `text`.
 fn report(text: bool) -> String {
+    report_with(text, &[])
+}
+
+/// The same with further arguments.
+fn report_with(text: bool, further: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let model = folder.path().join("inception_2x16.mlir");
     std::fs::write(&model, network().text).expect("a file");
     let page = folder.path().join("report.html");
     let (model, page) = (model.display().to_string(), page.display().to_string());
     let target = if text { "text" } else { &page };
-    let arguments = ["compile", &model, "--target", "cortex-m4f", "--report", target];
+    let mut arguments = vec!["compile", &model, "--target", "cortex-m4f", "--report", target];
+    arguments.extend(further);
     let output = microhlo(env!("CARGO_BIN_EXE_microhlo-under-test"), &arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     if text { stdout(&output) } else { std::fs::read_to_string(&page).expect("the page") }
@@ -153,4 +159,20 @@ fn the_text_has_a_letter_where_something_lies() {
     let most = format!("at the peak, {} needs", prepared.compiled.report.kernels[peak].name);
     assert!(text.contains(&most), "{text}");
     assert!(text.contains("what saves memory") && text.contains("scheduling"), "{text}");
+}
+
+/// Steps that run in turns reserve the same memory, and what that saves is said.
+#[test]
+fn steps_of_a_chain_are_drawn_together() {
+    let page = report_with(false, &["--rows", "least"]);
+    let page = parsed(&page);
+    let steps = rows(&page, "steps");
+    let first = steps.iter().position(|row| row[1] == "rows").expect("a chain");
+    assert!(steps.len() > first + 2);
+    assert_eq!(steps[first][4], steps[first + 1][4], "the arena in use");
+    assert_eq!(steps[first][4], steps[first + 2][4], "the arena in use");
+    let savings = rows(&page, "savings");
+    let chains = savings.iter().find(|row| row[0] == "row by row").expect("a row");
+    assert!(chains[2].contains('%'), "{chains:?}");
+    assert_eq!(number(&chains[1]), u64::from(prepared().compiled.report.arena_bytes));
 }

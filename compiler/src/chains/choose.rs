@@ -143,7 +143,7 @@ fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>
 impl Choice {
     /// A program whose buffers share memory already.
     fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
-        let emitted = emit(&program, &options.name, &options.plan)?;
+        let emitted = emit(&program, &options.name, &options.plan, options.room)?;
         Ok(Choice { program, emitted, cost })
     }
 

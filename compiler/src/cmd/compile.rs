@@ -7,6 +7,7 @@ use microhlo_format::Artifact;
 use serde_json::{Value, json};
 
 use super::load::{self, Program};
+use super::share;
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
 use crate::chains;
@@ -19,10 +20,21 @@ use crate::passes::bind_shapes::Size;
 pub struct Args {
     /// The program; its form is told from the content.
     #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// Write the artifact to this file.
+    pub(super) model: PathBuf,
+    /// Further programs, with `--share`.
+    #[arg(value_name = "MORE", requires = "share")]
+    pub(super) more: Vec<PathBuf>,
+    /// Write the artifact to this file; with `--share`, all of them to this directory.
     #[arg(short, long, value_name = "OUT.mhlo")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
+    /// Compile several programs that run in one arena, one after the other: none touches the states of
+    /// another.
+    #[arg(long, requires = "more", conflicts_with_all = ["quantize", "pareto"])]
+    pub(super) share: bool,
+    /// An input that is an output of the run before, and survives in the arena: each by name or number,
+    /// `in1=out0`; with `--share` behind the name of its model, `kws:in1=out0`. May be repeated.
+    #[arg(long, value_name = "INPUT=OUTPUT")]
+    pub(super) state: Vec<String>,
     /// What to compile for: `host`, a core such as `cortex-m4f` or `rv32imac`, or a board.
     #[arg(long, default_value = "host")]
     target: String,
@@ -60,7 +72,7 @@ pub struct Args {
     #[command(flatten, next_help_heading = "With --quantize")]
     how: super::quantize::How,
     #[command(flatten)]
-    json: JsonTarget,
+    pub(super) json: JsonTarget,
 }
 
 /// How much memory a program may use.
@@ -121,16 +133,15 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
             "--report as text and --json or --emit would write to standard output; give one a file";
         return Err(CmdError::BadInput(text.to_owned()));
     }
-    let target = target(&args.target)?;
+    if args.share {
+        return share::run(args);
+    }
     let mut program: Program = load::open_program(&args.model)?;
-    let options = CompileOptions {
-        entry: args.function.clone(),
-        sizes: args.shape.clone(),
-        dump_after: args.dump_after.clone(),
-        memory: args.memory.options(),
-        without: args.without.clone(),
-        ..load::options_for(&args.model, target)
+    let state = |text: &String| {
+        text.parse().map_err(|e| CmdError::BadInput(format!("--state {text}: {e}")))
     };
+    let states = args.state.iter().map(state).collect::<Result<_, _>>()?;
+    let options = CompileOptions { states, ..options_of(args, &args.model)? };
     let quantised = match (args.quantize, &args.how.calibrate) {
         (true, _) => Some(args.how.apply(&program, &options)?),
         (false, None) => None,
@@ -171,6 +182,18 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         print_text(&(report + &text(args, &compiled, &artifact) + &reported));
     }
     Ok(())
+}
+
+/// The options for one program, but for its states.
+pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, CmdError> {
+    Ok(CompileOptions {
+        entry: args.function.clone(),
+        sizes: args.shape.clone(),
+        dump_after: args.dump_after.clone(),
+        memory: args.memory.options(),
+        without: args.without.clone(),
+        ..load::options_for(model, target(&args.target)?)
+    })
 }
 
 /// Writes what `--report` asks for; returns what is left to print.
@@ -252,13 +275,21 @@ fn target(name: &str) -> Result<Target, CmdError> {
     executor.target().map_err(CmdError::BadInput)
 }
 
+/// What `--emit` asks for, with the extension of its file.
+pub(super) fn emitted(
+    args: &Args,
+    compiled: &Compiled,
+    artifact: &Artifact<'_>,
+) -> Option<(String, &'static str)> {
+    Some(match args.emit? {
+        Emit::Rust => (compiled.rust_source(), "rs"),
+        Emit::Manifest => (format!("{:#}\n", json_of(args, compiled, artifact)), "json"),
+    })
+}
+
 /// Writes what `--emit` asks for; returns whether standard output was used.
 fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<bool, CmdError> {
-    let (text, extension) = match args.emit {
-        None => return Ok(false),
-        Some(Emit::Rust) => (compiled.rust_source(), "rs"),
-        Some(Emit::Manifest) => (format!("{:#}\n", json_of(args, compiled, artifact)), "json"),
-    };
+    let Some((text, extension)) = emitted(args, compiled, artifact) else { return Ok(false) };
     match &args.output {
         Some(path) => {
             let path = path.with_extension(extension);

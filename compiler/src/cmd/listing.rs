@@ -124,6 +124,7 @@ fn region_name(region: Region) -> &'static str {
         Region::Const => "const",
         Region::Arena => "arena",
         Region::Stream => "stream",
+        Region::State => "state",
     }
 }
 

@@ -20,6 +20,7 @@ mod profile;
 mod quantize;
 mod report;
 mod run;
+mod share;
 pub mod text;
 pub mod vectors;
 mod verify;

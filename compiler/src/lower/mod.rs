@@ -35,6 +35,7 @@ pub mod share;
 mod slices;
 mod softmax;
 mod sort;
+pub mod state;
 mod table;
 pub mod view;
 

@@ -109,6 +109,8 @@ pub struct Program {
     /// Pairs of buffers that share their memory: one, and the one that it lies on, which lies on no
     /// other.
     pub shared: Vec<(BufferId, BufferId)>,
+    /// Inputs that keep what the last run left in them: in use at all times.
+    pub states: Vec<BufferId>,
 }
 
 impl Program {

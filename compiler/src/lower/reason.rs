@@ -18,6 +18,9 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
         Kernel::depthwise_three_i8(_) => {
             "8-bit 3x3 windows, one group per channel, three rows of a channel at a time".into()
         }
+        Kernel::depthwise_taps_i8(_) => {
+            "8-bit windows, one group per channel, tap by tap as there are few results".into()
+        }
         Kernel::depthwise_i8_mve(c) => window_i8(
             c.conv.kernel_h,
             c.conv.kernel_w,

@@ -42,6 +42,8 @@ pub mod rounding;
 mod rounding_tests;
 pub mod single_device;
 #[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod tests;
 pub mod tuples;
 

@@ -61,8 +61,7 @@ pub(super) fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
 }
 
 pub(super) fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
-    let mut file = Aligned::new(compiled.artifact.len());
-    file.bytes().copy_from_slice(&compiled.artifact);
+    let mut file = Aligned::of(&compiled.artifact);
     let model = Model::load(file.bytes()).expect("it loads");
     let mut arena = Aligned::new(model.arena_bytes());
     let inputs: Vec<&[u8]> = inputs.iter().map(Tensor::bytes).collect();
@@ -75,20 +74,26 @@ pub(super) fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
 }
 
 /// Memory that starts at a multiple of 16.
-struct Aligned {
+pub(super) struct Aligned {
     memory: Vec<u8>,
     start: usize,
     len: usize,
 }
 
 impl Aligned {
-    fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         let memory = vec![0; len + 15];
         let start = memory.as_ptr().align_offset(16);
         Aligned { memory, start, len }
     }
 
-    fn bytes(&mut self) -> &mut [u8] {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut aligned = Aligned::new(bytes.len());
+        aligned.bytes().copy_from_slice(bytes);
+        aligned
+    }
+
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
         &mut self.memory[self.start..self.start + self.len]
     }
 }

@@ -12,6 +12,7 @@
 mod check;
 mod exact;
 mod greedy;
+mod kept;
 mod problem;
 mod shapes;
 mod solve;
@@ -22,5 +23,6 @@ mod overlap_tests;
 mod tests;
 
 pub use check::{Violation, check};
+pub use kept::{Room, plan_around};
 pub use problem::{Buffer, CsvError, Distance, LiveSet, Overlap, Problem};
 pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with};

@@ -3,10 +3,11 @@
 use crate::ir::EntityId;
 
 use super::bits::Bits;
-use super::graph::{Graph, Task, TaskId, saved};
+use super::graph::{Graph, Task, TaskId, Tensor, saved};
 
 /// The most that is alive during some task in every order: what it touches, and what something
-/// before it has touched in every order and something after it needs.
+/// before it has touched in every order and something after it needs. During the first task all is
+/// alive that was before, and during the last all that is after.
 pub(super) fn lower_bound(graph: &Graph) -> u64 {
     let n = graph.tasks.len();
     let mut before: Vec<Bits> = Vec::with_capacity(n);
@@ -39,7 +40,13 @@ pub(super) fn lower_bound(graph: &Graph) -> u64 {
     }
     let least = |id: TaskId, task: &Task| alive[id.index()] - saved_at_most(graph, task);
     let most = graph.tasks.iter().map(|(id, task)| least(id, task)).max();
-    most.unwrap_or(0).max(graph.base)
+    let ends: [fn(&Tensor) -> bool; 2] = [|t| t.before, |t| t.after];
+    let ends = ends.map(|alive| {
+        let tensors = graph.tensors.values().filter(|t| alive(t));
+        graph.base + tensors.map(|t| t.bytes).sum::<u64>()
+    });
+    let [first, last] = if n == 0 { [0, 0] } else { ends };
+    most.unwrap_or(0).max(graph.base).max(first).max(last)
 }
 
 /// Bytes that a task's results share with operands in the best of cases.

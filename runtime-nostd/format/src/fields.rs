@@ -252,6 +252,7 @@ impl Place {
             0 => Some(Place { region: Region::Const, offset }),
             1 => Some(Place { region: Region::Arena, offset }),
             2 => Some(Place { region: Region::Stream, offset }),
+            3 => Some(Place { region: Region::State, offset }),
             _ => None,
         }
     }

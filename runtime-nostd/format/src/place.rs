@@ -14,12 +14,15 @@ pub enum Region {
     /// An input that the caller feeds row by row: nothing but the manifest names it. The offset is that of
     /// its window in the arena.
     Stream = 2,
+    /// An input that keeps what the last run left in it: nothing but the manifest names it. The offset is
+    /// that in the arena.
+    State = 3,
 }
 
 /// An allegation: a byte offset into a region that nobody has checked yet.
 ///
 /// Only the loader's bounds check turns a place into memory. In the artifact a place is one
-/// varint, `offset << 3 | region`; regions 3 to 7 are reserved for further memories.
+/// varint, `offset << 3 | region`; regions 4 to 7 are reserved for further memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The region.
@@ -37,6 +40,11 @@ impl Place {
     /// The place of an input that is fed.
     pub const fn stream(offset: u32) -> Place {
         Place { region: Region::Stream, offset }
+    }
+
+    /// The place of an input that keeps what the last run left in it.
+    pub const fn state(offset: u32) -> Place {
+        Place { region: Region::State, offset }
     }
 
     /// A place in the constant section.

@@ -69,7 +69,7 @@ impl<'r> Memory<'r> {
     fn read(&self, place: Place) -> *const u8 {
         match place.region {
             Region::Const => self.constants.wrapping_add(place.offset as usize),
-            Region::Arena | Region::Stream => self.write(place).cast_const(),
+            Region::Arena | Region::Stream | Region::State => self.write(place).cast_const(),
         }
     }
 

@@ -1,0 +1,123 @@
+//! `microhlo compile A B --share`: models of one firmware that use one arena in turn.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::compile::{Args, emitted, options_of};
+use super::load::{self, Program};
+use super::text::{Table, size};
+use super::{CmdError, print_text, write_file};
+use crate::compile::{CompileOptions, Compiled};
+use crate::lower::state::Kept;
+
+/// One of the models.
+struct Member {
+    path: PathBuf,
+    program: Program,
+    options: CompileOptions,
+}
+
+/// Compiles the models so that one arena, as large as the largest of them needs, serves all: they run one
+/// after the other, and leave each other's states alone.
+pub fn run(args: &Args) -> Result<(), CmdError> {
+    let mut members = members(args)?;
+    // How much each keeps does not depend on where.
+    let kept: Vec<u32> = compiled(&members)?.iter().map(|c| c.report.state_bytes).collect();
+    let mut first = 0;
+    for (member, bytes) in members.iter_mut().zip(&kept) {
+        member.options.room.first = first;
+        first += bytes;
+    }
+    members.iter_mut().for_each(|member| member.options.room.bytes = first);
+    let all = compiled(&members)?;
+    if let Some(dir) = &args.output {
+        std::fs::create_dir_all(dir).map_err(|e| {
+            CmdError::BadInput(format!("cannot make the directory {}: {e}", dir.display()))
+        })?;
+    }
+    for (member, compiled) in members.iter().zip(&all) {
+        if let Some(dir) = &args.output {
+            let path = dir.join(format!("{}.mhlo", compiled.report.name));
+            write_file(&path, &compiled.artifact)?;
+            let artifact = load::parse_artifact(&member.path, &compiled.artifact)?;
+            if let Some((text, extension)) = emitted(args, compiled, &artifact) {
+                write_file(&path.with_extension(extension), text.as_bytes())?;
+            }
+        }
+    }
+    report(args, &all, first)
+}
+
+fn members(args: &Args) -> Result<Vec<Member>, CmdError> {
+    let mut names = HashSet::new();
+    let mut states = states(args)?;
+    let mut members = Vec::new();
+    for path in std::iter::once(&args.model).chain(&args.more) {
+        let name = load::model_name(path);
+        if !names.insert(name.clone()) {
+            let text = format!("two models are called `{name}`; rename one of the files");
+            return Err(CmdError::BadInput(text));
+        }
+        let (own, others): (Vec<_>, _) = states.into_iter().partition(|(model, _)| *model == name);
+        states = others;
+        let states = own.into_iter().map(|(_, kept)| kept).collect();
+        let options = CompileOptions { states, ..options_of(args, path)? };
+        members.push(Member { path: path.clone(), program: load::open_program(path)?, options });
+    }
+    match states.first() {
+        None => Ok(members),
+        Some((model, _)) => {
+            let text = format!("--state {model}:...: none of the models is called `{model}`");
+            Err(CmdError::BadInput(text))
+        }
+    }
+}
+
+/// The states of `--state MODEL:INPUT=OUTPUT`, with the models.
+fn states(args: &Args) -> Result<Vec<(String, Kept)>, CmdError> {
+    let split = |text: &String| {
+        let (model, pair) = text.split_once(':').ok_or_else(|| {
+            let usage = format!("--state {text}: with --share, name the model: MODEL:{text}");
+            CmdError::BadInput(usage)
+        })?;
+        let kept = pair.parse().map_err(|e| CmdError::BadInput(format!("--state {text}: {e}")))?;
+        Ok((model.to_owned(), kept))
+    };
+    args.state.iter().map(split).collect()
+}
+
+fn compiled(members: &[Member]) -> Result<Vec<Compiled>, CmdError> {
+    members.iter().map(|member| member.program.compile(&member.options)).collect()
+}
+
+/// Says what the models need together.
+fn report(args: &Args, all: &[Compiled], kept: u32) -> Result<(), CmdError> {
+    let arenas = || all.iter().map(|c| c.report.arena_bytes);
+    let arena = arenas().max().unwrap_or(0);
+    let apart: u64 = arenas().map(|bytes| u64::from(bytes - kept)).sum::<u64>() + u64::from(kept);
+    let models: Vec<_> = all.iter().map(|compiled| json!(compiled.report)).collect();
+    args.json.write(&json!({ "arena_bytes": arena, "state_bytes": kept, "models": models }))?;
+    if args.json.owns_stdout() {
+        return Ok(());
+    }
+    let mut table = Table::new(1);
+    for compiled in all {
+        let report = &compiled.report;
+        let flash = format!("flash {}", size(report.artifact_bytes.into()));
+        table.row([&report.name, &flash, &format!("arena {}", size(report.arena_bytes.into()))]);
+    }
+    let together = format!(
+        "one arena of {} for all ({} with an arena each), {} of which keep states\n",
+        size(arena.into()),
+        size(apart),
+        size(kept.into())
+    );
+    let mut text = table.render() + &together;
+    if let Some(dir) = &args.output {
+        text += &format!("wrote {} artifacts to {}\n", all.len(), dir.display());
+    }
+    print_text(&text);
+    Ok(())
+}
