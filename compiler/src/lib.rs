@@ -16,6 +16,7 @@ pub mod emit;
 pub mod eval;
 pub mod firmware;
 pub mod front;
+pub mod image;
 pub mod ir;
 pub mod lower;
 pub mod memory_map;
