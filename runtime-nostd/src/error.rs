@@ -179,7 +179,7 @@ impl fmt::Display for StepError {
                 write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
             }
             StepError::MissingMicro(id) => {
-                write!(f, "micro-operation {:#06x} is not linked; add it to the kernel set", id.0)
+                write!(f, "micro-operation {id} is not linked; add it to the kernel set")
             }
             StepError::MissingParts(parts) => {
                 write!(f, "parts of the kernel are not linked; add them to the kernel set: {parts}")

@@ -9,10 +9,10 @@ use std::time::Duration;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::load::{open_program, options_for};
 use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::image::Image;
 use microhlo_compiler::ir::Module;
 use microhlo_format::DType;
 use microhlo_qemu::{Job, Registry, build, build_with, run_firmware};
-use microhlo_tests::image::Image;
 use microhlo_tests::networks::generated;
 use microhlo_tests::{int8_models, options, outputs};
 
