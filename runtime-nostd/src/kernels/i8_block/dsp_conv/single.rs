@@ -6,36 +6,34 @@ use core::mem::offset_of;
 
 use microhlo_format::kernels::Rounding;
 
-use super::{Conv, Group, Job, LANES, Pixel, gather};
+use super::{Conv, Group, Job, LANES, Parts, Pixel, gather};
 
 /// Channels that are computed together.
 const BLOCK: usize = 4;
 
-/// Computes a pixel of a convolution whose pixels are otherwise computed by fours.
-pub(in crate::kernels::i8_block) type Single = unsafe fn(&Conv, &Group, &Pixel);
-
-/// What computes a pixel that is left over, if that is better than to compute two.
-pub(in crate::kernels) fn single(conv: &Conv) -> Option<Single> {
-    let up = conv.results.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
-    let even = conv.out_c.is_multiple_of(BLOCK) && conv.pairs.is_multiple_of(2);
-    (up && even && conv.lanes == LANES).then_some(pixel)
-}
-
-/// Computes all channels of a group for a pixel.
+/// Computes all channels of a group for one pixel of a convolution whose pixels are computed by fours, if
+/// that is better than to compute two. Returns whether it is.
 ///
 /// # Safety
-/// Convolution, group and pixel are those of accepted parameters, for which [`single`] says so.
-unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) {
+/// Convolution, group and pixel are those of accepted parameters.
+pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) -> bool {
+    let up = conv.results.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
+    let even = conv.out_c.is_multiple_of(BLOCK) && conv.pairs.is_multiple_of(2);
+    if !up || !even || conv.lanes != LANES {
+        return false;
+    }
+    const ALL: u32 = Parts::ALL.0;
     let conv = &Conv { lanes: 1, ..*conv };
-    let mut job = Job::new(conv, group, 0);
+    let mut job = Job::new::<ALL>(conv, group, 0);
     job.output[0] = pixel.output.wrapping_add(group.output);
     job.records_end = job.records.wrapping_add(conv.out_c);
     job.entry = ((conv.pairs / 2).wrapping_neg() & 7) * STEP_1X4 + 1;
     // SAFETY: the caller's promise; scratch has four lanes, of which this takes one.
     unsafe {
-        gather(conv, group, &[*pixel; LANES], 1);
+        gather::<ALL>(conv, group, &[*pixel; LANES], 1);
         products_1x4(&job);
     }
+    true
 }
 
 /// Two taps of a pixel and two channels.

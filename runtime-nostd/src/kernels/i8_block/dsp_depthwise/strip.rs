@@ -149,7 +149,7 @@ strip_kernel!(strip_3_2_shift, row_3_2, "3", shift_pair!());
 ///
 /// # Safety
 /// The convolution is that of accepted parameters of such a kernel.
-pub(in super::super) unsafe fn strip(conv: &Depthwise) -> bool {
+pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let (across, along) = (&conv.across, &conv.along);
     let read = (across.output - 1) * across.stride + 3;
     let fits = conv.multiplier == 1 && conv.channels.is_multiple_of(CHANNELS) && conv.batch == 1;
