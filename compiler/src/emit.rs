@@ -1,6 +1,7 @@
 //! From a lowered program to an artifact: lifetimes, memory plan, constants, encoding.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
 
@@ -21,6 +22,8 @@ pub struct Emitted {
     pub artifact: Vec<u8>,
     /// The plan of the arena.
     pub plan: Plan,
+    /// How long it took to make.
+    pub planning: Duration,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
     /// Bytes of the arena, from its start, that the program's states end at.
@@ -43,7 +46,9 @@ pub fn emit(
     let kept = kept_groups(program, &groups);
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
+    let start = Instant::now();
     let plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
+    let planning = start.elapsed();
     let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
@@ -88,7 +93,7 @@ pub fn emit(
     let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = constants.len() as u32;
-    Ok(Emitted { artifact, plan, const_bytes, state_bytes, memory, steps })
+    Ok(Emitted { artifact, plan, planning, const_bytes, state_bytes, memory, steps })
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
@@ -108,7 +113,7 @@ fn plan_memory(
         plan::plan_around(problem, kept, room, limits).map_err(|e| fail(e.to_string()))
     };
     let mut plan = solve(&apart(program, groups, problem), limits)?;
-    if problem.lower_bound().bytes < u64::from(plan.arena_bytes) {
+    if problem.least_height() < u64::from(plan.arena_bytes) {
         let steps = limits.search_steps.min(OVERLAP_STEPS);
         let over = solve(problem, &plan::Options { search_steps: steps, ..*limits })?;
         if over.arena_bytes < plan.arena_bytes {
