@@ -34,12 +34,13 @@ pub struct Emitted {
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact. States lie where `room` says.
+/// Plans memory and encodes the artifact. States lie where `room` says. If the arena has a limit, it may
+/// grow up to that where kernels are faster for it.
 pub fn emit(
     program: &Program,
     name: &str,
     limits: &plan::Options,
-    room: plan::Room,
+    (room, limit): (plan::Room, Option<u32>),
 ) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
@@ -47,7 +48,11 @@ pub fn emit(
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
     let start = Instant::now();
-    let plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
+    let mut plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
+    spread_within(program, (&problem, &groups), (&kept, room), &mut plan, limit);
+    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
+        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
+    }
     let planning = start.elapsed();
     let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
@@ -123,15 +128,41 @@ fn plan_memory(
         }
         plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
     }
-    if kept.is_empty() {
-        spread(program, groups, &mut plan, problem);
-    }
-    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
-        Ok(()) => Ok(plan),
-        Err(violation) => {
-            Err(fail(format!("internal error: the memory plan is wrong: {violation}")))
+    Ok(plan)
+}
+
+/// Limits of the search for a plan without an overlap.
+const SPREAD: plan::Options = plan::Options { search_steps: 100_000, deadline: None };
+
+/// Moves results off operands where kernels are faster for it, in an arena that may grow to its limit.
+fn spread_within(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    plan: &mut Plan,
+    limit: Option<u32>,
+) {
+    let least = plan.arena_bytes;
+    let small = |problem: &Problem| plan::plan_around(problem, kept, room, &SPREAD).ok();
+    let find = |problem: &Problem, most: u32| {
+        if !kept.is_empty() {
+            return small(problem).filter(|plan| plan.arena_bytes <= most);
         }
+        match plan::fit(problem, most, &SPREAD) {
+            Ok(plan::Fit::Fits(plan)) => Some(plan),
+            _ => None,
+        }
+    };
+    let most = limit.map_or(least, |limit| limit.max(least));
+    let left = spread(program, (problem, groups), plan, most, &find);
+    // It need not be as large as it may.
+    if plan.arena_bytes > least
+        && let Some(small) = small(&left)
+        && small.arena_bytes < plan.arena_bytes
+    {
+        (plan.offsets, plan.arena_bytes) = (small.offsets, small.arena_bytes);
     }
+    plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
 }
 
 /// The problem with only the overlaps of chains.
