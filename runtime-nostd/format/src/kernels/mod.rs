@@ -16,6 +16,7 @@ mod map;
 mod mve_i8;
 mod overlap;
 mod pointwise_i8;
+mod product_i8;
 mod quantize;
 mod reduce;
 mod region;
@@ -34,6 +35,7 @@ pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
+pub use product_i8::{DotI8, ProductI8};
 pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -192,6 +194,10 @@ macro_rules! for_each_kernel {
             71, depthwise_i8_mve, DepthwiseI8Mve;
             /// The steps of a chain, row by row.
             80, rows, Rows;
+            /// Product of two `i8` tensors, element by element.
+            81, product_i8, ProductI8;
+            /// `i8` batched matrix product of two activations.
+            82, dot_i8, DotI8;
         }
     };
 }
