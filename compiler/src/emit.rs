@@ -1,6 +1,7 @@
 //! From a lowered program to an artifact: lifetimes, memory plan, constants, encoding.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
 
@@ -21,6 +22,8 @@ pub struct Emitted {
     pub artifact: Vec<u8>,
     /// The plan of the arena.
     pub plan: Plan,
+    /// How long it took to make.
+    pub planning: Duration,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
     /// Bytes of the arena, from its start, that the program's states end at.
@@ -31,19 +34,26 @@ pub struct Emitted {
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact. States lie where `room` says.
+/// Plans memory and encodes the artifact. States lie where `room` says. If the arena has a limit, it may
+/// grow up to that where kernels are faster for it.
 pub fn emit(
     program: &Program,
     name: &str,
     limits: &plan::Options,
-    room: plan::Room,
+    (room, limit): (plan::Room, Option<u32>),
 ) -> Result<Emitted, CompileError> {
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
     let kept = kept_groups(program, &groups);
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
-    let plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
+    let start = Instant::now();
+    let mut plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
+    spread_within(program, (&problem, &groups), (&kept, room), &mut plan, limit);
+    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
+        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
+    }
+    let planning = start.elapsed();
     let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
@@ -88,7 +98,7 @@ pub fn emit(
     let memory = MemoryMap::new(program, &problem, &groups, &plan);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = constants.len() as u32;
-    Ok(Emitted { artifact, plan, const_bytes, state_bytes, memory, steps })
+    Ok(Emitted { artifact, plan, planning, const_bytes, state_bytes, memory, steps })
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
@@ -108,7 +118,7 @@ fn plan_memory(
         plan::plan_around(problem, kept, room, limits).map_err(|e| fail(e.to_string()))
     };
     let mut plan = solve(&apart(program, groups, problem), limits)?;
-    if problem.lower_bound().bytes < u64::from(plan.arena_bytes) {
+    if problem.least_height() < u64::from(plan.arena_bytes) {
         let steps = limits.search_steps.min(OVERLAP_STEPS);
         let over = solve(problem, &plan::Options { search_steps: steps, ..*limits })?;
         if over.arena_bytes < plan.arena_bytes {
@@ -118,15 +128,41 @@ fn plan_memory(
         }
         plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
     }
-    if kept.is_empty() {
-        spread(program, groups, &mut plan, problem);
-    }
-    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
-        Ok(()) => Ok(plan),
-        Err(violation) => {
-            Err(fail(format!("internal error: the memory plan is wrong: {violation}")))
+    Ok(plan)
+}
+
+/// Limits of the search for a plan without an overlap.
+const SPREAD: plan::Options = plan::Options { search_steps: 100_000, deadline: None };
+
+/// Moves results off operands where kernels are faster for it, in an arena that may grow to its limit.
+fn spread_within(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    plan: &mut Plan,
+    limit: Option<u32>,
+) {
+    let least = plan.arena_bytes;
+    let small = |problem: &Problem| plan::plan_around(problem, kept, room, &SPREAD).ok();
+    let find = |problem: &Problem, most: u32| {
+        if !kept.is_empty() {
+            return small(problem).filter(|plan| plan.arena_bytes <= most);
         }
+        match plan::fit(problem, most, &SPREAD) {
+            Ok(plan::Fit::Fits(plan)) => Some(plan),
+            _ => None,
+        }
+    };
+    let most = limit.map_or(least, |limit| limit.max(least));
+    let left = spread(program, (problem, groups), plan, most, &find);
+    // It need not be as large as it may.
+    if plan.arena_bytes > least
+        && let Some(small) = small(&left)
+        && small.arena_bytes < plan.arena_bytes
+    {
+        (plan.offsets, plan.arena_bytes) = (small.offsets, small.arena_bytes);
     }
+    plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
 }
 
 /// The problem with only the overlaps of chains.

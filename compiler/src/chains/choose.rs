@@ -151,7 +151,8 @@ fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>
 impl Choice {
     /// A program whose buffers share memory already.
     fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
-        let emitted = emit(&program, &options.name, &options.plan, options.room)?;
+        let arena = (options.room, options.memory.arena_limit);
+        let emitted = emit(&program, &options.name, &options.plan, arena)?;
         Ok(Choice { program, emitted, cost })
     }
 
