@@ -38,6 +38,9 @@ mod overlap_tests;
 mod registry;
 mod tensor;
 
+// Generated modules see tensors as bytes with it.
+#[doc(hidden)]
+pub use bytemuck;
 pub use error::{LoadError, RunError, StepError};
 pub use microhlo_format::{
     ArtifactError, DType, KernelId, Micro, MicroId, MicroOp, ParamError, Region, artifact_len,
