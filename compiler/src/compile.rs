@@ -259,6 +259,13 @@ pub struct Report {
     pub outputs: Vec<TensorReport>,
 }
 
+impl Report {
+    /// Bytes of the arena, or of the first memory of several.
+    pub fn first_arena_bytes(&self) -> u32 {
+        self.regions.first().map_or(self.arena_bytes, |region| region.bytes)
+    }
+}
+
 /// One kernel execution.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelReport {

@@ -200,7 +200,7 @@ impl fmt::Display for StepError {
                 write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
             }
             StepError::MissingMicro(id) => {
-                write!(f, "micro-operation {:#06x} is not linked; add it to the kernel set", id.0)
+                write!(f, "micro-operation {id} is not linked; add it to the kernel set")
             }
             StepError::Encoding => f.write_str("parameters do not decode"),
             StepError::Params(error) => write!(f, "parameters make no sense: {error}"),

@@ -107,7 +107,7 @@ fn a_model_runs_in_four_memories() {
     assert_eq!(model.arena(4), None);
     let mut memories = [Arena([0xa5; 64]); 4];
     let [a, b, c, d] = &mut memories;
-    let mut arenas = model.arenas([&mut a.0, &mut b.0, &mut c.0, &mut d.0]).unwrap();
+    let mut arenas = model.arenas([a, b, c, d].map(|memory| &mut memory.0[..])).unwrap();
     let mut y = [0; N as usize];
     for round in 0..3u8 {
         let x = [round; N as usize];
@@ -130,19 +130,24 @@ fn an_artifact_with_arenas_is_read_as_written() {
 fn missing_small_and_misaligned_memories_are_named() {
     let file = Aligned::new(&encode(&spec()).unwrap());
     let model = Model::load(file.bytes()).unwrap();
-    let mut memories = [Arena([0; 64]); 4];
-    let [a, b, c, d] = &mut memories;
-    let (a, b, c, d) = (&mut a.0[..], &mut b.0[..], &mut c.0[..], &mut d.0[..]);
+    // Takes these bytes of a memory each.
+    let taken = |parts: &[std::ops::Range<usize>]| {
+        let mut memories = [Arena([0; 64]); 5];
+        let memories = memories.iter_mut().zip(parts);
+        model.arenas(memories.map(|(memory, part)| &mut memory.0[part.clone()])).map(drop)
+    };
     let missing = |given| RunError::ArenaCount { needed: 4, given };
-    assert_eq!(model.start(a).map(drop), Err(missing(1)));
-    assert_eq!(model.run(a, &[&[0; 16]], &mut [&mut [0; 16]]), Err(missing(1)));
-    assert_eq!(model.arenas([a, b, c]).map(drop), Err(missing(3)));
+    let mut arena = Arena([0; 64]);
+    assert_eq!(model.start(&mut arena.0).map(drop), Err(missing(1)));
+    assert_eq!(model.run(&mut arena.0, &[&[0; 16]], &mut [&mut [0; 16]]), Err(missing(1)));
+    let whole = || 0..64;
+    assert_eq!(taken(&[whole(), whole(), whole()]), Err(missing(3)));
+    assert_eq!(taken(&[whole(), whole(), whole(), whole(), whole()]), Err(missing(5)));
     let small = RunError::RegionTooSmall { index: 2, needed: 48, given: 47 };
-    assert_eq!(model.arenas([a, b, &mut c[..47], d]).map(drop), Err(small));
+    assert_eq!(taken(&[whole(), whole(), 0..47, whole()]), Err(small));
     let off = RunError::RegionMisaligned { index: 3, align: 16 };
-    assert_eq!(model.arenas([a, b, c, &mut d[8..]]).map(drop), Err(off));
-    assert_eq!(model.arenas([a, b, c, d, &mut []]).map(drop), Err(missing(5)));
-    assert!(model.arenas([a, b, c, d]).is_ok());
+    assert_eq!(taken(&[whole(), whole(), whole(), 8..64]), Err(off));
+    assert_eq!(taken(&[0..16, 16..32, 16..64, 32..64]), Ok(()));
 }
 
 #[test]
@@ -152,7 +157,7 @@ fn a_model_of_one_arena_runs_in_arenas_too() {
     let model = Model::load(file.bytes()).unwrap();
     let mut arena = Arena([0; 32]);
     let mut y = [0; 16];
-    let mut arenas = model.arenas([&mut arena.0]).unwrap();
+    let mut arenas = model.arenas([&mut arena.0[..]]).unwrap();
     arenas.run(&[&[7; 16]], &mut [&mut y]).unwrap();
     assert_eq!(y, [7; 16]);
 }

@@ -87,6 +87,16 @@ fn missing_kernels_and_micro_operations_are_named() {
         step(StepError::MissingMicro(MicroId::op(MicroOp::add, DType::F32)))
     );
     assert!(Model::load_with(file.bytes(), &ENOUGH).is_ok());
+    for (kernels, name) in [(&NONE, "kernel map"), (&NO_MICRO, "micro-operation add of f32")] {
+        let text = Model::load_with(file.bytes(), kernels).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            format!("step 0 at offset 64: {name} is not linked; add it to the kernel set")
+        );
+    }
+    let conversion = MicroId::convert(DType::I8, DType::F32);
+    assert_eq!(conversion.to_string(), "convert from i8 to f32");
+    assert_eq!(MicroId(0x7fff).to_string(), "0x7fff");
 }
 
 #[test]

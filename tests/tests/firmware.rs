@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::image::Image;
 use microhlo_compiler::ir::Module;
 use microhlo_format::DType;
 use microhlo_qemu::{Registry, build, build_with, run_firmware};
-use microhlo_tests::image::Image;
 use microhlo_tests::int8_models;
 use microhlo_tests::networks::generated;
 
