@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Aligned, one_step};
+use common::{Aligned, one_step, sum_of_bytes};
 use microhlo::{Arena, ArtifactError, LoadError, Model, RunError, StepError};
-use microhlo_format::kernels::{Move, SumI8};
+use microhlo_format::kernels::Move;
 use microhlo_format::{
     ArenaEntry, ArtifactSpec, DType, Kernel, Place, Region, TensorSpec, decode, encode, seal,
 };
@@ -33,21 +33,6 @@ fn copy(input: Place, output: Place) -> Kernel<Place> {
     })
 }
 
-fn sum(lhs: Place, rhs: Place, output: Place) -> Kernel<Place> {
-    Kernel::sum_i8(SumI8 {
-        lhs,
-        rhs,
-        output,
-        count: N,
-        lhs_multiplier: 1,
-        rhs_multiplier: 1,
-        offset: 0,
-        shift: 0,
-        min: -128,
-        max: 127,
-    })
-}
-
 /// `x + constant`: the input lies in the first arena, the constant at the end of the second and third, a
 /// copy of the input in the third, and the output in the fourth.
 fn spec() -> ArtifactSpec {
@@ -67,7 +52,7 @@ fn spec() -> ArtifactSpec {
         steps: vec![
             copy(Place::arena(0), at(Region::Arena2, 0)),
             copy(at(Region::Arena1, 0), output),
-            sum(at(Region::Arena2, 0), output, output),
+            sum_of_bytes(at(Region::Arena2, 0), output, output, N),
         ],
         constants,
         arena_bytes: 16,
