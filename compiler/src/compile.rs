@@ -275,6 +275,8 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bits of the parts of the kernel that it needs.
+    pub parts: u32,
     /// About how many instructions it takes, if that is known.
     pub estimated_instructions: Option<u64>,
     /// Why it is this kernel.
@@ -308,6 +310,17 @@ impl Clock {
         let now = Instant::now();
         let spent = self.last.map_or(Duration::ZERO, |last| now - last);
         self.last = Some(now);
+        self.add(name, spent);
+    }
+
+    /// Ends a lap of which a part goes by a name of its own.
+    fn lap_with(&mut self, name: &'static str, part: (&'static str, Duration)) {
+        self.add(part.0, part.1);
+        self.last = self.last.map(|last| last + part.1);
+        self.lap(name);
+    }
+
+    fn add(&mut self, name: &'static str, spent: Duration) {
         match self.timings.iter_mut().find(|(n, _)| *n == name) {
             Some((_, total)) => *total += spent,
             None => self.timings.push((name, spent)),
@@ -408,7 +421,7 @@ pub fn compile_verified(
     let arranged = arranged(lowered, options);
     clock.lap("schedule and share");
     let Choice { program, emitted, .. } = chains::choose(&arranged, options)?;
-    clock.lap("plan and emit");
+    clock.lap_with("choose and emit", ("plan", emitted.planning));
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
@@ -524,6 +537,7 @@ fn report(
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        parts: step.kernel.parts().0,
         estimated_instructions: costs.modelled(&step.kernel),
         reason: reason(&step.kernel),
     };

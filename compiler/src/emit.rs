@@ -1,6 +1,7 @@
 //! From a lowered program to an artifact: lifetimes, memory plan, constants, encoding.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
 
@@ -22,6 +23,8 @@ pub struct Emitted {
     pub artifact: Vec<u8>,
     /// Where everything lies.
     pub layout: Layout,
+    /// How long it took to plan.
+    pub planning: Duration,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
     /// Bytes of the arena, from its start, that the program's states end at.
@@ -32,7 +35,8 @@ pub struct Emitted {
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact; `None` if the program does not fit the memories that there are.
+/// Plans memory and encodes the artifact; `None` if the program does not fit the memories that there are. If the
+/// arena has a limit, it may grow up to that where kernels are faster for it.
 ///
 /// # Errors
 /// A plan or the encoding fails.
@@ -44,16 +48,19 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
     let constants = used_constants(program);
+    let start = Instant::now();
+    let parts = (&problem, &groups);
     let layout = match options.memories.arenas.is_empty() {
-        true => Layout::single(plan_memory(program, (&problem, &groups), (&kept, room), limits)?),
-        false => {
-            let (memories, room) = (&options.memories, (room, limits));
-            match lay_out(program, (&problem, &groups), &constants, memories, room)? {
-                Some(layout) => layout,
-                None => return Ok(None),
-            }
+        true => {
+            let limit = options.memory.arena_limit;
+            Layout::single(plan_arena(program, parts, (&kept, room), limits, limit)?)
         }
+        false => match lay_out(program, parts, &constants, &options.memories, (room, limits))? {
+            Some(layout) => layout,
+            None => return Ok(None),
+        },
     };
+    let planning = start.elapsed();
     let offset = |buffer| groups.get(&buffer).map(|&group| layout.plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
@@ -102,16 +109,39 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
     let memory = MemoryMap::new(program, &problem, &groups, &layout);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = section.bytes.len() as u32;
-    Ok(Some(Emitted { artifact, layout, const_bytes, state_bytes, memory, steps }))
+    Ok(Some(Emitted { artifact, layout, planning, const_bytes, state_bytes, memory, steps }))
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
 /// without already.
 const OVERLAP_STEPS: u64 = 2_000_000;
 
-/// Plans an arena, of all buffers or of some: first without results of kernels over their operands, and if that is more than what
+/// Plans an arena, of all buffers or of some. If it has a limit, it may grow up to that where kernels are
+/// faster for it.
+///
+/// # Errors
+/// The arena would be too large.
+pub(crate) fn plan_arena(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    limits: &plan::Options,
+    limit: Option<u32>,
+) -> Result<Plan, CompileError> {
+    let mut plan = plan_memory(program, (problem, groups), (kept, room), limits)?;
+    spread_within(program, (problem, groups), (kept, room), &mut plan, limit);
+    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
+        Ok(()) => Ok(plan),
+        Err(violation) => {
+            let text = format!("internal error: the memory plan is wrong: {violation}");
+            Err(CompileError::at(Span::default(), text))
+        }
+    }
+}
+
+/// Plans the arena: first without results of kernels over their operands, and if that is more than what
 /// is alive, with.
-pub(crate) fn plan_memory(
+fn plan_memory(
     program: &Program,
     (problem, groups): (&Problem, &HashMap<BufferId, usize>),
     (kept, room): (&[usize], plan::Room),
@@ -122,7 +152,7 @@ pub(crate) fn plan_memory(
         plan::plan_around(problem, kept, room, limits).map_err(|e| fail(e.to_string()))
     };
     let mut plan = solve(&apart(program, groups, problem), limits)?;
-    if problem.lower_bound().bytes < u64::from(plan.arena_bytes) {
+    if problem.least_height() < u64::from(plan.arena_bytes) {
         let steps = limits.search_steps.min(OVERLAP_STEPS);
         let over = solve(problem, &plan::Options { search_steps: steps, ..*limits })?;
         if over.arena_bytes < plan.arena_bytes {
@@ -132,15 +162,41 @@ pub(crate) fn plan_memory(
         }
         plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
     }
-    if kept.is_empty() {
-        spread(program, groups, &mut plan, problem);
-    }
-    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
-        Ok(()) => Ok(plan),
-        Err(violation) => {
-            Err(fail(format!("internal error: the memory plan is wrong: {violation}")))
+    Ok(plan)
+}
+
+/// Limits of the search for a plan without an overlap.
+const SPREAD: plan::Options = plan::Options { search_steps: 100_000, deadline: None };
+
+/// Moves results off operands where kernels are faster for it, in an arena that may grow to its limit.
+fn spread_within(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    plan: &mut Plan,
+    limit: Option<u32>,
+) {
+    let least = plan.arena_bytes;
+    let small = |problem: &Problem| plan::plan_around(problem, kept, room, &SPREAD).ok();
+    let find = |problem: &Problem, most: u32| {
+        if !kept.is_empty() {
+            return small(problem).filter(|plan| plan.arena_bytes <= most);
         }
+        match plan::fit(problem, most, &SPREAD) {
+            Ok(plan::Fit::Fits(plan)) => Some(plan),
+            _ => None,
+        }
+    };
+    let most = limit.map_or(least, |limit| limit.max(least));
+    let left = spread(program, (problem, groups), plan, most, &find);
+    // It need not be as large as it may.
+    if plan.arena_bytes > least
+        && let Some(small) = small(&left)
+        && small.arena_bytes < plan.arena_bytes
+    {
+        (plan.offsets, plan.arena_bytes) = (small.offsets, small.arena_bytes);
     }
+    plan.proven_optimal = plan.proven_bound >= plan.arena_bytes;
 }
 
 /// The problem with only the overlaps of chains.

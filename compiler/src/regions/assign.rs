@@ -6,7 +6,7 @@ use microhlo_format::ALIGN;
 use super::{Layout, Memories, Memory, RegionReport, Traffic, pinned};
 use crate::compile::CompileError;
 use crate::diag::Span;
-use crate::emit::{kept_groups, plan_memory};
+use crate::emit::{kept_groups, plan_arena};
 use crate::lower::overlap::Groups;
 use crate::lower::program::{BufferId, Program};
 use crate::plan::{self, Plan, Problem, Room};
@@ -237,8 +237,9 @@ fn finish(
         let at = |group: usize| bin.members.iter().position(|&member| member == group);
         let own = groups.iter().filter_map(|(&id, &group)| Some((id, at(group)?)));
         let (part, own): (_, Groups) = (problem.part(&bin.members), own.collect());
-        let plan = plan_memory(program, (&part, &own), (&kept, room), limits)?;
         let constant_bytes = u32::try_from(bin.constant_bytes).unwrap_or(u32::MAX);
+        let limit = Some(memory.bytes.saturating_sub(constant_bytes));
+        let plan = plan_arena(program, (&part, &own), (&kept, room), limits, limit)?;
         let bytes = match constant_bytes {
             0 => u64::from(plan.arena_bytes),
             bytes => u64::from(plan.arena_bytes).next_multiple_of(ALIGN as u64) + u64::from(bytes),

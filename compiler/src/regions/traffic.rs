@@ -48,7 +48,8 @@ fn elements_per_word(kernel: &Kernel<Ref>) -> u64 {
         | Kernel::depthwise_i8(_)
         | Kernel::depthwise_i8_mve(_)
         | Kernel::depthwise_taps_i8(_)
-        | Kernel::depthwise_three_i8(_) => 4,
+        | Kernel::depthwise_three_i8(_)
+        | Kernel::dot_i8(_) => 4,
         _ => 1,
     }
 }

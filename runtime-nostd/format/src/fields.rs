@@ -193,27 +193,6 @@ checked! {
     DType: |raw: u8| DType::from_code(raw), else DType::I1;
 }
 
-impl<'b> Field<'b> for Place {
-    #[inline(never)]
-    fn take(fields: &mut Fields<'b>) -> Place {
-        // Nearly all are short, and 64 bits are slow.
-        let (region, offset) = match fields.short() {
-            Some(code) => (Region::from_code(code as u8 & 7), Some(code >> 3)),
-            None => {
-                let code = fields.long();
-                (Region::from_code(code as u8 & 7), u32::try_from(code >> 3).ok())
-            }
-        };
-        match (region, offset) {
-            (Some(region), Some(offset)) => Place { region, offset },
-            _ => {
-                fields.fail();
-                Place::constant(0)
-            }
-        }
-    }
-}
-
 impl<'b> Field<'b> for MicroId {
     #[inline(always)]
     fn take(fields: &mut Fields<'b>) -> MicroId {
@@ -252,5 +231,32 @@ impl<'b> Field<'b> for &'b str {
                 ""
             }
         }
+    }
+}
+
+impl<'b> Field<'b> for Place {
+    #[inline(never)]
+    fn take(fields: &mut Fields<'b>) -> Place {
+        let (region, offset) = match fields.short() {
+            Some(code) => (code & 7, code >> 3),
+            None => {
+                let code = fields.long();
+                (if code >> 35 == 0 { code as u32 & 7 } else { 7 }, (code >> 3) as u32)
+            }
+        };
+        let region = match region {
+            0 => Region::Const,
+            1 => Region::Arena,
+            2 => Region::Stream,
+            3 => Region::State,
+            4 => Region::Arena1,
+            5 => Region::Arena2,
+            6 => Region::Arena3,
+            _ => {
+                fields.fail();
+                return Place::constant(0);
+            }
+        };
+        Place { region, offset }
     }
 }

@@ -4,7 +4,8 @@ use serde::{Serialize, Serializer};
 
 /// A memory region that kernels address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
+// A word, so that places have no padding, which would be left out when they are copied.
+#[repr(u32)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Region {
     /// The artifact's constant section, read in place. Never written.
@@ -30,20 +31,6 @@ impl Region {
     pub const COUNT: usize = Region::Arena3 as usize + 1;
     /// The arenas of a model, in the order of the artifact's table.
     pub const ARENAS: [Region; 4] = [Region::Arena, Region::Arena1, Region::Arena2, Region::Arena3];
-
-    /// The region with a code.
-    pub const fn from_code(code: u8) -> Option<Region> {
-        Some(match code {
-            0 => Region::Const,
-            1 => Region::Arena,
-            2 => Region::Stream,
-            3 => Region::State,
-            4 => Region::Arena1,
-            5 => Region::Arena2,
-            6 => Region::Arena3,
-            _ => return None,
-        })
-    }
 
     /// Which arena it is, or lies in; constants are in none.
     pub const fn arena(self) -> Option<usize> {

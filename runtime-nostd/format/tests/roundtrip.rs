@@ -2,8 +2,8 @@
 
 use microhlo_format::kernels::{
     Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
-    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, Feed, Fill, Gather,
-    HybridF32, Map, MapInstr, MapOperand, Move, Post, QuantizeF32, Reduce, ReduceAny,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8, Feed, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
     Sums, Switch, TableI8, Window, WindowDim,
@@ -183,6 +183,62 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
             })
         });
     prop_oneof![reduce, sort, select]
+}
+
+/// Products of two computed tensors of bytes.
+fn products() -> impl Strategy<Value = Kernel<Place>> {
+    let requant = || {
+        (any::<u8>(), any::<i32>(), any::<[i8; 2]>()).prop_map(|(shift, zero, [min, max])| {
+            Requant { shift, zero, min, max, rounding: Rounding::Single }
+        })
+    };
+    let lists = (list(any::<u32>()), list(any::<i32>()), list(any::<i32>()));
+    let numbers = (any::<[i8; 2]>(), any::<u8>(), any::<i32>());
+    let product = ([places(), places(), places()], lists, numbers, requant()).prop_map(
+        |([lhs, rhs, output], lists, ([lhs_zero, rhs_zero], left, multiplier), requant)| {
+            let (sizes, lhs_strides, rhs_strides) = lists;
+            Kernel::product_i8(ProductI8 {
+                lhs,
+                rhs,
+                output,
+                sizes,
+                lhs_strides,
+                rhs_strides,
+                lhs_zero,
+                rhs_zero,
+                left,
+                multiplier,
+                requant,
+            })
+        },
+    );
+    let places = [places(), places(), places(), places()];
+    let numbers = (any::<[u32; 4]>(), any::<[i32; 7]>(), any::<[i8; 2]>());
+    let dot = (places, numbers, prop::option::of(requant())).prop_map(
+        |([lhs, rhs, output, scratch], (n, i, [lhs_zero, rhs_zero]), requant)| {
+            Kernel::dot_i8(DotI8 {
+                lhs,
+                rhs,
+                output,
+                scratch,
+                batch: n[0],
+                rows: n[1],
+                columns: n[2],
+                depth: n[3],
+                lhs_batch_stride: i[0],
+                lhs_row_stride: i[1],
+                lhs_depth_stride: i[2],
+                rhs_batch_stride: i[3],
+                rhs_column_stride: i[4],
+                rhs_depth_stride: i[5],
+                lhs_zero,
+                rhs_zero,
+                multiplier: i[6],
+                requant,
+            })
+        },
+    );
+    prop_oneof![product, dot]
 }
 
 /// Kernels of bytes and constants per channel.
@@ -446,7 +502,7 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    let regions = prop_oneof![indexed(), combining(), bytes(), mixed()];
+    let regions = prop_oneof![indexed(), combining(), bytes(), mixed(), products()];
     prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch, regions]
 }
 
