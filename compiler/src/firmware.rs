@@ -3,18 +3,19 @@
 //! Two files per model: the artifact, and a Rust module that includes it, names the kernels to
 //! link and tells the model's sizes and signature as constants.
 
+mod typed;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::{env, fs};
 
 use microhlo_format::kernels::Parts;
 use microhlo_format::{DType, KernelId};
 
 use crate::cmd::CmdError;
-use crate::cmd::load::{model_name, open_program, options_for};
-use crate::compile::{Compiled, Report, Target, TensorReport};
+use crate::cmd::load::{model_name, open_program, parse_artifact};
+use crate::compile::{CompileOptions, Compiled, Report, TensorReport};
 
 /// Linker section of the artifact. Linker scripts may place it, size reports leave it out.
 pub const MODEL_SECTION: &str = ".microhlo.model";
@@ -30,21 +31,22 @@ pub struct Generated {
     pub compiled: Compiled,
 }
 
-/// Compiles a StableHLO model for a firmware and writes `NAME.mhlo` and `NAME.rs` into `out_dir`.
-/// `NAME` is the model's file name up to `.stablehlo.mlir` or `.mlir`.
+/// Compiles a model for a firmware and writes `NAME.mhlo` and `NAME.rs` into `out_dir`. `NAME` is the model's file
+/// name without its extensions. The crate `microhlo-build` does this in build scripts.
 ///
 /// # Errors
 /// The model cannot be read or compiled, or a file cannot be written.
 pub fn compile_for_firmware(
     model: &Path,
-    target: Target,
+    options: &CompileOptions,
     out_dir: &Path,
 ) -> Result<Generated, CmdError> {
-    let compiled = open_program(model)?.compile(&options_for(model, target))?;
+    let compiled = open_program(model)?.compile(options)?;
     let name = model_name(model);
     let artifact = out_dir.join(format!("{name}.mhlo"));
     let module = out_dir.join(format!("{name}.rs"));
-    let source = rust_module(&compiled.report) + &artifact_item(&compiled.report, &name);
+    let mut source = rust_module(&compiled.report) + &artifact_item(&compiled.report, &name);
+    typed::network(&mut source, &compiled.report, &parse_artifact(&artifact, &compiled.artifact)?);
     write(&artifact, &compiled.artifact)?;
     write(&module, source.as_bytes())?;
     Ok(Generated { artifact, module, compiled })
@@ -53,28 +55,6 @@ pub fn compile_for_firmware(
 fn write(path: &Path, bytes: &[u8]) -> Result<(), CmdError> {
     fs::write(path, bytes)
         .map_err(|e| CmdError::BadInput(format!("cannot write {}: {e}", path.display())))
-}
-
-/// The work of a build script: compiles `model` for the core named `core` into `OUT_DIR`, and
-/// tells cargo when to do so again and what went wrong.
-///
-/// `core` is a [`Target`]'s name; a board's is in `DEP_MICROHLO_BOARD_CORE` where a package
-/// depends on `microhlo-board`.
-pub fn build_script(model: &str, core: &str) -> ExitCode {
-    println!("cargo::rerun-if-changed={model}");
-    println!("cargo::rerun-if-changed=build.rs");
-    let target = core.parse::<Target>().map_err(CmdError::BadInput);
-    let out_dir = env::var_os("OUT_DIR").ok_or_else(|| {
-        CmdError::BadInput("OUT_DIR is not set; this is for build scripts".to_owned())
-    });
-    let result = target
-        .and_then(|target| compile_for_firmware(Path::new(model), target, Path::new(&out_dir?)));
-    let Err(error) = result else { return ExitCode::SUCCESS };
-    // Cargo takes one line per error.
-    for line in error.to_string().lines() {
-        println!("cargo::error={line}");
-    }
-    ExitCode::FAILURE
 }
 
 /// Rust source of a module without the artifact: sizes, signature, and the kernels that the model
@@ -206,16 +186,22 @@ fn artifact_item(report: &Report, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cmd::load::options_for;
+    use crate::compile::Target;
 
     const PROGRAM: &str = "func.func public @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {\n  \
         %0 = stablehlo.tanh %x : tensor<2x3xf32>\n  return %0 : tensor<2x3xf32>\n}\n";
+
+    fn made(model: &Path, target: Target, folder: &Path) -> Result<Generated, CmdError> {
+        compile_for_firmware(model, &options_for(model, target), folder)
+    }
 
     #[test]
     fn a_model_becomes_an_artifact_and_a_module() {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("act.stablehlo.mlir");
         fs::write(&model, PROGRAM).unwrap();
-        let made = compile_for_firmware(&model, Target::CortexM4f, folder.path()).unwrap();
+        let made = made(&model, Target::CortexM4f, folder.path()).unwrap();
         assert_eq!(fs::read(&made.artifact).unwrap(), made.compiled.artifact);
         assert_eq!(made.artifact, folder.path().join("act.mhlo"));
         let source = fs::read_to_string(&made.module).unwrap();
@@ -224,6 +210,9 @@ mod tests {
             "::microhlo::DType::F32, &[2, 3])",
             "pub const INPUT_BYTES: [usize; 1] = [24];",
             "::microhlo::micro::tanh::F32,",
+            "pub type Input0 = [[f32; 3]; 2];",
+            "pub fn run(&mut self, in0: &Input0, out0: &mut Output0)",
+            "&[::microhlo::bytemuck::bytes_of(in0)], &mut [::microhlo::bytemuck::bytes_of_mut(out0)]",
         ] {
             assert!(source.contains(part), "{part} in\n{source}");
         }
@@ -241,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("two.mlir");
         fs::write(&model, text).unwrap();
-        let made = compile_for_firmware(&model, Target::CortexM4f, folder.path()).unwrap();
+        let made = made(&model, Target::CortexM4f, folder.path()).unwrap();
         let parts = [
             Parts::FOUR_PIXELS,
             Parts::TWO_PIXELS,
@@ -258,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_missing_model_is_named() {
-        let error = compile_for_firmware(Path::new("absent.mlir"), Target::Host, Path::new("."));
+        let error = made(Path::new("absent.mlir"), Target::Host, Path::new("."));
         assert!(error.unwrap_err().to_string().contains("absent.mlir"));
     }
 }

@@ -43,6 +43,9 @@ mod registry;
 mod tensor;
 
 pub use arenas::{ArenaInfo, Arenas};
+// Generated modules see tensors as bytes with it.
+#[doc(hidden)]
+pub use bytemuck;
 pub use error::{LoadError, RunError, StepError};
 pub use microhlo_format::{
     ArtifactError, DType, KernelId, Micro, MicroId, MicroOp, ParamError, Region, artifact_len,

@@ -228,9 +228,10 @@ macro_rules! stage {
             ) -> Result<(), Undecodable> {
                 let mut params = <$params<Place>>::empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
+                let rows = turn.rows();
+                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-                params.restrict(turn.rows(), &strip);
+                params.restrict(rows, &strip);
                 // SAFETY: the caller's promise.
                 unsafe { execute $(::<$parts>)? (&params, memory) }
             }
