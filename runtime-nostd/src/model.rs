@@ -1,7 +1,9 @@
 //! Loading and running models.
 
 use microhlo_format::kernels::Chain;
-use microhlo_format::{Artifact, Cursor, KernelId, List, Place, Region, Tensor as Declared};
+use microhlo_format::{
+    Artifact, Cursor, KernelId, List, Place, Program, Region, Tensor as Declared, Text,
+};
 
 use crate::error::{LoadError, RunError};
 use crate::kernels::{Feeding, Memory};
@@ -12,7 +14,14 @@ use crate::tensor::{Tensor, TensorInfo, TensorMut};
 /// A proved model. It refers to the artifact's bytes and holds no state of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
-    artifact: Artifact<'a>,
+    // Of the artifact, what runs need: copies of a model are made in flash, too.
+    name: Text<'a>,
+    inputs: List<'a, Declared<'a>>,
+    outputs: List<'a, Declared<'a>>,
+    program: Program<'a>,
+    constants: &'a [u8],
+    arena_bytes: u32,
+    arena_align: u32,
     kernels: &'a Kernels,
 }
 
@@ -42,52 +51,62 @@ impl<'a> Model<'a> {
         }
         let artifact = Artifact::parse(bytes)?;
         verify(&artifact, kernels)?;
-        Ok(Model { artifact, kernels })
+        let (header, manifest) = (artifact.header(), artifact.manifest());
+        Ok(Model {
+            name: manifest.name,
+            inputs: manifest.inputs,
+            outputs: manifest.outputs,
+            program: *artifact.program(),
+            constants: artifact.constants(),
+            arena_bytes: header.arena_bytes,
+            arena_align: header.arena_align,
+            kernels,
+        })
     }
 
     /// Name of the model.
     pub fn name(&self) -> &'a str {
-        self.artifact.manifest().name
+        self.name.as_str()
     }
 
     /// Size of the arena that a run needs.
     pub fn arena_bytes(&self) -> usize {
-        self.artifact.header().arena_bytes as usize
+        self.arena_bytes as usize
     }
 
     /// Number of steps of the program. A run takes as many, unless the program has control flow.
     pub fn step_count(&self) -> usize {
-        self.artifact.program().len() as usize
+        self.program.len() as usize
     }
 
     /// Number of inputs.
     pub fn input_count(&self) -> usize {
-        self.artifact.manifest().inputs.len()
+        self.inputs.len()
     }
 
     /// Number of outputs.
     pub fn output_count(&self) -> usize {
-        self.artifact.manifest().outputs.len()
+        self.outputs.len()
     }
 
     /// Input `i`.
     pub fn input(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().inputs.get(i).as_ref().map(info)
+        self.inputs.get(i).map(info)
     }
 
     /// Output `i`.
     pub fn output(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().outputs.get(i).as_ref().map(info)
+        self.outputs.get(i).map(info)
     }
 
     /// The number of the input with this name.
     pub fn input_index(&self, name: &str) -> Option<usize> {
-        position(&self.artifact.manifest().inputs, name)
+        position(&self.inputs, name)
     }
 
     /// The number of the output with this name.
     pub fn output_index(&self, name: &str) -> Option<usize> {
-        position(&self.artifact.manifest().outputs, name)
+        position(&self.outputs, name)
     }
 
     /// Runs the model: one slice per input and output, of exactly its length.
@@ -143,10 +162,9 @@ impl<'a> Model<'a> {
 
     /// Whether an output is what a state will be in the next run.
     fn is_kept(&self, output: usize) -> bool {
-        let manifest = self.artifact.manifest();
-        let place = manifest.outputs.get(output).map(|tensor| tensor.place);
+        let place = self.outputs.get(output).map(|tensor| tensor.place);
         let state = |input: Declared<'_>| Some(Place::arena(input.place.offset)) == place;
-        manifest.inputs.iter().any(|input| input.place.region == Region::State && state(input))
+        self.inputs.iter().any(|input| input.place.region == Region::State && state(input))
     }
 
     /// Makes every state of the model zero: what it needs before its first run, unless the inputs are set
@@ -169,7 +187,7 @@ impl<'a> Model<'a> {
     /// other's states alone.
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
         let (needed, given) = (self.arena_bytes(), arena.len());
-        let align = self.artifact.header().arena_align as usize;
+        let align = self.arena_align as usize;
         if needed != 0 && arena.as_ptr().addr() & align.wrapping_sub(1) != 0 {
             return Err(RunError::ArenaMisaligned { align });
         }
@@ -182,14 +200,14 @@ impl<'a> Model<'a> {
     }
 }
 
-fn info<'a>(tensor: &Declared<'a>) -> TensorInfo<'a> {
+#[inline(always)]
+fn info(tensor: Declared<'_>) -> TensorInfo<'_> {
     let bytes = tensor.byte_len().unwrap_or(0);
-    let (name, dtype, region) = (tensor.name, tensor.dtype, tensor.place.region);
-    TensorInfo { name, dtype, dims: tensor.dims.clone(), bytes, region }
+    TensorInfo { tensor, bytes }
 }
 
 fn position<'a>(tensors: &List<'a, Declared<'a>>, name: &str) -> Option<usize> {
-    tensors.iter().position(|tensor| tensor.name == name)
+    tensors.iter().position(|tensor| tensor.name == name.into())
 }
 
 /// Copies when the lengths agree.
@@ -220,12 +238,12 @@ impl<'m> Run<'m> {
             return Err(RunError::AlreadyStarted);
         }
         let missing = RunError::NoSuchTensor { index: i };
-        let tensor = self.model.artifact.manifest().inputs.get(i).ok_or(missing)?;
+        let tensor = self.model.inputs.get(i).ok_or(missing)?;
         if tensor.place.region == Region::Stream {
             return Err(RunError::Streamed { index: i });
         }
-        let info = info(&tensor);
-        let bytes = part_mut(self.arena, tensor.place, info.bytes).ok_or(missing)?;
+        let info = info(tensor);
+        let bytes = part_mut(self.arena, info.tensor.place, info.bytes).ok_or(missing)?;
         Ok(TensorMut { info, bytes })
     }
 
@@ -259,7 +277,7 @@ impl<'m> Run<'m> {
     /// The next step does not take rows, or these are not whole rows or too many.
     pub fn feed(&mut self, rows: &[u8]) -> Result<u32, RunError> {
         let mut next = self.cursor;
-        let step = self.model.artifact.program().next(&mut next);
+        let step = self.model.program.next(&mut next);
         let chain = step.filter(|step| step.kernel == KernelId::rows);
         let chain = chain.and_then(|step| Chain::parse(step.body)).ok_or(RunError::NotFed)?;
         let feed = chain.feed.ok_or(RunError::NotFed)?;
@@ -281,20 +299,20 @@ impl<'m> Run<'m> {
     /// Runs one step as [`step`](Run::step) does. If it takes rows of an input, these are the ones that it
     /// has not been fed yet, as for [`feed`](Run::feed).
     pub fn step_fed(&mut self, rows: &[u8]) -> Result<Option<StepInfo>, RunError> {
-        let artifact = &self.model.artifact;
+        let model = self.model;
         let index = self.cursor.index();
         let mut next = self.cursor;
-        let Some(step) = artifact.program().next(&mut next) else {
-            let all = index == artifact.program().len();
+        let Some(step) = model.program.next(&mut next) else {
+            let all = index == model.program.len();
             return if all { Ok(None) } else { Err(RunError::Corrupted { step: index }) };
         };
         let corrupted = RunError::Corrupted { step: index };
-        let kernels = self.model.kernels;
+        let kernels = model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
         #[cfg(feature = "defmt")]
         defmt::trace!("step {=u32} {}", index, step.kernel);
         let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
-        let memory = Memory::new(artifact.constants(), self.arena, kernels, next, &feeding);
+        let memory = Memory::new(model.constants, self.arena, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
         let wants = feeding.wants.get();
@@ -308,7 +326,7 @@ impl<'m> Run<'m> {
 
     /// Whether all steps have run.
     pub fn is_finished(&self) -> bool {
-        self.cursor.index() == self.model.artifact.program().len()
+        self.cursor.index() == self.model.program.len()
     }
 
     /// Output `i`, after the last step.
@@ -317,14 +335,13 @@ impl<'m> Run<'m> {
             return Err(RunError::NotFinished);
         }
         let missing = RunError::NoSuchTensor { index: i };
-        let artifact = &self.model.artifact;
-        let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
+        let tensor = self.model.outputs.get(i).ok_or(missing)?;
         let memory = match tensor.place.region {
-            Region::Const => artifact.constants(),
+            Region::Const => self.model.constants,
             Region::Arena | Region::Stream | Region::State => &*self.arena,
         };
-        let info = info(&tensor);
-        let bytes = part(memory, tensor.place, info.bytes).ok_or(missing)?;
+        let info = info(tensor);
+        let bytes = part(memory, info.tensor.place, info.bytes).ok_or(missing)?;
         Ok(Tensor { info, bytes })
     }
 }

@@ -29,6 +29,7 @@ mod program;
 pub mod rows;
 pub mod scalar;
 pub mod special;
+mod text;
 
 pub use artifact::Artifact;
 #[cfg(feature = "std")]
@@ -46,3 +47,4 @@ pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};
 pub use micro::{Micro, MicroId, MicroOp};
 pub use place::{Access, AccessKind, Overlap, ParamError, Place, Region};
+pub use text::Text;

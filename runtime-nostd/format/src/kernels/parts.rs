@@ -47,6 +47,10 @@ parts! {
     STRIDE_1 = 10, "a stride of 1";
     /// A stride of 2 along lines.
     STRIDE_2 = 11, "a stride of 2";
+    /// Several groups of channels.
+    GROUPS = 12, "groups";
+    /// Several results of each channel.
+    MULTIPLES = 13, "several results of each channel";
 }
 
 impl Parts {
@@ -80,7 +84,7 @@ impl Parts {
     }
 
     /// What results need.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn of_results(requant: &Option<Requant>) -> Parts {
         let Some(r) = requant else { return Parts::ROUNDINGS };
         let whole = (r.min, r.max) == (i8::MIN, i8::MAX);
