@@ -2,11 +2,11 @@
 
 use microhlo_format::kernels::Chain;
 use microhlo_format::{
-    Artifact, Cursor, KernelId, List, Place, Program, Region, Tensor as Declared, Text,
+    Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Region, Tensor as Declared,
 };
 
 use crate::error::{LoadError, RunError};
-use crate::kernels::{Feeding, Memory};
+use crate::kernels::{Feeding, Memory, Regions};
 use crate::load::{is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
@@ -14,14 +14,7 @@ use crate::tensor::{Tensor, TensorInfo, TensorMut};
 /// A proved model. It refers to the artifact's bytes and holds no state of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
-    // Of the artifact, what runs need: copies of a model are made in flash, too.
-    name: Text<'a>,
-    inputs: List<'a, Declared<'a>>,
-    outputs: List<'a, Declared<'a>>,
-    program: Program<'a>,
-    constants: &'a [u8],
-    arena_bytes: u32,
-    arena_align: u32,
+    artifact: Artifact<'a>,
     kernels: &'a Kernels,
 }
 
@@ -51,62 +44,56 @@ impl<'a> Model<'a> {
         }
         let artifact = Artifact::parse(bytes)?;
         verify(&artifact, kernels)?;
-        let (header, manifest) = (artifact.header(), artifact.manifest());
-        Ok(Model {
-            name: manifest.name,
-            inputs: manifest.inputs,
-            outputs: manifest.outputs,
-            program: *artifact.program(),
-            constants: artifact.constants(),
-            arena_bytes: header.arena_bytes,
-            arena_align: header.arena_align,
-            kernels,
-        })
+        Ok(Model { artifact, kernels })
+    }
+
+    pub(crate) fn artifact(&self) -> &Artifact<'a> {
+        &self.artifact
     }
 
     /// Name of the model.
     pub fn name(&self) -> &'a str {
-        self.name.as_str()
+        self.artifact.manifest().name.as_str()
     }
 
-    /// Size of the arena that a run needs.
+    /// Size of the arena that a run needs; of the first, if the model has [several](Model::arena).
     pub fn arena_bytes(&self) -> usize {
-        self.arena_bytes as usize
+        self.artifact.header().arena_bytes as usize
     }
 
     /// Number of steps of the program. A run takes as many, unless the program has control flow.
     pub fn step_count(&self) -> usize {
-        self.program.len() as usize
+        self.artifact.program().len() as usize
     }
 
     /// Number of inputs.
     pub fn input_count(&self) -> usize {
-        self.inputs.len()
+        self.artifact.manifest().inputs.len()
     }
 
     /// Number of outputs.
     pub fn output_count(&self) -> usize {
-        self.outputs.len()
+        self.artifact.manifest().outputs.len()
     }
 
     /// Input `i`.
     pub fn input(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.inputs.get(i).map(info)
+        self.artifact.manifest().inputs.get(i).map(info)
     }
 
     /// Output `i`.
     pub fn output(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.outputs.get(i).map(info)
+        self.artifact.manifest().outputs.get(i).map(info)
     }
 
     /// The number of the input with this name.
     pub fn input_index(&self, name: &str) -> Option<usize> {
-        position(&self.inputs, name)
+        position(&self.artifact.manifest().inputs, name)
     }
 
     /// The number of the output with this name.
     pub fn output_index(&self, name: &str) -> Option<usize> {
-        position(&self.outputs, name)
+        position(&self.artifact.manifest().outputs, name)
     }
 
     /// Runs the model: one slice per input and output, of exactly its length.
@@ -121,6 +108,16 @@ impl<'a> Model<'a> {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<(), RunError> {
+        self.complete(self.start(arena), inputs, outputs)
+    }
+
+    /// Takes a run that has just begun to its end.
+    pub(crate) fn complete(
+        &self,
+        run: Result<Run<'_>, RunError>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<(), RunError> {
         let (needed, given) = (self.input_count(), inputs.len());
         if needed != given {
             return Err(RunError::InputCount { needed, given });
@@ -129,7 +126,7 @@ impl<'a> Model<'a> {
         if needed != given {
             return Err(RunError::OutputCount { needed, given });
         }
-        let mut run = self.start(arena)?;
+        let mut run = run?;
         let mut rows: &[u8] = &[];
         for (index, input) in inputs.iter().enumerate() {
             if input.is_empty() && self.input(index).is_some_and(|info| info.is_state()) {
@@ -162,9 +159,10 @@ impl<'a> Model<'a> {
 
     /// Whether an output is what a state will be in the next run.
     fn is_kept(&self, output: usize) -> bool {
-        let place = self.outputs.get(output).map(|tensor| tensor.place);
+        let manifest = self.artifact.manifest();
+        let place = manifest.outputs.get(output).map(|tensor| tensor.place);
         let state = |input: Declared<'_>| Some(Place::arena(input.place.offset)) == place;
-        self.inputs.iter().any(|input| input.place.region == Region::State && state(input))
+        manifest.inputs.iter().any(|input| input.place.region == Region::State && state(input))
     }
 
     /// Makes every state of the model zero: what it needs before its first run, unless the inputs are set
@@ -173,28 +171,26 @@ impl<'a> Model<'a> {
     /// # Errors
     /// The arena is too small or not aligned.
     pub fn reset(&self, arena: &mut [u8]) -> Result<(), RunError> {
-        let mut run = self.start(arena)?;
-        for i in 0..self.input_count() {
-            if self.input(i).is_some_and(|info| info.is_state()) {
-                run.input_mut(i)?.bytes.fill(0);
-            }
-        }
-        Ok(())
+        self.start(arena)?.reset()
     }
 
     /// Begins a run. The arena's contents do not matter, but for the model's states, if it has any: these
     /// are what the last run in this arena left. Models that were compiled to share an arena leave each
     /// other's states alone.
+    ///
+    /// # Errors
+    /// The arena is too small or not aligned, or the model lies in [several](Model::arenas).
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
+        if self.artifact.arenas().has_table() {
+            return Err(RunError::ArenaCount { needed: self.arena_count(), given: 1 });
+        }
         let (needed, given) = (self.arena_bytes(), arena.len());
-        let align = self.arena_align as usize;
+        let align = self.artifact.header().arena_align as usize;
         if needed != 0 && arena.as_ptr().addr() & align.wrapping_sub(1) != 0 {
             return Err(RunError::ArenaMisaligned { align });
         }
         match arena.get_mut(..needed) {
-            Some(arena) => {
-                Ok(Run { model: self, arena, cursor: Cursor::default(), begun: false, fed: 0 })
-            }
+            Some(arena) => Ok(Run::new(self, [arena, &mut [], &mut [], &mut []])),
             None => Err(RunError::ArenaTooSmall { needed, given }),
         }
     }
@@ -211,7 +207,7 @@ fn position<'a>(tensors: &List<'a, Declared<'a>>, name: &str) -> Option<usize> {
 }
 
 /// Copies when the lengths agree.
-fn copy(to: &mut [u8], from: &[u8]) -> bool {
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> bool {
     if to.len() != from.len() {
         return false;
     }
@@ -223,7 +219,7 @@ fn copy(to: &mut [u8], from: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Run<'m> {
     model: &'m Model<'m>,
-    arena: &'m mut [u8],
+    regions: Regions<'m>,
     cursor: Cursor,
     /// Whether the step at the cursor has begun: rows of an input were fed to it.
     begun: bool,
@@ -232,18 +228,34 @@ pub struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
+    /// A run in arenas that are as long and aligned as the model needs.
+    pub(crate) fn new(model: &'m Model<'m>, arenas: [&'m mut [u8]; MAX_ARENAS]) -> Run<'m> {
+        let regions = Regions::new(model.artifact.constants(), arenas);
+        Run { model, regions, cursor: Cursor::default(), begun: false, fed: 0 }
+    }
+
+    /// Makes every state zero.
+    pub(crate) fn reset(mut self) -> Result<(), RunError> {
+        for i in 0..self.model.input_count() {
+            if self.model.input(i).is_some_and(|info| info.is_state()) {
+                self.input_mut(i)?.bytes.fill(0);
+            }
+        }
+        Ok(())
+    }
+
     /// Input `i` in the arena, to be written before the first step.
     pub fn input_mut(&mut self, i: usize) -> Result<TensorMut<'_>, RunError> {
         if self.begun || self.cursor != Cursor::default() {
             return Err(RunError::AlreadyStarted);
         }
         let missing = RunError::NoSuchTensor { index: i };
-        let tensor = self.model.inputs.get(i).ok_or(missing)?;
+        let tensor = self.model.artifact.manifest().inputs.get(i).ok_or(missing)?;
         if tensor.place.region == Region::Stream {
             return Err(RunError::Streamed { index: i });
         }
         let info = info(tensor);
-        let bytes = part_mut(self.arena, info.tensor.place, info.bytes).ok_or(missing)?;
+        let bytes = self.regions.input(info.tensor.place, info.bytes);
         Ok(TensorMut { info, bytes })
     }
 
@@ -277,7 +289,7 @@ impl<'m> Run<'m> {
     /// The next step does not take rows, or these are not whole rows or too many.
     pub fn feed(&mut self, rows: &[u8]) -> Result<u32, RunError> {
         let mut next = self.cursor;
-        let step = self.model.program.next(&mut next);
+        let step = self.model.artifact.program().next(&mut next);
         let chain = step.filter(|step| step.kernel == KernelId::rows);
         let chain = chain.and_then(|step| Chain::parse(step.body)).ok_or(RunError::NotFed)?;
         let feed = chain.feed.ok_or(RunError::NotFed)?;
@@ -299,20 +311,20 @@ impl<'m> Run<'m> {
     /// Runs one step as [`step`](Run::step) does. If it takes rows of an input, these are the ones that it
     /// has not been fed yet, as for [`feed`](Run::feed).
     pub fn step_fed(&mut self, rows: &[u8]) -> Result<Option<StepInfo>, RunError> {
-        let model = self.model;
+        let artifact = &self.model.artifact;
         let index = self.cursor.index();
         let mut next = self.cursor;
-        let Some(step) = model.program.next(&mut next) else {
-            let all = index == model.program.len();
+        let Some(step) = artifact.program().next(&mut next) else {
+            let all = index == artifact.program().len();
             return if all { Ok(None) } else { Err(RunError::Corrupted { step: index }) };
         };
         let corrupted = RunError::Corrupted { step: index };
-        let kernels = model.kernels;
+        let kernels = self.model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
         #[cfg(feature = "defmt")]
         defmt::trace!("step {=u32} {}", index, step.kernel);
         let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
-        let memory = Memory::new(model.constants, self.arena, kernels, next, &feeding);
+        let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
         let wants = feeding.wants.get();
@@ -326,7 +338,7 @@ impl<'m> Run<'m> {
 
     /// Whether all steps have run.
     pub fn is_finished(&self) -> bool {
-        self.cursor.index() == self.model.program.len()
+        self.cursor.index() == self.model.artifact.program().len()
     }
 
     /// Output `i`, after the last step.
@@ -335,27 +347,10 @@ impl<'m> Run<'m> {
             return Err(RunError::NotFinished);
         }
         let missing = RunError::NoSuchTensor { index: i };
-        let tensor = self.model.outputs.get(i).ok_or(missing)?;
-        let memory = match tensor.place.region {
-            Region::Const => self.model.constants,
-            Region::Arena | Region::Stream | Region::State => &*self.arena,
-        };
+        let artifact = &self.model.artifact;
+        let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
         let info = info(tensor);
-        let bytes = part(memory, info.tensor.place, info.bytes).ok_or(missing)?;
+        let bytes = self.regions.output(info.tensor.place, info.bytes);
         Ok(Tensor { info, bytes })
     }
-}
-
-fn part(memory: &[u8], place: Place, len: usize) -> Option<&[u8]> {
-    if len == 0 {
-        return Some(&[]);
-    }
-    memory.get(place.offset as usize..)?.get(..len)
-}
-
-fn part_mut(memory: &mut [u8], place: Place, len: usize) -> Option<&mut [u8]> {
-    if len == 0 {
-        return Some(&mut []);
-    }
-    memory.get_mut(place.offset as usize..)?.get_mut(..len)
 }

@@ -3,8 +3,8 @@
 //! The loader refuses the latter, so kernels run here with a check that accepts everything.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, Requant, Rounding, SoftmaxI8, SumI8,
-    TableI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, ProductI8, Requant, Rounding,
+    SoftmaxI8, SumI8, TableI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
@@ -21,6 +21,7 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::conv_i8_mve::ENTRY),
         accepting(kernels::depthwise_i8::ENTRY),
         accepting(kernels::pool_i8::ENTRY),
+        accepting(kernels::product_i8::ENTRY),
         accepting(kernels::softmax_i8::ENTRY),
         accepting(kernels::sum_i8::ENTRY),
         accepting(kernels::table_i8::ENTRY),
@@ -293,6 +294,22 @@ fn elementwise_kernels_in_place_or_behind() {
     check(&Kernel::sum_i8(sum));
     let table = TableI8 { input: INPUT, table: CONSTANTS, output: OUTPUT, count: 37 };
     check(&Kernel::table_i8(table));
+    for stride in [1, 0] {
+        let product = ProductI8 {
+            lhs: INPUT,
+            rhs: CONSTANTS,
+            output: OUTPUT,
+            sizes: [37].into_iter().collect(),
+            lhs_strides: [1].into_iter().collect(),
+            rhs_strides: [stride].into_iter().collect(),
+            lhs_zero: 3,
+            rhs_zero: -5,
+            left: 0,
+            multiplier: 1 << 26,
+            requant: Requant { shift: 33, zero: -9, min: -128, max: 127, rounding: Rounding::Up },
+        };
+        check(&Kernel::product_i8(product));
+    }
     let softmax = SoftmaxI8 {
         input: INPUT,
         output: OUTPUT,

@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod algorithms;
+mod arenas;
 mod artifact;
 pub mod complex;
 mod dd;
@@ -31,6 +32,7 @@ pub mod scalar;
 pub mod special;
 mod text;
 
+pub use arenas::{ARENA_ENTRY_BYTES, ArenaEntry, Arenas, MAX_ARENAS};
 pub use artifact::Artifact;
 #[cfg(feature = "std")]
 pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};

@@ -17,6 +17,7 @@ mod mve_i8;
 mod overlap;
 mod parts;
 mod pointwise_i8;
+mod product_i8;
 mod quantize;
 mod reduce;
 mod region;
@@ -36,6 +37,7 @@ pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use parts::Parts;
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
+pub use product_i8::{DotI8, ProductI8};
 pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
@@ -199,6 +201,10 @@ macro_rules! for_each_kernel {
             71, depthwise_i8_mve, DepthwiseI8Mve;
             /// The steps of a chain, row by row.
             80, rows, Rows;
+            /// Product of two `i8` tensors, element by element.
+            81, product_i8, ProductI8;
+            /// `i8` batched matrix product of two activations.
+            82, dot_i8, DotI8;
         }
     };
 }

@@ -28,7 +28,11 @@ mod dsp_conv;
 #[cfg(cortex_m_dsp)]
 mod dsp_depthwise;
 #[cfg(cortex_m_dsp)]
+mod dsp_dot;
+#[cfg(cortex_m_dsp)]
 mod dsp_gather;
+#[cfg(cortex_m_dsp)]
+mod dsp_product;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
 mod portable;
@@ -46,12 +50,19 @@ use super::{Memory, has, rounded};
 pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_product::{clamp_bytes, product_fours};
+pub(super) use portable::Common;
 #[cfg(not(cortex_m_dsp))]
 pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
 #[cfg(rv32_tiles)]
 pub(super) use rv32::{pixels, sum_fours};
+#[cfg(not(cortex_m_dsp))]
+pub(super) use tiles::dot_4x2;
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;

@@ -1,7 +1,7 @@
 //! Microkernels for every target.
 #![allow(dead_code, reason = "targets with assembly do not need all of it")]
 
-use microhlo_format::kernels::Rounding;
+use microhlo_format::kernels::{Requant, Rounding};
 
 use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
@@ -129,7 +129,7 @@ const WIDE: bool = !cfg!(target_arch = "arm");
 
 /// What all channels have in common, if the results are rounded the usual way.
 #[derive(Clone, Copy)]
-struct Common {
+pub(in crate::kernels) struct Common {
     offset: i32,
     /// What the shift exceeds 32 by.
     shift: u32,
@@ -138,9 +138,20 @@ struct Common {
 }
 
 impl Common {
+    /// That of a requantisation with one shift and ties up.
+    pub fn of(requant: &Requant) -> Option<Common> {
+        if requant.rounding != Rounding::Up {
+            return None;
+        }
+        let shift = u32::from(requant.shift);
+        let (offset, shift) = (requant.offset(shift), shift & 31);
+        let (min, max) = (i32::from(requant.min), i32::from(requant.max));
+        Some(Common { offset, shift, min, max })
+    }
+
     /// The result of a sum.
     #[inline(always)]
-    fn apply(&self, acc: i32, multiplier: i32) -> u8 {
+    pub fn apply(&self, acc: i32, multiplier: i32) -> u8 {
         let high = ((i64::from(acc) * i64::from(multiplier)) >> 32) as i32;
         let y = high.wrapping_add(self.offset).wrapping_shr(self.shift);
         y.max(self.min).min(self.max) as u8
@@ -150,12 +161,7 @@ impl Common {
 impl Results {
     /// What all channels have in common: one shift, and ties up.
     fn common(&self) -> Option<Common> {
-        let requant =
-            self.requant.filter(|r| self.shifts.is_null() && r.rounding == Rounding::Up)?;
-        let shift = u32::from(requant.shift);
-        let (offset, shift) = (requant.offset(shift), shift & 31);
-        let (min, max) = (i32::from(requant.min), i32::from(requant.max));
-        Some(Common { offset, shift, min, max })
+        Common::of(self.requant.as_ref().filter(|_| self.shifts.is_null())?)
     }
 
     /// Stores the sums of `N` adjacent channels of some pixels, as far as these exist.
