@@ -26,5 +26,6 @@ pub mod passes;
 pub mod plan;
 pub mod quantize;
 pub mod schedule;
+pub mod slot_image;
 pub mod verify;
 pub mod vhlo_version;

@@ -6,6 +6,7 @@ pub mod forms;
 pub mod fuzz;
 pub mod generate;
 pub mod image;
+pub mod model_update;
 pub mod networks;
 
 use std::path::{Path, PathBuf};

@@ -22,6 +22,7 @@ mod quantize;
 mod report;
 mod run;
 mod share;
+mod slot;
 pub mod text;
 pub mod vectors;
 mod verify;
@@ -54,6 +55,7 @@ enum Command {
     Check(check::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Slot(slot::Args),
     Boards(boards::Args),
     Ops(ops::Args),
 }
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Slot(args) => slot::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
     };
