@@ -22,6 +22,7 @@ mod quantize;
 mod report;
 mod run;
 mod share;
+mod size;
 mod slot;
 pub mod text;
 pub mod vectors;
@@ -58,6 +59,7 @@ enum Command {
     Slot(slot::Args),
     Boards(boards::Args),
     Ops(ops::Args),
+    Size(size::Args),
 }
 
 /// Why the command does not exit with 0.
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Slot(args) => slot::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
+        Command::Size(args) => size::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
