@@ -26,6 +26,7 @@ pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+pub mod regions;
 pub mod schedule;
 pub mod verify;
 pub mod vhlo_version;
