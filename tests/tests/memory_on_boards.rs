@@ -9,10 +9,10 @@ use microhlo_tests::{options, outputs};
 /// Networks, and by how many tenths of a percent the smallest program takes more instructions than the
 /// fastest, with the whole input, on Cortex-M4F and RV32IMAC. They may only fall.
 const MORE: [(&str, [u64; 2]); 4] = [
-    ("kws_int8_quant_int", [522, 278]),
-    ("ic_int8_quant_int", [38, 17]),
-    ("mobilenet_v1_025_96", [46, 17]),
-    ("temporal_64x32", [137, 58]),
+    ("kws_int8_quant_int", [511, 275]),
+    ("ic_int8_quant_int", [36, 16]),
+    ("mobilenet_v1_025_96", [44, 16]),
+    ("temporal_64x32", [127, 55]),
 ];
 
 fn memory(rows: Rows, stream_input: bool) -> Options {
