@@ -22,6 +22,7 @@ use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
+use crate::regions::{Memories, RegionReport};
 use crate::schedule;
 use crate::verify::{Verified, verify};
 
@@ -200,6 +201,8 @@ pub struct CompileOptions {
     pub without: Vec<Technique>,
     /// How much memory the program may use, and when it runs row by row.
     pub memory: chains::Options,
+    /// The memories that it may use.
+    pub memories: Memories,
 }
 
 /// A compiled model.
@@ -224,8 +227,10 @@ pub struct Compiled {
 pub struct Report {
     /// Name of the model.
     pub name: String,
-    /// Working memory in bytes.
+    /// Working memory in bytes; of all memories together, with the constants that are copied there.
     pub arena_bytes: u32,
+    /// What lies in which memory; empty for a model with one arena and nothing else.
+    pub regions: Vec<RegionReport>,
     /// Largest live set of inputs, outputs and values between kernels, in bytes.
     pub activation_bytes: u64,
     /// Largest working memory that kernels use at once, in bytes; it is in the arena.
@@ -254,6 +259,13 @@ pub struct Report {
     pub outputs: Vec<TensorReport>,
 }
 
+impl Report {
+    /// Bytes of the arena, or of the first memory of several.
+    pub fn first_arena_bytes(&self) -> u32 {
+        self.regions.first().map_or(self.arena_bytes, |region| region.bytes)
+    }
+}
+
 /// One kernel execution.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelReport {
@@ -263,6 +275,8 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bits of the parts of the kernel that it needs.
+    pub parts: u32,
     /// About how many instructions it takes, if that is known.
     pub estimated_instructions: Option<u64>,
     /// Why it is this kernel.
@@ -296,6 +310,17 @@ impl Clock {
         let now = Instant::now();
         let spent = self.last.map_or(Duration::ZERO, |last| now - last);
         self.last = Some(now);
+        self.add(name, spent);
+    }
+
+    /// Ends a lap of which a part goes by a name of its own.
+    fn lap_with(&mut self, name: &'static str, part: (&'static str, Duration)) {
+        self.add(part.0, part.1);
+        self.last = self.last.map(|last| last + part.1);
+        self.lap(name);
+    }
+
+    fn add(&mut self, name: &'static str, spent: Duration) {
         match self.timings.iter_mut().find(|(n, _)| *n == name) {
             Some((_, total)) => *total += spent,
             None => self.timings.push((name, spent)),
@@ -398,7 +423,7 @@ pub fn compile_verified(
     let arranged = arranged(lowered, options);
     clock.lap("schedule and share");
     let Choice { program, emitted, .. } = chains::choose(&arranged, options)?;
-    clock.lap("plan and emit");
+    clock.lap_with("choose and emit", ("plan", emitted.planning));
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
@@ -512,17 +537,19 @@ fn report(
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        parts: step.kernel.parts().0,
         estimated_instructions: costs.modelled(&step.kernel),
         reason: reason(&step.kernel),
     };
     let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
         name: options.name.clone(),
-        arena_bytes: emitted.plan.arena_bytes,
+        arena_bytes: emitted.layout.plan.arena_bytes,
+        regions: emitted.layout.regions.clone(),
         activation_bytes,
         scratch_bytes,
-        arena_lower_bound_bytes: emitted.plan.lower_bound,
-        arena_proven_optimal: emitted.plan.proven_optimal,
+        arena_lower_bound_bytes: emitted.layout.plan.lower_bound,
+        arena_proven_optimal: emitted.layout.plan.proven_optimal,
         schedule,
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,

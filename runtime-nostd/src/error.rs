@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use microhlo_format::kernels::Parts;
 use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
 
 /// Why an artifact was refused.
@@ -43,6 +44,8 @@ pub enum StepError {
     MissingKernel(KernelId),
     /// The firmware does not link the micro-operation.
     MissingMicro(MicroId),
+    /// The firmware does not link these parts of the kernel.
+    MissingParts(Parts),
     /// The parameters do not decode.
     Encoding,
     /// The parameters make no sense.
@@ -77,6 +80,30 @@ pub enum RunError {
     },
     /// The arena does not start at the alignment that the model needs; see [`crate::Arena`].
     ArenaMisaligned {
+        /// Alignment needed, in bytes.
+        align: usize,
+    },
+    /// Not one slice per arena, in the order of [`Model::arena`](crate::Model::arena); a model whose arena
+    /// is not the only one, or ends with constants, runs in [`Arenas`](crate::Arenas).
+    ArenaCount {
+        /// Arenas of the model.
+        needed: usize,
+        /// Slices given.
+        given: usize,
+    },
+    /// One of several arenas is smaller than the model needs.
+    RegionTooSmall {
+        /// Number of the arena.
+        index: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// One of several arenas does not start at the alignment that the model needs.
+    RegionMisaligned {
+        /// Number of the arena.
+        index: usize,
         /// Alignment needed, in bytes.
         align: usize,
     },
@@ -176,7 +203,10 @@ impl fmt::Display for StepError {
                 write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
             }
             StepError::MissingMicro(id) => {
-                write!(f, "micro-operation {:#06x} is not linked; add it to the kernel set", id.0)
+                write!(f, "micro-operation {id} is not linked; add it to the kernel set")
+            }
+            StepError::MissingParts(parts) => {
+                write!(f, "parts of the kernel are not linked; add them to the kernel set: {parts}")
             }
             StepError::Encoding => f.write_str("parameters do not decode"),
             StepError::Params(error) => write!(f, "parameters make no sense: {error}"),
@@ -199,6 +229,16 @@ impl fmt::Display for RunError {
             }
             RunError::ArenaMisaligned { align } => {
                 write!(f, "the arena must start at a multiple of {align}")
+            }
+            RunError::ArenaCount { needed, given } => write!(
+                f,
+                "the model lies in {needed} arenas that `Model::arenas` takes, {given} given"
+            ),
+            RunError::RegionTooSmall { index, needed, given } => {
+                write!(f, "arena {index} too small: {needed} bytes needed, {given} given")
+            }
+            RunError::RegionMisaligned { index, align } => {
+                write!(f, "arena {index} must start at a multiple of {align}")
             }
             RunError::InputCount { needed, given } => {
                 write!(f, "the model has {needed} inputs, {given} given")

@@ -1,7 +1,8 @@
 //! The proof that a program touches only memory it may touch.
 
 use microhlo_format::{
-    ALIGN, Access, AccessKind, Artifact, Cursor, MicroId, Overlap, Place, Program, Region, Tensor,
+    ALIGN, Access, AccessKind, Artifact, Cursor, List, MicroId, Overlap, Place, Program, Region,
+    Tensor,
 };
 
 use crate::error::{LoadError, StepError};
@@ -10,11 +11,13 @@ use crate::registry::{KernelEntry, Kernels, Visitor};
 /// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
 const MAX_OPERANDS: usize = 32;
 
-/// Sizes of the memories that places refer to.
+/// Sizes of the memories that places refer to, by the code of the region.
 #[derive(Clone, Copy)]
 struct Memories {
-    constants: i64,
-    arena: i64,
+    /// Bytes that may be read.
+    bytes: [u32; 8],
+    /// Bytes that may be written: those in front of the constants that an arena ends with.
+    writable: [u32; 8],
 }
 
 /// A checked byte range of one operand.
@@ -68,18 +71,24 @@ impl Visitor for StepProof<'_> {
 }
 
 impl Memories {
+    fn of(artifact: &Artifact<'_>) -> Memories {
+        // Only inputs have places in streams and states.
+        let mut memories = Memories { bytes: [0; 8], writable: [0; 8] };
+        memories.bytes[Region::Const as usize] = artifact.constants().len() as u32;
+        for (arena, region) in artifact.arenas().iter().zip(Region::ARENAS) {
+            memories.bytes[region as usize & 7] = arena.bytes;
+            memories.writable[region as usize & 7] = arena.writable_bytes();
+        }
+        memories
+    }
+
     /// The bytes that an access touches, inside its memory and aligned; `None` if it has none.
     fn range(self, access: &Access<Place>) -> Result<Option<Range>, StepError> {
         if access.start >= access.end {
             return Ok(None);
         }
         let Place { region, offset } = access.place;
-        let limit = match region {
-            Region::Const => self.constants,
-            Region::Arena => self.arena,
-            // Only inputs have these places.
-            Region::Stream | Region::State => 0,
-        };
+        let limit = i64::from(self.bytes[region as usize & 7]);
         let start = i64::from(offset).saturating_add(access.start);
         let end = i64::from(offset).saturating_add(access.end);
         if start < 0 || end > limit || i64::from(offset) > limit {
@@ -88,7 +97,8 @@ impl Memories {
         if offset & u32::from(access.align).saturating_sub(1) != 0 {
             return Err(StepError::Misaligned);
         }
-        if region == Region::Const && access.kind != AccessKind::Read {
+        let writable = i64::from(self.writable[region as usize & 7]);
+        if access.kind != AccessKind::Read && end > writable {
             return Err(StepError::WritesConstant);
         }
         let (kind, overlap) = (access.kind, access.overlap);
@@ -127,10 +137,7 @@ impl StepProof<'_> {
 
 /// Proves that every step of the artifact is safe to run with these kernels.
 pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), LoadError> {
-    let memories = Memories {
-        constants: artifact.constants().len() as i64,
-        arena: i64::from(artifact.header().arena_bytes),
-    };
+    let memories = Memories::of(artifact);
     let base = artifact.header().program_offset;
     let program = artifact.program();
     let mut next = Cursor::default();
@@ -149,20 +156,32 @@ pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), L
         }
     }
     let manifest = artifact.manifest();
-    for (index, tensor) in manifest.inputs.iter().enumerate() {
-        if !memories.holds(&tensor, AccessKind::Write) {
-            return Err(LoadError::Input { index });
-        }
+    match memories.outside(manifest.inputs, AccessKind::Write) {
+        Some(index) => return Err(LoadError::Input { index }),
+        None => (),
     }
-    for (index, tensor) in manifest.outputs.iter().enumerate() {
-        if !memories.holds(&tensor, AccessKind::Read) {
-            return Err(LoadError::Output { index });
-        }
+    match memories.outside(manifest.outputs, AccessKind::Read) {
+        Some(index) => Err(LoadError::Output { index }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl Memories {
+    /// The number of the first input or output that does not lie in memory.
+    #[inline(never)]
+    fn outside(self, tensors: List<'_, Tensor<'_>>, kind: AccessKind) -> Option<usize> {
+        let mut tensors = tensors.iter();
+        let mut index = 0;
+        // Looked at where they are decoded: moving each would take a copy.
+        while let Some(tensor) = &tensors.next() {
+            if !self.holds(tensor, kind) {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
+    }
+
     /// Whether an input or output lies in memory.
     fn holds(self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
         let Some(bytes) = tensor.byte_len() else { return false };

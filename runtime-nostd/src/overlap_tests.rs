@@ -3,8 +3,8 @@
 //! The loader refuses the latter, so kernels run here with a check that accepts everything.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, Requant, Rounding, SoftmaxI8, SumI8,
-    TableI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, ProductI8, Requant, Rounding,
+    SoftmaxI8, SumI8, TableI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
@@ -21,6 +21,7 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::conv_i8_mve::ENTRY),
         accepting(kernels::depthwise_i8::ENTRY),
         accepting(kernels::pool_i8::ENTRY),
+        accepting(kernels::product_i8::ENTRY),
         accepting(kernels::softmax_i8::ENTRY),
         accepting(kernels::sum_i8::ENTRY),
         accepting(kernels::table_i8::ENTRY),
@@ -185,6 +186,9 @@ fn convolutions_at_their_distance() {
         ([12, 12], [3, 8], 3, 2),
         ([9, 11], [8, 64], 3, 2),
         ([5, 5], [4, 4], 5, 1),
+        // Less than four pixels of many products.
+        ([2, 1], [32, 64], 1, 1),
+        ([1, 3], [24, 48], 1, 1),
     ] {
         check(&Kernel::conv_i8(conv(size, channels, kernel, stride)));
     }
@@ -197,6 +201,20 @@ fn convolutions_at_their_distance() {
     let kernel = Kernel::conv_i8(sums);
     assert_eq!(run(&kernel, least.into(), 9), run(&kernel, 1 << 16, 9));
     assert_ne!(run(&kernel, i64::from(least) - 1, 9), run(&kernel, 1 << 16, 9));
+}
+
+/// Less than four pixels of few products all read their taps before any of their results is written.
+#[test]
+fn few_pixels_anywhere_on_their_operand() {
+    for (size, channels, kernel) in
+        [([1, 3], [8, 16], 1), ([3, 1], [6, 7], 3), ([1, 2], [7, 12], 3), ([1, 1], [64, 12], 1)]
+    {
+        let kernel = Kernel::conv_i8(conv(size, channels, kernel, 1));
+        assert_eq!(accesses(&kernel)[0].overlap.least(), Some((0, false)), "{kernel:?}");
+        for behind in [0, 1, 2, 5, 8] {
+            assert_eq!(run(&kernel, behind, 9), run(&kernel, 1 << 16, 9), "{kernel:?} at {behind}");
+        }
+    }
 }
 
 /// One distance for pixels that are gathered and for those that are read where they lie, on cores that
@@ -276,6 +294,22 @@ fn elementwise_kernels_in_place_or_behind() {
     check(&Kernel::sum_i8(sum));
     let table = TableI8 { input: INPUT, table: CONSTANTS, output: OUTPUT, count: 37 };
     check(&Kernel::table_i8(table));
+    for stride in [1, 0] {
+        let product = ProductI8 {
+            lhs: INPUT,
+            rhs: CONSTANTS,
+            output: OUTPUT,
+            sizes: [37].into_iter().collect(),
+            lhs_strides: [1].into_iter().collect(),
+            rhs_strides: [stride].into_iter().collect(),
+            lhs_zero: 3,
+            rhs_zero: -5,
+            left: 0,
+            multiplier: 1 << 26,
+            requant: Requant { shift: 33, zero: -9, min: -128, max: 127, rounding: Rounding::Up },
+        };
+        check(&Kernel::product_i8(product));
+    }
     let softmax = SoftmaxI8 {
         input: INPUT,
         output: OUTPUT,

@@ -8,8 +8,8 @@ use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    Map, MapInstr, MapOperand, Move, Requant, Rounding, ScaleI8, SoftmaxF32, Switch, Window,
-    WindowDim,
+    DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant, Rounding, ScaleI8, SoftmaxF32,
+    Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -174,6 +174,39 @@ fn sample_of_bytes() -> Vec<u8> {
         min: -128,
         max: 100,
     };
+    let product = ProductI8 {
+        lhs: y,
+        rhs: y,
+        output: y,
+        sizes: [12, 5].into_iter().collect(),
+        lhs_strides: [5, 1].into_iter().collect(),
+        rhs_strides: [5, 1].into_iter().collect(),
+        lhs_zero: 1,
+        rhs_zero: -2,
+        left: 2,
+        multiplier: 1 << 28,
+        requant,
+    };
+    let matrices = DotI8 {
+        lhs: y,
+        rhs: y,
+        output: middle,
+        scratch: Place::arena(160),
+        batch: 2,
+        rows: 3,
+        columns: 5,
+        depth: 6,
+        lhs_batch_stride: 30,
+        lhs_row_stride: 6,
+        lhs_depth_stride: 1,
+        rhs_batch_stride: 30,
+        rhs_column_stride: 1,
+        rhs_depth_stride: 5,
+        lhs_zero: 1,
+        rhs_zero: -2,
+        multiplier: 1 << 28,
+        requant: Some(requant),
+    };
     let vectors = ConvI8 {
         input: y,
         channels: blocks,
@@ -199,6 +232,8 @@ fn sample_of_bytes() -> Vec<u8> {
             Kernel::conv_i8(conv),
             Kernel::depthwise_i8(depthwise),
             Kernel::scale_i8(scale),
+            Kernel::product_i8(product),
+            Kernel::dot_i8(matrices),
             Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: words }),
         ],

@@ -5,7 +5,6 @@ pub mod figures;
 pub mod forms;
 pub mod fuzz;
 pub mod generate;
-pub mod image;
 pub mod networks;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +16,8 @@ use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
 use microhlo_compiler::eval::{Evaluator, Tensor};
-use microhlo_compiler::ir::{FuncId, Module, ValueId};
+use microhlo_compiler::ir::{Dim, Func, FuncId, Module, Type, ValueId};
+use microhlo_compiler::passes::bind_shapes::Size;
 use microhlo_format::Artifact;
 use microhlo_qemu::{Job, Options, Outcome};
 
@@ -95,6 +95,24 @@ pub fn shared() -> Option<PathBuf> {
         None => root().join("../shared"),
     };
     folder.is_dir().then_some(folder)
+}
+
+/// One size for every open dimension, and for scalars in front that stand for it.
+pub fn sizes(func: &Func, size: u64) -> Vec<Size> {
+    let body = &func.body;
+    let mut all = Vec::new();
+    for (i, &arg) in body.blocks[body.entry].args.iter().enumerate() {
+        let Type::Tensor(ty) = body.ty(arg) else { continue };
+        let name = format!("arg{i}");
+        let integer = ty.dtype().is_some_and(|d| d.is_integer());
+        if ty.rank() == 0 && integer && i == 0 {
+            all.push(Size { name, dims: vec![size] });
+        } else if ty.static_dims().is_none() {
+            let dim = |d: &Dim| d.size().unwrap_or(size);
+            all.push(Size { name, dims: ty.dims.iter().map(dim).collect() });
+        }
+    }
+    all
 }
 
 /// A model with inputs and expected outputs.

@@ -4,31 +4,12 @@ use std::path::Path;
 
 use microhlo_compiler::cmd::load;
 use microhlo_compiler::compile::{CompileOptions, specialised};
-use microhlo_compiler::ir::{Dim, Func, Module, Type};
-use microhlo_compiler::passes::bind_shapes::Size;
+use microhlo_compiler::ir::Module;
 use microhlo_compiler::verify::verify;
-use microhlo_tests::shared;
+use microhlo_tests::{shared, sizes};
 
 /// How many of the programs get static shapes, at least.
 const REFINED: usize = 180;
-
-/// One size for every open dimension, and for scalars in front that stand for it.
-fn sizes(func: &Func, size: u64) -> Vec<Size> {
-    let body = &func.body;
-    let mut all = Vec::new();
-    for (i, &arg) in body.blocks[body.entry].args.iter().enumerate() {
-        let Type::Tensor(ty) = body.ty(arg) else { continue };
-        let name = format!("arg{i}");
-        let integer = ty.dtype().is_some_and(|d| d.is_integer());
-        if ty.rank() == 0 && integer && i == 0 {
-            all.push(Size { name, dims: vec![size] });
-        } else if ty.static_dims().is_none() {
-            let dim = |d: &Dim| d.size().unwrap_or(size);
-            all.push(Size { name, dims: ty.dims.iter().map(dim).collect() });
-        }
-    }
-    all
-}
 
 fn refine(path: &Path, size: u64) -> Result<(), String> {
     let program = load::open_program(path).map_err(|e| e.to_string())?;

@@ -6,7 +6,7 @@ mod i8_shapes;
 use i8_shapes::Random;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::kernels::{
-    DequantizeI8, PoolI8, QuantizeF32, Requant, Rounding, SumI8, TableI8,
+    DequantizeI8, DotI8, PoolI8, ProductI8, QuantizeF32, Requant, Rounding, SumI8, TableI8,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -25,12 +25,35 @@ fn job_to(random: &mut Random, kernel: Kernel<Place>, sizes: [u32; 2], to: Place
     job_of(kernel, constants, input, (to, sizes[1]))
 }
 
+/// The same in an arena of so many bytes.
+fn job_with(
+    random: &mut Random,
+    kernel: Kernel<Place>,
+    [input, output]: [u32; 2],
+    to: Place,
+    arena: u32,
+) -> Job {
+    let input = random.bytes(input);
+    step_of(kernel, Vec::new(), input, (to, output), arena)
+}
+
 /// A step from these bytes, with these constants.
 fn job_of(
     kernel: Kernel<Place>,
     constants: Vec<u8>,
     input: Vec<u8>,
     (to, output): (Place, u32),
+) -> Job {
+    let arena = to.offset.max(input.len() as u32) + output;
+    step_of(kernel, constants, input, (to, output), arena)
+}
+
+fn step_of(
+    kernel: Kernel<Place>,
+    constants: Vec<u8>,
+    input: Vec<u8>,
+    (to, output): (Place, u32),
+    arena_bytes: u32,
 ) -> Job {
     let tensor = |name: &str, place, bytes| TensorSpec {
         name: name.into(),
@@ -45,7 +68,7 @@ fn job_of(
         outputs: vec![tensor("y", to, output)],
         steps: vec![kernel],
         constants,
-        arena_bytes: to.offset.max(input.len() as u32) + output,
+        arena_bytes,
         ..ArtifactSpec::default()
     };
     let artifact = encode(&spec).expect("the step is encodable");
@@ -104,6 +127,73 @@ fn near_sum(random: &mut Random) -> Job {
         max,
     };
     job_to(random, Kernel::sum_i8(params), [2 * count, count], output)
+}
+
+/// A product of two tensors, one of which may repeat elements of rows or rows.
+fn product(random: &mut Random) -> Job {
+    let (rows, columns) = (random.range(1, 5), random.range(1, 35));
+    let count = rows * columns;
+    let output = if random.range(0, 2) == 0 { INPUT } else { Place::arena(2 * count) };
+    let whole = [columns as i32, 1];
+    let [row, column] = whole.map(|stride| stride * i32::from(random.range(0, 2) > 0));
+    let mut params = ProductI8 {
+        lhs: INPUT,
+        rhs: Place::arena(count),
+        output,
+        sizes: [rows, columns].into_iter().collect(),
+        lhs_strides: whole.into_iter().collect(),
+        rhs_strides: [row, column].into_iter().collect(),
+        lhs_zero: random.next() as i8,
+        rhs_zero: random.next() as i8,
+        left: if random.range(0, 2) == 0 { random.range(0, 14) as u8 } else { 0 },
+        multiplier: random.range(1 << 22, 1 << 30) as i32,
+        requant: requant(random),
+    };
+    if random.range(0, 3) == 0 {
+        std::mem::swap(&mut params.lhs_strides, &mut params.rhs_strides);
+        params.output = Place::arena(2 * count);
+    }
+    let to = params.output;
+    job_to(random, Kernel::product_i8(params), [2 * count, count], to)
+}
+
+/// A batch of matrix products, of operands of either order.
+fn dot(random: &mut Random) -> Job {
+    let [batch, rows, columns, depth] =
+        [random.range(1, 2), random.range(1, 9), random.range(1, 9), random.range(1, 40)];
+    let [lhs, rhs] = [rows, columns].map(|n| batch * n * depth);
+    let output = (lhs + rhs).next_multiple_of(4);
+    let strides = |random: &mut Random, n: u32| {
+        if random.range(0, 1) == 0 { (depth as i32, 1) } else { (1, n as i32) }
+    };
+    let (lhs_row_stride, lhs_depth_stride) = strides(random, rows);
+    let (rhs_column_stride, rhs_depth_stride) = strides(random, columns);
+    let requant = (random.range(0, 4) > 0).then(|| requant(random));
+    let bytes = batch * rows * columns * if requant.is_some() { 1 } else { 4 };
+    let mut params = DotI8 {
+        lhs: INPUT,
+        rhs: Place::arena(lhs),
+        output: Place::arena(output),
+        scratch: INPUT,
+        batch,
+        rows,
+        columns,
+        depth,
+        lhs_batch_stride: (rows * depth) as i32,
+        lhs_row_stride,
+        lhs_depth_stride,
+        rhs_batch_stride: (columns * depth) as i32,
+        rhs_column_stride,
+        rhs_depth_stride,
+        lhs_zero: random.next() as i8,
+        rhs_zero: random.next() as i8,
+        multiplier: random.range(1 << 20, 1 << 27) as i32,
+        requant,
+    };
+    params.scratch = Place::arena((output + bytes).next_multiple_of(4));
+    let scratch = (rows.min(columns).next_multiple_of(2) + 4) * depth.next_multiple_of(4) * 2;
+    let kernel = Kernel::dot_i8(params);
+    job_with(random, kernel, [lhs + rhs, bytes], params.output, params.scratch.offset + scratch)
 }
 
 fn table(random: &mut Random) -> Job {
@@ -179,13 +269,15 @@ fn pool(random: &mut Random) -> Job {
 
 fn same_bytes_as_on_the_host(board: &str) {
     let mut random = Random(40);
-    let jobs: Vec<Job> = (0..700)
-        .map(|i| match i % 7 {
+    let jobs: Vec<Job> = (0..1000)
+        .map(|i| match i % 10 {
             0 => sum(&mut random),
             1 => table(&mut random),
             2 => pool(&mut random),
             3 => quantize(&mut random),
             4 => dequantize(&mut random),
+            5 => product(&mut random),
+            6 | 7 => dot(&mut random),
             _ => near_sum(&mut random),
         })
         .collect();

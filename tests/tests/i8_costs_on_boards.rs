@@ -1,11 +1,13 @@
 //! `i8` kernels cost no more instructions than they are allowed to.
 //!
 //! `i8_costs/BOARD.txt` has the most instructions per multiply-accumulate of each shape on a board,
-//! one a line. `MICROHLO_COSTS=BOARD` measures all shapes on this board only and writes its file anew;
+//! or per element of the result of programs without such, one a line. `MICROHLO_COSTS=BOARD` measures all shapes on this board only and writes its file anew;
 //! limits that stand in it do not rise.
 
 #[allow(dead_code, reason = "other tests use the rest")]
 mod i8_shapes;
+#[path = "i8_shapes/programs.rs"]
+mod programs;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +20,7 @@ use microhlo_compiler::lower::costs_i8::depthwise_layout;
 use microhlo_format::kernels::DepthwiseLayout;
 use microhlo_qemu::{Job, Outcome};
 use microhlo_tests::options;
+use programs::{Program, programs};
 
 /// A shape and what it is called.
 type Named = (String, Shape);
@@ -184,18 +187,37 @@ fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
 /// Those of some shapes that a board holds, with their instructions per multiply-accumulate.
 fn count(board: &str, shapes: Vec<Named>) -> Vec<(String, f64)> {
     let mut random = Random(3);
-    let executor = Executor::find(board).expect("the board exists");
     let jobs: Vec<Job> = shapes.iter().map(|(_, s)| s.job(&mut random, true)).collect();
-    let outcomes = executor.run(&jobs, &options()).expect("the board runs");
-    let per_mac = |((name, shape), outcome): (Named, Outcome)| {
+    let named = shapes.into_iter().map(|(name, shape)| (name, shape.macs()));
+    measured(board, &jobs, named)
+}
+
+/// The same of programs, by what they are counted by.
+fn count_programs(board: &str, programs: Vec<Program>) -> Vec<(String, f64)> {
+    let mut random = Random(3);
+    let target = Executor::find(board).and_then(|e| e.target()).expect("the board's processor");
+    let jobs: Vec<Job> = programs.iter().map(|p| p.job(&mut random, target)).collect();
+    measured(board, &jobs, programs.into_iter().map(|p| (p.name, p.work)))
+}
+
+/// The instructions of jobs' kernels by their work, of those that a board holds.
+fn measured(
+    board: &str,
+    jobs: &[Job],
+    named: impl Iterator<Item = (String, u64)>,
+) -> Vec<(String, f64)> {
+    let executor = Executor::find(board).expect("the board exists");
+    let outcomes = executor.run(jobs, &options()).expect("the board runs");
+    let of_each = |((name, work), outcome): ((String, u64), Outcome)| {
         let mut report = match outcome {
             Err(error) if error.is_not_on_board() => return None,
             outcome => outcome.expect("the job runs"),
         };
         let case = report.cases.remove(0).expect("the case runs");
-        Some((name, case.kernels[0].instructions as f64 / shape.macs() as f64))
+        let all: u64 = case.kernels.iter().map(|k| k.instructions).sum();
+        Some((name, all as f64 / work as f64))
     };
-    shapes.into_iter().zip(outcomes).filter_map(per_mac).collect()
+    named.zip(outcomes).filter_map(of_each).collect()
 }
 
 /// The folder with the limits.
@@ -221,7 +243,9 @@ fn write(board: &str) {
         let figure = (figure * 100.2).ceil() / 100.0;
         format!("{:.2}  {name}\n", old.get(&name).map_or(figure, |old| old.min(figure)))
     };
-    let text: String = count(board, compiled(board, shapes())).into_iter().map(line).collect();
+    let mut all = count(board, compiled(board, shapes()));
+    all.extend(count_programs(board, programs()));
+    let text: String = all.into_iter().map(line).collect();
     fs::write(folder().join(board).with_extension("txt"), text).expect("a writable folder");
 }
 
@@ -241,13 +265,18 @@ fn kernels_are_as_fast_as_they_shall_be() {
     let mut slow = Vec::new();
     for board in only.map_or_else(boards, |board| vec![board]) {
         let limits = limits(&board);
-        let mut shapes = shapes();
+        let (mut shapes, mut programs) = (shapes(), programs());
         for name in limits.keys() {
-            assert!(shapes.iter().any(|s| s.0 == *name), "{board} limits no shape: {name}");
+            let known = shapes.iter().any(|s| s.0 == *name);
+            let known = known || programs.iter().any(|p| p.name == *name);
+            assert!(known, "{board} limits no shape: {name}");
         }
         shapes.retain(|(name, _)| limits.contains_key(name));
+        programs.retain(|program| limits.contains_key(&program.name));
         println!("{board}:");
-        for (name, figure) in count(&board, compiled(&board, shapes)) {
+        let mut all = count(&board, compiled(&board, shapes));
+        all.extend(count_programs(&board, programs));
+        for (name, figure) in all {
             println!("{figure:.3}  {name}");
             if figure > limits[&name] {
                 slow.push(format!("{name} on {board}: {figure:.3} of {}", limits[&name]));

@@ -2,6 +2,7 @@
 
 use microhlo_compiler::chains::{Options, Rows};
 use microhlo_compiler::compile::{CompileOptions, Target, pareto};
+use microhlo_format::{AccessKind, Kernel, Place};
 use microhlo_tests::networks::{Int8Network, generated};
 
 /// Rows where they save memory.
@@ -99,4 +100,45 @@ fn what_does_not_fit_is_told_what_does() {
     assert!(error.contains("are alive at"), "{error}");
     assert_eq!(compile(Some(smallest)).expect("the smallest fits"), smallest);
     assert!(compile(Some(smallest - 1)).is_err());
+}
+
+/// Whether a convolution computes a result over what it reads.
+fn lies_over(kernel: &Kernel<Place>) -> bool {
+    let mut read = Vec::new();
+    let mut written = Vec::new();
+    let convolves = matches!(kernel, Kernel::conv_i8(_) | Kernel::depthwise_i8(_));
+    let _ = kernel.accesses(&mut |access| {
+        let start = i64::from(access.place.offset) + access.start;
+        let range = (access.place.region, start, start + access.end - access.start);
+        match access.kind {
+            AccessKind::Read => read.push(range),
+            AccessKind::Write => written.push(range),
+            AccessKind::Scratch => {}
+        }
+    });
+    let mut pairs = read.iter().flat_map(|r| written.iter().map(move |w| (r, w)));
+    convolves && pairs.any(|(r, w)| r.0 == w.0 && r.1 < w.2 && w.1 < r.2)
+}
+
+/// On RISC-V convolutions that compute over their operands copy them.
+#[test]
+fn a_limit_that_suffices_without_lets_no_result_lie_over_an_operand() {
+    let network = generated().remove(0);
+    let compile = |arena_limit| {
+        let memory = Options { arena_limit, rows: Rows::Off, ..Options::default() };
+        let target = Target::Rv32imac;
+        let options = CompileOptions { memory, target, ..CompileOptions::default() };
+        let compiled = network.parse().compile(&options).expect("it fits");
+        let steps = microhlo_format::decode(&compiled.artifact).expect("it is well-formed").steps;
+        (compiled.report.arena_bytes, steps.iter().filter(|step| lies_over(step)).count())
+    };
+    let (apart, none) = compile(None);
+    assert_eq!(none, 0);
+    for room in [0, 1, 1 << 20] {
+        let (arena, over) = compile(Some(apart + room));
+        assert!(arena <= apart && over == 0, "{arena} of {apart} bytes, {over} over operands");
+    }
+    // With less, as many as it takes.
+    let (arena, over) = compile(Some(apart - 16));
+    assert!(arena < apart && over > 0, "{arena} of {apart} bytes, {over} over operands");
 }

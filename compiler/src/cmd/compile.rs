@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use microhlo_format::Artifact;
+use microhlo_qemu::{Region, RegionKind};
 use serde_json::{Value, json};
 
+use super::emit::{Emit, emit, refuse_binary, refuse_same};
+use super::exec::Executor;
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
 use crate::chains;
-use crate::compile::{CompileOptions, Compiled, Target, Technique};
+use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
 use crate::passes::bind_shapes::Size;
+use crate::regions::{self, Memories, Memory as RegionMemory};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
@@ -47,11 +51,10 @@ pub struct Args {
     shape: Vec<Size>,
     #[command(flatten, next_help_heading = "Memory")]
     memory: Memory,
-    /// Also write the Rust list of kernels that firmware links (`rust`), or the artifact's
-    /// contents as JSON (`manifest`): beside OUT with the extension `.rs` or `.json`, or to
-    /// standard output without `-o`.
-    #[arg(long)]
-    emit: Option<Emit>,
+    /// Also write this: beside OUT with the extension `.rs`, `.json`, `.c` and `.h`, or `.o` and `.h`; or
+    /// to standard output without `-o`.
+    #[arg(long, value_enum)]
+    pub(super) emit: Option<Emit>,
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -81,6 +84,23 @@ pub struct Memory {
     /// Most bytes of the arena: the fastest program that fits is chosen.
     #[arg(long, value_name = "BYTES")]
     arena_limit: Option<u32>,
+    /// Use all memories of the board that `--target` names, with the sizes and costs of accesses in its
+    /// `board.toml`: what is accessed most goes to the fastest that has room. Constants that are read
+    /// often are copied there, too.
+    #[arg(long, conflicts_with_all = ["arena_limit", "pareto", "share"])]
+    pub(super) regions: bool,
+    /// A memory that may be used, with its size and what an access costs relative to others (else 1); or
+    /// with `--regions` another size for one of the board's. May be repeated.
+    #[arg(
+        long,
+        value_name = "NAME=BYTES[:COST]",
+        conflicts_with_all = ["arena_limit", "pareto", "share"]
+    )]
+    pub(super) region: Vec<regions::Given>,
+    /// What an access to the artifact costs, relative to those of `--region`: constants are copied to
+    /// memories that cost less.
+    #[arg(long, value_name = "COST", requires = "region")]
+    artifact_cost: Option<u32>,
     /// Whether layers run row by row, so that only those rows of a value exist that are still
     /// needed: never, as far as `--arena-limit` demands it, or wherever it saves memory.
     #[arg(long, value_enum, default_value_t = RowsArg::Auto)]
@@ -112,18 +132,48 @@ impl Memory {
         let Memory { arena_limit, stream_input, .. } = *self;
         chains::Options { rows, arena_limit, stream_input }
     }
+
+    /// The memories that a program for this target may use.
+    fn memories(&self, target: &str) -> Result<Memories, CmdError> {
+        let mut memories = Memories::default();
+        if self.regions {
+            memories = board_memories(target)?;
+        }
+        memories.artifact_cost = self.artifact_cost.unwrap_or(memories.artifact_cost);
+        memories.with(&self.region).map_err(CmdError::BadInput)
+    }
 }
 
-/// Further output of the compiler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Emit {
-    Rust,
-    Manifest,
+/// The memories of a board, as its description has them.
+fn board_memories(name: &str) -> Result<Memories, CmdError> {
+    let board = match Executor::find(name) {
+        Ok(Executor::Board(at)) => at.1,
+        _ => {
+            let text = format!(
+                "--regions: the target `{name}` is no board with memories; name a board, or give \
+                 memories by --region"
+            );
+            return Err(CmdError::BadInput(text));
+        }
+    };
+    let arena = |region: &Region| RegionMemory {
+        name: region.name.clone(),
+        bytes: u32::try_from(region.length).unwrap_or(u32::MAX),
+        cost: region.cost,
+    };
+    let arenas: Vec<RegionMemory> = board.arenas().map(arena).collect();
+    if arenas.is_empty() {
+        let text = format!("--regions: board `{name}` has no memory of kind `arena`");
+        return Err(CmdError::BadInput(text));
+    }
+    let artifact = board.region(RegionKind::Model).map_or(1, |region| region.cost);
+    Ok(Memories { arenas, artifact_cost: artifact })
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     refuse_two_outputs(args)?;
+    refuse_binary(args)?;
     if args.share {
         return share::run(args);
     }
@@ -161,7 +211,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if let Some(path) = &args.output {
         write_file(path, &compiled.artifact)?;
     }
-    let emitted = emit(args, &compiled, &artifact)?;
+    let emitted = emit(args, &compiled, &artifact, options.target)?;
     let reported = report(args, &compiled, &artifact, &program, &options)?;
     let mut json = json_of(args, &compiled, &artifact);
     if let Some(done) = &quantised {
@@ -197,6 +247,7 @@ pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, Cm
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
         memory: args.memory.options(),
+        memories: args.memory.memories(&args.target)?,
         without: args.without.clone(),
         ..load::options_for(model, target(&args.target)?)
     })
@@ -271,7 +322,7 @@ fn target(name: &str) -> Result<Target, CmdError> {
     if let Ok(target) = name.parse() {
         return Ok(target);
     }
-    let executor = super::exec::Executor::find(name).map_err(|_| {
+    let executor = Executor::find(name).map_err(|_| {
         let boards = microhlo_qemu::Registry::find().map_or(String::new(), |r| {
             r.boards().iter().map(|b| format!(", {}", b.name)).collect()
         });
@@ -281,49 +332,11 @@ fn target(name: &str) -> Result<Target, CmdError> {
     executor.target().map_err(CmdError::BadInput)
 }
 
-/// What `--emit` asks for, with the extension of its file.
-pub(super) fn emitted(
-    args: &Args,
-    compiled: &Compiled,
-    artifact: &Artifact<'_>,
-) -> Option<(String, &'static str)> {
-    Some(match args.emit? {
-        Emit::Rust => (compiled.rust_source(), "rs"),
-        Emit::Manifest => (format!("{:#}\n", json_of(args, compiled, artifact)), "json"),
-    })
-}
-
-/// Writes what `--emit` asks for; returns whether standard output was used.
-fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<bool, CmdError> {
-    let Some((text, extension)) = emitted(args, compiled, artifact) else { return Ok(false) };
-    match &args.output {
-        Some(path) => {
-            let path = path.with_extension(extension);
-            refuse_same("--emit", &path, args)?;
-            write_file(&path, text.as_bytes()).map(|()| false)
-        }
-        None => {
-            print_text(&text);
-            Ok(true)
-        }
-    }
-}
-
-fn refuse_same(option: &str, path: &Path, args: &Args) -> Result<(), CmdError> {
-    match args.output.as_deref() == Some(path) || args.model == path {
-        true => Err(CmdError::BadInput(format!(
-            "{option} would overwrite {}; name the output OUT.mhlo",
-            path.display()
-        ))),
-        false => Ok(()),
-    }
-}
-
 fn names(compiled: &Compiled) -> Vec<String> {
     compiled.report.kernels.iter().map(|k| k.name.clone()).collect()
 }
 
-fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
+pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
     let mut value = inspect::json_of(artifact, &names(compiled));
     let passes: Vec<Value> = compiled
         .timings
@@ -337,6 +350,7 @@ fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
         let report = &compiled.report;
         map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
+        map.insert("regions".to_owned(), json!(report.regions));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
@@ -358,6 +372,20 @@ fn schedule(report: &ScheduleReport) -> String {
     }
 }
 
+/// A line for each memory.
+fn region_rows(report: &Report, table: &mut Table) {
+    for region in &report.regions {
+        let mut text =
+            format!("{} of {}", size(region.bytes.into()), size(region.limit_bytes.into()));
+        if region.constant_bytes > 0 {
+            text += &format!(", {} of them constants", size(region.constant_bytes.into()));
+        }
+        text +=
+            &format!(", about {} accesses at a cost of {}", grouped(region.accesses), region.cost);
+        table.row([&format!("memory {}", region.name), &text]);
+    }
+}
+
 fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let steps = listing::steps(artifact, &names(compiled));
@@ -365,7 +393,10 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["flash", &size(u64::from(header.total_bytes))]);
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
-    table.row(["arena", &inspect::arena(artifact)]);
+    match compiled.report.regions.is_empty() {
+        true => table.row(["arena", &inspect::arena(artifact)]),
+        false => region_rows(&compiled.report, &mut table),
+    }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
     table.row(["schedule", &schedule(&compiled.report.schedule)]);

@@ -16,6 +16,7 @@ use super::exact_sum;
 use super::facts::Facts;
 use super::hybrid;
 use super::pointwise_i8::{self, Pool, Sum};
+use super::product_i8::{self, Product};
 use super::quantize::{self, Dequantize, Quantize};
 use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
@@ -40,6 +41,7 @@ impl ClusterKind {
         match self {
             ClusterKind::SumI8(sum) => sum.terms.iter().map(|&(value, _)| value).collect(),
             ClusterKind::PoolI8(pool) => vec![pool.input],
+            ClusterKind::Product(product) => product.factors.map(|(value, _)| value).to_vec(),
             _ => Vec::new(),
         }
     }
@@ -56,6 +58,8 @@ pub enum ClusterKind {
     SumI8(Sum),
     /// Sums over windows of 8-bit integers, with what rescales them.
     PoolI8(Pool),
+    /// A product of two tensors of 8-bit integers, neither constant, with what rescales it.
+    Product(Product),
     /// A reduction or window with a final operation on each result.
     Reduction(OpId, Option<epilogue::PostOp>),
     /// Softmax over the innermost dimension.
@@ -244,6 +248,12 @@ impl Fuser<'_> {
                 if let Some((int8, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
                     return self.add(ClusterKind::Int8(int8), ops);
                 }
+                if matches!(self.facts.body.ops[op].kind, OpKind::DotGeneral(_)) {
+                    let found = product_i8::find_matrices(self.facts, op);
+                    if let Some((product, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                        return self.add(ClusterKind::Product(product), ops);
+                    }
+                }
                 let (epilogue, mut ops) = epilogue::of_contraction(self.facts, op);
                 ops.insert(0, op);
                 if contraction::is_packed(self.facts.body, op) {
@@ -262,6 +272,12 @@ impl Fuser<'_> {
                 let found = exact_sum::find(self.facts, op, self.order());
                 if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
                     self.add(ClusterKind::SumI8(sum), ops);
+                }
+            }
+            OpKind::Elementwise(ElementwiseOp::Multiply) => {
+                let found = product_i8::find(self.facts, op);
+                if let Some((product, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    self.add(ClusterKind::Product(product), ops);
                 }
             }
             OpKind::Reduce(_) => {

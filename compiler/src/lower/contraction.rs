@@ -486,14 +486,23 @@ pub(super) struct MatrixProduct {
 }
 
 /// An operand of a matrix product with its dimensions ordered batch, free, contracted.
-struct Sides {
-    view: View,
-    batch: usize,
-    free: usize,
+pub(super) struct Sides {
+    pub(super) view: View,
+    /// Number of batch dimensions.
+    pub(super) batch: usize,
+    /// Number of free dimensions.
+    pub(super) free: usize,
     contract: usize,
 }
 
 impl Sides {
+    /// The operand with these batch and contracted dimensions.
+    pub(super) fn of(view: View, batch: &[i64], contract: &[i64]) -> Sides {
+        let used = |i: &i64| batch.contains(i) || contract.contains(i);
+        let free: Vec<i64> = (0..view.sizes.len() as i64).filter(|i| !used(i)).collect();
+        Sides::new(view, batch, &free, contract)
+    }
+
     fn new(view: View, batch: &[i64], free: &[i64], contract: &[i64]) -> Sides {
         let order: Vec<i64> = [batch, free, contract].concat();
         Sides {

@@ -15,6 +15,7 @@ use super::facts::Facts;
 use super::geometry::Geometry;
 use super::program::{Ref, Storage};
 use super::requant::{self, Requant};
+use super::transposed_i8::MAX_PHASES;
 use super::{Lowered, Lowerer, too_deep};
 use crate::compile::{CompileError, Target};
 use crate::ir::{Body, OpId, ValueId};
@@ -49,7 +50,10 @@ pub fn find(facts: &Facts<'_>, root: OpId) -> Option<(Int8, Vec<OpId>)> {
     body.constant(rhs)?;
     let (dim, pad) = match &o.kind {
         OpKind::Convolution(c) if is_plain(c) => {
-            (c.dims.output_feature as usize, padded(facts, lhs, c))
+            // Dilation by a `pad` that the kernels do not have is left to that.
+            let pad = padded(facts, lhs, c).filter(|&p| dilations(body, c, Some(p)).is_some());
+            dilations(body, c, pad)?;
+            (c.dims.output_feature as usize, pad)
         }
         OpKind::DotGeneral(d) if is_matrix(body, rhs, d) => (ty.rank().checked_sub(1)?, None),
         _ => return None,
@@ -66,8 +70,30 @@ fn is_plain(c: &Convolution) -> bool {
     channels_last(c)
         && (1..=2).contains(&c.dims.input_spatial.len())
         && c.batch_group_count == 1
-        && c.lhs_dilation.iter().all(|&d| d == 1)
         && c.reversal.iter().all(|&r| !r)
+}
+
+/// By how much each spatial dimension of the operand is dilated, by the convolution or by a `pad` before
+/// it; `None` if the kernels do not have that: only results next to each other, of taps next to each other,
+/// are those of ordinary convolutions.
+fn dilations(body: &Body, c: &Convolution, pad: Option<OpId>) -> Option<[u32; 2]> {
+    let mut all = c.lhs_dilation.clone();
+    if let Some(op) = pad
+        && let OpKind::Pad(pad) = &body.ops[op].kind
+    {
+        for (dilation, &d) in all.iter_mut().zip(&c.dims.input_spatial) {
+            *dilation = pad.interior.get(d as usize)?.checked_add(1)?;
+        }
+    }
+    let one = |list: &[i64]| list.iter().all(|&n| n == 1);
+    let phases = all.iter().try_fold(1i64, |n, &d| n.checked_mul(d))?;
+    let fits = one(&all) || one(&c.strides) && one(&c.rhs_dilation) && phases <= MAX_PHASES;
+    let size = |d: &i64| u32::try_from(*d).ok();
+    match all.as_slice() {
+        [one] if fits => Some([1, size(one)?]),
+        [a, b] if fits => Some([size(a)?, size(b)?]),
+        _ => None,
+    }
 }
 
 /// Whether a product has no batch and one free dimension on the right.
@@ -81,21 +107,21 @@ fn is_matrix(body: &Body, rhs: ValueId, d: &DotGeneral) -> bool {
 fn padded(facts: &Facts<'_>, lhs: ValueId, c: &Convolution) -> Option<OpId> {
     let (op, OpKind::Pad(pad)) = facts.def(lhs)? else { return None };
     facts.only_user(lhs)?;
-    let plain = c.padding.iter().all(|&p| p == (0, 0));
+    let plain = c.padding.iter().all(|&p| p == (0, 0)) && c.lhs_dilation.iter().all(|&d| d == 1);
     let spatial = |d: &usize| c.dims.input_spatial.contains(&(*d as i64));
     let others = (0..pad.low.len()).filter(|d| !spatial(d));
-    let untouched = others.map(|d| (pad.low[d], pad.high[d])).all(|p| p == (0, 0));
-    let dense = pad.interior.iter().all(|&i| i == 0);
+    let untouched =
+        others.map(|d| (pad.low[d], pad.high[d], pad.interior[d])).all(|p| p == (0, 0, 0));
     facts.splat(facts.body.ops[op].operands[1])?;
     let source = facts.body.ty(facts.body.ops[op].operands[0]).tensor()?;
-    (plain && untouched && dense && source.elements() != Some(0)).then_some(op)
+    (plain && untouched && source.elements() != Some(0)).then_some(op)
 }
 
 /// Weights as stored integers, and where they lie: `[taps][in_c][out_c]` for a convolution,
 /// `[depth][columns]` for a product.
-struct Weights {
-    bytes: Arc<[u8]>,
-    dims: Vec<usize>,
+pub(super) struct Weights {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) dims: Vec<usize>,
 }
 
 impl Weights {
@@ -147,7 +173,6 @@ impl Lowerer<'_> {
             }
             _ => return Err(CompileError::at(span, "not a contraction")),
         }
-        self.name_int8(int8);
         Ok(())
     }
 
@@ -184,6 +209,10 @@ impl Lowerer<'_> {
         let taps: Vec<u32> = weights.dims[..spatial].iter().map(|&k| k as u32).collect();
         let g = Geometry::of(c, &in_dims, &out_dims, &taps, &lows).ok_or_else(deep)?;
         let groups = u32::try_from(c.feature_group_count).map_err(|_| deep())?;
+        let dilation = dilations(self.body, c, int8.pad).ok_or_else(deep)?;
+        if dilation != [1, 1] {
+            return self.transposed_i8(int8, (input, input_zero), &g, dilation, groups, weights);
+        }
         self.step_i8(int8, input, input_zero, &g, groups, weights)
     }
 
@@ -206,6 +235,19 @@ impl Lowerer<'_> {
         weights: &Weights,
     ) -> Lowered<()> {
         let (output, ..) = self.result(int8.requant.result, int8.root)?;
+        self.step_i8_to(int8, (input, input_zero), g, groups, weights, output)
+    }
+
+    /// The same to a place.
+    pub(super) fn step_i8_to(
+        &mut self,
+        int8: &Int8,
+        (input, input_zero): (Ref, i8),
+        g: &Geometry,
+        groups: u32,
+        weights: &Weights,
+        output: Ref,
+    ) -> Lowered<()> {
         let empty = Places { input, output, weights: input, channels: input, scratch: input };
         let requant = &int8.requant;
         // Helium's kernels have one result for each channel.
@@ -242,6 +284,7 @@ impl Lowerer<'_> {
             Kernel::conv_i8(p)
         };
         self.step(kernel, int8.root);
+        self.name_int8(int8);
         Ok(())
     }
 

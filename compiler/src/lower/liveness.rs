@@ -208,6 +208,8 @@ pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Re
         | Kernel::sum_i8(_)
         | Kernel::table_i8(_)
         | Kernel::pool_i8(_)
+        | Kernel::product_i8(_)
+        | Kernel::dot_i8(_)
         | Kernel::dot_f32(_)
         | Kernel::dot_any(_)
         | Kernel::conv_any(_)

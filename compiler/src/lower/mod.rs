@@ -22,6 +22,7 @@ mod map;
 pub mod order;
 pub mod overlap;
 mod pointwise_i8;
+mod product_i8;
 pub mod program;
 mod quantize;
 pub mod reason;
@@ -38,6 +39,7 @@ mod softmax;
 mod sort;
 pub mod state;
 mod table;
+mod transposed_i8;
 pub mod view;
 
 use std::collections::HashMap;
@@ -185,6 +187,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::Int8(int8) => self.int8(int8),
             ClusterKind::SumI8(sum) => self.sum_i8(sum),
             ClusterKind::PoolI8(pool) => self.pool_i8(pool),
+            ClusterKind::Product(product) => self.product(product),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),
             ClusterKind::Softmax(softmax) => self.softmax(softmax, cluster.ops[0]),
             ClusterKind::SoftmaxI8(softmax) => self.softmax_i8(softmax, cluster.ops[0]),

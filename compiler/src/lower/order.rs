@@ -314,6 +314,7 @@ fn is_cheap(kernel: &Kernel<Ref>) -> bool {
             | Kernel::table_i8(_)
             | Kernel::scale_i8(_)
             | Kernel::sum_i8(_)
+            | Kernel::product_i8(_)
     )
 }
 

@@ -80,12 +80,16 @@ fn accesses(program: &Program, step: &Step, groups: &Groups) -> Vec<(usize, Acce
     all
 }
 
-/// Limits of the search for a plan without an overlap.
-const SPREAD: plan::Options = plan::Options { search_steps: 100_000, deadline: None };
-
-/// Moves results off operands that some core's kernels would copy, as far as the arena has room for
-/// that; those that take most work first.
-pub fn spread(program: &Program, groups: &Groups, plan: &mut Plan, problem: &Problem) {
+/// Moves results off operands that some core's kernels would copy, those first that take most work: as
+/// far as the arena has room for that, and as it may grow to `most` bytes. `find` finds plans of at most
+/// so many bytes. Returns the problem with the overlaps that are left.
+pub fn spread(
+    program: &Program,
+    (problem, groups): (&Problem, &Groups),
+    plan: &mut Plan,
+    most: u32,
+    find: &dyn Fn(&Problem, u32) -> Option<Plan>,
+) -> Problem {
     let mut problem = problem.clone();
     let mut costly: Vec<(u64, Overlap)> = Vec::new();
     let chained: Vec<usize> = program.chains().flatten().collect();
@@ -103,13 +107,18 @@ pub fn spread(program: &Program, groups: &Groups, plan: &mut Plan, problem: &Pro
         let mut without = problem.clone();
         without.overlaps.retain(|other| *other != overlap);
         if plan::check(&without, &plan.offsets, plan.arena_bytes).is_err() {
-            match plan::fit(&without, plan.arena_bytes, &SPREAD) {
-                Ok(plan::Fit::Fits(found)) => plan.offsets = found.offsets,
-                _ => continue,
+            let wider = || find(&without, most).filter(|_| most > plan.arena_bytes);
+            match find(&without, plan.arena_bytes).or_else(wider) {
+                Some(found) => {
+                    plan.arena_bytes = plan.arena_bytes.max(found.arena_bytes);
+                    plan.offsets = found.offsets;
+                }
+                None => continue,
             }
         }
         problem = without;
     }
+    problem
 }
 
 /// How the buffers of a step's output may lie over those of an input that dies, if they may: the

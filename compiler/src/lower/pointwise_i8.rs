@@ -125,6 +125,28 @@ impl Linear {
     }
 }
 
+/// An operand of `root` as an 8-bit tensor less a zero point; adds the operations absorbed with those in
+/// `ops`.
+pub fn difference(
+    facts: &Facts<'_>,
+    root: OpId,
+    operand: ValueId,
+    ops: &mut Vec<OpId>,
+) -> Option<(ValueId, i8)> {
+    if cluster::dtype(facts.body, operand) == Some(DType::I8) {
+        return Some((operand, 0));
+    }
+    if !is_i32(facts, operand) {
+        return None;
+    }
+    let mut linear = Linear::new(facts.block(root));
+    linear.add(facts, operand, 1, MAX_DEPTH)?;
+    let &[(tensor, 1)] = linear.terms.as_slice() else { return None };
+    let zero = i8::try_from(linear.constant.checked_neg()?).ok()?;
+    *ops = linear.absorbed(facts, std::mem::take(ops));
+    Some((tensor, zero))
+}
+
 /// The integer that all elements of a value are.
 fn constant(facts: &Facts<'_>, value: ValueId) -> Option<i64> {
     facts.splat(value)?;

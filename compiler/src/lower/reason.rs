@@ -40,6 +40,8 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
             m.inputs.len()
         ),
         Kernel::sum_i8(_) => "a sum of two 8-bit tensors, rescaled".into(),
+        Kernel::product_i8(_) => "a product of two 8-bit tensors, rescaled".into(),
+        Kernel::dot_i8(_) => "8-bit sums of products of two values, neither constant".into(),
         Kernel::table_i8(_) => "a function of one 8-bit tensor: a table of its 256 values".into(),
         Kernel::scale_i8(_) => "a linear function of one 8-bit tensor per channel".into(),
         Kernel::pool_i8(p) => {

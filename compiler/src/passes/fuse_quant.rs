@@ -4,7 +4,8 @@
 //! around each operation. What such a group means is one quantised operation:
 //!
 //! - a convolution or matrix product of dequantised operands, with its bias and rectifier;
-//! - `add`, `subtract` and `multiply` of two dequantised values;
+//! - `add`, `subtract` and `multiply` of two dequantised values, broadcast ones as well;
+//! - a matrix product of two values;
 //! - the mean over windows;
 //! - what only moves elements.
 //!
@@ -101,6 +102,16 @@ fn quant(body: &Body, value: ValueId) -> Option<Arc<QuantType>> {
 fn source(body: &Body, value: ValueId) -> Option<ValueId> {
     let op = body.def_op(value)?;
     matches!(body.ops[op].kind, OpKind::UniformDequantize(_)).then(|| body.ops[op].operands[0])
+}
+
+/// The quantised value behind a dequantised one, and how it is broadcast, if it is.
+fn spread_source(body: &Body, value: ValueId) -> Option<(ValueId, Option<BroadcastInDim>)> {
+    if let Some(stored) = source(body, value) {
+        return Some((stored, None));
+    }
+    let op = body.def_op(value)?;
+    let OpKind::BroadcastInDim(dims) = &body.ops[op].kind else { return None };
+    Some((source(body, *body.ops[op].operands.first()?)?, Some(dims.clone())))
 }
 
 fn with_quant(ty: &TensorType, quant: QuantType) -> TensorType {
@@ -223,8 +234,9 @@ impl Group<'_, '_> {
                 None => self.mean(op, e, &ty)?,
             },
             (op, OpKind::Convolution(_) | OpKind::DotGeneral(_)) => {
-                let sums = self.sums(op)?;
-                self.emit(UniformQuantize, vec![sums.value], ty.clone())
+                let sums = self.sums(op).map(|sums| sums.value);
+                let sums = sums.or_else(|| self.products(op))?;
+                self.emit(UniformQuantize, vec![sums], ty.clone())
             }
             _ => return None,
         };
@@ -298,12 +310,18 @@ impl Group<'_, '_> {
         use ElementwiseOp::{Add, Multiply, Subtract};
         let body = &*self.ed.body;
         let &[a, b] = body.ops[op].operands.as_slice() else { return None };
-        let sources = vec![source(body, a)?, source(body, b)?];
-        let narrow = |&v: &ValueId| {
+        let sources = [spread_source(body, a)?, spread_source(body, b)?];
+        let narrow = |&(v, _): &(ValueId, _)| {
             quant(body, v).is_some_and(|q| q.axis.is_none() && q.storage.bits() <= 16)
         };
-        let fits = matches!(kind, Add | Subtract | Multiply) && sources.iter().all(narrow);
-        fits.then(|| self.emit(kind, sources, ty.clone()))
+        if !matches!(kind, Add | Subtract | Multiply) || !sources.iter().all(narrow) {
+            return None;
+        }
+        let sources = sources.map(|(value, spread)| {
+            let Some((dims, q)) = spread.zip(quant(self.ed.body, value)) else { return value };
+            self.emit(dims, vec![value], with_quant(ty, (*q).clone()))
+        });
+        Some(self.emit(kind, sources.to_vec(), ty.clone()))
     }
 
     /// A contraction with a constant bias.
@@ -407,8 +425,35 @@ impl Group<'_, '_> {
     /// A contraction whose result is used as floats.
     fn dequantised_sums(&mut self) -> Option<ValueId> {
         let ty = self.ed.body.ty(self.ed.body.result(self.op)?).tensor()?.clone();
-        let sums = self.sums(self.op)?;
-        Some(self.emit(UniformDequantize, vec![sums.value], ty))
+        let sums = self.sums(self.op).map(|sums| sums.value);
+        let sums = sums.or_else(|| self.products(self.op))?;
+        Some(self.emit(UniformDequantize, vec![sums], ty))
+    }
+
+    /// The matrix product of two quantised values, exact in 32 bits: one of their distances from the zero
+    /// points, as a quantised right-hand side has none.
+    fn products(&mut self, root: OpId) -> Option<ValueId> {
+        let o = self.ed.body.ops[root].clone();
+        let OpKind::DotGeneral(dot) = &o.kind else { return None };
+        let (lhs, rhs) =
+            (source(self.ed.body, o.operands[0])?, source(self.ed.body, o.operands[1])?);
+        let (l, r) = (quant(self.ed.body, lhs)?, quant(self.ed.body, rhs)?);
+        let dims = &self.ed.body.ty(rhs).tensor()?.dims;
+        let terms = dot.rhs_contracting.iter().map(|&d| dims.get(d as usize)?.size());
+        let fits =
+            |q: &QuantType| q.axis.is_none() && q.storage == DType::I8 && q.expressed == DType::F32;
+        // A distance is at most 255.
+        if !fits(&l) || !fits(&r) || terms.product::<Option<u64>>()? > MAX_TERMS {
+            return None;
+        }
+        let distance = |group: &mut Self, value: ValueId, q: &QuantType| -> Option<ValueId> {
+            let wide = with_quant(group.ed.body.ty(value).tensor()?, accumulator(q.scales[0]));
+            Some(group.emit(UniformQuantize, vec![value], wide))
+        };
+        let operands = vec![distance(self, lhs, &l)?, distance(self, rhs, &r)?];
+        let sums = accumulator(l.scales[0] * r.scales[0]);
+        let ty = with_quant(self.ed.body.ty(o.results[0]).tensor()?, sums);
+        Some(self.emit(o.kind, operands, ty))
     }
 
     /// The dimension of a contraction's output features, and their number.

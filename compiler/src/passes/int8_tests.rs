@@ -112,6 +112,122 @@ fn residuals_are_sums_and_functions_are_tables() {
     }
 }
 
+/// Products of two values: all elements, with a gate for each channel, and with a mask for each pixel; where
+/// results cannot lie between two integers, where they can, and where the ratio of scales is large.
+#[test]
+fn products_of_two_values_run_on_one_kernel() {
+    let types = |b: &str, c: &str| {
+        (format!("!quant.uniform<i8:f32, {b}>"), format!("!quant.uniform<i8:f32, {c}>"))
+    };
+    for (b, c) in [
+        types("0.0039:-128", "0.0413:12"),
+        types("0.00390625:-128", "0.04:12"),
+        types("0.9:5", "0.11:0"),
+    ] {
+        for gate in ["1x3x4x5", "1x1x1x5", "1x3x4x1", "1x1x1x1"] {
+            let (ta, tb) = (format!("tensor<1x3x4x5x{X}>"), format!("tensor<1x3x4x5x{b}>"));
+            let (tg, tc) = (format!("tensor<{gate}x{b}>"), format!("tensor<1x3x4x5x{c}>"));
+            for operands in ["%x, %g", "%g, %x"] {
+                let types = if operands == "%x, %g" { [&ta, &tb] } else { [&tb, &ta] };
+                let text = format!(
+                    "func.func @main(%x: {ta}, %y: {tg}) -> {tc} {{
+  %g = stablehlo.broadcast_in_dim %y, dims = [0, 1, 2, 3] : ({tg}) -> {tb}
+  %0 = stablehlo.multiply {operands} : ({}, {}) -> {tc}
+  return %0 : {tc}
+}}",
+                    types[0], types[1]
+                );
+                assert_eq!(kernels(&same_bits(&text)), ["product_i8"], "{text}");
+            }
+        }
+    }
+}
+
+/// Attention's products of two values, of heads that lie beside each other.
+#[test]
+fn batched_products_of_two_values_run_on_one_kernel() {
+    let product = |[l, r, out]: [&str; 3], [lb, rb, lc, rc]: [&str; 4], zero: i32| {
+        let (l, r) =
+            (format!("tensor<{l}x{X}>"), format!("tensor<{r}x!quant.uniform<i8:f32, 0.04>>"));
+        let out = format!("tensor<{out}x!quant.uniform<i8:f32, 0.41:{zero}>>");
+        format!(
+            "func.func @main(%x: {l}, %y: {r}) -> {out} {{
+  %0 = stablehlo.dot_general %x, %y, batching_dims = [{lb}] x [{rb}], contracting_dims = [{lc}] x [{rc}] : ({l}, {r}) -> {out}
+  return %0 : {out}
+}}"
+        )
+    };
+    for text in [
+        product(["1x6x2x5", "1x7x2x5", "1x2x6x7"], ["0, 2", "0, 2", "3", "3"], 9),
+        product(["1x2x6x7", "1x7x2x5", "1x2x6x5"], ["0, 1", "0, 2", "3", "1"], -20),
+        product(["2x3x4", "2x9x4", "2x3x9"], ["0", "0", "2", "2"], 0),
+    ] {
+        assert_eq!(kernels(&same_bits(&text)), ["dot_i8"], "{text}");
+    }
+    let sums = "func.func @main(%x: tensor<2x5x6xi8>, %y: tensor<2x6x3xi8>) -> tensor<2x5x3xi32> {
+  %0 = stablehlo.dot_general %x, %y, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<2x5x6xi8>, tensor<2x6x3xi8>) -> tensor<2x5x3xi32>
+  return %0 : tensor<2x5x3xi32>
+}";
+    assert_eq!(kernels(&same_bits(sums)), ["dot_i8"]);
+}
+
+/// Operands are dilated by the convolution where zero is stored as 0, else by a `pad` with the zero point.
+#[test]
+fn transposed_convolutions_are_ordinary_ones_of_their_phases() {
+    for (window, k, out) in [
+        ("pad = [[1, 2], [1, 2]], lhs_dilate = [2, 2]", [3, 3, 4, 5], "1x10x14x5"),
+        ("pad = [[2, 2], [0, 1]], lhs_dilate = [2, 3]", [4, 2, 4, 3], "1x10x19x3"),
+        ("pad = [[-1, 3], [0, 0]], lhs_dilate = [3, 1]", [2, 1, 4, 6], "1x14x7x6"),
+        ("pad = [[0, 0], [0, 0]], lhs_dilate = [2, 2]", [1, 1, 4, 2], "1x9x13x2"),
+    ] {
+        let text = conv([1, 5, 7, 4], k, 1, window, out);
+        for text in [text.clone(), text.replace("0.05:-7", "0.05:0")] {
+            let compiled = same_bits(&text);
+            let kinds = kernels(&compiled);
+            let only = kinds.iter().all(|k| ["conv_i8", "move_"].contains(k));
+            assert!(only, "{kinds:?}: {text}");
+        }
+    }
+    let text = conv(
+        [1, 5, 7, 4],
+        [3, 3, 1, 4],
+        4,
+        "pad = [[1, 1], [1, 1]], lhs_dilate = [2, 2]",
+        "1x9x13x4",
+    );
+    assert!(kernels(&same_bits(&text)).iter().any(|k| k.starts_with("depthwise")));
+    // A stride as well is left to the general kernels.
+    same_bits(&conv(
+        [1, 5, 7, 4],
+        [3, 3, 4, 2],
+        1,
+        "stride = [2, 1], lhs_dilate = [2, 2]",
+        "1x4x11x2",
+    ));
+}
+
+/// Attention and a gate as floats between pairs, which become products of integers.
+#[test]
+fn pairs_around_products_of_two_values_become_integer_kernels() {
+    let (q, p) = ("!quant.uniform<i8:f32, 0.05:-7>", "!quant.uniform<i8:f32, 0.0039:-128>");
+    let s = "!quant.uniform<i8:f32, 0.3:11>";
+    let text = format!(
+        "func.func @main(%x: tensor<2x5x8x{q}>, %y: tensor<2x6x8x{p}>, %g: tensor<2x1x6x{p}>) -> tensor<2x5x6x{s}> {{
+  %0 = stablehlo.uniform_dequantize %x : (tensor<2x5x8x{q}>) -> tensor<2x5x8xf32>
+  %1 = stablehlo.uniform_dequantize %y : (tensor<2x6x8x{p}>) -> tensor<2x6x8xf32>
+  %2 = stablehlo.dot_general %0, %1, batching_dims = [0] x [0], contracting_dims = [2] x [2] : (tensor<2x5x8xf32>, tensor<2x6x8xf32>) -> tensor<2x5x6xf32>
+  %3 = stablehlo.uniform_quantize %2 : (tensor<2x5x6xf32>) -> tensor<2x5x6x{s}>
+  %4 = stablehlo.uniform_dequantize %3 : (tensor<2x5x6x{s}>) -> tensor<2x5x6xf32>
+  %5 = stablehlo.uniform_dequantize %g : (tensor<2x1x6x{p}>) -> tensor<2x1x6xf32>
+  %6 = stablehlo.broadcast_in_dim %5, dims = [0, 1, 2] : (tensor<2x1x6xf32>) -> tensor<2x5x6xf32>
+  %7 = stablehlo.multiply %4, %6 : tensor<2x5x6xf32>
+  %8 = stablehlo.uniform_quantize %7 : (tensor<2x5x6xf32>) -> tensor<2x5x6x{s}>
+  return %8 : tensor<2x5x6x{s}>
+}}"
+    );
+    assert_eq!(kernels(&same_bits(&text)), ["dot_i8", "product_i8"]);
+}
+
 /// The float operations read the conversion that the sum looks through, so its operand has no user
 /// outside of their kernel, which must store it all the same.
 #[test]

@@ -9,6 +9,7 @@
 //! Invariant: a [`Plan`] returned by [`plan`] passes [`check()`] for the same problem, and equal
 //! problems give equal plans, whatever the speed of the machine.
 
+mod bound;
 mod check;
 mod exact;
 mod greedy;

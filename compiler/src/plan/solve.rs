@@ -17,7 +17,8 @@ pub struct Plan {
     pub arena_bytes: u32,
     /// Bytes of the largest live set, less what its buffers may share; no plan needs fewer.
     pub lower_bound: u32,
-    /// Bytes below which no plan exists: the largest live set, or more where a search has shown it.
+    /// Bytes below which no plan exists: the largest live set, or more where alignments or a search show
+    /// it.
     pub proven_bound: u32,
     /// Whether no smaller arena exists: the proven bound is met.
     pub proven_optimal: bool,
@@ -90,9 +91,9 @@ pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError
 /// See [`plan`].
 pub fn fit(problem: &Problem, capacity: u32, options: &Options) -> Result<Fit, PlanError> {
     let plan = solve(problem, options, Goal::AtMost(capacity.into()))?;
-    let live = problem.lower_bound().bytes;
+    let least = problem.least_height();
     Ok(match plan {
-        _ if live > u64::from(capacity) => Fit::Impossible(live),
+        _ if least > u64::from(capacity) => Fit::Impossible(least),
         plan if plan.arena_bytes <= capacity => Fit::Fits(plan),
         plan if plan.proven_bound > capacity => Fit::Impossible(plan.proven_bound.into()),
         plan => Fit::Undecided(plan),
@@ -165,14 +166,15 @@ fn circle(problem: &Problem) -> Option<usize> {
 fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanError> {
     validate(problem)?;
     let lower_bound = problem.lower_bound().bytes;
-    if lower_bound > u64::from(u32::MAX) {
-        return Err(PlanError::TooLarge(lower_bound));
+    let least = problem.least_height();
+    if least > u64::from(u32::MAX) {
+        return Err(PlanError::TooLarge(least));
     }
     let mut stop = || options.deadline.is_some_and(|deadline| Instant::now() >= deadline);
     let mut effort = Effort { steps: options.search_steps, stop: &mut stop };
     let mut offsets = vec![0; problem.buffers.len()];
     // The tallest part decides the arena, so only parts above that height are worth a search.
-    let (mut height, mut bound) = (lower_bound, lower_bound);
+    let (mut height, mut bound) = (least, least);
     for part in independent_parts(&problem.buffers) {
         let sub = sub_problem(problem, &part);
         let solved = solve_part(&sub, height, goal, &mut effort);

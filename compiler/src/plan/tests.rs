@@ -115,6 +115,27 @@ fn alignment_is_respected_and_its_cost_proved() {
     assert_eq!((plan.arena_bytes, plan.lower_bound, plan.proven_optimal), (7, 6, true));
 }
 
+/// Known without a search: whole blocks are needed, but for the last one, whatever fills the gaps.
+#[test]
+fn blocks_of_aligned_buffers_bound_the_arena() {
+    let align = |size, align| Buffer { size, align, lower: 0, upper: 1 };
+    let none = Options { search_steps: 0, deadline: None };
+    let solved = |buffers: &[Buffer]| plan_with(&of(buffers), &none).unwrap();
+    let plan = solved(&[align(105, 16), align(35, 16), align(45, 16), align(4, 4)]);
+    assert_eq!((plan.lower_bound, plan.proven_bound), (189, 112 + 48 + 48 - 13));
+    assert!(plan.proven_optimal);
+    // Bytes beyond the gaps count.
+    let plan = solved(&[align(15, 16), align(15, 16), align(9, 1)]);
+    assert_eq!((plan.proven_bound, plan.proven_optimal), (39, false));
+    // What is not alive together needs no blocks of its own, nor does what a result lies over.
+    let apart = Buffer { lower: 1, upper: 2, ..align(105, 16) };
+    assert_eq!(solved(&[align(105, 16), apart]).proven_bound, 105);
+    let input = Buffer { upper: 2, ..align(105, 16) };
+    let overlaps = vec![Overlap { input: 0, output: 1, distance: Distance::AtLeast(0) }];
+    let problem = Problem { buffers: vec![input, apart], overlaps };
+    assert_eq!(plan_with(&problem, &none).unwrap().proven_bound, 105);
+}
+
 #[test]
 fn independent_parts_take_the_tallest() {
     let plan = checked(&problem(&[(10, 0, 1), (30, 5, 7), (5, 6, 8), (20, 9, 10)]));

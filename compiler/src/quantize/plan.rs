@@ -65,6 +65,15 @@ pub fn plan(func: &Func, weights_only: bool, results: bool) -> Plan {
         planner.quantise(layer.result);
     }
     for &op in &ops {
+        if let Some(layer) = planner.product(op) {
+            for &operand in &func.body.ops[op].operands {
+                planner.quantise(operand);
+            }
+            planner.quantise(layer.result);
+            planner.layers.push(layer);
+        }
+    }
+    for &op in &ops {
         if let Some(layer) = planner.combined(op) {
             planner.quantise(layer.result);
             planner.layers.push(layer);
@@ -123,7 +132,8 @@ impl Uses<'_, '_> {
         let result = || o.results.first().copied();
         match &o.kind {
             OpKind::Convolution(_) | OpKind::DotGeneral(_) => {
-                o.operands[0] == value && body.constant(o.operands[1]).is_some()
+                let constant = body.constant(o.operands[1]).is_some();
+                constant && o.operands[0] == value || !constant && self.product(op)
             }
             OpKind::Reduce(_) => self.roots.contains(&op),
             OpKind::ReduceWindow(_) => {
@@ -136,14 +146,26 @@ impl Uses<'_, '_> {
             OpKind::Reshape(_) | OpKind::Transpose(_) | OpKind::Slice(_) => {
                 result().is_some_and(|v| self.integers(v))
             }
+            OpKind::BroadcastInDim(_) => result().is_some_and(|v| {
+                let multiplies = |&op: &OpId| body.ops[op].kind == ElementwiseOp::Multiply.into();
+                self.facts.users(v).iter().any(|op| multiplies(op) && self.takes(*op, v))
+            }),
             OpKind::Elementwise(
                 ElementwiseOp::Add | ElementwiseOp::Subtract | ElementwiseOp::Multiply,
             ) => o.operands.iter().all(|&v| {
-                self.quantised.contains(&origin(body, v)) && self.facts.splat(v).is_none()
+                let quantised = self.quantised.contains(&factor(body, &o.kind, v));
+                quantised && self.facts.splat(v).is_none()
             }),
             OpKind::FuncReturn(_) | OpKind::Return(_) => self.results,
             _ => false,
         }
+    }
+
+    /// Whether an operation is a matrix product of two quantised values.
+    fn product(&self, op: OpId) -> bool {
+        let operands = &self.facts.body.ops[op].operands;
+        let quantised = |&v: &ValueId| self.quantised.contains(&origin(self.facts.body, v));
+        self.roots.contains(&op) && operands.iter().all(quantised)
     }
 
     /// Whether elementwise operations on this value alone lead to a quantised one.
@@ -235,6 +257,18 @@ impl Planner<'_, '_> {
         Some(Layer { root: op, result, weights: Some(weights), scalable })
     }
 
+    /// A matrix product of two values, neither constant.
+    fn product(&self, op: OpId) -> Option<Layer> {
+        let o = &self.body().ops[op];
+        let (&[lhs, rhs], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
+            return None;
+        };
+        let computed =
+            |v: ValueId| self.is_f32(v) && self.body().constant(self.origin(v)).is_none();
+        let fits = matches!(o.kind, OpKind::DotGeneral(_)) && computed(lhs) && computed(rhs);
+        fits.then(|| self.layer(op, result))
+    }
+
     /// The addition of a constant per channel to a value, if that is the value's only use.
     fn biased(&self, value: ValueId, dim: usize, channels: usize) -> Option<OpId> {
         let user = self.facts.only_user(value)?;
@@ -302,11 +336,12 @@ impl Planner<'_, '_> {
         let o = &self.body().ops[op];
         let &[a, b] = o.operands.as_slice() else { return None };
         let kind = matches!(o.kind, OpKind::Elementwise(Add | Subtract | Multiply));
-        let quantised = |v: ValueId| self.set.contains_key(&self.origin(v));
+        let [from_a, from_b] = [a, b].map(|v| factor(self.body(), &o.kind, v));
+        let quantised = |v: ValueId| self.set.contains_key(&v);
         let result = self.body().result(op).filter(|&v| self.is_f32(v))?;
         // A function of one value is a table, or a part of one.
-        let different = self.origin(a) != self.origin(b);
-        let fits = kind && different && quantised(a) && quantised(b);
+        let different = from_a != from_b;
+        let fits = kind && different && quantised(from_a) && quantised(from_b);
         fits.then(|| self.layer(op, result))
     }
 
@@ -357,6 +392,16 @@ pub fn origin(body: &Body, mut value: ValueId) -> ValueId {
         }
     }
     value
+}
+
+/// The value that an operand of an elementwise operation is moved from, or repeated from as the gates of
+/// channels are, if it is a factor. What is repeated to be added, such as a mean, stays as precise as it is.
+fn factor(body: &Body, kind: &OpKind, value: ValueId) -> ValueId {
+    let op = body.def_op(value).filter(|_| *kind == ElementwiseOp::Multiply.into());
+    match op.map(|op| &body.ops[op]) {
+        Some(o) if matches!(o.kind, OpKind::BroadcastInDim(_)) => origin(body, o.operands[0]),
+        _ => origin(body, value),
+    }
 }
 
 /// Whether an operation takes maxima over windows.

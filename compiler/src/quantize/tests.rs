@@ -111,6 +111,36 @@ fn a_network_becomes_integer_kernels_and_stays_near() {
     }
 }
 
+/// A gate for each channel, as of squeeze and excite, and a product of two values, as of attention.
+#[test]
+fn products_of_values_become_integer_kernels() {
+    let text = "func.func @main(%x: tensor<1x8x8x2xf32>) -> tensor<1x64x64xf32> {
+  %w = stablehlo.constant dense<[[0.5, -0.25, 0.75, 0.3], [0.2, 0.6, -0.4, 0.1]]> : tensor<2x4xf32>
+  %v = stablehlo.constant dense<[[0.5, -0.2, 0.7, 0.3], [0.2, 0.6, -0.4, 0.1], [0.4, 0.1, 0.3, 0.2], [-0.5, 0.3, 0.2, 0.9]]> : tensor<4x4xf32>
+  %z = stablehlo.constant dense<0.0> : tensor<f32>
+  %n = stablehlo.constant dense<64.0> : tensor<1x4xf32>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [3] x [0] : (tensor<1x8x8x2xf32>, tensor<2x4xf32>) -> tensor<1x8x8x4xf32>
+  %1 = stablehlo.reduce(%0 init: %z) applies stablehlo.add across dimensions = [1, 2] : (tensor<1x8x8x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  %2 = stablehlo.divide %1, %n : tensor<1x4xf32>
+  %3 = stablehlo.dot_general %2, %v, contracting_dims = [1] x [0] : (tensor<1x4xf32>, tensor<4x4xf32>) -> tensor<1x4xf32>
+  %4 = stablehlo.broadcast_in_dim %3, dims = [0, 3] : (tensor<1x4xf32>) -> tensor<1x8x8x4xf32>
+  %5 = stablehlo.multiply %0, %4 : tensor<1x8x8x4xf32>
+  %6 = stablehlo.reshape %5 : (tensor<1x8x8x4xf32>) -> tensor<1x64x4xf32>
+  %7 = stablehlo.dot_general %6, %v, contracting_dims = [2] x [0] : (tensor<1x64x4xf32>, tensor<4x4xf32>) -> tensor<1x64x4xf32>
+  %8 = stablehlo.dot_general %6, %7, batching_dims = [0] x [0], contracting_dims = [2] x [2] : (tensor<1x64x4xf32>, tensor<1x64x4xf32>) -> tensor<1x64x64xf32>
+  return %8 : tensor<1x64x64xf32>
+}";
+    let quantised = quantize(func(text), &cases(6, waves), &OPTIONS).expect("it quantises");
+    let kernels = kernels(&quantised.module);
+    for kernel in ["product_i8", "dot_i8"] {
+        assert!(kernels.iter().any(|k| k == kernel), "{kernels:?}");
+    }
+    let unseen = cases(5, |i| waves(i + 5000));
+    let fidelity = compare(&quantised.float, &quantised.module, &unseen).expect("it runs");
+    // Of a product of two rounded values, each of which is one of such.
+    assert!(fidelity.snr_db > 15.0, "{fidelity:?}");
+}
+
 #[test]
 fn the_result_reads_back_and_takes_integers_if_asked() {
     let options = Options { io: Io::Int8, ..OPTIONS };

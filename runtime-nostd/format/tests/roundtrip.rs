@@ -2,21 +2,39 @@
 
 use microhlo_format::kernels::{
     Activation, Branch, Chain, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve,
-    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, Feed, Fill, Gather,
-    HybridF32, Map, MapInstr, MapOperand, Move, Post, QuantizeF32, Reduce, ReduceAny,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8, Feed, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
     Sums, Switch, TableI8, Window, WindowDim,
 };
 use microhlo_format::rows::Stage;
 use microhlo_format::{
-    Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
-    Kernel, MicroId, MicroOp, Place, Section, Target, TensorSpec, decode, encode, seal,
+    ArenaEntry, Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features,
+    HEADER_BYTES, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Section, Target, TensorSpec,
+    decode, encode, seal,
 };
 use proptest::prelude::*;
 
 fn places() -> impl Strategy<Value = Place> {
-    prop_oneof![any::<u32>().prop_map(Place::arena), any::<u32>().prop_map(Place::constant)]
+    let far = (0..Region::ARENAS.len(), any::<u32>());
+    prop_oneof![
+        any::<u32>().prop_map(Place::arena),
+        any::<u32>().prop_map(Place::constant),
+        far.prop_map(|(arena, offset)| Place { region: Region::ARENAS[arena], offset }),
+    ]
+}
+
+/// A table of arenas, the first of a given size, or none.
+fn arenas(first: u32) -> impl Strategy<Value = Vec<ArenaEntry>> {
+    let entry = (any::<[u8; 8]>(), 0..=i32::MAX as u32);
+    prop::collection::vec(entry, 0..=MAX_ARENAS).prop_map(move |entries| {
+        let entry = |(i, (name, bytes)): (usize, ([u8; 8], u32))| {
+            let bytes = if i == 0 { first } else { bytes };
+            ArenaEntry { name, bytes, align: 16, ..ArenaEntry::default() }
+        };
+        entries.into_iter().enumerate().map(entry).collect()
+    })
 }
 
 fn micro() -> impl Strategy<Value = MicroId> {
@@ -165,6 +183,62 @@ fn combining() -> impl Strategy<Value = Kernel<Place>> {
             })
         });
     prop_oneof![reduce, sort, select]
+}
+
+/// Products of two computed tensors of bytes.
+fn products() -> impl Strategy<Value = Kernel<Place>> {
+    let requant = || {
+        (any::<u8>(), any::<i32>(), any::<[i8; 2]>()).prop_map(|(shift, zero, [min, max])| {
+            Requant { shift, zero, min, max, rounding: Rounding::Single }
+        })
+    };
+    let lists = (list(any::<u32>()), list(any::<i32>()), list(any::<i32>()));
+    let numbers = (any::<[i8; 2]>(), any::<u8>(), any::<i32>());
+    let product = ([places(), places(), places()], lists, numbers, requant()).prop_map(
+        |([lhs, rhs, output], lists, ([lhs_zero, rhs_zero], left, multiplier), requant)| {
+            let (sizes, lhs_strides, rhs_strides) = lists;
+            Kernel::product_i8(ProductI8 {
+                lhs,
+                rhs,
+                output,
+                sizes,
+                lhs_strides,
+                rhs_strides,
+                lhs_zero,
+                rhs_zero,
+                left,
+                multiplier,
+                requant,
+            })
+        },
+    );
+    let places = [places(), places(), places(), places()];
+    let numbers = (any::<[u32; 4]>(), any::<[i32; 7]>(), any::<[i8; 2]>());
+    let dot = (places, numbers, prop::option::of(requant())).prop_map(
+        |([lhs, rhs, output, scratch], (n, i, [lhs_zero, rhs_zero]), requant)| {
+            Kernel::dot_i8(DotI8 {
+                lhs,
+                rhs,
+                output,
+                scratch,
+                batch: n[0],
+                rows: n[1],
+                columns: n[2],
+                depth: n[3],
+                lhs_batch_stride: i[0],
+                lhs_row_stride: i[1],
+                lhs_depth_stride: i[2],
+                rhs_batch_stride: i[3],
+                rhs_column_stride: i[4],
+                rhs_depth_stride: i[5],
+                lhs_zero,
+                rhs_zero,
+                multiplier: i[6],
+                requant,
+            })
+        },
+    );
+    prop_oneof![product, dot]
 }
 
 /// Kernels of bytes and constants per channel.
@@ -428,7 +502,7 @@ fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    let regions = prop_oneof![indexed(), combining(), bytes(), mixed()];
+    let regions = prop_oneof![indexed(), combining(), bytes(), mixed(), products()];
     prop_oneof![map, reduce, window, moves, fill, softmax, conv, branch, switch, regions]
 }
 
@@ -467,9 +541,9 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
         (".{0,20}", "[ -~]{0,20}", tensors(), tensors()),
         prop::collection::vec(kernels(), 0..6),
         prop::collection::vec(any::<u8>(), 0..80),
-        (0..=i32::MAX as u32, any::<u32>()),
+        (0..=i32::MAX as u32, any::<u32>()).prop_flat_map(|sizes| (Just(sizes), arenas(sizes.0))),
     )
-        .prop_map(|((name, compiler, inputs, outputs), steps, constants, sizes)| {
+        .prop_map(|((name, compiler, inputs, outputs), steps, constants, (sizes, arenas))| {
             ArtifactSpec {
                 name,
                 compiler,
@@ -478,6 +552,7 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
                 steps: retarget(steps),
                 constants,
                 arena_bytes: sizes.0,
+                arenas,
                 arena_lower_bound_bytes: sizes.1,
                 features: Features::default(),
             }
@@ -496,8 +571,9 @@ proptest! {
         let bytes = encode(&spec).unwrap();
         let artifact = Artifact::parse(&bytes).unwrap();
         let header = artifact.header();
-        prop_assert_eq!(header.program_offset, 64);
-        prop_assert_eq!(header.manifest_offset, 64 + header.program_bytes);
+        let program = 64 + 24 * spec.arenas.len() as u32;
+        prop_assert_eq!(header.program_offset, program);
+        prop_assert_eq!(header.manifest_offset, program + header.program_bytes);
         prop_assert_eq!(header.constants_offset % 16, 0);
         prop_assert_eq!(artifact.constants(), &spec.constants[..]);
         prop_assert_eq!(artifact.manifest().inputs.len(), spec.inputs.len());
@@ -599,7 +675,8 @@ fn every_malformation_has_its_error() {
         error(&with_word(56, 0)),
         ArtifactError::StepCount { stated: 0, offset: HEADER_BYTES }
     );
-    assert_eq!(error(&with_word(60, 1)), ArtifactError::NonzeroPadding { offset: 60 });
+    assert_eq!(error(&with_word(60, 1)), ArtifactError::SectionOverlap { section: program });
+    assert_eq!(error(&with_word(60, 5)), ArtifactError::TooManyArenas { given: 5 });
 }
 
 #[test]

@@ -19,13 +19,21 @@ unsafe fn execute(p: &Move<Place>, memory: &Memory<'_>) -> Result<(), Undecodabl
     let (sizes, n) = split_last(&p.sizes, 1);
     let (input_strides, from_stride) = split_last(&p.input_strides, 0);
     let (output_strides, to_stride) = split_last(&p.output_strides, 0);
+    // Runs are often short: the dimension around them is a plain loop, too.
+    let (sizes, runs) = split_last(sizes, 1);
+    let (input_strides, from_step) = split_last(input_strides, 0);
+    let (output_strides, to_step) = split_last(output_strides, 0);
     let (input, output) = (memory.read(p.input), memory.write(p.output));
     let mut at = Odometer::new(sizes, [input_strides, output_strides]);
     loop {
-        let from = src(input.wrapping_offset(at.offset[0] as isize), from_stride);
-        let to = dst(output.wrapping_offset(at.offset[1] as isize), to_stride);
-        // SAFETY: the run lies inside the checked extents.
-        unsafe { copy_run(p.element, to, from, n as usize) };
+        let mut from = src(input.wrapping_offset(at.offset[0] as isize), from_stride);
+        let mut to = dst(output.wrapping_offset(at.offset[1] as isize), to_stride);
+        for _ in 0..runs {
+            // SAFETY: the run lies inside the checked extents.
+            unsafe { copy_run(p.element, to, from, n as usize) };
+            from.ptr = from.ptr.wrapping_offset(from_step as isize);
+            to.ptr = to.ptr.wrapping_offset(to_step as isize);
+        }
         if !at.advance() {
             return Ok(());
         }

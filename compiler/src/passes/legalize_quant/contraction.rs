@@ -67,14 +67,20 @@ impl Contraction {
         let quant = result.elem.quant()?.as_ref().clone();
         let (kind, summed, kept) = roles(&o.kind, l, r, &result)?;
         let terms = summed.iter().map(|&d| r.dims[d].size()).product::<Option<u64>>()?;
-        let narrow = left.storage.bits() <= 16 && right.storage.bits() <= 16;
+        // Integers of 32 bits may be differences of narrow ones.
+        let most = |q: &QuantType, value: ValueId| {
+            let wide = q.storage.bits() > 16 && q.zero_points.iter().all(|&z| z == 0);
+            if wide { range::largest(body, value) } else { magnitude(q) }
+        };
+        let (most_left, most_right) = (most(left, lhs), most(right, rhs));
+        let narrow = most_left < 1 << 16 && most_right < 1 << 16;
         result.static_dims()?;
         let scaled = right.axis.is_none_or(|a| !summed.contains(&(a as usize)));
         if !narrow || !scaled || left.axis.is_some() {
             return None;
         }
-        let largest = magnitude(left)
-            .checked_mul(magnitude(right))?
+        let largest = most_left
+            .checked_mul(most_right)?
             .checked_mul(terms)
             .filter(|&n| n <= i64::MAX as u64)?;
         let sums = if largest <= i32::MAX as u64 { DType::I32 } else { DType::I64 };
@@ -89,14 +95,16 @@ impl Contraction {
     /// The sum of products of differences from the zero points.
     fn sum(&self, lg: &mut Legalizer<'_, '_>) -> ValueId {
         let ty = self.int(&self.result);
-        if self.right.zero_points.iter().any(|&z| z != 0) {
+        let zero = self.left.zero_points[0];
+        // The sums of weights that are computed would have to be, too.
+        let computed = zero != 0 && lg.ed.body.constant(self.rhs).is_none();
+        if computed || self.right.zero_points.iter().any(|&z| z != 0) {
             let lhs = lg.cast(self.lhs, self.sums);
             let lhs = lg.shift(lhs, &self.left, ElementwiseOp::Subtract);
             let rhs = lg.cast(self.rhs, self.sums);
             let rhs = lg.shift(rhs, &self.right, ElementwiseOp::Subtract);
             return lg.emit(self.kind.clone(), vec![lhs, rhs], ty);
         }
-        let zero = self.left.zero_points[0];
         if zero == 0 {
             return lg.emit(self.kind.clone(), vec![self.lhs, self.rhs], ty);
         }

@@ -56,7 +56,8 @@ fn defined(body: &Body, op: OpId, depth: usize) -> Option<u64> {
             let rank = body.ty(*o.operands.get(1)?).tensor()?.rank();
             let summed = |i: &usize| d.rhs_contracting.contains(&(*i as i64));
             let kept: Vec<usize> = (0..rank).filter(|i| !summed(i)).collect();
-            weights(body, o.operands.get(1).copied()?, &kept)?.checked_mul(operand(0)?)
+            let known = weights(body, o.operands.get(1).copied()?, &kept);
+            known.or_else(|| terms(body, op)?.checked_mul(operand(1)?))?.checked_mul(operand(0)?)
         }
         _ => None,
     }
@@ -75,6 +76,15 @@ fn constant(body: &Body, value: ValueId) -> Option<impl Iterator<Item = i128>> {
 
 fn magnitude(element: Element) -> Option<u64> {
     u64::try_from(element.as_int()?.unsigned_abs()).ok()
+}
+
+/// Products of a sum of a matrix product.
+fn terms(body: &Body, op: OpId) -> Option<u64> {
+    let (OpKind::DotGeneral(d), rhs) = (&body.ops[op].kind, *body.ops[op].operands.get(1)?) else {
+        return None;
+    };
+    let dims = &body.ty(rhs).tensor()?.dims;
+    d.rhs_contracting.iter().map(|&i| dims.get(i as usize)?.size()).product()
 }
 
 /// The largest sum of magnitudes of constant weights over the dimensions that are not kept.

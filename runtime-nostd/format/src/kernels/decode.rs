@@ -9,11 +9,11 @@ use postcard::Error;
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8,
-    DotAny, DotF32, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8,
-    Post, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
-    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch, TableI8, TriangularSolve,
-    Window, WindowDim,
+    DotAny, DotF32, DotI8, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
+    PoolI8, Post, ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode,
+    RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand,
+    SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch,
+    TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -154,6 +154,15 @@ structs! {
     DotF32<Place> {
         lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,
         rhs_batch_stride, rhs_row_stride, activation,
+    }
+    ProductI8<Place> {
+        lhs, rhs, output, sizes, lhs_strides, rhs_strides, lhs_zero, rhs_zero, left, multiplier,
+        requant,
+    }
+    DotI8<Place> {
+        lhs, rhs, output, scratch, batch, rows, columns, depth, lhs_batch_stride, lhs_row_stride,
+        lhs_depth_stride, rhs_batch_stride, rhs_column_stride, rhs_depth_stride, lhs_zero, rhs_zero,
+        multiplier, requant,
     }
     DotAny<Place> {
         op, lhs, rhs, output, sizes, lhs_strides, rhs_strides, contract, lhs_contract_strides,

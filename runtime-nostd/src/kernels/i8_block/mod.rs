@@ -28,7 +28,11 @@ mod dsp_conv;
 #[cfg(cortex_m_dsp)]
 mod dsp_depthwise;
 #[cfg(cortex_m_dsp)]
+mod dsp_dot;
+#[cfg(cortex_m_dsp)]
 mod dsp_gather;
+#[cfg(cortex_m_dsp)]
+mod dsp_product;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
 mod portable;
@@ -39,19 +43,26 @@ mod tiles;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Parts, Requant};
 
-use super::Memory;
+use super::{Memory, has, rounded};
 
 pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp_product::{clamp_bytes, product_fours};
+pub(super) use portable::Common;
 #[cfg(not(cortex_m_dsp))]
 pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
 #[cfg(rv32_tiles)]
 pub(super) use rv32::{pixels, sum_fours};
+#[cfg(not(cortex_m_dsp))]
+pub(super) use tiles::dot_4x2;
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
@@ -177,6 +188,25 @@ impl Results {
         }
     }
 
+    /// As [`Results::store`], by the linked parts.
+    ///
+    /// # Safety
+    /// As for [`Results::store`].
+    #[allow(dead_code, reason = "targets without assembly do not need it")]
+    unsafe fn store_of<const PARTS: u32>(&self, channel: usize, acc: i32, output: *mut u8) {
+        if has(PARTS, Parts::ROUNDINGS) {
+            // SAFETY: the caller's promise.
+            unsafe { self.store(channel, acc, output) };
+        } else if let Some(requant) = self.requant {
+            let requant = rounded::<PARTS>(&requant);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let ([_, multiplier], shift) = self.record(channel, &requant);
+                output.cast::<i8>().write(requant.apply(acc, multiplier, shift));
+            }
+        }
+    }
+
     /// Stores the result of a sum at `output`, the place of the channel's result.
     ///
     /// # Safety
@@ -195,6 +225,7 @@ impl Results {
 }
 
 /// A convolution.
+#[derive(Clone, Copy)]
 pub(super) struct Conv {
     pub axes: [Axis; 2],
     /// Bytes of one image's input.

@@ -107,6 +107,34 @@ pub(super) unsafe fn sums_4x2(
     *out = [[a0, a1], [b0, b1], [c0, c1], [d0, d1]];
 }
 
+/// The sums of four rows and two columns, by rows.
+///
+/// # Safety
+/// There are so many pairs of factors of each row and column, by pairs.
+#[inline(never)]
+pub(in crate::kernels) unsafe fn dot_4x2(
+    mut rows: *const i16,
+    mut columns: *const i16,
+    pairs: usize,
+) -> [i32; 8] {
+    let [mut a0, mut a1, mut b0, mut b1, mut c0, mut c1, mut d0, mut d1] = [0i32; 8];
+    for _ in 0..pairs {
+        macro_rules! factor {
+            ($k:literal) => {
+                // SAFETY: the caller's promise.
+                let x = unsafe { [at(rows, $k), at(rows, 2 + $k), at(rows, 4 + $k), at(rows, 6 + $k)] };
+                column!(columns.add($k), x: a0, b0, c0, d0);
+                column!(columns.add(2 + $k), x: a1, b1, c1, d1);
+            };
+        }
+        factor!(0);
+        factor!(1);
+        rows = rows.wrapping_add(8);
+        columns = columns.wrapping_add(4);
+    }
+    [a0, a1, b0, b1, c0, c1, d0, d1]
+}
+
 /// The sums of one pixel and eight channels of a block, as [`sums_4x4`].
 ///
 /// # Safety
