@@ -28,5 +28,6 @@ pub mod plan;
 pub mod quantize;
 pub mod regions;
 pub mod schedule;
+pub mod slot_image;
 pub mod verify;
 pub mod vhlo_version;

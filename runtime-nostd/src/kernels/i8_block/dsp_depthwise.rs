@@ -7,11 +7,11 @@ use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 use core::ptr::null;
 
-use microhlo_format::kernels::{Requant, Rounding};
+use microhlo_format::kernels::Requant;
 
 use super::super::{Parts, either, has};
 use super::dsp_any::BandAny;
-use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
+use super::{Block, CHANNELS, Depthwise, dsp_clamp, portable};
 
 /// What sums of a channel become, and its weights if the kernel is one of 3x3.
 #[derive(Clone, Copy)]
@@ -697,10 +697,11 @@ pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
+    let requant = conv.results.requant;
+    let band = requant.and_then(|requant| BandAny::new(conv, requant.rounding));
     // SAFETY: the caller's promise.
     unsafe {
-        match (requant, BandAny::new(conv)) {
+        match (requant, band) {
             (Some(requant), Some(mut band)) => bands(conv, image, requant, &mut band),
             _ => portable::image(conv, image),
         }
@@ -779,5 +780,5 @@ pub(super) unsafe fn complete<const PARTS: u32>(conv: &Depthwise) {
     }
     let bytes = conv.batch as usize * conv.results_image;
     // SAFETY: the results, which are dense.
-    unsafe { dsp_conv::clamp(&conv.results, conv.output, bytes) };
+    unsafe { dsp_clamp::clamp(&conv.results.requant, conv.output, bytes) };
 }

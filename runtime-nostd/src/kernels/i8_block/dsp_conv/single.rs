@@ -6,7 +6,8 @@ use core::mem::offset_of;
 
 use microhlo_format::kernels::Rounding;
 
-use super::{Conv, Group, Job, LANES, Parts, Pixel, gather};
+use super::super::dsp_gather::gather_one;
+use super::{Conv, Group, Job, LANES, Pixel};
 
 /// Channels that are computed together.
 const BLOCK: usize = 4;
@@ -22,15 +23,14 @@ pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) -> bool {
     if !up || !even || conv.lanes != LANES {
         return false;
     }
-    const ALL: u32 = Parts::ALL.0;
-    let conv = &Conv { lanes: 1, ..*conv };
-    let mut job = Job::new::<ALL>(conv, group, 0);
+    let mut job = Job::new::<{ u32::MAX }>(conv, group, 0);
+    job.taps_end = conv.scratch.wrapping_add(conv.pairs * 2);
     job.output[0] = pixel.output.wrapping_add(group.output);
     job.records_end = job.records.wrapping_add(conv.out_c);
     job.entry = ((conv.pairs / 2).wrapping_neg() & 7) * STEP_1X4 + 1;
     // SAFETY: the caller's promise; scratch has four lanes, of which this takes one.
     unsafe {
-        gather::<ALL>(conv, group, &[*pixel; LANES], 1);
+        gather_one(conv, group, pixel);
         products_1x4(&job);
     }
     true

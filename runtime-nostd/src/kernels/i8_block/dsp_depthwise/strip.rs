@@ -6,37 +6,13 @@ use core::arch::naked_asm;
 
 use microhlo_format::kernels::Rounding;
 
-use super::{CHANNELS, Depthwise, Loader, widen_lines};
+use super::{Band3, CHANNELS, Depthwise, Loader, widen_lines};
 
-/// Lines of outputs of a kernel of 3x3, for the channels of a block: as [`Band3`](super::Band3), with
-/// the constants as they are. The assembly copies it to the stack.
+/// A [`Band3`] with the constants of its channels as they are: its records are bias and multiplier. The
+/// assembly copies it to the stack.
 #[repr(C)]
 struct Strip {
-    /// The first channel's first line.
-    line: *const i16,
-    /// The first channel's first result.
-    output: *mut u8,
-    /// Bytes from a line to the next one.
-    pitch: usize,
-    /// Bytes of a line that whole pairs of outputs advance by.
-    pairs: usize,
-    /// Whether there is an output left over.
-    odd: u32,
-    /// Lines of outputs, at least one.
-    rows: usize,
-    /// Bytes from the first line of a line of outputs to that of the next one.
-    advance: usize,
-    /// Bytes from a line of results to the next one.
-    across: usize,
-    /// Bytes from a result to the channel's next one.
-    step: usize,
-    /// Bytes from a channel's line to the next one's.
-    channel: usize,
-    /// Bytes from a channel's results to the next one's.
-    result: usize,
-    /// Bias and multiplier of the first channel.
-    records: *const [i32; 2],
-    channels: usize,
+    band: Band3,
     /// The first channel's weights.
     weights: *const i8,
     /// Its shift; null if channels have none of their own.
@@ -158,21 +134,13 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let Some(requant) = requant.filter(|_| fits && rows) else { return false };
     let shared = conv.results.shifts.is_null();
     let shift = if shared { u32::from(requant.shift) } else { 33 };
-    let (outputs, pitch) = (along.output as usize, 2 * CHANNELS * conv.line);
     let mut job = Strip {
-        line: conv.lines,
-        output: conv.output,
-        pitch,
-        pairs: (outputs / 2) * 4 * along.stride as usize,
-        odd: outputs as u32 & 1,
-        rows: across.output as usize,
-        advance: across.stride as usize * pitch,
-        across: across.output_step as usize,
-        step: conv.channels,
-        channel: 2 * conv.line,
-        result: 1,
-        records: conv.results.channels,
-        channels: CHANNELS,
+        band: Band3 {
+            rows: across.output as usize,
+            records: conv.results.channels.cast(),
+            channels: CHANNELS,
+            ..Band3::new(conv)
+        },
         weights: conv.weights,
         shifts: conv.results.shifts,
         shift: shift.wrapping_sub(33),
@@ -197,8 +165,8 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
             widen_lines(&loader.columns);
             function(&job);
             loader.columns.from = loader.columns.from.wrapping_add(CHANNELS);
-            job.output = job.output.wrapping_add(CHANNELS);
-            job.records = job.records.wrapping_add(CHANNELS);
+            job.band.output = job.band.output.wrapping_add(CHANNELS);
+            job.band.records = job.band.records.wrapping_byte_add(CHANNELS * size_of::<[i32; 2]>());
             job.weights = job.weights.wrapping_add(CHANNELS * 9);
             if !shared {
                 job.shifts = job.shifts.wrapping_add(CHANNELS);
