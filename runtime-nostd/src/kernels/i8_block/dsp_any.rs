@@ -431,6 +431,7 @@ impl BandAny {
 
 impl Bands for BandAny {
     const PARTIAL: bool = true;
+    const MULTIPLES: bool = true;
 
     unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted) {
         let (across, along) = (&conv.across, &conv.along);

@@ -130,7 +130,7 @@ const STEP_4X2: usize = 52;
 /// # Safety
 /// The job is that of an accepted convolution, with at least one pair of channels and of taps.
 #[unsafe(naked)]
-unsafe extern "C" fn products_4x2(job: &Job) {
+unsafe extern "C" fn products_4x2<const PARTS: u32>(job: &Job) {
     naked_asm!(dsp!(),
         enter!(),
         // Even registers are of the first channel, odd ones of the second.
@@ -205,6 +205,7 @@ unsafe extern "C" fn products_4x2(job: &Job) {
         ",
         leave!(),
         "6:
+        .if {each}
         ldr r2, [sp, #48]
         ldrb r3, [r2], #1
         ldrb lr, [r2], #1
@@ -234,11 +235,16 @@ unsafe extern "C" fn products_4x2(job: &Job) {
         asr r9, r9, lr
         asr r11, r11, lr
         b 8b
+        .endif
         7:
+        .if {sums}
         ldr r0, [sp, #16]
         stm r0!, {{r4-r11}}
         str r0, [sp, #16]
-        b 9b",
+        b 9b
+        .endif",
+        each = const has(PARTS, Parts::SHIFTS) as u32,
+        sums = const has(PARTS, Parts::ROUNDINGS.and(Parts::CHANNELS_LEFT)) as u32,
         shifts = const offset_of!(Job, shifts),
         weights = const offset_of!(Job, weights),
     )
@@ -706,7 +712,7 @@ impl Job {
         let four = either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], count > 1);
         let (function, step, unroll): (unsafe extern "C" fn(&Job), _, _) = match (two, four) {
             (true, _) => (products_2x2, STEP_2X2, 8),
-            (_, true) => (products_4x2, STEP_4X2, 16),
+            (_, true) => (products_4x2::<PARTS>, STEP_4X2, 16),
             _ => (products_1x8, STEP_1X8, 8),
         };
         self.entry = (conv.pairs.wrapping_neg() & (unroll - 1)) * step + 1;

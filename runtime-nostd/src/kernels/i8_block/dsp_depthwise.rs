@@ -603,6 +603,8 @@ impl<'a> Loader<'a> {
 pub(super) trait Bands {
     /// Whether blocks may have less than four channels.
     const PARTIAL: bool;
+    /// Whether channels may have several results.
+    const MULTIPLES: bool;
 
     /// Prepares the weights of a block.
     ///
@@ -630,6 +632,7 @@ fn band_3<const PARTS: u32>(conv: &Depthwise, shifted: bool) -> unsafe extern "C
 
 impl<const PARTS: u32> Bands for Square<PARTS> {
     const PARTIAL: bool = false;
+    const MULTIPLES: bool = has(PARTS, Parts::MULTIPLES);
 
     unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
         let step = conv.along.weights_step as usize;
@@ -742,7 +745,8 @@ unsafe fn channels<B: Bands>(
     while done < across.output as usize {
         let rows = most.min(across.output as usize - done);
         let needed = (rows - 1) * stride + taps;
-        for index in 0..conv.multiplier {
+        let multiplier = if B::MULTIPLES { conv.multiplier } else { 1 };
+        for index in 0..multiplier {
             let block = conv.block(image, first as usize, index);
             // SAFETY: the caller's promise; the lines have a slot.
             unsafe {
@@ -750,7 +754,7 @@ unsafe fn channels<B: Bands>(
                     let first = line + loaded as i32;
                     loader.load::<B>(&block, loaded, first, needed - loaded);
                 }
-                if done == 0 || conv.multiplier > 1 {
+                if done == 0 || multiplier > 1 {
                     let records = noted.records.as_mut_ptr().cast();
                     noted.shifted = note(conv, &block, &noted.requant, records);
                     band.prepare(conv, &block, noted);
