@@ -46,7 +46,7 @@ typedef enum microhlo_status {
   MICROHLO_ARTIFACT_MISALIGNED = 3,
   /* The bytes are not an artifact that this runtime reads, or they have been damaged. */
   MICROHLO_BAD_ARTIFACT = 4,
-  /* The library does not link a kernel that the model needs: build it with the model's list. */
+  /* The library does not link a kernel that the model needs, or a part of it: build it with the model's list. */
   MICROHLO_MISSING_KERNEL = 5,
   /* The library does not link a micro-operation that the model needs: build it with the model's list. */
   MICROHLO_MISSING_MICRO_OPERATION = 6,

@@ -32,7 +32,7 @@ statuses! {
     ArtifactMisaligned = 3, c"MICROHLO_ARTIFACT_MISALIGNED";
     /// The bytes are not an artifact that this runtime reads, or they have been damaged.
     BadArtifact = 4, c"MICROHLO_BAD_ARTIFACT";
-    /// The library does not link a kernel that the model needs.
+    /// The library does not link a kernel that the model needs, or a part of it.
     MissingKernel = 5, c"MICROHLO_MISSING_KERNEL";
     /// The library does not link a micro-operation that the model needs.
     MissingMicroOperation = 6, c"MICROHLO_MISSING_MICRO_OPERATION";
@@ -71,7 +71,10 @@ impl From<LoadError> for Status {
         match error {
             LoadError::Misaligned => Status::ArtifactMisaligned,
             LoadError::Artifact(_) => Status::BadArtifact,
-            LoadError::Step { error: StepError::MissingKernel(_), .. } => Status::MissingKernel,
+            LoadError::Step {
+                error: StepError::MissingKernel(_) | StepError::MissingParts(_),
+                ..
+            } => Status::MissingKernel,
             LoadError::Step { error: StepError::MissingMicro(_), .. } => {
                 Status::MissingMicroOperation
             }
