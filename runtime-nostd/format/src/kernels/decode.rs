@@ -27,8 +27,8 @@ pub trait Decode: Sized {
     fn decode(&mut self, fields: &mut Fields<'_>);
 }
 
-/// A value to decode into, which one function makes for all who need it.
-#[inline(never)]
+/// A value to decode into.
+#[inline(always)]
 pub fn empty<T: Decode>() -> T {
     T::empty()
 }
