@@ -4,18 +4,16 @@ use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI8;
 
 use super::Memory;
-use super::i8_block::{Depthwise as Made, by_lines};
+use super::i8_block::{Depthwise, by_lines};
+use crate::registry::Undecodable;
 
-entry!(depthwise_i8, DepthwiseI8 => make);
-stage!(DepthwiseI8 => make);
-
-fn make(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Made {
-    Made::new(p, memory)
-}
+entry!(depthwise_i8, DepthwiseI8);
+stage!(DepthwiseI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(conv: &Made) {
+unsafe fn execute(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_lines(conv) };
+    unsafe { by_lines(&Depthwise::new(p, memory)) };
+    Ok(())
 }

@@ -4,18 +4,16 @@ use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseTapsI8;
 
 use super::Memory;
-use super::i8_block::{Depthwise as Made, by_taps};
+use super::i8_block::{Depthwise, by_taps};
+use crate::registry::Undecodable;
 
-entry!(depthwise_taps_i8, DepthwiseTapsI8 => make);
-stage!(DepthwiseTapsI8 => make);
-
-fn make(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Made {
-    Made::new(&p.conv, memory)
-}
+entry!(depthwise_taps_i8, DepthwiseTapsI8);
+stage!(DepthwiseTapsI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(conv: &Made) {
+unsafe fn execute(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_taps(conv) };
+    unsafe { by_taps(&Depthwise::new(&p.conv, memory)) };
+    Ok(())
 }

@@ -6,9 +6,8 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 
-use microhlo_format::kernels::{Decode, Parts, Requant, Rounding, decode_exact, empty};
+use microhlo_format::kernels::{Parts, Requant, Rounding};
 use microhlo_format::{Cursor, MAX_ARENAS, MicroId, Place, Region, Target};
 
 use crate::error::StepError;
@@ -153,45 +152,12 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
     Dst { ptr, stride }
 }
 
-/// Decodes parameters and runs a function of them and of memory, or of what is made of both.
-macro_rules! run_decoded {
-    ($params:ident, $body:ident, $memory:ident, $execute:expr => $make:ident) => {{
-        let mut made = core::mem::MaybeUninit::uninit();
-        $crate::kernels::prepare::<$params<Place>, _>($body, $memory, $make, &mut made)?;
-        // SAFETY: it was prepared; the caller's promise.
-        unsafe { $execute(made.assume_init_ref()) };
-        Ok(())
-    }};
-    ($params:ident, $body:ident, $memory:ident, $execute:expr) => {{
-        let mut params: $params<Place> = empty();
-        decode_exact(&mut params, $body).map_err(|_| Undecodable)?;
-        // SAFETY: the caller's promise.
-        unsafe { $execute(&params, $memory) }
-    }};
-}
-
-/// Decodes parameters and makes something of them. A call of its own, after which they take no stack.
-#[inline(never)]
-fn prepare<P: Decode, T>(
-    body: &[u8],
-    memory: &Memory<'_>,
-    make: fn(&P, &Memory<'_>) -> T,
-    made: &mut MaybeUninit<T>,
-) -> Result<(), Undecodable> {
-    let mut params: P = empty();
-    decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-    made.write(make(&params, memory));
-    Ok(())
-}
-
 /// Makes the `ENTRY` of a kernel module from its parameter type and its function
 /// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
 ///
-/// With `targets`, those of the parameters are proved to be steps of the program. With `=> make`, `execute`
-/// gets what this function makes of parameters and memory instead of them: parameters take no stack then
-/// while results are computed.
+/// With `targets`, those of the parameters are proved to be steps of the program.
 macro_rules! entry {
-    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)? $(=> $make:ident)?) => {
+    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use microhlo_format::kernels::{Params, decode_exact, empty, $params};
@@ -217,7 +183,10 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                run_decoded!($params, body, memory, execute $(=> $make)?)
+                let mut params: $params<Place> = empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute(&params, memory) }
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
@@ -228,47 +197,7 @@ macro_rules! entry {
 /// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
 /// that has parts, the bits of all of them are given.
 macro_rules! stage {
-    ($params:ident $(, $parts:literal)? => $make:ident) => {
-        stage!(@ $params, (body, turn, memory) {
-            use core::mem::MaybeUninit;
-
-            /// As [`prepared`], of the strip that is due; whether one is.
-            #[inline(never)]
-            fn prepare(
-                body: &[u8],
-                turn: &mut Turn<'_, '_, '_>,
-                memory: &Memory<'_>,
-                made: &mut MaybeUninit<Made>,
-            ) -> Result<bool, Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
-                let Some(strip) = turn.strip(&by)? else { return Ok(false) };
-                params.restrict(turn.rows(), &strip);
-                made.write($make(&params, memory));
-                Ok(true)
-            }
-
-            let mut made = MaybeUninit::uninit();
-            if prepare(body, turn, memory, &mut made)? {
-                // SAFETY: it was prepared; the caller's promise.
-                unsafe { execute $(::<$parts>)? (made.assume_init_ref()) }
-            }
-            Ok(())
-        });
-    };
     ($params:ident $(, $parts:literal)?) => {
-        stage!(@ $params, (body, turn, memory) {
-            let mut params: $params<Place> = empty();
-            decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-            let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
-            let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-            params.restrict(turn.rows(), &strip);
-            // SAFETY: the caller's promise.
-            unsafe { execute $(::<$parts>)? (&params, memory) }
-        });
-    };
-    (@ $params:ident, ($body:ident, $turn:ident, $memory:ident) $fire:block) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use microhlo_format::Place;
@@ -293,11 +222,18 @@ macro_rules! stage {
             }
 
             unsafe fn fire(
-                $body: &[u8],
-                $turn: &mut Turn<'_, '_, '_>,
-                $memory: &Memory<'_>,
+                body: &[u8],
+                turn: &mut Turn<'_, '_, '_>,
+                memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                $fire
+                let mut params: $params<Place> = empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                let rows = turn.rows();
+                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
+                let Some(strip) = turn.strip(&by)? else { return Ok(()) };
+                params.restrict(rows, &strip);
+                // SAFETY: the caller's promise.
+                unsafe { execute $(::<$parts>)? (&params, memory) }
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
@@ -308,7 +244,7 @@ macro_rules! stage {
 /// As [`entry`], for kernels of which some parts can be left out. They run
 /// `unsafe fn execute::<PARTS>`, where `PARTS` are the bits of the `Parts` that are linked.
 macro_rules! parted_entry {
-    ($kernel:ident, $params:ident $(=> $make:ident)?) => {
+    ($kernel:ident, $params:ident) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = entry::<{ u32::MAX }>();
 
@@ -339,7 +275,10 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                run_decoded!($params, body, memory, execute::<PARTS> $(=> $make)?)
+                let mut params: $params<Place> = empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute::<PARTS>(&params, memory) }
             }
 
             KernelEntry {

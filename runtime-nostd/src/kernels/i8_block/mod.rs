@@ -236,7 +236,6 @@ pub(super) struct Conv {
     pub axes: [Axis; 2],
     /// Bytes of one image's input.
     pub image: usize,
-    pub groups: u32,
     pub in_c: i32,
     pub out_c: usize,
     /// Output pixels.
@@ -289,7 +288,6 @@ impl Conv {
         Conv {
             axes: [axis(0, heights, row), axis(1, widths, pixel)],
             image: heights[0] as usize * row as usize,
-            groups: p.groups,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
             pixels: p.pixels(),
