@@ -80,6 +80,16 @@ unsafe fn image_by_lines(conv: &Depthwise, index: u32) {
         unsafe { image(conv, index) };
         return;
     }
+    // SAFETY: the caller's promise.
+    unsafe { image_by_phases(conv, index, [across, along]) };
+}
+
+/// Computes the channels of an image by parts of its results, so many across lines and along them.
+///
+/// # Safety
+/// As for [`image_by_lines`].
+#[inline(never)]
+unsafe fn image_by_phases(conv: &Depthwise, index: u32, [across, along]: [i32; 2]) {
     for first in 0..across.min(conv.across.output) {
         for second in 0..along.min(conv.along.output) {
             // SAFETY: the caller's promise; a part of its results.

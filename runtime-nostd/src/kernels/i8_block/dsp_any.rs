@@ -384,6 +384,7 @@ type Function = unsafe extern "C" fn(&BandAny);
 impl BandAny {
     /// The job of a convolution but for lines and channels, if there is assembly for it: without
     /// dilation, of stride 1 or 2 along its lines, rounded up or in two steps.
+    #[inline(never)]
     pub fn new(conv: &Depthwise, rounding: Rounding) -> Option<BandAny> {
         let (across, along) = (&conv.across, &conv.along);
         if (across.dilation, along.dilation) != (1, 1)
@@ -433,7 +434,7 @@ impl Bands for BandAny {
     const PARTIAL: bool = true;
     const MULTIPLES: bool = true;
 
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted) {
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted<'_>) {
         let (across, along) = (&conv.across, &conv.along);
         let mut rows = Rows {
             from: block.weights,
@@ -451,7 +452,7 @@ impl Bands for BandAny {
         }
     }
 
-    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted) {
+    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>) {
         (self.rows, self.output) = (rows, output);
         (self.records, self.channels) = (noted.records.as_ptr().cast(), block.lanes);
         // SAFETY: the caller's promise.

@@ -619,6 +619,27 @@ unsafe fn others<const PARTS: u32>(
     if has(PARTS, Parts::TWO_PIXELS) && here <= 2 {
         count = count.min(2);
     }
+    // SAFETY: the caller's promise.
+    unsafe {
+        gather_others::<PARTS>(conv, group, next, [here, count as u32], job);
+        products::<PARTS>(conv, group, count, job);
+    }
+    here
+}
+
+/// Gathers the next `here` pixels, the last of them so often that there are `count`. A call of its own, which
+/// takes no stack while they are multiplied.
+///
+/// # Safety
+/// As for [`others`].
+#[inline(never)]
+unsafe fn gather_others<const PARTS: u32>(
+    conv: &Conv,
+    group: &Group,
+    next: &mut Pixel,
+    [here, count]: [u32; 2],
+    job: &mut Job,
+) {
     // If there are too few, the last one is computed several times: those before have been, and their
     // results may lie on their taps.
     let mut pixel = *next;
@@ -628,15 +649,11 @@ unsafe fn others<const PARTS: u32>(
         pixel = conv.next(next);
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
-    for (place, output) in lanes.take(count - here as usize) {
+    for (place, output) in lanes.take((count - here) as usize) {
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
     // SAFETY: the caller's promise.
-    unsafe {
-        gather::<PARTS>(conv, group, &together, count);
-        products::<PARTS>(conv, group, count, job);
-    }
-    here
+    unsafe { gather::<PARTS>(conv, group, &together, count as usize) };
 }
 
 /// Whether four pixels are computed together.

@@ -508,12 +508,12 @@ unsafe fn note(
 }
 
 /// What the sums of a block become.
-pub(super) struct Noted {
+pub(super) struct Noted<'a> {
     /// Of the channels that there are.
     pub records: MaybeUninit<[Record; CHANNELS]>,
     /// Whether some shift exceeds 33.
     shifted: bool,
-    requant: Requant,
+    requant: &'a Requant,
 }
 
 /// Brings lines of a block into scratch.
@@ -610,13 +610,13 @@ pub(super) trait Bands {
     ///
     /// # Safety
     /// Convolution and block are those of accepted parameters.
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted);
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted<'_>);
 
     /// Computes `rows` lines of outputs, whose first line is in the first slot.
     ///
     /// # Safety
     /// Convolution, block and lines are those of accepted parameters, the block has been prepared.
-    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted);
+    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>);
 }
 
 /// The function for a stride along lines, with shifts or without.
@@ -634,7 +634,7 @@ impl<const PARTS: u32> Bands for Square<PARTS> {
     const PARTIAL: bool = false;
     const MULTIPLES: bool = has(PARTS, Parts::MULTIPLES);
 
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted<'_>) {
         let step = conv.along.weights_step as usize;
         let mut weights = block.weights;
         let mut record = noted.records.as_mut_ptr().cast::<Record>();
@@ -647,7 +647,7 @@ impl<const PARTS: u32> Bands for Square<PARTS> {
         self.function = band_3::<PARTS>(conv, noted.shifted);
     }
 
-    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted) {
+    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>) {
         let job = &mut self.job;
         (job.rows, job.output) = (rows, output);
         (job.records, job.channels) = (noted.records.as_ptr().cast(), CHANNELS);
@@ -688,7 +688,7 @@ pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
     if has(PARTS, Parts::STRIPS) && unsafe { strip::strip(conv) } {
         return;
     }
-    if let Some(requant) = conv.results.requant {
+    if let Some(requant) = &conv.results.requant {
         let (job, function) = (Band3::new(conv), band_3::<PARTS>(conv, false));
         // SAFETY: the caller's promise.
         unsafe { bands(conv, image, requant, &mut Square::<PARTS> { job, function }) };
@@ -700,22 +700,32 @@ pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let requant = conv.results.requant;
-    let band = requant.and_then(|requant| BandAny::new(conv, requant.rounding));
+    let requant = conv.results.requant.as_ref();
     // SAFETY: the caller's promise.
     unsafe {
-        match (requant, band) {
-            (Some(requant), Some(mut band)) => bands(conv, image, requant, &mut band),
-            _ => portable::image(conv, image),
+        if requant.is_none_or(|requant| !any(conv, image, requant)) {
+            portable::image(conv, image);
         }
     }
+}
+
+/// Computes the channels of an image by assembly, if there is some for it.
+///
+/// # Safety
+/// As for [`image`].
+#[inline(never)]
+unsafe fn any(conv: &Depthwise, image: u32, requant: &Requant) -> bool {
+    let Some(mut band) = BandAny::new(conv, requant.rounding) else { return false };
+    // SAFETY: the caller's promise.
+    unsafe { bands(conv, image, requant, &mut band) };
+    true
 }
 
 /// Computes the channels of an image by assembly.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters, and the assembly is for them.
-unsafe fn bands(conv: &Depthwise, image: u32, requant: Requant, band: &mut impl Bands) {
+unsafe fn bands(conv: &Depthwise, image: u32, requant: &Requant, band: &mut impl Bands) {
     // SAFETY: the caller's promise.
     let mut loader = unsafe { Loader::new(conv) };
     let mut noted = Noted { records: MaybeUninit::uninit(), shifted: false, requant };
@@ -734,7 +744,7 @@ unsafe fn bands(conv: &Depthwise, image: u32, requant: Requant, band: &mut impl 
 unsafe fn channels<B: Bands>(
     conv: &Depthwise,
     [image, first]: [u32; 2],
-    noted: &mut Noted,
+    noted: &mut Noted<'_>,
     loader: &mut Loader<'_>,
     band: &mut B,
 ) {
@@ -756,7 +766,7 @@ unsafe fn channels<B: Bands>(
                 }
                 if done == 0 || multiplier > 1 {
                     let records = noted.records.as_mut_ptr().cast();
-                    noted.shifted = note(conv, &block, &noted.requant, records);
+                    noted.shifted = note(conv, &block, noted.requant, records);
                     band.prepare(conv, &block, noted);
                 }
                 let output = block.output.wrapping_add(done * across.output_step as usize);

@@ -359,16 +359,16 @@ pub(super) unsafe fn gather<const PARTS: u32>(
     let mut lanes = (1 << count) - 1u32;
     let some = within.iter().zip(pixels).find(|(within, _)| **within);
     if let Some((_, pixel)) = some.filter(|_| by_fours::<PARTS>(conv) && count == LANES) {
-        let mut from = [*pixel; LANES];
+        let mut from = [pixel.at(conv, group); LANES];
         for (lane, within) in within.iter().enumerate() {
             if *within {
                 // Others have some taps that may lie outside of memory.
-                from[lane & 3] = pixels[lane & 3];
+                from[lane & 3] = pixels[lane & 3].at(conv, group);
                 lanes &= !(1 << lane);
             }
         }
         // SAFETY: the caller's promise; all taps lie inside the image.
-        unsafe { gather_inside::<PARTS>(conv, group, &from) };
+        unsafe { gather_inside::<PARTS>(conv, from) };
     }
     let mut job = whole_lane(conv);
     let widen = lane_function::<PARTS>(conv);
@@ -438,16 +438,17 @@ fn lane_function<const PARTS: u32>(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
     }
 }
 
-/// Widens the taps of four pixels that lie inside the image.
+/// Widens the taps of four pixels that lie inside the image, from the first of each on.
 ///
 /// # Safety
 /// As for [`gather`].
-unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+#[inline(never)]
+unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, from: [*const i8; LANES]) {
     let [h, w] = &conv.axes;
     let run = conv.run * conv.in_c;
     let row = h.input_step * h.dilation;
     let mut runs = Runs {
-        from: pixels.map(|pixel| pixel.at(conv, group)),
+        from,
         to: conv.scratch,
         runs: h.kernel as usize,
         words: (run as usize >> 2) + 1,

@@ -558,6 +558,7 @@ pub(super) unsafe fn channels(conv: &Depthwise, block: &Block) {
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
+#[inline(never)]
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
     for first in (0..conv.channels).step_by(CHANNELS) {
         for index in 0..conv.multiplier {

@@ -17,6 +17,7 @@ const BLOCK: usize = 4;
 ///
 /// # Safety
 /// Convolution, group and pixel are those of accepted parameters.
+#[inline(never)]
 pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) -> bool {
     let up = conv.results.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
     let even = conv.out_c.is_multiple_of(BLOCK) && conv.pairs.is_multiple_of(2);
