@@ -153,9 +153,8 @@ pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), L
         }
     }
     let manifest = artifact.manifest();
-    match memories.outside(manifest.inputs, AccessKind::Write) {
-        Some(index) => return Err(LoadError::Input { index }),
-        None => (),
+    if let Some(index) = memories.outside(manifest.inputs, AccessKind::Write) {
+        return Err(LoadError::Input { index });
     }
     match memories.outside(manifest.outputs, AccessKind::Read) {
         Some(index) => Err(LoadError::Output { index }),

@@ -114,7 +114,7 @@ fn single(board: &str, model: &Path) -> Image {
 fn of_zeros(board: &str, model: &Path) -> Vec<u8> {
     let target = Executor::find(board).and_then(|e| e.target()).expect("the board's processor");
     let how = options_for(model, target);
-    let compiled = open_program(model).and_then(|program| Ok(program.compile(&how)?));
+    let compiled = open_program(model).and_then(|program| program.compile(&how));
     let compiled = compiled.unwrap_or_else(|error| panic!("{error}"));
     let sizes = compiled.report.inputs.iter().map(|input| {
         let dtype = DType::ALL.iter().find(|d| d.name() == input.dtype).expect("an element type");

@@ -53,7 +53,7 @@ pub fn folded(kernel: &Kernel<Ref>, rows: u32) -> Cow<'_, Kernel<Ref>> {
                 && p.in_w.is_multiple_of(rows) =>
         {
             let (in_w, kernel_w) = (p.in_w / rows, p.in_w / rows);
-            let pool = PoolI8 { in_h: rows, kernel_h: rows, in_w, kernel_w, ..p.clone() };
+            let pool = PoolI8 { in_h: rows, kernel_h: rows, in_w, kernel_w, ..*p };
             Cow::Owned(Kernel::pool_i8(pool))
         }
         _ => Cow::Borrowed(kernel),

@@ -61,9 +61,12 @@ pub fn find_matrices(facts: &Facts<'_>, root: OpId) -> Option<(Product, Vec<OpId
     Some((Product { root, factors, left: 0, requant }, ops))
 }
 
+/// Two factors, each with its zero point.
+type Factors = [(ValueId, i8); 2];
+
 /// The operands of an operation on 32-bit integers as differences of 8-bit tensors and their zero
 /// points, and the operations absorbed, which are the operation and those.
-fn factors(facts: &Facts<'_>, root: OpId) -> Option<([(ValueId, i8); 2], Vec<OpId>)> {
+fn factors(facts: &Facts<'_>, root: OpId) -> Option<(Factors, Vec<OpId>)> {
     let o = &facts.body.ops[root];
     let (&[lhs, rhs], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
         return None;

@@ -137,12 +137,13 @@ impl Device {
         self.line.ready(0);
         loop {
             match self.line.receive() {
-                Some(Frame { kind: Kind::DATA, payload: [a, b, c, d, bytes @ ..] }) => {
-                    // What came before, because the answer was lost, is not written again.
-                    if u32::from_le_bytes([*a, *b, *c, *d]) == update.given() {
-                        update.write(bytes)?;
-                    }
+                Some(Frame { kind: Kind::DATA, payload: [a, b, c, d, bytes @ ..] })
+                    if u32::from_le_bytes([*a, *b, *c, *d]) == update.given() =>
+                {
+                    update.write(bytes)?;
                 }
+                // What came before, because the answer was lost, is not written again.
+                Some(Frame { kind: Kind::DATA, payload: [_, _, _, _, ..] }) => {}
                 Some(Frame { kind: Kind::COMMIT, .. }) => break,
                 Some(_) => return Err(Refused::Frame),
                 None => {}

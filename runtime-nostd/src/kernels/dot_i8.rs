@@ -148,9 +148,11 @@ impl Side {
         #[cfg(not(cortex_m_dsp))]
         let mut left = depth;
         #[cfg(cortex_m_dsp)]
-        // SAFETY: the caller's promise.
-        let mut left =
-            if stride == 1 { unsafe { widened(&mut from, &mut to, lanes, depth, zero) } } else { depth };
+        let mut left = match stride {
+            // SAFETY: the caller's promise.
+            1 => unsafe { widened(&mut from, &mut to, lanes, depth, zero) },
+            _ => depth,
+        };
         while left > 0 {
             let next = |i: isize| {
                 // SAFETY: the caller's promise.

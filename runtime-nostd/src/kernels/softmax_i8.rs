@@ -72,8 +72,8 @@ fn exp_below_zero(x: f32) -> f32 {
     }
     let mut k = match magnitude {
         // Not more than half of ln 2, and than one and a half.
-        ..=0x3eb1_7218 => 0,
-        ..=0x3f85_1592 => -1,
+        0..=0x3eb1_7218 => 0,
+        0x3eb1_7219..=0x3f85_1592 => -1,
         _ => (PER_LN_2 * x - 0.5) as i32,
     };
     let high = x - k as f32 * HIGH;

@@ -481,7 +481,7 @@ impl<P: Copy> Params<P> for ConvI8<P> {
         let two = !one && pixels > PIXELS && pixels < MANY && (1..=2).contains(&(pixels % PIXELS));
         let by_fours = self.run().is_multiple_of(4);
         let apart = self.kernel_w > 1 && (self.groups > 1 || self.dilation_w > 1);
-        let left = self.out_c % if one { 8 } else { 2 } != 0;
+        let left = !self.out_c.is_multiple_of(if one { 8 } else { 2 });
         Parts::of_results(&self.requant)
             .and(Parts::ONE_PIXEL.only_if(one))
             .and(Parts::FOUR_PIXELS.only_if(!one))
