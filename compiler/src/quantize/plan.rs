@@ -257,14 +257,18 @@ impl Planner<'_, '_> {
         Some(Layer { root: op, result, weights: Some(weights), scalable })
     }
 
-    /// A matrix product of two values, neither constant.
+    /// A matrix product of two values that the program computes. What it takes as an argument is more likely
+    /// weights, which should be frozen.
     fn product(&self, op: OpId) -> Option<Layer> {
         let o = &self.body().ops[op];
         let (&[lhs, rhs], &[result]) = (o.operands.as_slice(), o.results.as_slice()) else {
             return None;
         };
-        let computed =
-            |v: ValueId| self.is_f32(v) && self.body().constant(self.origin(v)).is_none();
+        let computed = |v: ValueId| {
+            let from = self.origin(v);
+            let made = self.body().def_op(from).is_some();
+            self.is_f32(v) && made && self.body().constant(from).is_none()
+        };
         let fits = matches!(o.kind, OpKind::DotGeneral(_)) && computed(lhs) && computed(rhs);
         fits.then(|| self.layer(op, result))
     }

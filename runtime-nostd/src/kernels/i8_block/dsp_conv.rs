@@ -11,9 +11,9 @@ use microhlo_format::kernels::{Requant, Rounding};
 
 use super::super::{Parts, either, has};
 use super::dsp_clamp::clamp;
-use super::dsp_double;
 use super::dsp_gather::{Straight, gather};
 use super::{Conv, Group, LANES, Pixel, portable};
+use by_sums::{double_sums, sums};
 
 /// Repeats assembly.
 macro_rules! times4 {
@@ -533,6 +533,7 @@ unsafe extern "C" fn products_1x8(job: &Job) {
     )
 }
 
+mod by_sums;
 mod single;
 
 impl Job {
@@ -740,65 +741,6 @@ impl Job {
 
 /// Channels whose sums are rounded twice together.
 const DOUBLE: usize = 4;
-
-/// Computes channels from `first` on of four pixels by way of their sums, as long as there are so many, if
-/// they are rounded twice. Returns the first one that is left.
-///
-/// # Safety
-/// As for [`products`].
-unsafe fn double_sums<const PARTS: u32>(
-    conv: &Conv,
-    group: &Group,
-    outputs: &[*mut u8; LANES],
-    mut first: usize,
-) -> usize {
-    let double = group.results.requant.filter(|r| r.rounding == Rounding::Double);
-    let Some(requant) = double else { return first };
-    let mut job = Job::new::<PARTS>(conv, group, first);
-    let mut acc = [0i32; DOUBLE * LANES];
-    while first + DOUBLE <= conv.out_c {
-        job.output[0] = acc.as_mut_ptr().cast();
-        job.records_end = job.records.wrapping_add(DOUBLE);
-        // SAFETY: so many channels, of which the assembly stores the sums.
-        unsafe {
-            job.run::<PARTS>(conv, LANES);
-            dsp_double::finish(&group.results, &requant, &acc, first, outputs);
-        }
-        job.records = job.records_end;
-        job.weights = job.weights.wrapping_add(DOUBLE * conv.pairs * 2);
-        first += DOUBLE;
-    }
-    first
-}
-
-/// Computes a block by way of its sums.
-///
-/// # Safety
-/// As for [`products`]; there is such a block, of eight channels if there is one pixel, else of two.
-unsafe fn sums<const PARTS: u32>(
-    conv: &Conv,
-    group: &Group,
-    outputs: &[*mut u8; LANES],
-    count: usize,
-    first: usize,
-) {
-    let mut acc = [0i32; 8];
-    let mut job = Job::new::<PARTS>(conv, group, first);
-    let block = if has(PARTS, Parts::ONE_PIXEL) && count == 1 { 8 } else { 2 };
-    job.tail = Tail::Sums as u32;
-    job.output[0] = acc.as_mut_ptr().cast();
-    job.records_end = job.records.wrapping_add(block);
-    // SAFETY: one block, which has at most eight sums.
-    unsafe { job.run::<PARTS>(conv, count) };
-    let results = &group.results;
-    for (acc, output) in acc.chunks(block).zip(outputs).take(count) {
-        for (channel, &acc) in (first..conv.out_c).zip(acc) {
-            let place = output.wrapping_add(channel * results.bytes());
-            // SAFETY: a channel of a pixel.
-            unsafe { results.store_of::<PARTS>(channel, acc, place) };
-        }
-    }
-}
 
 /// Clamps all results, which the microkernels only saturate.
 ///
