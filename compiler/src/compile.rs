@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use microhlo_format::{KernelId, Micro, MicroId};
+use microhlo_format::{DType, KernelId, Micro, MicroId};
 use serde::Serialize;
 
 use crate::chains::{self, Choice, Costs};
@@ -294,6 +294,25 @@ pub struct TensorReport {
     pub dims: Vec<u32>,
 }
 
+impl TensorReport {
+    /// Its element type; `None` if it is not one of the artifact format.
+    pub fn element(&self) -> Option<DType> {
+        DType::ALL.iter().copied().find(|dtype| dtype.name() == self.dtype)
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        let elements: usize = self.dims.iter().map(|&dim| dim as usize).product();
+        elements * self.element().map_or(0, DType::size)
+    }
+
+    /// Shape and element type as in StableHLO's tensor types, for example `1x8x8x1xf32`.
+    pub fn ty(&self) -> String {
+        let dims: String = self.dims.iter().map(|dim| format!("{dim}x")).collect();
+        dims + &self.dtype
+    }
+}
+
 /// Accumulated time per pass.
 #[derive(Default)]
 struct Clock {
@@ -575,7 +594,7 @@ fn micro_ids(program: &Program) -> BTreeSet<MicroId> {
 
 /// The path of a micro-operation's row in the runtime, for example `add::F32`.
 fn micro_name(id: MicroId) -> String {
-    let rust = |d: microhlo_format::DType| format!("{d:?}").to_uppercase();
+    let rust = |d: DType| format!("{d:?}").to_uppercase();
     match id.decode() {
         Some(Micro::Op(op, dtype)) => format!("{}::{}", op.ident(), rust(dtype)),
         Some(Micro::Convert(from, to)) => format!("convert::{}_{}", rust(from), rust(to)),

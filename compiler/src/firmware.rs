@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use microhlo_format::KernelId;
 use microhlo_format::kernels::Parts;
-use microhlo_format::{DType, KernelId};
 
 use crate::cmd::CmdError;
 use crate::cmd::load::{model_name, open_program, parse_artifact};
@@ -117,10 +117,8 @@ fn signature(out: &mut String, what: &str, tensors: &[TensorReport]) {
     );
     let mut sizes = Vec::new();
     for tensor in tensors {
-        let known = DType::ALL.iter().find(|d| d.name() == tensor.dtype);
-        let dtype = known.map_or_else(|| tensor.dtype.clone(), |d| format!("{d:?}"));
-        let elements: usize = tensor.dims.iter().map(|&d| d as usize).product();
-        sizes.push(elements * known.map_or(0, |d| d.size()));
+        let dtype = tensor.element().map_or_else(|| tensor.dtype.clone(), |d| format!("{d:?}"));
+        sizes.push(tensor.bytes());
         let (name, dims) = (&tensor.name, &tensor.dims);
         put(out, format_args!("    ({name:?}, ::microhlo::DType::{dtype}, &{dims:?}),\n"));
     }

@@ -1,7 +1,5 @@
 //! The C header of a model.
 
-use microhlo_format::DType;
-
 use crate::compile::{Report, TensorReport};
 use crate::embed::{identifier, symbol};
 
@@ -42,18 +40,10 @@ pub fn header(report: &Report) -> String {
 fn tensor_lines(upper: &str, what: &str, tensors: &[TensorReport]) -> String {
     let mut out = format!("\n#define {upper}_{what}_COUNT {}u\n", tensors.len());
     for (i, tensor) in tensors.iter().enumerate() {
-        let dims = tensor.dims.iter().map(|dim| format!("{dim}x")).collect::<String>();
-        let comment = format!("{}: {dims}{}", commentable(&tensor.name), tensor.dtype);
-        let bytes = bytes(tensor);
-        out += &format!("/* {comment} */\n#define {upper}_{what}_{i}_BYTES {bytes}u\n");
+        let (name, ty, bytes) = (commentable(&tensor.name), tensor.ty(), tensor.bytes());
+        out += &format!("/* {name}: {ty} */\n#define {upper}_{what}_{i}_BYTES {bytes}u\n");
     }
     out
-}
-
-/// Size of a tensor.
-fn bytes(tensor: &TensorReport) -> u64 {
-    let size = DType::ALL.iter().find(|d| d.name() == tensor.dtype).map_or(0, |d| d.size());
-    tensor.dims.iter().map(|&dim| u64::from(dim)).product::<u64>() * size as u64
 }
 
 /// A name that cannot end the comment it is in.

@@ -111,12 +111,11 @@ fn reset() -> String {
 /// A type for each tensor.
 fn types(out: &mut String, what: &str, tensors: &[TensorReport]) {
     for (i, tensor) in tensors.iter().enumerate() {
-        let dims: String = tensor.dims.iter().map(|dim| format!("{dim}x")).collect();
-        let (name, dtype, rust) = (&tensor.name, &tensor.dtype, array(tensor));
+        let (name, ty, rust) = (&tensor.name, tensor.ty(), array(tensor));
         put(
             out,
             format_args!(
-                "\n/// {what} {i}, {name:?}: {dims}{dtype}.\n{UNUSED}pub type {what}{i} = {rust};\n"
+                "\n/// {what} {i}, {name:?}: {ty}.\n{UNUSED}pub type {what}{i} = {rust};\n"
             ),
         );
     }
@@ -124,8 +123,7 @@ fn types(out: &mut String, what: &str, tensors: &[TensorReport]) {
 
 /// A tensor as nested arrays, dense and row-major.
 fn array(tensor: &TensorReport) -> String {
-    let known = DType::ALL.iter().find(|d| d.name() == tensor.dtype);
-    let element = known.map_or("u8", |&dtype| element(dtype)).to_owned();
+    let element = tensor.element().map_or("u8", element).to_owned();
     tensor.dims.iter().rev().fold(element, |inner, dim| format!("[{inner}; {dim}]"))
 }
 

@@ -66,22 +66,51 @@ const _: () = assert!(align_of::<Marked<Model<'static>>>() <= align_of::<u64>())
 const _: () = assert!(size_of::<Marked<Run<'static>>>() <= size_of::<RunMemory>());
 const _: () = assert!(align_of::<Marked<Run<'static>>>() <= align_of::<u64>());
 
+impl<T> Marked<T> {
+    /// The value in the caller's memory.
+    ///
+    /// # Safety
+    /// `memory` is null or points to memory of this size and alignment, in which only [`Marked::put`] has written
+    /// this mark.
+    unsafe fn get(memory: *mut Marked<T>, mark: u64) -> Result<*mut T, Status> {
+        if memory.is_null() {
+            return Err(Status::Null);
+        }
+        // SAFETY: the contract of this function; a mark is a number, for which any bytes will do.
+        match unsafe { (*memory).mark } == mark {
+            // SAFETY: as above.
+            true => Ok(unsafe { &raw mut (*memory).value }),
+            false => Err(Status::NotLoaded),
+        }
+    }
+
+    /// Writes a value to the caller's memory, which is not null, or that there is none.
+    ///
+    /// # Safety
+    /// `memory` points to memory of this size and alignment.
+    unsafe fn put(memory: *mut Marked<T>, mark: u64, value: Result<T, Status>) -> Status {
+        match value {
+            // SAFETY: the contract of this function; what was there needs no destructor.
+            Ok(value) => unsafe {
+                memory.write(Marked { mark, value });
+                Status::Ok
+            },
+            // SAFETY: as above.
+            Err(status) => unsafe {
+                (*memory).mark = 0;
+                status
+            },
+        }
+    }
+}
+
 /// The model in the caller's memory.
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model that nothing writes while the result is used.
 unsafe fn model<'m>(memory: *const ModelMemory) -> Result<&'m Model<'static>, Status> {
-    let memory = memory.cast::<Marked<Model<'static>>>();
-    if memory.is_null() {
-        return Err(Status::Null);
-    }
-    // SAFETY: the pointer is not null, so by the contract it is to memory of that size and alignment; the
-    // mark is a number, for which any bytes will do.
-    if unsafe { (*memory).mark } != MODEL_MARK {
-        return Err(Status::NotLoaded);
-    }
-    // SAFETY: only `microhlo_load` writes the mark, and a model behind it.
-    Ok(unsafe { &(*memory).value })
+    // SAFETY: the contract of this function; only `microhlo_load` writes this mark, and a model behind it.
+    unsafe { Marked::get(memory.cast_mut().cast(), MODEL_MARK).map(|model| &*model) }
 }
 
 /// The run in the caller's memory.
@@ -89,16 +118,8 @@ unsafe fn model<'m>(memory: *const ModelMemory) -> Result<&'m Model<'static>, St
 /// # Safety
 /// `memory` is null or points to memory for a run that nothing else uses while the result is used.
 unsafe fn run<'m>(memory: *mut RunMemory) -> Result<&'m mut Run<'static>, Status> {
-    let memory = memory.cast::<Marked<Run<'static>>>();
-    if memory.is_null() {
-        return Err(Status::Null);
-    }
-    // SAFETY: as in `model`.
-    if unsafe { (*memory).mark } != RUN_MARK {
-        return Err(Status::NotLoaded);
-    }
-    // SAFETY: only `microhlo_start` writes the mark, and a run behind it.
-    Ok(unsafe { &mut (*memory).value })
+    // SAFETY: the contract of this function; only `microhlo_start` writes this mark, and a run behind it.
+    unsafe { Marked::get(memory.cast(), RUN_MARK).map(|run| &mut *run) }
 }
 
 /// Bytes of the caller.
@@ -136,19 +157,8 @@ pub unsafe extern "C" fn microhlo_load(
     // SAFETY: the contract of this function.
     let loaded = unsafe { bytes(artifact, len) }
         .and_then(|bytes| Model::load_with(bytes, KERNELS).map_err(Status::from));
-    match loaded {
-        // SAFETY: the memory is the caller's, large enough and aligned.
-        Err(status) => unsafe {
-            (*memory).0[0] = 0;
-            status
-        },
-        Ok(value) => {
-            let memory = memory.cast::<Marked<Model<'static>>>();
-            // SAFETY: as above; what was there needs no destructor.
-            unsafe { memory.write(Marked { mark: MODEL_MARK, value }) };
-            Status::Ok
-        }
-    }
+    // SAFETY: the memory is the caller's, large enough and aligned.
+    unsafe { Marked::put(memory.cast(), MODEL_MARK, loaded) }
 }
 
 /// Bytes of the arena that the model needs; zero if it is not loaded.
@@ -317,19 +327,9 @@ pub unsafe extern "C" fn microhlo_start(
     }
     // SAFETY: the contract of this function.
     let parts = unsafe { model(of).and_then(|model| Ok((model, arena_of(arena, arena_len)?))) };
-    match parts.and_then(|(model, arena)| model.start(arena).map_err(Status::from)) {
-        // SAFETY: the memory is the caller's, large enough and aligned.
-        Err(status) => unsafe {
-            (*memory).0[0] = 0;
-            status
-        },
-        Ok(value) => {
-            let memory = memory.cast::<Marked<Run<'static>>>();
-            // SAFETY: as above; what was there needs no destructor.
-            unsafe { memory.write(Marked { mark: RUN_MARK, value }) };
-            Status::Ok
-        }
-    }
+    let started = parts.and_then(|(model, arena)| model.start(arena).map_err(Status::from));
+    // SAFETY: the memory is the caller's, large enough and aligned.
+    unsafe { Marked::put(memory.cast(), RUN_MARK, started) }
 }
 
 /// Copies an input into the arena of a run, before its first step.

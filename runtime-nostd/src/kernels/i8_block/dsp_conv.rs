@@ -463,6 +463,40 @@ macro_rules! finish_one_shift {
     };
 }
 
+/// What becomes of a pixel's sums, in these registers, and the next block at 2; the records lie so many bytes
+/// before the next block's. At 5, 6 and 7, as [`Tail`] says.
+macro_rules! finish_pixel {
+    ($registers:literal, $($acc:literal $at:literal),*) => {
+        concat!(
+            "5:
+            ldrd r0, lr, [sp, #32]
+            ldr r3, [sp, #16]
+            ",
+            $(finish_one!($acc, $at),)*
+            "str r3, [sp, #16]
+            9:
+            ldr r0, [sp, #40]
+            cmp r12, r0
+            bne.w 2b
+            ",
+            leave!(),
+            "6:
+            ldr r2, [sp, #48]
+            ",
+            $(finish_one_shift!($acc, $at),)*
+            "str r2, [sp, #48]
+            b 9b
+            7:
+            ldr r0, [sp, #16]
+            stm r0!, {{",
+            $registers,
+            "}}
+            str r0, [sp, #16]
+            b 9b",
+        )
+    };
+}
+
 /// Computes blocks of eight channels of a pixel.
 ///
 /// # Safety
@@ -491,43 +525,10 @@ unsafe extern "C" fn products_1x8(job: &Job) {
         bne.w 4b
         ldr r12, [sp, #12]
         ldr pc, [sp, #44]
-        5:
-        ldrd r0, lr, [sp, #32]
-        ldr r3, [sp, #16]
         ",
-        finish_one!("r4", "60"),
-        finish_one!("r5", "52"),
-        finish_one!("r6", "44"),
-        finish_one!("r7", "36"),
-        finish_one!("r8", "28"),
-        finish_one!("r9", "20"),
-        finish_one!("r10", "12"),
-        finish_one!("r11", "4"),
-        "str r3, [sp, #16]
-        9:
-        ldr r0, [sp, #40]
-        cmp r12, r0
-        bne.w 2b
-        ",
-        leave!(),
-        "6:
-        ldr r2, [sp, #48]
-        ",
-        finish_one_shift!("r4", "60"),
-        finish_one_shift!("r5", "52"),
-        finish_one_shift!("r6", "44"),
-        finish_one_shift!("r7", "36"),
-        finish_one_shift!("r8", "28"),
-        finish_one_shift!("r9", "20"),
-        finish_one_shift!("r10", "12"),
-        finish_one_shift!("r11", "4"),
-        "str r2, [sp, #48]
-        b 9b
-        7:
-        ldr r0, [sp, #16]
-        stm r0!, {{r4-r11}}
-        str r0, [sp, #16]
-        b 9b",
+        finish_pixel!(
+            "r4-r11", "r4" 60, "r5" 52, "r6" 44, "r7" 36, "r8" 28, "r9" 20, "r10" 12, "r11" 4
+        ),
         shifts = const offset_of!(Job, shifts),
         weights = const offset_of!(Job, weights),
     )

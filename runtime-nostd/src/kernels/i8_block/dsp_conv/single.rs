@@ -111,35 +111,8 @@ unsafe extern "C" fn products_1x4(job: &Job) {
         mov r1, r2
         ldr r12, [sp, #12]
         ldr pc, [sp, #44]
-        5:
-        ldrd r0, lr, [sp, #32]
-        ldr r3, [sp, #16]
         ",
-        finish_one!("r4", "28"),
-        finish_one!("r5", "20"),
-        finish_one!("r6", "12"),
-        finish_one!("r7", "4"),
-        "str r3, [sp, #16]
-        9:
-        ldr r0, [sp, #40]
-        cmp r12, r0
-        bne.w 2b
-        ",
-        leave!(),
-        "6:
-        ldr r2, [sp, #48]
-        ",
-        finish_one_shift!("r4", "28"),
-        finish_one_shift!("r5", "20"),
-        finish_one_shift!("r6", "12"),
-        finish_one_shift!("r7", "4"),
-        "str r2, [sp, #48]
-        b 9b
-        7:
-        ldr r0, [sp, #16]
-        stm r0!, {{r4-r7}}
-        str r0, [sp, #16]
-        b 9b",
+        finish_pixel!("r4-r7", "r4" 28, "r5" 20, "r6" 12, "r7" 4),
         shifts = const offset_of!(Job, shifts),
         weights = const offset_of!(Job, weights),
     )
