@@ -263,6 +263,8 @@ pub struct KernelReport {
     pub op: String,
     /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bits of the parts of the kernel that it needs.
+    pub parts: u32,
     /// About how many instructions it takes, if that is known.
     pub estimated_instructions: Option<u64>,
     /// Why it is this kernel.
@@ -523,6 +525,7 @@ fn report(
         name: format!("{i}:{}", step.name),
         op: step.kernel.id().name().to_string(),
         macs: step.kernel.macs(),
+        parts: step.kernel.parts().0,
         estimated_instructions: costs.modelled(&step.kernel),
         reason: reason(&step.kernel),
     };

@@ -3,12 +3,13 @@
 //! Two files per model: the artifact, and a Rust module that includes it, names the kernels to
 //! link and tells the model's sizes and signature as constants.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use microhlo_format::kernels::Parts;
 use microhlo_format::{DType, KernelId};
 
 use crate::cmd::CmdError;
@@ -137,16 +138,28 @@ fn signature(out: &mut String, what: &str, tensors: &[TensorReport]) {
 
 /// The kernels and micro-operations to link.
 fn kernels(out: &mut String, report: &Report) {
-    let kernels: BTreeSet<&str> = report.kernels.iter().map(|k| k.op.as_str()).collect();
-    let chains = kernels.contains(KernelId::rows.name());
-    let stage = |name: &str| KernelId::ALL.iter().any(|id| id.name() == name && id.has_strips());
+    let mut kernels: BTreeMap<&str, Parts> = BTreeMap::new();
+    for kernel in &report.kernels {
+        let parts = kernels.entry(&kernel.op).or_insert(Parts::NONE);
+        *parts = parts.and(Parts(kernel.parts));
+    }
+    let chains = kernels.contains_key(KernelId::rows.name());
+    let is = |name: &str, what: fn(KernelId) -> bool| {
+        KernelId::ALL.iter().any(|&id| id.name() == name && what(id))
+    };
     out.push_str(
         "\n/// The kernels that the model needs, and no others.\n\
          pub static KERNELS: ::microhlo::Kernels = ::microhlo::Kernels {\n    kernels: &[\n",
     );
-    for kernel in kernels {
-        // What may be part of a chain is linked so that it can.
-        let entry = if chains && stage(kernel) { "STAGE" } else { "ENTRY" };
+    for (kernel, Parts(parts)) in kernels {
+        // What may be part of a chain is linked so that it can, with all parts.
+        let entry = if chains && is(kernel, KernelId::has_strips) {
+            "STAGE".to_owned()
+        } else if is(kernel, KernelId::has_parts) {
+            format!("entry::<{parts:#x}>()")
+        } else {
+            "ENTRY".to_owned()
+        };
         put(out, format_args!("        ::microhlo::kernels::{kernel}::{entry},\n"));
     }
     out.push_str("    ],\n    micro: &[\n");
@@ -196,6 +209,33 @@ mod tests {
         ] {
             assert!(source.contains(part), "{part} in\n{source}");
         }
+    }
+
+    #[test]
+    fn parts_of_all_steps_are_linked() {
+        let text = "func.func @main(%x: tensor<9x3xi8>, %y: tensor<9x4xi8>) -> (tensor<9x2xi32>, tensor<9x1xi32>) {
+  %v = stablehlo.constant dense<[[1, -2], [25, 4], [-128, 5]]> : tensor<3x2xi8>
+  %w = stablehlo.constant dense<[[1], [25], [-128], [3]]> : tensor<4x1xi8>
+  %0 = stablehlo.dot_general %x, %v, contracting_dims = [1] x [0] : (tensor<9x3xi8>, tensor<3x2xi8>) -> tensor<9x2xi32>
+  %1 = stablehlo.dot_general %y, %w, contracting_dims = [1] x [0] : (tensor<9x4xi8>, tensor<4x1xi8>) -> tensor<9x1xi32>
+  return %0, %1 : tensor<9x2xi32>, tensor<9x1xi32>
+}";
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("two.mlir");
+        fs::write(&model, text).unwrap();
+        let made = compile_for_firmware(&model, Target::CortexM4f, folder.path()).unwrap();
+        let parts = [
+            Parts::FOUR_PIXELS,
+            Parts::TWO_PIXELS,
+            Parts::TAPS_IN_ORDER,
+            Parts::TAPS_BY_FOURS,
+            Parts::CHANNELS_LEFT,
+            Parts::ROUNDINGS,
+        ];
+        let union = parts.into_iter().fold(Parts::NONE, Parts::and);
+        let source = fs::read_to_string(&made.module).unwrap();
+        let entry = format!("::microhlo::kernels::conv_i8::entry::<{:#x}>(),", union.0);
+        assert!(source.contains(&entry), "{entry} in\n{source}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use microhlo_format::kernels::Parts;
 use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
 
 /// Why an artifact was refused.
@@ -43,6 +44,8 @@ pub enum StepError {
     MissingKernel(KernelId),
     /// The firmware does not link the micro-operation.
     MissingMicro(MicroId),
+    /// The firmware does not link these parts of the kernel.
+    MissingParts(Parts),
     /// The parameters do not decode.
     Encoding,
     /// The parameters make no sense.
@@ -176,7 +179,10 @@ impl fmt::Display for StepError {
                 write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
             }
             StepError::MissingMicro(id) => {
-                write!(f, "micro-operation {:#06x} is not linked; add it to the kernel set", id.0)
+                write!(f, "micro-operation {id} is not linked; add it to the kernel set")
+            }
+            StepError::MissingParts(parts) => {
+                write!(f, "parts of the kernel are not linked; add them to the kernel set: {parts}")
             }
             StepError::Encoding => f.write_str("parameters do not decode"),
             StepError::Params(error) => write!(f, "parameters make no sense: {error}"),

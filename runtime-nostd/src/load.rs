@@ -1,7 +1,8 @@
 //! The proof that a program touches only memory it may touch.
 
 use microhlo_format::{
-    ALIGN, Access, AccessKind, Artifact, Cursor, MicroId, Overlap, Place, Program, Region, Tensor,
+    ALIGN, Access, AccessKind, Artifact, Cursor, List, MicroId, Overlap, Place, Program, Region,
+    Tensor,
 };
 
 use crate::error::{LoadError, StepError};
@@ -149,20 +150,32 @@ pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), L
         }
     }
     let manifest = artifact.manifest();
-    for (index, tensor) in manifest.inputs.iter().enumerate() {
-        if !memories.holds(&tensor, AccessKind::Write) {
-            return Err(LoadError::Input { index });
-        }
+    match memories.outside(manifest.inputs, AccessKind::Write) {
+        Some(index) => return Err(LoadError::Input { index }),
+        None => (),
     }
-    for (index, tensor) in manifest.outputs.iter().enumerate() {
-        if !memories.holds(&tensor, AccessKind::Read) {
-            return Err(LoadError::Output { index });
-        }
+    match memories.outside(manifest.outputs, AccessKind::Read) {
+        Some(index) => Err(LoadError::Output { index }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 impl Memories {
+    /// The number of the first input or output that does not lie in memory.
+    #[inline(never)]
+    fn outside(self, tensors: List<'_, Tensor<'_>>, kind: AccessKind) -> Option<usize> {
+        let mut tensors = tensors.iter();
+        let mut index = 0;
+        // Looked at where they are decoded: moving each would take a copy.
+        while let Some(tensor) = &tensors.next() {
+            if !self.holds(tensor, kind) {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
+    }
+
     /// Whether an input or output lies in memory.
     fn holds(self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
         let Some(bytes) = tensor.byte_len() else { return false };

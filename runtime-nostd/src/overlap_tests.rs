@@ -185,6 +185,9 @@ fn convolutions_at_their_distance() {
         ([12, 12], [3, 8], 3, 2),
         ([9, 11], [8, 64], 3, 2),
         ([5, 5], [4, 4], 5, 1),
+        // Less than four pixels of many products.
+        ([2, 1], [32, 64], 1, 1),
+        ([1, 3], [24, 48], 1, 1),
     ] {
         check(&Kernel::conv_i8(conv(size, channels, kernel, stride)));
     }
@@ -197,6 +200,20 @@ fn convolutions_at_their_distance() {
     let kernel = Kernel::conv_i8(sums);
     assert_eq!(run(&kernel, least.into(), 9), run(&kernel, 1 << 16, 9));
     assert_ne!(run(&kernel, i64::from(least) - 1, 9), run(&kernel, 1 << 16, 9));
+}
+
+/// Less than four pixels of few products all read their taps before any of their results is written.
+#[test]
+fn few_pixels_anywhere_on_their_operand() {
+    for (size, channels, kernel) in
+        [([1, 3], [8, 16], 1), ([3, 1], [6, 7], 3), ([1, 2], [7, 12], 3), ([1, 1], [64, 12], 1)]
+    {
+        let kernel = Kernel::conv_i8(conv(size, channels, kernel, 1));
+        assert_eq!(accesses(&kernel)[0].overlap.least(), Some((0, false)), "{kernel:?}");
+        for behind in [0, 1, 2, 5, 8] {
+            assert_eq!(run(&kernel, behind, 9), run(&kernel, 1 << 16, 9), "{kernel:?} at {behind}");
+        }
+    }
 }
 
 /// One distance for pixels that are gathered and for those that are read where they lie, on cores that

@@ -9,8 +9,8 @@ use microhlo::{
 };
 use microhlo_format::kernels::{
     Branch, Cholesky, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Reduce, Requant,
-    Rounding, SoftmaxF32, Switch,
+    DepthwiseTapsI8, DepthwiseThreeI8, Fft, Fill, Map, MapInstr, MapOperand, Move, Parts, Reduce,
+    Requant, Rounding, SoftmaxF32, Switch,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, encode, seal};
 
@@ -87,6 +87,16 @@ fn missing_kernels_and_micro_operations_are_named() {
         step(StepError::MissingMicro(MicroId::op(MicroOp::add, DType::F32)))
     );
     assert!(Model::load_with(file.bytes(), &ENOUGH).is_ok());
+    for (kernels, name) in [(&NONE, "kernel map"), (&NO_MICRO, "micro-operation add of f32")] {
+        let text = Model::load_with(file.bytes(), kernels).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            format!("step 0 at offset 64: {name} is not linked; add it to the kernel set")
+        );
+    }
+    let conversion = MicroId::convert(DType::I8, DType::F32);
+    assert_eq!(conversion.to_string(), "convert from i8 to f32");
+    assert_eq!(MicroId(0x7fff).to_string(), "0x7fff");
 }
 
 #[test]
@@ -698,4 +708,37 @@ fn depthwise_kernels_are_for_their_layouts() {
     ] {
         assert_eq!(three(refused), fails);
     }
+}
+
+/// What links the parts that four pixels of any number of taps need.
+static SOME: Kernels = Kernels {
+    kernels: &[kernels::conv_i8::entry::<
+        { Parts::FOUR_PIXELS.and(Parts::TAPS_IN_ORDER).and(Parts::BOUNDS).0 },
+    >()],
+    micro: &[],
+};
+
+#[test]
+fn parts_of_kernels_that_are_not_linked_are_refused() {
+    let load = |conv: ConvI8<Place>| {
+        let spec = one_step(Kernel::conv_i8(conv), 64, (64, 64), vec![0; 256]);
+        match Model::load_with(Aligned::new(&encode(&spec).unwrap()).bytes(), &SOME) {
+            Ok(_) => Parts::NONE,
+            Err(LoadError::Step { error: StepError::MissingParts(parts), .. }) => parts,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let few = ConvI8 { in_c: 3, channels: Place::constant(64), ..conv_i8() };
+    assert_eq!(load(few), Parts::NONE);
+    let by_fours = ConvI8 { in_c: 4, ..few };
+    assert_eq!(load(by_fours), Parts::TAPS_BY_FOURS);
+    assert_eq!(load(ConvI8 { out_c: 3, ..few }), Parts::CHANNELS_LEFT);
+    let rounding = Rounding::Even;
+    let even = ConvI8 { requant: Some(Requant { rounding, ..REQUANT }), out_c: 3, ..few };
+    let missing = load(even);
+    assert_eq!(missing, Parts::ROUNDINGS.and(Parts::CHANNELS_LEFT));
+    let text = StepError::MissingParts(missing).to_string();
+    assert!(text.ends_with("channels that do not fill a block, sums, and roundings other than up"));
+    // Fewer pixels of few products are computed as four.
+    assert_eq!(load(ConvI8 { in_w: 1, out_w: 1, ..few }), Parts::NONE);
 }

@@ -5,7 +5,6 @@ pub mod figures;
 pub mod forms;
 pub mod fuzz;
 pub mod generate;
-pub mod image;
 pub mod networks;
 
 use std::path::{Path, PathBuf};

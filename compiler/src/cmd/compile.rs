@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use microhlo_format::Artifact;
 use serde_json::{Value, json};
 
+use super::emit::{Emit, emit, refuse_binary, refuse_same};
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
@@ -47,11 +48,10 @@ pub struct Args {
     shape: Vec<Size>,
     #[command(flatten, next_help_heading = "Memory")]
     memory: Memory,
-    /// Also write the Rust list of kernels that firmware links (`rust`), or the artifact's
-    /// contents as JSON (`manifest`): beside OUT with the extension `.rs` or `.json`, or to
-    /// standard output without `-o`.
-    #[arg(long)]
-    emit: Option<Emit>,
+    /// Also write this: beside OUT with the extension `.rs`, `.json`, `.c` and `.h`, or `.o` and `.h`; or
+    /// to standard output without `-o`.
+    #[arg(long, value_enum)]
+    pub(super) emit: Option<Emit>,
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -114,16 +114,10 @@ impl Memory {
     }
 }
 
-/// Further output of the compiler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Emit {
-    Rust,
-    Manifest,
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     refuse_two_outputs(args)?;
+    refuse_binary(args)?;
     if args.share {
         return share::run(args);
     }
@@ -161,7 +155,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if let Some(path) = &args.output {
         write_file(path, &compiled.artifact)?;
     }
-    let emitted = emit(args, &compiled, &artifact)?;
+    let emitted = emit(args, &compiled, &artifact, options.target)?;
     let reported = report(args, &compiled, &artifact, &program, &options)?;
     let mut json = json_of(args, &compiled, &artifact);
     if let Some(done) = &quantised {
@@ -281,49 +275,11 @@ fn target(name: &str) -> Result<Target, CmdError> {
     executor.target().map_err(CmdError::BadInput)
 }
 
-/// What `--emit` asks for, with the extension of its file.
-pub(super) fn emitted(
-    args: &Args,
-    compiled: &Compiled,
-    artifact: &Artifact<'_>,
-) -> Option<(String, &'static str)> {
-    Some(match args.emit? {
-        Emit::Rust => (compiled.rust_source(), "rs"),
-        Emit::Manifest => (format!("{:#}\n", json_of(args, compiled, artifact)), "json"),
-    })
-}
-
-/// Writes what `--emit` asks for; returns whether standard output was used.
-fn emit(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Result<bool, CmdError> {
-    let Some((text, extension)) = emitted(args, compiled, artifact) else { return Ok(false) };
-    match &args.output {
-        Some(path) => {
-            let path = path.with_extension(extension);
-            refuse_same("--emit", &path, args)?;
-            write_file(&path, text.as_bytes()).map(|()| false)
-        }
-        None => {
-            print_text(&text);
-            Ok(true)
-        }
-    }
-}
-
-fn refuse_same(option: &str, path: &Path, args: &Args) -> Result<(), CmdError> {
-    match args.output.as_deref() == Some(path) || args.model == path {
-        true => Err(CmdError::BadInput(format!(
-            "{option} would overwrite {}; name the output OUT.mhlo",
-            path.display()
-        ))),
-        false => Ok(()),
-    }
-}
-
 fn names(compiled: &Compiled) -> Vec<String> {
     compiled.report.kernels.iter().map(|k| k.name.clone()).collect()
 }
 
-fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
+pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
     let mut value = inspect::json_of(artifact, &names(compiled));
     let passes: Vec<Value> = compiled
         .timings

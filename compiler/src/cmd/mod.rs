@@ -8,6 +8,7 @@ mod check;
 pub mod compare;
 mod compile;
 mod convert;
+mod emit;
 pub mod exec;
 mod files;
 mod inspect;
@@ -21,6 +22,7 @@ mod quantize;
 mod report;
 mod run;
 mod share;
+mod size;
 pub mod text;
 pub mod vectors;
 mod verify;
@@ -55,6 +57,7 @@ enum Command {
     Inspect(inspect::Args),
     Boards(boards::Args),
     Ops(ops::Args),
+    Size(size::Args),
 }
 
 /// Why the command does not exit with 0.
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
+        Command::Size(args) => size::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::compile::{Args, emitted, options_of};
+use super::compile::{Args, options_of};
+use super::emit::emit_beside;
 use super::load::{self, Program};
 use super::text::{Table, size};
 use super::{CmdError, print_text, write_file};
@@ -49,9 +50,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
             let path = dir.join(format!("{}.mhlo", compiled.report.name));
             write_file(&path, &compiled.artifact)?;
             let artifact = load::parse_artifact(&member.path, &compiled.artifact)?;
-            if let Some((text, extension)) = emitted(args, compiled, &artifact) {
-                write_file(&path.with_extension(extension), text.as_bytes())?;
-            }
+            emit_beside(&path, args, compiled, &artifact, member.options.target)?;
         }
     }
     report(args, &all, first)

@@ -168,7 +168,11 @@ impl fmt::Display for ArtifactError {
             E::BadStep { step, offset } => {
                 write!(f, "step {step} does not decode at offset {offset}")
             }
-            E::UnknownKernel { step, code } => write!(f, "step {step} runs unknown kernel {code}"),
+            E::UnknownKernel { step, code } => write!(
+                f,
+                "step {step} runs kernel {code}, which is newer than this runtime; update it, or compile \
+                 the model with its version"
+            ),
             E::StepCount { stated, offset } => {
                 write!(f, "program does not have {stated} steps: it ends at offset {offset}")
             }

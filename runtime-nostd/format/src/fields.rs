@@ -116,15 +116,6 @@ impl<'b> Fields<'b> {
         if value >> 32 == 0 { value as u32 } else { self.bad().into() }
     }
 
-    /// A varint of up to 64 bits.
-    #[inline(never)]
-    fn varint(&mut self) -> u64 {
-        match self.short() {
-            Some(value) => value.into(),
-            None => self.long(),
-        }
-    }
-
     /// A varint of any length.
     #[inline(never)]
     fn long(&mut self) -> u64 {
@@ -174,7 +165,7 @@ integers! {
     i8: |raw| byte, raw as i8;
     u32: |raw| word, raw;
     i32: |raw| word, (raw >> 1) as i32 ^ -((raw & 1) as i32);
-    u64: |raw| varint, raw;
+    u64: |raw| long, raw;
 }
 
 /// Makes types fields that not every encoded integer is a value of.
@@ -200,7 +191,6 @@ checked! {
     bool: |raw: u8| (raw < 2).then_some(raw == 1), else false;
     u16: |raw: u32| u16::try_from(raw).ok(), else 0;
     DType: |raw: u8| DType::from_code(raw), else DType::I1;
-    Place: |raw: u64| Place::from_code(raw), else Place::constant(0);
 }
 
 impl<'b> Field<'b> for MicroId {
@@ -244,16 +234,26 @@ impl<'b> Field<'b> for &'b str {
     }
 }
 
-impl Place {
-    /// The place that a varint of the artifact says.
-    fn from_code(code: u64) -> Option<Place> {
-        let offset = u32::try_from(code >> 3).ok()?;
-        match code as u8 & 7 {
-            0 => Some(Place { region: Region::Const, offset }),
-            1 => Some(Place { region: Region::Arena, offset }),
-            2 => Some(Place { region: Region::Stream, offset }),
-            3 => Some(Place { region: Region::State, offset }),
-            _ => None,
-        }
+impl<'b> Field<'b> for Place {
+    #[inline(never)]
+    fn take(fields: &mut Fields<'b>) -> Place {
+        let (region, offset) = match fields.short() {
+            Some(code) => (code & 7, code >> 3),
+            None => {
+                let code = fields.long();
+                (if code >> 35 == 0 { code as u32 & 7 } else { 7 }, (code >> 3) as u32)
+            }
+        };
+        let region = match region {
+            0 => Region::Const,
+            1 => Region::Arena,
+            2 => Region::Stream,
+            3 => Region::State,
+            _ => {
+                fields.fail();
+                return Place::constant(0);
+            }
+        };
+        Place { region, offset }
     }
 }

@@ -5,6 +5,8 @@
 //! `operation << 5 | type`, or, for conversions, `0x8000 | from << 5 | to`. The numbers are part
 //! of the artifact format.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::DType;
@@ -272,6 +274,19 @@ impl MicroId {
         match MicroOp::from_code(self.0 >> 5) {
             Some(op) => Some(Micro::Op(op, low)),
             None => None,
+        }
+    }
+}
+
+/// The operation with its type, or the number that this version does not know.
+impl fmt::Display for MicroId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.decode() {
+            Some(Micro::Op(op, dtype)) => write!(f, "{op:?} of {}", dtype.name()),
+            Some(Micro::Convert(from, to)) => {
+                write!(f, "convert from {} to {}", from.name(), to.name())
+            }
+            None => write!(f, "{:#06x}", self.0),
         }
     }
 }

@@ -4,7 +4,8 @@ use serde::{Serialize, Serializer};
 
 /// A memory region that kernels address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
+// A word, so that places have no padding, which would be left out when they are copied.
+#[repr(u32)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Region {
     /// The artifact's constant section, read in place. Never written.

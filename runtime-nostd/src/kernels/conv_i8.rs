@@ -7,18 +7,21 @@ use super::Memory;
 use super::i8_block::{Conv, complete_conv, pixels};
 use crate::registry::Undecodable;
 
-entry!(conv_i8, ConvI8);
-stage!(ConvI8);
+parted_entry!(conv_i8, ConvI8);
+stage!(ConvI8, 0xffff_ffff);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &ConvI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+unsafe fn execute<const PARTS: u32>(
+    p: &ConvI8<Place>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
     let conv = Conv::new(p, memory);
     for group in 0..p.groups {
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(&conv, &conv.group(group)) };
+        unsafe { pixels::<PARTS>(&conv, &conv.group(group)) };
     }
     // SAFETY: all results have been computed.
-    unsafe { complete_conv(&conv) };
+    unsafe { complete_conv::<PARTS>(&conv) };
     Ok(())
 }

@@ -7,13 +7,16 @@ use super::Memory;
 use super::i8_block::{Depthwise, three_by_three};
 use crate::registry::Undecodable;
 
-entry!(depthwise_three_i8, DepthwiseThreeI8);
-stage!(DepthwiseThreeI8);
+parted_entry!(depthwise_three_i8, DepthwiseThreeI8);
+stage!(DepthwiseThreeI8, 0xffff_ffff);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &DepthwiseThreeI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+unsafe fn execute<const PARTS: u32>(
+    p: &DepthwiseThreeI8<Place>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { three_by_three(&Depthwise::new(&p.conv, memory)) };
+    unsafe { three_by_three::<PARTS>(&Depthwise::new(&p.conv, memory)) };
     Ok(())
 }

@@ -7,6 +7,7 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+use microhlo_format::kernels::{Parts, Requant, Rounding};
 use microhlo_format::{Cursor, MicroId, Place, Region, Target};
 
 use crate::error::StepError;
@@ -153,9 +154,10 @@ macro_rules! entry {
     };
 }
 
-/// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips.
+/// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
+/// that has parts, the bits of all of them are given.
 macro_rules! stage {
-    ($params:ident) => {
+    ($params:ident $(, $parts:literal)?) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use microhlo_format::Place;
@@ -190,12 +192,79 @@ macro_rules! stage {
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
                 params.restrict(turn.rows(), &strip);
                 // SAFETY: the caller's promise.
-                unsafe { execute(&params, memory) }
+                unsafe { execute $(::<$parts>)? (&params, memory) }
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
         };
     };
+}
+
+/// As [`entry`], for kernels of which some parts can be left out. They run
+/// `unsafe fn execute::<PARTS>`, where `PARTS` are the bits of the `Parts` that are linked.
+macro_rules! parted_entry {
+    ($kernel:ident, $params:ident) => {
+        #[doc = concat!("Links `", stringify!($kernel), "`.")]
+        pub const ENTRY: $crate::KernelEntry = entry::<{ u32::MAX }>();
+
+        #[doc = concat!("Links parts of `", stringify!($kernel), "`. Steps that need others are refused.")]
+        pub const fn entry<const PARTS: u32>() -> $crate::KernelEntry {
+            use microhlo_format::kernels::{Decode, Params, Parts, decode_exact, $params};
+            use microhlo_format::{KernelId, Place};
+
+            use $crate::kernels::Memory;
+            use $crate::registry::{Undecodable, Visitor};
+            use $crate::{KernelEntry, StepError};
+
+            fn check<const PARTS: u32>(
+                body: &[u8],
+                visitor: &mut dyn Visitor,
+            ) -> Result<(), StepError> {
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+                let missing = params.parts().without(Parts(PARTS));
+                if missing != Parts::NONE {
+                    return Err(StepError::MissingParts(missing));
+                }
+                Ok(())
+            }
+
+            unsafe fn decode_and_execute<const PARTS: u32>(
+                body: &[u8],
+                memory: &Memory<'_>,
+            ) -> Result<(), Undecodable> {
+                let mut params = <$params<Place>>::empty();
+                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute::<PARTS>(&params, memory) }
+            }
+
+            KernelEntry {
+                id: KernelId::$kernel,
+                check: check::<PARTS>,
+                execute: decode_and_execute::<PARTS>,
+                stage: None,
+            }
+        }
+    };
+}
+
+/// Whether kernels with these parts linked can do something.
+const fn has(parts: u32, part: Parts) -> bool {
+    Parts(parts).has(part)
+}
+
+/// How results are rounded, if only [`Rounding::Up`] may be linked.
+fn rounded<const PARTS: u32>(requant: &Requant) -> Requant {
+    let up = Requant { rounding: Rounding::Up, ..*requant };
+    if has(PARTS, Parts::ROUNDINGS) { *requant } else { up }
+}
+
+/// What a condition is that chooses between two parts, at least one of which is linked.
+#[allow(dead_code, reason = "targets without assembly do not need it")]
+const fn either(parts: u32, [yes, no]: [Parts; 2], condition: bool) -> bool {
+    !has(parts, no) || (has(parts, yes) && condition)
 }
 
 /// Proves that the program has the targets.

@@ -1,13 +1,16 @@
 //! Sums of `i8` over windows, as 8-bit results.
 
-use microhlo_format::kernels::{Decode, Params, PoolI8, Strips, decode_exact};
+use microhlo_format::kernels::{Decode, Params, Parts, PoolI8, Strips, decode_exact};
 use microhlo_format::{ParamError, Place};
 
-use super::{Memory, Turn};
+use super::{Memory, Turn, has, rounded};
 use crate::error::StepError;
 use crate::registry::{KernelEntry, StageEntry, Undecodable, Visitor};
 
-entry!(pool_i8, PoolI8);
+parted_entry!(pool_i8, PoolI8);
+
+/// The bits of all parts.
+const ALL: u32 = Parts::ALL.0;
 
 /// Links the kernel, also as a stage of chains.
 pub const STAGE: KernelEntry =
@@ -48,7 +51,7 @@ unsafe fn fire(
     params.restrict(rows, &strip);
     if !gathers {
         // SAFETY: the caller's promise.
-        return unsafe { execute(&params, memory) };
+        return unsafe { execute::<ALL>(&params, memory) };
     }
     let sums = memory.write(turn.sums.ok_or(Undecodable)?.place).cast();
     let ends = [before == 0, turn.produced() == rows];
@@ -85,7 +88,7 @@ unsafe fn gather(
             }
             window.each(&mut |c, lanes| {
                 let mut acc = [0; LANES];
-                window.add(c, lanes, &mut acc);
+                window.add::<ALL>(c, lanes, &mut acc);
                 for (lane, &acc) in acc.iter().take(lanes).enumerate() {
                     let sum = sums.add(c + lane);
                     *sum = (*sum).wrapping_add(acc);
@@ -95,7 +98,7 @@ unsafe fn gather(
                 window.each(&mut |c, lanes| {
                     let mut acc = [0; LANES];
                     acc.as_mut_ptr().copy_from(sums.add(c), lanes);
-                    finish(p, &acc, lanes, output.add(c));
+                    finish::<ALL>(p, &acc, lanes, output.add(c));
                 });
             }
         }
@@ -108,7 +111,10 @@ const LANES: usize = 4;
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &PoolI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+unsafe fn execute<const PARTS: u32>(
+    p: &PoolI8<Place>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
     let (mut input, mut output) = (memory.read(p.input), memory.write(p.output));
     let row = p.in_w.wrapping_mul(p.channels) as usize;
     for _ in 0..p.batch {
@@ -117,7 +123,7 @@ unsafe fn execute(p: &PoolI8<Place>, memory: &Memory<'_>) -> Result<(), Undecoda
             for x in 0..p.out_w as i32 {
                 let columns = taps(x * p.stride_w as i32 - p.pad_left, p.kernel_w, p.in_w);
                 // SAFETY: the taps lie inside the checked image, the pixel inside the output.
-                unsafe { pixel(p, input, output, rows, columns) };
+                unsafe { pixel::<PARTS>(p, input, output, rows, columns) };
                 output = output.wrapping_add(p.channels as usize);
             }
         }
@@ -137,7 +143,7 @@ fn taps(origin: i32, kernel: u32, input: u32) -> (usize, usize) {
 ///
 /// # Safety
 /// The rows and columns lie inside the image at `input`; `output` holds a pixel.
-unsafe fn pixel(
+unsafe fn pixel<const PARTS: u32>(
     p: &PoolI8<Place>,
     input: *const u8,
     output: *mut u8,
@@ -155,8 +161,8 @@ unsafe fn pixel(
         let mut sums = [start; LANES];
         // SAFETY: these channels of the window's pixels are inside the image, and those of the result.
         unsafe {
-            window.add(c, lanes, &mut sums);
-            finish(p, &sums, lanes, output.add(c));
+            window.add::<PARTS>(c, lanes, &mut sums);
+            finish::<PARTS>(p, &sums, lanes, output.add(c));
         }
     });
 }
@@ -165,10 +171,16 @@ unsafe fn pixel(
 ///
 /// # Safety
 /// So many results are writable.
-unsafe fn finish(p: &PoolI8<Place>, sums: &[i32; LANES], lanes: usize, output: *mut u8) {
+unsafe fn finish<const PARTS: u32>(
+    p: &PoolI8<Place>,
+    sums: &[i32; LANES],
+    lanes: usize,
+    output: *mut u8,
+) {
+    let requant = rounded::<PARTS>(&p.requant);
     for (lane, &sum) in sums.iter().take(lanes).enumerate() {
         let sum = sum.wrapping_shl(p.left.into());
-        let result = p.requant.apply(sum, p.multiplier, p.requant.shift);
+        let result = requant.apply(sum, p.multiplier, p.requant.shift);
         // SAFETY: the caller's promise.
         unsafe { *output.add(lane) = result as u8 };
     }
@@ -227,11 +239,12 @@ impl Window {
     ///
     /// # Safety
     /// These channels of each tap are readable.
-    unsafe fn add(&self, c: usize, lanes: usize, sums: &mut [i32; LANES]) {
+    unsafe fn add<const PARTS: u32>(&self, c: usize, lanes: usize, sums: &mut [i32; LANES]) {
         let first = self.first.wrapping_add(c);
         // SAFETY: the caller's promise.
         unsafe {
-            if lanes == LANES && self.columns <= MAX_TAPS {
+            let whole = lanes == LANES && self.columns <= MAX_TAPS;
+            if !has(PARTS, Parts::CHANNELS_LEFT) || whole {
                 self.add_words(first, sums);
             } else {
                 self.add_bytes(first, lanes, sums);

@@ -196,14 +196,16 @@ pub(super) struct Slide {
 
 impl Slide {
     /// Fails unless all sizes are positive and every input coordinate fits in an `i32`.
+    #[inline(never)]
     pub(super) fn check(&self) -> Result<(), ParamError> {
         let s = self;
         nonzero(&[s.input, s.output, s.kernel, s.stride, s.input_dilation, s.kernel_dilation])?;
-        let wide = |a: u32, b: u32| u128::from(a) * u128::from(b);
-        let reach = wide(s.output, s.stride)
-            + wide(s.kernel, s.kernel_dilation)
-            + wide(s.input, s.input_dilation)
-            + u128::from(s.pad.unsigned_abs());
-        if reach > LIMIT as u128 { Err(ParamError::Overflow) } else { Ok(()) }
+        let products =
+            [(s.output, s.stride), (s.kernel, s.kernel_dilation), (s.input, s.input_dilation)];
+        let mut reach = u64::from(s.pad.unsigned_abs());
+        for (a, b) in products {
+            reach = reach.saturating_add(u64::from(a) * u64::from(b));
+        }
+        if reach > LIMIT as u64 { Err(ParamError::Overflow) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{Slide, nonzero, product, read, scratch, write};
 use super::overlap::{MOST, Pixels};
-use super::{Params, Requant, Rounding};
+use super::{Params, Parts, Requant, Rounding};
 use crate::{Access, Field, Fields, Overlap, ParamError};
 
 /// `i8` convolution, NHWC, with 32-bit sums.
@@ -23,8 +23,8 @@ use crate::{Access, Field, Fields, Overlap, ParamError};
 /// ([`ConvI8::stored_tap`]). `K` is filled up to an even number of taps, whose weights are 0.
 ///
 /// **Weights.** Channels of a group are stored in blocks: of two if there are at least four output
-/// pixels; else of eight, and what is left over of two. The last channel of an odd number has a
-/// partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
+/// pixels, or few products of each ([`ConvI8::lanes`]); else of eight, and what is left over of two. The
+/// last channel of an odd number has a partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
 /// bytes: first tap of first channel, of second channel, second tap of first channel, of second
 /// channel. `channels` is, for each of these channels (`2 * ceil(out_c / 2)` per group), its bias
 /// and its multiplier as `i32`; `shifts` one byte for each.
@@ -40,7 +40,7 @@ pub struct ConvI8<P> {
     pub shifts: Option<P>,
     /// Results, or sums as `i32`.
     pub output: P,
-    /// The taps of four pixels (one, if there are fewer) as `i16`, `2 * ceil(K / 2)` each.
+    /// The taps of [`ConvI8::lanes`] pixels as `i16`, `2 * ceil(K / 2)` each.
     pub scratch: P,
     /// Independent images.
     pub batch: u32,
@@ -179,6 +179,12 @@ pub struct DepthwiseI8<P> {
 /// Output pixels from which on four are computed together.
 const PIXELS: u32 = 4;
 
+/// Products of a pixel below which fewer are as if they were four: that needs no other code.
+const FEW: u32 = 1024;
+
+/// Output pixels up to which it matters whether the last two are computed alone.
+const MANY: u32 = 64;
+
 /// Bytes of an output element and their alignment.
 pub(super) fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, ParamError> {
     match requant {
@@ -245,9 +251,11 @@ impl<P> ConvI8<P> {
         self.batch.wrapping_mul(self.out_h).wrapping_mul(self.out_w)
     }
 
-    /// Pixels that are computed together, which scratch has the taps of: 4 or 1.
+    /// Pixels that are computed together, which scratch has the taps of: 4, or 1 if there are fewer of
+    /// at least 1024 products.
     pub fn lanes(&self) -> u32 {
-        if self.pixels() < PIXELS { 1 } else { PIXELS }
+        let few = self.taps().wrapping_mul(self.out_c) < FEW;
+        if self.pixels() < PIXELS && !few { 1 } else { PIXELS }
     }
 
     /// How results of so many bytes may lie over the operand if so many pixels read all they need
@@ -393,6 +401,36 @@ fn wide_product(sizes: &[u32]) -> u64 {
     sizes.iter().fold(1, |total: u64, &size| total.saturating_mul(u64::from(size)))
 }
 
+impl<P: Copy> ConvI8<P> {
+    /// All operands but scratch, with so many records and bytes of weights. How results may lie over
+    /// the input is given unless it is as for pixels that are computed together.
+    #[inline(never)]
+    fn operands(
+        &self,
+        records: u32,
+        weights: [u32; 2],
+        overlap: Option<Overlap>,
+        visit: &mut dyn FnMut(Access<P>),
+    ) -> Result<(), ParamError> {
+        nonzero(&[self.batch, self.in_c, self.out_c, self.groups])?;
+        for slide in &self.slides() {
+            slide.check()?;
+        }
+        let bytes = element(&self.requant, self.shifts.is_some())?;
+        product(&[self.batch, self.out_h, self.out_w])?;
+        let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
+        let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
+        let overlap = overlap.unwrap_or_else(|| self.overlap(bytes, [self.lanes(), 0]));
+        read(self.input, 1).over(overlap).of(&input, visit)?;
+        read(self.weights, 4).of(&weights, visit)?;
+        read(self.channels, 4).of(&[records, 8], visit)?;
+        if let Some(place) = self.shifts {
+            read(place, 1).of(&[records], visit)?;
+        }
+        write(self.output, bytes).of(&output, visit)
+    }
+}
+
 impl<P: Copy> Params<P> for ConvI8<P> {
     type With<Q: Copy> = ConvI8<Q>;
 
@@ -426,25 +464,26 @@ impl<P: Copy> Params<P> for ConvI8<P> {
     }
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        nonzero(&[self.batch, self.in_c, self.out_c, self.groups])?;
-        for slide in &self.slides() {
-            slide.check()?;
-        }
-        let bytes = element(&self.requant, self.shifts.is_some())?;
         let packed = product(&[self.groups, rounded(self.out_c, 2)?])?;
         let taps = rounded(product(&[self.kernel_h, self.kernel_w, self.in_c])?, 2)?;
-        product(&[self.batch, self.out_h, self.out_w])?;
-        let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
-        let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
-        let overlap = self.overlap(bytes, [self.lanes(), 0]);
-        read(self.input, 1).over(overlap).of(&input, visit)?;
-        read(self.weights, 4).of(&[packed, taps], visit)?;
-        read(self.channels, 4).of(&[packed, 8], visit)?;
-        if let Some(place) = self.shifts {
-            read(place, 1).of(&[packed], visit)?;
-        }
-        write(self.output, bytes).of(&output, visit)?;
+        self.operands(packed, [packed, taps], None, visit)?;
         scratch(self.scratch, 4).of(&[self.lanes(), taps, 2], visit)
+    }
+
+    fn parts(&self) -> Parts {
+        let (one, pixels) = (self.lanes() == 1, self.pixels());
+        let two = !one && pixels > PIXELS && pixels < MANY && (1..=2).contains(&(pixels % PIXELS));
+        let by_fours = self.run().is_multiple_of(4);
+        let apart = self.kernel_w > 1 && (self.groups > 1 || self.dilation_w > 1);
+        let left = self.out_c % if one { 8 } else { 2 } != 0;
+        Parts::of_results(&self.requant)
+            .and(Parts::ONE_PIXEL.only_if(one))
+            .and(Parts::FOUR_PIXELS.only_if(!one))
+            .and(Parts::TWO_PIXELS.only_if(two))
+            .and(Parts::TAPS_BY_FOURS.only_if(by_fours))
+            .and(Parts::TAPS_IN_ORDER.only_if(!by_fours))
+            .and(Parts::TAPS_APART.only_if(apart))
+            .and(Parts::CHANNELS_LEFT.only_if(left))
     }
 
     fn macs(&self) -> u64 {
@@ -454,17 +493,41 @@ impl<P: Copy> Params<P> for ConvI8<P> {
 }
 
 impl<P: Copy> DepthwiseI8<P> {
+    /// The convolution of groups with the same input and output.
+    fn grouped(&self) -> ConvI8<P> {
+        ConvI8 {
+            input: self.input,
+            weights: self.weights,
+            channels: self.channels,
+            shifts: self.shifts,
+            output: self.output,
+            scratch: self.output,
+            batch: self.batch,
+            in_h: self.in_h,
+            in_w: self.in_w,
+            in_c: 1,
+            out_h: self.out_h,
+            out_w: self.out_w,
+            out_c: self.multiplier,
+            groups: self.channels_count,
+            kernel_h: self.kernel_h,
+            kernel_w: self.kernel_w,
+            stride_h: self.stride_h,
+            stride_w: self.stride_w,
+            pad_top: self.pad_top,
+            pad_left: self.pad_left,
+            dilation_h: self.dilation_h,
+            dilation_w: self.dilation_w,
+            input_zero: self.input_zero,
+            requant: self.requant,
+        }
+    }
+
     /// The memory of any layout.
     fn extents(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        nonzero(&[self.batch, self.channels_count, self.multiplier])?;
-        for slide in &self.slides() {
-            slide.check()?;
-        }
-        let bytes = element(&self.requant, self.shifts.is_some())?;
         let channels = product(&[self.channels_count, self.multiplier])?;
         let (blocked, paired) = (rounded(channels, 4)?, rounded(channels, 2)?);
-        let input = [self.batch, self.in_h, self.in_w, self.channels_count];
-        let output = [self.batch, self.out_h, self.out_w, channels, bytes];
+        let taps = product(&[self.kernel_h, self.kernel_w])?;
         let overlap = match self.layout {
             DepthwiseLayout::Lines(_) => {
                 let [h, w] = [self.dilation_h, self.dilation_w];
@@ -473,25 +536,19 @@ impl<P: Copy> DepthwiseI8<P> {
             // Taps are read where they lie, for each line of results.
             DepthwiseLayout::Taps => Overlap::NEVER,
         };
-        read(self.input, 1).over(overlap).of(&input, visit)?;
-        read(self.weights, 4).of(&[blocked, self.kernel_h, self.kernel_w], visit)?;
-        read(self.channels, 4).of(&[paired, 8], visit)?;
-        if let Some(place) = self.shifts {
-            read(place, 1).of(&[paired], visit)?;
-        }
-        write(self.output, bytes).of(&output, visit)?;
+        self.grouped().operands(paired, [blocked, taps], Some(overlap), visit)?;
         match (self.layout, self.scratch) {
             (DepthwiseLayout::Lines(count), Some(place)) => {
                 let (lines, _) = self.lines();
                 if count < lines {
                     return Err(ParamError::Mismatch);
                 }
-                let row = rounded(self.kernel_h.max(self.kernel_w), 2)?;
-                let row = product(&[2, row.checked_add(2).ok_or(ParamError::Overflow)?])?;
-                let weights = product(&[lines, row])?;
-                let values = product(&[count, self.line()?])?;
-                let values = values.checked_add(weights).ok_or(ParamError::Overflow)?;
-                scratch(place, 4).of(&[4, values, 2], visit)
+                // The kernel's sizes are less than `2^31`, as checked.
+                let row = 2 * (u64::from(self.kernel_h.max(self.kernel_w).next_multiple_of(2)) + 2);
+                let values = (u64::from(count) * u64::from(self.line()?))
+                    .saturating_add(u64::from(lines) * row);
+                let values = u32::try_from(values).map_err(|_| ParamError::Overflow)?;
+                scratch(place, 4).of(&[8, values], visit)
             }
             (DepthwiseLayout::Taps, None) if self.multiplier == 1 => Ok(()),
             _ => Err(ParamError::Mismatch),
@@ -538,6 +595,15 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
         }
     }
 
+    fn parts(&self) -> Parts {
+        let along = if self.vertical() { self.stride_h } else { self.stride_w };
+        let shared = self.shifts.is_none() && self.requant.is_none_or(|r| r.shift == 33);
+        Parts::of_results(&self.requant)
+            .and(Parts::STRIDE_1.only_if(along == 1))
+            .and(Parts::STRIDE_2.only_if(along == 2))
+            .and(Parts::SHIFTS.only_if(!shared))
+    }
+
     fn macs(&self) -> u64 {
         let pixels = wide_product(&[self.batch, self.out_h, self.out_w]);
         let channels = wide_product(&[self.channels_count, self.multiplier]);
@@ -569,6 +635,10 @@ macro_rules! only {
                 } else {
                     Err(ParamError::Mismatch)
                 }
+            }
+
+            fn parts(&self) -> Parts {
+                self.conv.parts()
             }
 
             fn macs(&self) -> u64 {

@@ -15,6 +15,7 @@ mod linear;
 mod map;
 mod mve_i8;
 mod overlap;
+mod parts;
 mod pointwise_i8;
 mod quantize;
 mod reduce;
@@ -33,6 +34,7 @@ pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
+pub use parts::Parts;
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
 pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
@@ -80,6 +82,11 @@ pub trait Params<P: Copy>: Sized {
 
     /// The micro-operations that the kernel calls.
     fn micro_ops(&self, _visit: &mut dyn FnMut(crate::MicroId)) {}
+
+    /// Which parts of the kernel it needs, for kernels of which only some can be linked.
+    fn parts(&self) -> Parts {
+        Parts::NONE
+    }
 
     /// Multiply-accumulate operations of one execution, padding taps included.
     fn macs(&self) -> u64 {
@@ -245,6 +252,11 @@ macro_rules! kernel_table {
             /// See [`Params::micro_ops`].
             pub fn micro_ops(&self, visit: &mut dyn FnMut(crate::MicroId)) {
                 match self { $(Kernel::$name(p) => p.micro_ops(visit),)* }
+            }
+
+            /// See [`Params::parts`].
+            pub fn parts(&self) -> Parts {
+                match self { $(Kernel::$name(p) => p.parts(),)* }
             }
 
             /// See [`Params::macs`].

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{Slide, dense, nonzero, product, read, write};
 use super::overlap::Pixels;
-use super::{Params, Requant};
+use super::{Params, Parts, Requant};
 use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
@@ -271,5 +271,10 @@ impl<P: Copy> Params<P> for PoolI8<P> {
         let pixels = Pixels { slides, batch, input: pixel, output: pixel, together: 1, ahead: 0 };
         read(self.input, 1).over(pixels.behind()).of(&input, visit)?;
         write(self.output, 1).of(&output, visit)
+    }
+
+    fn parts(&self) -> Parts {
+        let whole = self.channels.is_multiple_of(4) && self.kernel_w <= 256;
+        Parts::of_results(&Some(self.requant)).and(Parts::CHANNELS_LEFT.only_if(!whole))
     }
 }

@@ -7,9 +7,19 @@ use super::dsp_depthwise::{complete, image, square};
 #[cfg(cortex_m_dsp)]
 use super::dsp_taps::pixels_inside;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
-use super::portable::{image, image as square};
+use super::portable::image;
 #[cfg(rv32_tiles)]
-use super::rv32::{image, image as square};
+use super::rv32::image;
+
+/// As [`image`], which has no parts.
+///
+/// # Safety
+/// As for [`image`].
+#[cfg(not(cortex_m_dsp))]
+unsafe fn square<const PARTS: u32>(conv: &Depthwise, index: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { image(conv, index) }
+}
 
 /// Computes all results by lines.
 ///
@@ -21,20 +31,20 @@ pub(in crate::kernels) unsafe fn by_lines(conv: &Depthwise) {
         unsafe { image_by_lines(conv, index) };
     }
     // SAFETY: all results have been computed.
-    unsafe { complete(conv) };
+    unsafe { complete::<{ u32::MAX }>(conv) };
 }
 
 /// Computes all results of a kernel of three by three adjacent taps.
 ///
 /// # Safety
 /// The convolution is that of accepted parameters of such a kernel.
-pub(in crate::kernels) unsafe fn three_by_three(conv: &Depthwise) {
+pub(in crate::kernels) unsafe fn three_by_three<const PARTS: u32>(conv: &Depthwise) {
     for index in 0..conv.batch {
         // SAFETY: an image of the accepted parameters.
-        unsafe { square(conv, index) };
+        unsafe { square::<PARTS>(conv, index) };
     }
     // SAFETY: all results have been computed.
-    unsafe { complete(conv) };
+    unsafe { complete::<PARTS>(conv) };
 }
 
 /// Computes all results tap by tap.
@@ -47,12 +57,12 @@ pub(in crate::kernels) unsafe fn by_taps(conv: &Depthwise) {
         unsafe { image_by_taps(conv, index) };
     }
     // SAFETY: all results have been computed.
-    unsafe { complete(conv) };
+    unsafe { complete::<{ u32::MAX }>(conv) };
 }
 
 /// Nothing: results have been clamped one by one.
 #[cfg(not(cortex_m_dsp))]
-unsafe fn complete(_: &Depthwise) {}
+unsafe fn complete<const PARTS: u32>(_: &Depthwise) {}
 
 /// Computes the channels of an image by lines.
 ///

@@ -408,7 +408,7 @@ impl Bands for BandAny {
 
     unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted) {
         (self.rows, self.output) = (rows, output);
-        (self.records, self.channels) = (noted.records.as_ptr(), block.lanes);
+        (self.records, self.channels) = (noted.records.as_ptr().cast(), block.lanes);
         // SAFETY: the caller's promise.
         unsafe { (self.function)(self) };
     }

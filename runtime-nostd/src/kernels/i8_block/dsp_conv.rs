@@ -9,6 +9,7 @@ use core::mem::offset_of;
 
 use microhlo_format::kernels::{Requant, Rounding};
 
+use super::super::{Parts, either, has};
 use super::dsp_gather::{Straight, gather};
 use super::{Conv, Group, LANES, Pixel, Results, portable};
 
@@ -526,10 +527,11 @@ unsafe extern "C" fn products_1x8(job: &Job) {
 
 impl Job {
     /// The job of channels from `first` on, whose number and places are to be set.
-    pub fn new(conv: &Conv, group: &Group, first: usize) -> Job {
+    pub fn new<const PARTS: u32>(conv: &Conv, group: &Group, first: usize) -> Job {
         let results = group.results.skip(first);
         let (mut offset, mut shift, mut tail) = (0, 0, Tail::Sums);
-        if let Some(requant) = results.requant.filter(|requant| requant.rounding == Rounding::Up) {
+        let up = |r: &Requant| !has(PARTS, Parts::ROUNDINGS) || r.rounding == Rounding::Up;
+        if let Some(requant) = results.requant.filter(up) {
             if results.shifts.is_null() {
                 let common = u32::from(requant.shift);
                 (offset, shift, tail) = (requant.offset(common), common - 33, Tail::Shared);
@@ -557,20 +559,20 @@ impl Job {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
-pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
-    let mut job = Job::new(conv, group, 0);
+pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
+    let mut job = Job::new::<PARTS>(conv, group, 0);
     let mut straight = Straight::new(conv, group);
     let mut next = conv.pixel(0);
     let mut left = conv.pixels;
     while left > 0 {
         // SAFETY: pixels of the accepted parameters.
         unsafe {
-            if straight.gather(conv, group, &mut next) {
+            if has(PARTS, Parts::FOUR_PIXELS) && straight.gather::<PARTS>(conv, group, &mut next) {
                 places(conv, group, straight.output, &mut job);
-                products(conv, group, LANES, &mut job);
+                products::<PARTS>(conv, group, LANES, &mut job);
                 left -= LANES as u32;
             } else {
-                left -= others(conv, group, &mut next, left, &mut job);
+                left -= others::<PARTS>(conv, group, &mut next, left, &mut job);
             }
         }
     }
@@ -591,30 +593,41 @@ fn places(conv: &Conv, group: &Group, first: *mut u8, job: &mut Job) {
 /// # Safety
 /// As for [`pixels`]; `left` pixels are left from the next one on.
 #[inline(never)]
-unsafe fn others(conv: &Conv, group: &Group, next: &mut Pixel, left: u32, job: &mut Job) -> u32 {
-    let here = left.min(conv.lanes as u32);
-    let mut count = conv.lanes;
-    let mut together = [*next; LANES];
-    places(conv, group, next.output, job);
-    for pixel in together.iter_mut().take(here as usize) {
-        *pixel = conv.next(next);
+unsafe fn others<const PARTS: u32>(
+    conv: &Conv,
+    group: &Group,
+    next: &mut Pixel,
+    left: u32,
+    job: &mut Job,
+) -> u32 {
+    let mut count = if four::<PARTS>(conv) { LANES } else { 1 };
+    let here = left.min(count as u32);
+    if has(PARTS, Parts::TWO_PIXELS) && here <= 2 {
+        count = count.min(2);
     }
-    if here < count as u32 {
-        // The last one is computed several times: those before have been, and their results may lie on
-        // their taps.
-        count = if here <= 2 { 2 } else { count };
-        let last = here.wrapping_sub(1) as usize & 3;
-        for lane in here as usize..LANES {
-            together[lane & 3] = together[last];
-            job.output[lane & 3] = job.output[last];
-        }
+    // If there are too few, the last one is computed several times: those before have been, and their
+    // results may lie on their taps.
+    let mut pixel = *next;
+    let mut together = [pixel; LANES];
+    let mut lanes = together.iter_mut().zip(&mut job.output);
+    for (place, output) in lanes.by_ref().take(here as usize) {
+        pixel = conv.next(next);
+        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
+    }
+    for (place, output) in lanes.take(count - here as usize) {
+        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
     // SAFETY: the caller's promise.
     unsafe {
-        gather(conv, group, &together, count);
-        products(conv, group, count, job);
+        gather::<PARTS>(conv, group, &together, count);
+        products::<PARTS>(conv, group, count, job);
     }
     here
+}
+
+/// Whether four pixels are computed together.
+pub(super) fn four<const PARTS: u32>(conv: &Conv) -> bool {
+    either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], conv.lanes == LANES)
 }
 
 /// Computes all channels of a group for `count` pixels whose taps are in scratch and whose results
@@ -624,19 +637,20 @@ unsafe fn others(conv: &Conv, group: &Group, next: &mut Pixel, left: u32, job: &
 /// Convolution, group and pixels are those of accepted parameters; `count` is the number of lanes,
 /// or two of four. The job is that of the group.
 #[inline(always)]
-unsafe fn products(conv: &Conv, group: &Group, count: usize, job: &mut Job) {
-    let block = if count == 1 { 8 } else { 2 };
-    let whole = conv.out_c & !(block - 1);
+unsafe fn products<const PARTS: u32>(conv: &Conv, group: &Group, count: usize, job: &mut Job) {
+    let block = if has(PARTS, Parts::ONE_PIXEL) && count == 1 { 8 } else { 2 };
+    let left = has(PARTS, Parts::CHANNELS_LEFT);
+    let whole = if left { conv.out_c & !(block - 1) } else { conv.out_c };
     let mut first = 0;
-    if job.tail != Tail::Sums as u32 && whole > 0 {
+    if (!has(PARTS, Parts::ROUNDINGS) || job.tail != Tail::Sums as u32) && (!left || whole > 0) {
         job.records_end = job.records.wrapping_add(whole);
         // SAFETY: the whole blocks of the group.
-        unsafe { job.run(conv, count) };
+        unsafe { job.run::<PARTS>(conv, count) };
         first = whole;
     }
-    if first < conv.out_c {
+    if (left || has(PARTS, Parts::ROUNDINGS)) && first < conv.out_c {
         // SAFETY: the caller's promise.
-        unsafe { rest(conv, group, &job.output, count, first) };
+        unsafe { rest::<PARTS>(conv, group, &job.output, count, first) };
     }
 }
 
@@ -645,24 +659,25 @@ unsafe fn products(conv: &Conv, group: &Group, count: usize, job: &mut Job) {
 /// # Safety
 /// As for [`products`].
 #[inline(never)]
-unsafe fn rest(
+unsafe fn rest<const PARTS: u32>(
     conv: &Conv,
     group: &Group,
     outputs: &[*mut u8; LANES],
     count: usize,
     mut first: usize,
 ) {
-    let block = if count == 1 { 8 } else { 2 };
+    let one = has(PARTS, Parts::ONE_PIXEL) && count == 1;
+    let block = if one { 8 } else { 2 };
     let whole = conv.out_c & !(block - 1);
     while first < conv.out_c {
         // SAFETY: a block of the group. Those of one pixel and two channels are rare.
         unsafe {
-            if first < whole || count > 1 {
-                sums(conv, group, outputs, count, first);
+            if first < whole || !one {
+                sums::<PARTS>(conv, group, outputs, count, first);
                 first += block;
             } else {
                 let output = outputs[0].wrapping_sub(group.output);
-                portable::products_1x2(conv, group, output, first);
+                portable::products_1x2(conv, group, (conv.scratch, 2), output, first);
                 first += 2;
             }
         }
@@ -674,10 +689,12 @@ impl Job {
     ///
     /// # Safety
     /// It is that of an accepted convolution.
-    unsafe fn run(&mut self, conv: &Conv, count: usize) {
-        let (function, step, unroll): (unsafe extern "C" fn(&Job), _, _) = match count {
-            LANES => (products_4x2, STEP_4X2, 16),
-            2 => (products_2x2, STEP_2X2, 8),
+    unsafe fn run<const PARTS: u32>(&mut self, conv: &Conv, count: usize) {
+        let two = has(PARTS, Parts::TWO_PIXELS) && count == 2;
+        let four = either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], count > 1);
+        let (function, step, unroll): (unsafe extern "C" fn(&Job), _, _) = match (two, four) {
+            (true, _) => (products_2x2, STEP_2X2, 8),
+            (_, true) => (products_4x2, STEP_4X2, 16),
             _ => (products_1x8, STEP_1X8, 8),
         };
         self.entry = (conv.pairs.wrapping_neg() & (unroll - 1)) * step + 1;
@@ -690,21 +707,27 @@ impl Job {
 ///
 /// # Safety
 /// As for [`products`]; there is such a block, of eight channels if there is one pixel, else of two.
-unsafe fn sums(conv: &Conv, group: &Group, outputs: &[*mut u8; LANES], count: usize, first: usize) {
+unsafe fn sums<const PARTS: u32>(
+    conv: &Conv,
+    group: &Group,
+    outputs: &[*mut u8; LANES],
+    count: usize,
+    first: usize,
+) {
     let mut acc = [0i32; 8];
-    let mut job = Job::new(conv, group, first);
-    let block = if count == 1 { 8 } else { 2 };
+    let mut job = Job::new::<PARTS>(conv, group, first);
+    let block = if has(PARTS, Parts::ONE_PIXEL) && count == 1 { 8 } else { 2 };
     job.tail = Tail::Sums as u32;
     job.output[0] = acc.as_mut_ptr().cast();
     job.records_end = job.records.wrapping_add(block);
     // SAFETY: one block, which has at most eight sums.
-    unsafe { job.run(conv, count) };
+    unsafe { job.run::<PARTS>(conv, count) };
     let results = &group.results;
     for (acc, output) in acc.chunks(block).zip(outputs).take(count) {
         for (channel, &acc) in (first..conv.out_c).zip(acc) {
             let place = output.wrapping_add(channel * results.bytes());
             // SAFETY: a channel of a pixel.
-            unsafe { results.store(channel, acc, place) };
+            unsafe { results.store_of::<PARTS>(channel, acc, place) };
         }
     }
 }
@@ -713,7 +736,10 @@ unsafe fn sums(conv: &Conv, group: &Group, outputs: &[*mut u8; LANES], count: us
 ///
 /// # Safety
 /// The convolution is that of accepted parameters, and its results have been computed.
-pub(in crate::kernels) unsafe fn complete_conv(conv: &Conv) {
+pub(in crate::kernels) unsafe fn complete_conv<const PARTS: u32>(conv: &Conv) {
+    if !has(PARTS, Parts::BOUNDS) {
+        return;
+    }
     let bytes = conv.pixels as usize * conv.output_step;
     // SAFETY: the results, which are dense.
     unsafe { clamp(&conv.results, conv.output, bytes) };

@@ -4,10 +4,12 @@
 //! at once. As many lines as scratch holds are computed by one call.
 
 use core::arch::naked_asm;
+use core::mem::MaybeUninit;
 use core::ptr::null;
 
 use microhlo_format::kernels::{Requant, Rounding};
 
+use super::super::{Parts, either, has};
 use super::dsp_any::BandAny;
 use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
 
@@ -23,11 +25,6 @@ pub(super) struct Record {
     shift: u32,
     /// Of each line, the first and second weight, and the second and third.
     weights: [u32; 6],
-}
-
-impl Record {
-    const EMPTY: Record =
-        Record { bias: [0; 2], multiplier: 0, offset: 0, shift: 0, weights: [0; 6] };
 }
 
 /// Lines of outputs of a kernel of 3x3, for the channels of a block. The assembly copies it to the
@@ -58,7 +55,11 @@ struct Band3 {
     result: usize,
     records: *const Record,
     channels: usize,
-    /// The assembly for it.
+}
+
+/// Lines of a kernel of 3x3, and the assembly for them.
+struct Square<const PARTS: u32> {
+    job: Band3,
     function: unsafe extern "C" fn(&Band3),
 }
 
@@ -430,7 +431,7 @@ unsafe extern "C" fn copy(to: *mut i16, from: *const i16, words: usize) {
 /// # Safety
 /// There are nine.
 #[unsafe(naked)]
-unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, to: &mut [u32; 6]) {
+unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, to: *mut [u32; 6]) {
     macro_rules! line {
         () => {
             "ldrsb r4, [r0]
@@ -447,30 +448,37 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
 }
 
 /// Notes what the sums of a block's channels become. Returns whether any is shifted by more than 33.
-fn note(
+///
+/// # Safety
+/// Convolution and block are those of accepted parameters; there is room for their channels' records.
+unsafe fn note(
     conv: &Depthwise,
     block: &Block,
     requant: &Requant,
-    records: &mut [Record; CHANNELS],
+    mut record: *mut Record,
 ) -> bool {
     let mut shifted = 0;
-    for (channel, record) in records.iter_mut().enumerate().take(block.lanes) {
-        // SAFETY: a channel of the block.
-        let ([bias, multiplier], shift) =
-            unsafe { block.results.record(channel * conv.multiplier, requant) };
-        let shift = u32::from(shift);
-        record.bias = [bias; 2];
-        record.multiplier = multiplier;
-        record.offset = requant.offset(shift);
-        record.shift = shift.wrapping_sub(33);
-        shifted |= record.shift;
+    for channel in 0..block.lanes {
+        // SAFETY: a channel of the block, and its record.
+        unsafe {
+            let ([bias, multiplier], shift) =
+                block.results.record(channel * conv.multiplier, requant);
+            let shift = u32::from(shift);
+            (*record).bias = [bias; 2];
+            (*record).multiplier = multiplier;
+            (*record).offset = requant.offset(shift);
+            (*record).shift = shift.wrapping_sub(33);
+            shifted |= shift.wrapping_sub(33);
+        }
+        record = record.wrapping_add(1);
     }
     shifted != 0
 }
 
 /// What the sums of a block become.
 pub(super) struct Noted {
-    pub records: [Record; CHANNELS],
+    /// Of the channels that there are.
+    pub records: MaybeUninit<[Record; CHANNELS]>,
     /// Whether some shift exceeds 33.
     shifted: bool,
     requant: Requant,
@@ -577,30 +585,39 @@ pub(super) trait Bands {
     unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted);
 }
 
-impl Bands for Band3 {
+/// The function for a stride along lines, with shifts or without.
+fn band_3<const PARTS: u32>(conv: &Depthwise, shifted: bool) -> unsafe extern "C" fn(&Band3) {
+    let one = either(PARTS, [Parts::STRIDE_1, Parts::STRIDE_2], conv.along.stride == 1);
+    match (one, has(PARTS, Parts::SHIFTS) && shifted) {
+        (true, false) => band_3_1,
+        (true, true) => band_3_1_shift,
+        (false, false) => band_3_2,
+        (false, true) => band_3_2_shift,
+    }
+}
+
+impl<const PARTS: u32> Bands for Square<PARTS> {
     const PARTIAL: bool = false;
 
     unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
         let step = conv.along.weights_step as usize;
         let mut weights = block.weights;
-        for record in &mut noted.records {
-            // SAFETY: nine weights of the channel.
-            unsafe { widen_nine(weights, step, 4 - step, &mut record.weights) };
+        let mut record = noted.records.as_mut_ptr().cast::<Record>();
+        for _ in 0..CHANNELS {
+            // SAFETY: nine weights of the channel, and their place.
+            unsafe { widen_nine(weights, step, 4 - step, &raw mut (*record).weights) };
+            record = record.wrapping_add(1);
             weights = weights.wrapping_add(conv.multiplier * 9);
         }
-        self.function = match (conv.along.stride, noted.shifted) {
-            (1, false) => band_3_1,
-            (1, true) => band_3_1_shift,
-            (_, false) => band_3_2,
-            (_, true) => band_3_2_shift,
-        };
+        self.function = band_3::<PARTS>(conv, noted.shifted);
     }
 
     unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted) {
-        (self.rows, self.output) = (rows, output);
-        (self.records, self.channels) = (noted.records.as_ptr(), CHANNELS);
+        let job = &mut self.job;
+        (job.rows, job.output) = (rows, output);
+        (job.records, job.channels) = (noted.records.as_ptr().cast(), CHANNELS);
         // SAFETY: the caller's promise.
-        unsafe { (self.function)(self) };
+        unsafe { (self.function)(job) };
     }
 }
 
@@ -623,7 +640,6 @@ impl Band3 {
             result: conv.multiplier,
             records: null(),
             channels: 0,
-            function: band_3_1,
         }
     }
 }
@@ -632,10 +648,11 @@ impl Band3 {
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters of such a kernel.
-pub(super) unsafe fn square(conv: &Depthwise, image: u32) {
+pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
     if let Some(requant) = conv.results.requant {
+        let (job, function) = (Band3::new(conv), band_3::<PARTS>(conv, false));
         // SAFETY: the caller's promise.
-        unsafe { bands(conv, image, requant, &mut Band3::new(conv)) };
+        unsafe { bands(conv, image, requant, &mut Square::<PARTS> { job, function }) };
     }
 }
 
@@ -661,7 +678,7 @@ pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
 unsafe fn bands(conv: &Depthwise, image: u32, requant: Requant, band: &mut impl Bands) {
     // SAFETY: the caller's promise.
     let mut loader = unsafe { Loader::new(conv) };
-    let mut noted = Noted { records: [Record::EMPTY; CHANNELS], shifted: false, requant };
+    let mut noted = Noted { records: MaybeUninit::uninit(), shifted: false, requant };
     for first in (0..conv.channels).step_by(CHANNELS) {
         // The last channels are computed with some of those before them once more.
         let first = first.min(conv.channels.saturating_sub(CHANNELS));
@@ -697,7 +714,8 @@ unsafe fn channels<B: Bands>(
                     loader.load::<B>(&block, loaded, first, needed - loaded);
                 }
                 if done == 0 || conv.multiplier > 1 {
-                    noted.shifted = note(conv, &block, &noted.requant, &mut noted.records);
+                    let records = noted.records.as_mut_ptr().cast();
+                    noted.shifted = note(conv, &block, &noted.requant, records);
                     band.prepare(conv, &block, noted);
                 }
                 let output = block.output.wrapping_add(done * across.output_step as usize);
@@ -719,7 +737,10 @@ unsafe fn channels<B: Bands>(
 ///
 /// # Safety
 /// The convolution is that of accepted parameters, and its results have been computed.
-pub(super) unsafe fn complete(conv: &Depthwise) {
+pub(super) unsafe fn complete<const PARTS: u32>(conv: &Depthwise) {
+    if !has(PARTS, Parts::BOUNDS) {
+        return;
+    }
     let bytes = conv.batch as usize * conv.results_image;
     // SAFETY: the results, which are dense.
     unsafe { dsp_conv::clamp(&conv.results, conv.output, bytes) };

@@ -2,6 +2,8 @@
 
 use core::arch::naked_asm;
 
+use super::super::{Parts, either, has};
+use super::dsp_conv::four;
 use super::{Axis, Conv, Group, LANES, Pixel, Span};
 
 /// Widened runs of four pixels inside the image.
@@ -249,6 +251,16 @@ lane_kernel!(single_swizzled, swizzled, 4, "r12", "");
 neighbours!(lane_natural, 16);
 neighbours!(single_natural, 4);
 
+/// Whether each four taps are stored in another order.
+fn by_fours<const PARTS: u32>(conv: &Conv) -> bool {
+    either(PARTS, [Parts::TAPS_BY_FOURS, Parts::TAPS_IN_ORDER], conv.swizzled)
+}
+
+/// Whether the taps of a kernel row are adjacent in the input.
+fn adjacent<const PARTS: u32>(conv: &Conv) -> bool {
+    !has(PARTS, Parts::TAPS_APART) || conv.run == conv.axes[1].kernel
+}
+
 /// Whether all taps along an axis lie inside the input.
 fn inside(axis: &Axis, first: i32) -> bool {
     let reach = (axis.kernel - 1) * axis.dilation;
@@ -297,7 +309,12 @@ impl Straight {
     /// # Safety
     /// The convolution is that of accepted parameters, and the pixel one of its.
     #[inline(always)]
-    pub unsafe fn gather(&mut self, conv: &Conv, group: &Group, next: &mut Pixel) -> bool {
+    pub unsafe fn gather<const PARTS: u32>(
+        &mut self,
+        conv: &Conv,
+        group: &Group,
+        next: &mut Pixel,
+    ) -> bool {
         let inside = next.y >= 0 && next.y < self.rows && next.x >= 0 && next.x < self.columns;
         if !inside || next.columns < LANES as i32 {
             return false;
@@ -305,7 +322,7 @@ impl Straight {
         let mut from = next.at(conv, group);
         self.output = next.output;
         conv.skip(next, LANES as i32);
-        if conv.swizzled {
+        if by_fours::<PARTS>(conv) {
             for place in &mut self.runs.from {
                 *place = from;
                 from = from.wrapping_offset(self.step);
@@ -320,7 +337,7 @@ impl Straight {
             // SAFETY: as above, of one pixel.
             unsafe {
                 lane_natural(&self.lane);
-                even_out(conv, self.lane.to);
+                even_out::<PARTS>(conv, self.lane.to);
             }
         }
         true
@@ -331,12 +348,17 @@ impl Straight {
 ///
 /// # Safety
 /// Convolution, group and pixels are those of accepted parameters; scratch has so many lanes.
-pub(super) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES], count: usize) {
+pub(super) unsafe fn gather<const PARTS: u32>(
+    conv: &Conv,
+    group: &Group,
+    pixels: &[Pixel; LANES],
+    count: usize,
+) {
     let [h, w] = &conv.axes;
     let within = pixels.map(|pixel| inside(h, pixel.y) && inside(w, pixel.x));
     let mut lanes = (1 << count) - 1u32;
     let some = within.iter().zip(pixels).find(|(within, _)| **within);
-    if let Some((_, pixel)) = some.filter(|_| conv.swizzled && count == LANES) {
+    if let Some((_, pixel)) = some.filter(|_| by_fours::<PARTS>(conv) && count == LANES) {
         let mut from = [*pixel; LANES];
         for (lane, within) in within.iter().enumerate() {
             if *within {
@@ -346,23 +368,23 @@ pub(super) unsafe fn gather(conv: &Conv, group: &Group, pixels: &[Pixel; LANES],
             }
         }
         // SAFETY: the caller's promise; all taps lie inside the image.
-        unsafe { gather_inside(conv, group, &from) };
+        unsafe { gather_inside::<PARTS>(conv, group, &from) };
     }
     let mut job = whole_lane(conv);
-    let widen = lane_function(conv);
+    let widen = lane_function::<PARTS>(conv);
     for ((lane, pixel), within) in pixels.iter().enumerate().zip(within) {
         if lanes >> lane & 1 == 0 {
             continue;
         }
         // SAFETY: the caller's promise; this lane of the pixel.
         unsafe {
-            if within && conv.run == w.kernel {
+            if within && adjacent::<PARTS>(conv) {
                 job.from = pixel.at(conv, group);
                 job.to = conv.scratch.wrapping_add(2 * lane);
                 widen(&job);
-                even_out(conv, job.to);
+                even_out::<PARTS>(conv, job.to);
             } else {
-                gather_pixel(conv, group, pixel, lane);
+                gather_pixel::<PARTS>(conv, group, pixel, lane);
             }
         }
     }
@@ -388,8 +410,8 @@ fn whole_lane(conv: &Conv) -> Lane {
 }
 
 /// The function that widens taps in the convolution's order.
-fn lane_function(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
-    match (conv.lanes == LANES, conv.swizzled) {
+fn lane_function<const PARTS: u32>(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
+    match (four::<PARTS>(conv), by_fours::<PARTS>(conv)) {
         (true, true) => lane_swizzled,
         (true, false) => lane_natural,
         (false, true) => single_swizzled,
@@ -401,7 +423,7 @@ fn lane_function(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
 ///
 /// # Safety
 /// As for [`gather`].
-unsafe fn gather_inside(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
+unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
     let [h, w] = &conv.axes;
     let run = conv.run * conv.in_c;
     let row = h.input_step * h.dilation;
@@ -412,7 +434,7 @@ unsafe fn gather_inside(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
         words: (run as usize >> 2) + 1,
         skip: (row - run) as isize,
     };
-    if conv.run == w.kernel {
+    if adjacent::<PARTS>(conv) {
         // SAFETY: all rows of all pixels, which lie inside the image.
         unsafe { widen(&runs) };
         return;
@@ -431,7 +453,7 @@ unsafe fn gather_inside(conv: &Conv, group: &Group, pixels: &[Pixel; LANES]) {
 ///
 /// # Safety
 /// As for [`gather`]; there is such a lane.
-unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     let [h, w] = &conv.axes;
     let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
     let bytes = |taps: i32| (taps * conv.in_c) as usize;
@@ -453,12 +475,12 @@ unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     };
     // SAFETY: all rows of the pixel; those parts that are read lie inside the image.
     unsafe {
-        if conv.run == w.kernel {
-            lane_function(conv)(&job);
+        if adjacent::<PARTS>(conv) {
+            lane_function::<PARTS>(conv)(&job);
         } else {
-            gather_rows(conv, &mut job, rows, columns);
+            gather_rows::<PARTS>(conv, &mut job, rows, columns);
         }
-        even_out(conv, to);
+        even_out::<PARTS>(conv, to);
     }
 }
 
@@ -467,7 +489,7 @@ unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
 /// # Safety
 /// As for [`gather_pixel`], which has made the job.
 #[inline(never)]
-unsafe fn gather_rows(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
+unsafe fn gather_rows<const PARTS: u32>(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
     let [h, w] = &conv.axes;
     let bytes = |taps: i32| (taps * conv.in_c) as usize;
     let to = job.to;
@@ -483,7 +505,7 @@ unsafe fn gather_rows(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
             (job.top, job.rows, job.bottom) = (bytes(w.kernel), 0, 0);
         }
         // SAFETY: the taps of one kernel row; those that are read lie inside the image.
-        unsafe { lane_function(conv)(job) };
+        unsafe { lane_function::<PARTS>(conv)(job) };
         if there {
             job.from = job.from.wrapping_offset((h.input_step * h.dilation) as isize);
         }
@@ -494,8 +516,8 @@ unsafe fn gather_rows(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
 ///
 /// # Safety
 /// As for [`gather_pixel`].
-unsafe fn even_out(conv: &Conv, to: *mut i16) {
-    if conv.odd {
+unsafe fn even_out<const PARTS: u32>(conv: &Conv, to: *mut i16) {
+    if has(PARTS, Parts::TAPS_IN_ORDER) && conv.odd {
         // SAFETY: the last tap of the lane's last pair.
         unsafe { *to.add((conv.pairs - 1) * 2 * conv.lanes + 1) = 0 };
     }

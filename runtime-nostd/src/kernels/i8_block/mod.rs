@@ -39,9 +39,9 @@ mod tiles;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Requant};
+use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Parts, Requant};
 
-use super::Memory;
+use super::{Memory, has, rounded};
 
 pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
@@ -177,6 +177,25 @@ impl Results {
         }
     }
 
+    /// As [`Results::store`], by the linked parts.
+    ///
+    /// # Safety
+    /// As for [`Results::store`].
+    #[allow(dead_code, reason = "targets without assembly do not need it")]
+    unsafe fn store_of<const PARTS: u32>(&self, channel: usize, acc: i32, output: *mut u8) {
+        if has(PARTS, Parts::ROUNDINGS) {
+            // SAFETY: the caller's promise.
+            unsafe { self.store(channel, acc, output) };
+        } else if let Some(requant) = self.requant {
+            let requant = rounded::<PARTS>(&requant);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let ([_, multiplier], shift) = self.record(channel, &requant);
+                output.cast::<i8>().write(requant.apply(acc, multiplier, shift));
+            }
+        }
+    }
+
     /// Stores the result of a sum at `output`, the place of the channel's result.
     ///
     /// # Safety
@@ -195,6 +214,7 @@ impl Results {
 }
 
 /// A convolution.
+#[derive(Clone, Copy)]
 pub(super) struct Conv {
     pub axes: [Axis; 2],
     /// Bytes of one image's input.

@@ -45,6 +45,7 @@ impl Lane {
     ///
     /// # Safety
     /// There are as many taps left, and values at `from`.
+    #[inline(always)]
     unsafe fn copy(&mut self, mut from: *const i8, count: i32) {
         let mut count = count as usize;
         // Four at a time, from a multiple of four on.
@@ -88,6 +89,7 @@ impl Lane {
 ///
 /// # Safety
 /// Convolution, pixel and group are those of accepted parameters, and there is such a lane.
+#[inline(always)]
 unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     let [h, w] = &conv.axes;
     let taps = conv.scratch.wrapping_add(2 * lane);
@@ -247,13 +249,20 @@ unsafe fn block_of_one(
     }
 }
 
-/// Computes two channels from `first` on for one pixel, as [`block_of_four`].
+/// Computes two channels from `first` on for one pixel, whose pairs of taps are so many values apart, as
+/// [`block_of_four`].
 ///
 /// # Safety
 /// As for [`block_of_four`]; there is such a block.
-pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, first: usize) {
+#[inline(always)]
+pub(super) unsafe fn products_1x2(
+    conv: &Conv,
+    group: &Group,
+    (mut taps, step): (*const i16, usize),
+    output: *mut u8,
+    first: usize,
+) {
     let results = &group.results;
-    let mut taps = conv.scratch.cast_const();
     let mut weights = group.weights.wrapping_add(first * conv.pairs * 2);
     // SAFETY: records are there for an even number of channels.
     let mut acc = unsafe { [results.bias(first), results.bias(first + 1)] };
@@ -265,7 +274,7 @@ pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, f
             let sum = i32::from(x) * i32::from(w) + i32::from(y) * i32::from(v);
             *acc = acc.wrapping_add(sum);
         }
-        taps = taps.wrapping_add(2);
+        taps = taps.wrapping_add(step);
         weights = weights.wrapping_add(4);
     }
     let output = output.wrapping_add(group.output + first * results.bytes());
@@ -277,8 +286,12 @@ pub(super) unsafe fn products_1x2(conv: &Conv, group: &Group, output: *mut u8, f
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
-pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let lanes = conv.lanes as u32;
+    if conv.pixels < lanes {
+        // SAFETY: the caller's promise.
+        return unsafe { few_pixels(conv, group) };
+    }
     let common = group.results.common();
     let mut done = 0;
     while done < conv.pixels {
@@ -294,6 +307,29 @@ pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
             products(conv, group, &common, output, count);
         }
         done += lanes;
+    }
+}
+
+/// Computes less than four pixels whose weights are stored as those of four: one by one, as soon as
+/// the taps of all have been gathered, which their results may lie on.
+///
+/// # Safety
+/// As for [`pixels`].
+#[inline(never)]
+unsafe fn few_pixels(conv: &Conv, group: &Group) {
+    let mut next = conv.pixel(0);
+    let (mut taps, mut output) = (conv.scratch.cast_const(), next.output);
+    for lane in 0..conv.pixels as usize {
+        // SAFETY: a pixel of the accepted parameters; scratch has room for the taps of four.
+        unsafe { gather_pixel(conv, group, &conv.next(&mut next), lane) };
+    }
+    for _ in 0..conv.pixels {
+        for first in (0..conv.out_c).step_by(2) {
+            // SAFETY: a block of two channels of a pixel.
+            unsafe { products_1x2(conv, group, (taps, 2 * LANES), output, first) };
+        }
+        taps = taps.wrapping_add(2);
+        output = output.wrapping_add(conv.output_step);
     }
 }
 
@@ -318,7 +354,7 @@ unsafe fn products(
                 block_of_one(conv, group, common, output, first);
                 first += 8;
             } else {
-                products_1x2(conv, group, output, first);
+                products_1x2(conv, group, (conv.scratch, 2), output, first);
                 first += 2;
             }
         }
@@ -583,4 +619,4 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
 ///
 /// # Safety
 /// Always safe; other targets' is not.
-pub(in crate::kernels) unsafe fn complete_conv(_: &Conv) {}
+pub(in crate::kernels) unsafe fn complete_conv<const PARTS: u32>(_: &Conv) {}

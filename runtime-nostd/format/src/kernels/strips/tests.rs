@@ -196,10 +196,10 @@ fn few_pixels_need_other_constants() {
         batch: 1,
         in_h: 4,
         in_w: 3,
-        in_c: 8,
+        in_c: 32,
         out_h: 4,
         out_w: 3,
-        out_c: 8,
+        out_c: 32,
         groups: 1,
         kernel_h: 1,
         kernel_w: 1,
@@ -223,11 +223,14 @@ fn few_pixels_need_other_constants() {
             }
         })
         .unwrap();
-    assert_eq!(scratch, 64);
+    assert_eq!(scratch, 256);
+    // So few products are always stored as those of four pixels.
+    let small = Kernel::conv_i8(ConvI8 { in_c: 31, ..whole });
+    assert_eq!(small.strips(&stage(1), &mut |_| ()), Ok(()));
     // The same pixels as one row: a matrix product.
     let line = ConvI8 { in_h: 1, out_h: 1, in_w: 12, out_w: 12, ..whole };
     let by = Kernel::conv_i8(line).by_rows(4).unwrap();
-    assert_eq!(by.output.bytes, 24);
+    assert_eq!(by.output.bytes, 96);
     let padded = ConvI8 { out_w: 13, pad_left: 1, ..line };
     assert!(Kernel::conv_i8(padded).by_rows(4).is_err(), "pixels at the edge are of more than one");
 }

@@ -220,15 +220,16 @@ fn finish(results: &Results) -> (Finish, bool) {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
-pub(in crate::kernels) unsafe fn pixels(conv: &Conv, group: &Group) {
+pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let plan = Plan::new(conv, group);
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
     // Results may lie on the taps of pixels before these, which are then not computed once more.
-    let alone = if conv.lanes == LANES && left == 3 && !conv.overlaps() { 0 } else { left };
+    let again = conv.lanes == LANES && left == 3 && conv.pixels > 3 && !conv.overlaps();
+    let alone = if again { 0 } else { left };
     // SAFETY: the caller's promise.
     unsafe {
-        if conv.lanes == LANES {
+        if conv.pixels > alone {
             fours(&plan, conv.pixels - alone);
         }
         if alone > 0 {

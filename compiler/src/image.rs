@@ -1,6 +1,19 @@
 //! What a linked firmware holds: bytes of flash and RAM, by part, and traces of panics.
 
+use std::collections::BTreeMap;
+
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind, elf};
+
+/// Why the sizes of a firmware cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The file does not parse.
+    #[error("not an ELF file: {0}")]
+    Elf(#[from] object::Error),
+    /// Without names nothing can be told apart.
+    #[error("the file has no symbols; read the one that the linker wrote, before it is stripped")]
+    Stripped,
+}
 
 /// Sections of what a firmware includes: the model, and data to test it with.
 const INCLUDED: [&str; 2] = [".microhlo.model", ".microhlo.data"];
@@ -16,12 +29,16 @@ pub struct Image {
     /// Flash of loader, runtime, kernels and what they call: all but start-up code, vectors and the
     /// description of the board.
     pub runtime: u64,
-    /// RAM of static variables, without the symbol that was named as the arena.
+    /// RAM of static variables, without arenas.
     pub ram: u64,
-    /// Models in flash.
+    /// RAM of arenas: static variables whose names end with what was said to be one.
+    pub arena: u64,
+    /// Models in flash: what is in the section of models, or has a name that `compile --emit` gives.
     pub model: u64,
-    /// Flash by part; the rest is padding, vectors and unnamed constants.
+    /// Code in flash by part; the rest is padding, vectors and constants.
     pub parts: Vec<(&'static str, u64)>,
+    /// Code of kernels by family: the module of the runtime that it is in.
+    pub families: BTreeMap<String, u64>,
     /// Names of linked functions that panic or format panics.
     pub panics: Vec<String>,
     /// Texts in flash that only panics need: messages and source paths.
@@ -31,12 +48,19 @@ pub struct Image {
 /// Sections of a board rather than of what runs on it.
 const OF_BOARD: [&str; 2] = [".vector_table", ".microhlo.board"];
 
+/// How the name of an artifact ends that is linked as an object or compiled from C.
+const ARTIFACT: &str = "_artifact";
+
+/// The part of a firmware that is kernels, and where in a path their family stands.
+pub(crate) const KERNELS: &str = "kernels";
+const FAMILY: [&str; 2] = ["microhlo::kernels::", "microhlo::micro::"];
+
 /// The part of a firmware that brings the board up.
 const START_UP: &str = "start-up and board";
 
 /// Parts of a firmware by the start of a symbol's path; the first that fits counts.
 const PARTS: [(&str, &[&str]); 5] = [
-    ("kernels", &["microhlo::kernels", "microhlo::micro", "libm"]),
+    (KERNELS, &["microhlo::kernels", "microhlo::micro", "libm"]),
     ("loader and runtime", &["microhlo::", "microhlo_format", "postcard", "serde", "heapless"]),
     ("library", &["core", "compiler_builtins", "mem", "__aeabi"]),
     (START_UP, &["microhlo_board", "semihosting", "cortex_m", "riscv", "Reset", "HardFault", "__"]),
@@ -48,37 +72,19 @@ impl Image {
     /// arena.
     ///
     /// # Errors
-    /// The file is not a 32-bit ELF file with symbols.
-    pub fn read(bytes: &[u8], arena: &str) -> Result<Image, object::Error> {
+    /// The file is not a 32-bit ELF file, or has no symbols.
+    pub fn read(bytes: &[u8], arena: &str) -> Result<Image, ImageError> {
         let file = object::read::elf::ElfFile32::<object::Endianness>::parse(bytes)?;
+        if file.symbols().next().is_none() {
+            return Err(ImageError::Stripped);
+        }
         let mut image = Image::default();
         for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
-            if !sh_flags.contains(elf::SHF_ALLOC) {
-                continue;
-            }
-            let writable = sh_flags.contains(elf::SHF_WRITE);
-            let data = section.data()?;
-            let name = section.name()?;
-            if RESERVED.contains(&name) {
-                continue;
-            }
-            match INCLUDED.iter().position(|included| name == *included) {
-                Some(0) => image.model += section.size(),
-                Some(_) => {}
-                None => {
-                    image.flash += data.len() as u64;
-                    if !OF_BOARD.contains(&name) {
-                        image.runtime += data.len() as u64;
-                    }
-                    image.ram += if writable { section.size() } else { 0 };
-                    image.texts.extend(panic_texts(data));
-                }
-            }
+            image.add_section(&section)?;
         }
         image.parts = PARTS.map(|(part, _)| (part, 0)).to_vec();
         for symbol in file.symbols() {
-            image.add(&file, &symbol, arena)?;
+            image.add_symbol(&file, &symbol, arena)?;
         }
         let start_up = image.parts.iter().filter(|(part, _)| *part == START_UP);
         let start_up: u64 = start_up.map(|(_, bytes)| bytes).sum();
@@ -86,14 +92,37 @@ impl Image {
         Ok(image)
     }
 
-    fn add<'d>(
+    fn add_section<'d>(&mut self, section: &impl ObjectSection<'d>) -> Result<(), object::Error> {
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return Ok(()) };
+        let name = section.name()?;
+        if !sh_flags.contains(elf::SHF_ALLOC) || RESERVED.contains(&name) {
+            return Ok(());
+        }
+        match INCLUDED.iter().position(|included| name == *included) {
+            Some(0) => self.model += section.size(),
+            Some(_) => {}
+            None => {
+                let data = section.data()?;
+                self.flash += data.len() as u64;
+                if !OF_BOARD.contains(&name) {
+                    self.runtime += data.len() as u64;
+                }
+                self.ram += if sh_flags.contains(elf::SHF_WRITE) { section.size() } else { 0 };
+                self.texts.extend(panic_texts(data));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_symbol<'d>(
         &mut self,
         file: &impl Object<'d>,
         symbol: &impl ObjectSymbol<'d>,
         arena: &str,
     ) -> Result<(), object::Error> {
         let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
-        if name.ends_with(arena) {
+        if name.to_lowercase().ends_with(&arena.to_lowercase()) {
+            self.arena += symbol.size();
             self.ram = self.ram.saturating_sub(symbol.size());
         }
         if name.contains("panicking") || name.contains("rust_begin_unwind") {
@@ -104,11 +133,19 @@ impl Image {
             Some(section) => !INCLUDED.contains(&section?.name()?),
             None => false,
         };
+        if in_flash && name.ends_with(ARTIFACT) {
+            self.model += symbol.size();
+            self.flash = self.flash.saturating_sub(symbol.size());
+            self.runtime = self.runtime.saturating_sub(symbol.size());
+        }
         let path = name.trim_start_matches(['<', '&']).trim_start_matches("mut ");
         let fits = |prefixes: &&[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
         let part = PARTS.iter().position(|(_, prefixes)| fits(prefixes));
         if let Some(part) = part.filter(|_| in_flash && symbol.kind() == SymbolKind::Text) {
             self.parts[part].1 += symbol.size();
+            if PARTS[part].0 == KERNELS {
+                *self.families.entry(family(path)).or_default() += symbol.size();
+            }
         }
         Ok(())
     }
@@ -126,6 +163,18 @@ impl Image {
             text += &format!("  {part:28}{bytes:6}\n");
         }
         text
+    }
+}
+
+/// The family of a kernel's code: the module below the runtime's kernels, or what else it is.
+fn family(path: &str) -> String {
+    let inside = FAMILY.iter().find_map(|start| Some((start, path.strip_prefix(start)?)));
+    match inside {
+        Some((start, rest)) if *start == FAMILY[0] => {
+            rest.split(['>', ':', ' ', '<']).next().unwrap_or_default().to_owned()
+        }
+        Some(_) => "micro-operations".to_owned(),
+        None => "libm".to_owned(),
     }
 }
 
@@ -150,5 +199,23 @@ mod tests {
         let data = b"\0\x01panicked at \0src/lib.rs\0\xffindex out of bounds: \0the model\0";
         assert_eq!(panic_texts(data).len(), 3);
         assert_eq!(panic_texts(b"step at offset\0r.s\0"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn kernels_have_families() {
+        for (path, name) in [
+            ("microhlo::kernels::conv_f32::ENTRY::check", "conv_f32"),
+            ("microhlo::kernels::i8_block::dsp::f", "i8_block"),
+            ("microhlo::kernels::Memory>::next", "Memory"),
+            ("microhlo::micro::table::tanh::F32", "micro-operations"),
+            ("libm::math::expf", "libm"),
+        ] {
+            assert_eq!(family(path), name);
+        }
+    }
+
+    #[test]
+    fn what_is_no_firmware_is_refused() {
+        assert!(matches!(Image::read(b"artifact", "arena"), Err(ImageError::Elf(_))));
     }
 }

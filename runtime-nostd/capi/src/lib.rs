@@ -1,0 +1,426 @@
+//! The C interface of the microhlo runtime; `include/microhlo.h` documents it for C.
+//!
+//! Nothing here allocates. The caller gives the memory for a model and for a run; each begins with a word that
+//! tells whether it is one, so that a function refuses zeroed or foreign memory instead of using it.
+//!
+//! The static library for a target is built with
+//!
+//! ```sh
+//! MICROHLO_KERNELS=model.rs cargo rustc --profile firmware --package microhlo-capi \
+//!     --target thumbv7em-none-eabihf --crate-type staticlib
+//! ```
+//!
+//! where `model.rs` is what `microhlo compile --emit rust` writes; without it, all kernels are linked.
+#![no_std]
+
+mod status;
+
+use core::ffi::c_char;
+use core::mem::{align_of, size_of};
+use core::slice;
+
+use microhlo::{Model, Run, RunError};
+
+pub use status::Status;
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// Nothing in the runtime panics, so this is never linked; the compiler wants it.
+#[cfg(target_os = "none")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Words of memory for a model, `microhlo_model` in C, with some to spare for later versions.
+const MODEL_WORDS: usize = if size_of::<usize>() == 8 { 40 } else { 26 };
+
+/// Words of memory for a run, `microhlo_run` in C.
+const RUN_WORDS: usize = 16;
+
+/// What the memory of a model and of a run begins with.
+const MODEL_MARK: u64 = u64::from_be_bytes(*b"mhlo-mod");
+const RUN_MARK: u64 = u64::from_be_bytes(*b"mhlo-run");
+
+/// Memory of the caller that holds a `T` behind a mark.
+#[repr(C)]
+struct Marked<T> {
+    mark: u64,
+    value: T,
+}
+
+/// Memory for a model.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ModelMemory([u64; MODEL_WORDS]);
+
+/// Memory for a run.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RunMemory([u64; RUN_WORDS]);
+
+const _: () = assert!(size_of::<Marked<Model<'static>>>() <= size_of::<ModelMemory>());
+const _: () = assert!(align_of::<Marked<Model<'static>>>() <= align_of::<u64>());
+const _: () = assert!(size_of::<Marked<Run<'static>>>() <= size_of::<RunMemory>());
+const _: () = assert!(align_of::<Marked<Run<'static>>>() <= align_of::<u64>());
+
+/// The model in the caller's memory.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model that nothing writes while the result is used.
+unsafe fn model<'m>(memory: *const ModelMemory) -> Result<&'m Model<'static>, Status> {
+    let memory = memory.cast::<Marked<Model<'static>>>();
+    if memory.is_null() {
+        return Err(Status::Null);
+    }
+    // SAFETY: the pointer is not null, so by the contract it is to memory of that size and alignment; the
+    // mark is a number, for which any bytes will do.
+    if unsafe { (*memory).mark } != MODEL_MARK {
+        return Err(Status::NotLoaded);
+    }
+    // SAFETY: only `microhlo_load` writes the mark, and a model behind it.
+    Ok(unsafe { &(*memory).value })
+}
+
+/// The run in the caller's memory.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run that nothing else uses while the result is used.
+unsafe fn run<'m>(memory: *mut RunMemory) -> Result<&'m mut Run<'static>, Status> {
+    let memory = memory.cast::<Marked<Run<'static>>>();
+    if memory.is_null() {
+        return Err(Status::Null);
+    }
+    // SAFETY: as in `model`.
+    if unsafe { (*memory).mark } != RUN_MARK {
+        return Err(Status::NotLoaded);
+    }
+    // SAFETY: only `microhlo_start` writes the mark, and a run behind it.
+    Ok(unsafe { &mut (*memory).value })
+}
+
+/// Bytes of the caller.
+///
+/// # Safety
+/// `bytes` is null or points to `len` bytes that nothing writes while the result is used.
+unsafe fn bytes<'b>(bytes: *const u8, len: usize) -> Result<&'b [u8], Status> {
+    match bytes.is_null() {
+        true if len > 0 => Err(Status::Null),
+        true => Ok(&[]),
+        // SAFETY: the contract of this function.
+        false => Ok(unsafe { slice::from_raw_parts(bytes, len) }),
+    }
+}
+
+/// The status of a result.
+fn status(result: Result<(), Status>) -> Status {
+    result.err().unwrap_or(Status::Ok)
+}
+
+/// Proves an artifact and writes the model to `memory`.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model; `artifact` is null or points to `len` bytes. The artifact must
+/// stay as it is for as long as the model is used.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_load(
+    memory: *mut ModelMemory,
+    artifact: *const u8,
+    len: usize,
+) -> Status {
+    if memory.is_null() {
+        return Status::Null;
+    }
+    // SAFETY: the contract of this function.
+    let loaded = unsafe { bytes(artifact, len) }
+        .and_then(|bytes| Model::load_with(bytes, KERNELS).map_err(Status::from));
+    match loaded {
+        // SAFETY: the memory is the caller's, large enough and aligned.
+        Err(status) => unsafe {
+            (*memory).0[0] = 0;
+            status
+        },
+        Ok(value) => {
+            let memory = memory.cast::<Marked<Model<'static>>>();
+            // SAFETY: as above; what was there needs no destructor.
+            unsafe { memory.write(Marked { mark: MODEL_MARK, value }) };
+            Status::Ok
+        }
+    }
+}
+
+/// Bytes of the arena that the model needs; zero if it is not loaded.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_arena_bytes(memory: *const ModelMemory) -> usize {
+    // SAFETY: the contract of this function.
+    unsafe { model(memory) }.map_or(0, Model::arena_bytes)
+}
+
+/// Number of inputs; zero if the model is not loaded.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_input_count(memory: *const ModelMemory) -> usize {
+    // SAFETY: the contract of this function.
+    unsafe { model(memory) }.map_or(0, Model::input_count)
+}
+
+/// Number of outputs; zero if the model is not loaded.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_output_count(memory: *const ModelMemory) -> usize {
+    // SAFETY: the contract of this function.
+    unsafe { model(memory) }.map_or(0, Model::output_count)
+}
+
+/// Bytes of input `index`; zero if there is none.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_input_bytes(memory: *const ModelMemory, index: usize) -> usize {
+    // SAFETY: the contract of this function.
+    let input = unsafe { model(memory) }.ok().and_then(|model| model.input(index));
+    input.map_or(0, |info| info.byte_len())
+}
+
+/// Bytes of output `index`; zero if there is none.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_output_bytes(memory: *const ModelMemory, index: usize) -> usize {
+    // SAFETY: the contract of this function.
+    let output = unsafe { model(memory) }.ok().and_then(|model| model.output(index));
+    output.map_or(0, |info| info.byte_len())
+}
+
+/// Makes every state of the model zero.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model; `arena` is null or points to `arena_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_reset(
+    memory: *const ModelMemory,
+    arena: *mut u8,
+    arena_len: usize,
+) -> Status {
+    // SAFETY: the contract of this function.
+    let result =
+        unsafe { model(memory).and_then(|model| Ok((model, arena_of(arena, arena_len)?))) };
+    status(result.and_then(|(model, arena)| model.reset(arena).map_err(Status::from)))
+}
+
+/// The caller's arena.
+///
+/// # Safety
+/// `arena` is null or points to `len` bytes that nothing else uses while the result is used.
+unsafe fn arena_of<'b>(arena: *mut u8, len: usize) -> Result<&'b mut [u8], Status> {
+    match arena.is_null() {
+        true if len > 0 => Err(Status::Null),
+        true => Ok(&mut []),
+        // SAFETY: the contract of this function.
+        false => Ok(unsafe { slice::from_raw_parts_mut(arena, len) }),
+    }
+}
+
+/// Runs the model once: `inputs` and `outputs` have a pointer for each, to as many bytes as it has. A pointer may be
+/// null for an input or output that is a state.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model; `arena` is null or points to `arena_len` bytes; `inputs` and
+/// `outputs` are null or point to as many pointers as the model has inputs and outputs, each of them null or to as
+/// many bytes. Outputs overlap nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_infer(
+    memory: *const ModelMemory,
+    arena: *mut u8,
+    arena_len: usize,
+    inputs: *const *const u8,
+    outputs: *const *mut u8,
+) -> Status {
+    // SAFETY: the contract of this function is that of the one called.
+    status(unsafe { infer(memory, arena, arena_len, inputs, outputs) })
+}
+
+/// As [`microhlo_infer`].
+///
+/// # Safety
+/// As for [`microhlo_infer`].
+unsafe fn infer(
+    memory: *const ModelMemory,
+    arena: *mut u8,
+    arena_len: usize,
+    inputs: *const *const u8,
+    outputs: *const *mut u8,
+) -> Result<(), Status> {
+    // SAFETY: the contract of this function.
+    let (model, arena) = unsafe { (model(memory)?, arena_of(arena, arena_len)?) };
+    let missing =
+        |count: usize, null: bool| if null && count > 0 { Err(Status::Null) } else { Ok(()) };
+    missing(model.input_count(), inputs.is_null())?;
+    missing(model.output_count(), outputs.is_null())?;
+    let mut run = model.start(arena)?;
+    let mut rows: &[u8] = &[];
+    for i in 0..model.input_count() {
+        let info = model.input(i).ok_or(Status::NoSuchTensor)?;
+        // SAFETY: the array has a pointer for each input.
+        let input = unsafe { *inputs.add(i) };
+        if input.is_null() && info.is_state() {
+            continue;
+        }
+        // SAFETY: the pointer is null or to as many bytes as the input has.
+        let input = unsafe { bytes(input, info.byte_len()) }?;
+        match run.set_input(i, input) {
+            Err(RunError::Streamed { .. }) => rows = input,
+            result => result?,
+        }
+    }
+    while run.step_fed(rows)?.is_some() {}
+    for i in 0..model.output_count() {
+        // SAFETY: the array has a pointer for each output.
+        let output = unsafe { *outputs.add(i) };
+        let result = run.output(i)?;
+        if !output.is_null() {
+            // SAFETY: the pointer is to as many bytes as the output has, apart from all else.
+            unsafe {
+                output.copy_from_nonoverlapping(result.bytes().as_ptr(), result.bytes().len())
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Begins a run in `arena` and writes it to `memory`. It uses model and arena until the caller drops it, which
+/// needs no call.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run; `of` is null or points to memory for a model; `arena` is null or
+/// points to `arena_len` bytes. Model and arena must not be used otherwise while the run is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_start(
+    memory: *mut RunMemory,
+    of: *const ModelMemory,
+    arena: *mut u8,
+    arena_len: usize,
+) -> Status {
+    if memory.is_null() {
+        return Status::Null;
+    }
+    // SAFETY: the contract of this function.
+    let parts = unsafe { model(of).and_then(|model| Ok((model, arena_of(arena, arena_len)?))) };
+    match parts.and_then(|(model, arena)| model.start(arena).map_err(Status::from)) {
+        // SAFETY: the memory is the caller's, large enough and aligned.
+        Err(status) => unsafe {
+            (*memory).0[0] = 0;
+            status
+        },
+        Ok(value) => {
+            let memory = memory.cast::<Marked<Run<'static>>>();
+            // SAFETY: as above; what was there needs no destructor.
+            unsafe { memory.write(Marked { mark: RUN_MARK, value }) };
+            Status::Ok
+        }
+    }
+}
+
+/// Copies an input into the arena of a run, before its first step.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run; `input` is null or points to `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_set_input(
+    memory: *mut RunMemory,
+    index: usize,
+    input: *const u8,
+    len: usize,
+) -> Status {
+    // SAFETY: the contract of this function.
+    let parts = unsafe { run(memory).and_then(|run| Ok((run, bytes(input, len)?))) };
+    status(parts.and_then(|(run, input)| run.set_input(index, input).map_err(Status::from)))
+}
+
+/// Runs one step and sets `*finished` to whether there was none left.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run; `finished` is null or points to a `bool`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_step(memory: *mut RunMemory, finished: *mut bool) -> Status {
+    if finished.is_null() {
+        return Status::Null;
+    }
+    // SAFETY: the contract of this function.
+    match unsafe { run(memory) }.and_then(|run| run.step().map_err(Status::from)) {
+        Err(status) => status,
+        Ok(step) => {
+            // SAFETY: the pointer is not null, so by the contract it is to a `bool`.
+            unsafe { finished.write(step.is_none()) };
+            Status::Ok
+        }
+    }
+}
+
+/// Gives the next rows of an input that is fed, computes what they make possible, and sets `*wanted` to the number
+/// of rows that there is room for then; zero once the input is complete.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run; `rows` is null or points to `len` bytes; `wanted` is null or points
+/// to a `uint32_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_feed(
+    memory: *mut RunMemory,
+    rows: *const u8,
+    len: usize,
+    wanted: *mut u32,
+) -> Status {
+    if wanted.is_null() {
+        return Status::Null;
+    }
+    // SAFETY: the contract of this function.
+    let parts = unsafe { run(memory).and_then(|run| Ok((run, bytes(rows, len)?))) };
+    match parts.and_then(|(run, rows)| run.feed(rows).map_err(Status::from)) {
+        Err(status) => status,
+        Ok(rows) => {
+            // SAFETY: the pointer is not null, so by the contract it is to a `uint32_t`.
+            unsafe { wanted.write(rows) };
+            Status::Ok
+        }
+    }
+}
+
+/// Where output `index` lies after the last step, and how long it is; null if there is none yet. It is there until the
+/// arena is used again.
+///
+/// # Safety
+/// `memory` is null or points to memory for a run; `len` is null or points to a `size_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_output(
+    memory: *mut RunMemory,
+    index: usize,
+    len: *mut usize,
+) -> *const u8 {
+    // SAFETY: the contract of this function.
+    let Some(tensor) = unsafe { run(memory) }.ok().and_then(|run| run.output(index).ok()) else {
+        return core::ptr::null();
+    };
+    if !len.is_null() {
+        // SAFETY: the pointer is not null, so by the contract it is to a `size_t`.
+        unsafe { len.write(tensor.bytes().len()) };
+    }
+    tensor.bytes().as_ptr()
+}
+
+/// The name of a status, for example `MICROHLO_ARENA_TOO_SMALL`; never null.
+#[unsafe(no_mangle)]
+pub extern "C" fn microhlo_status_name(status: i32) -> *const c_char {
+    let named = Status::ALL.iter().find(|known| **known as i32 == status);
+    named.map_or(c"an unknown status", |status| status.name()).as_ptr()
+}

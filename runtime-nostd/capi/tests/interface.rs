@@ -1,0 +1,94 @@
+//! The C interface, called as C would, and that the header says what the library has.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::ptr::{null, null_mut};
+
+use microhlo_capi::{
+    ModelMemory, RunMemory, Status, microhlo_arena_bytes, microhlo_feed, microhlo_infer,
+    microhlo_input_bytes, microhlo_input_count, microhlo_load, microhlo_output,
+    microhlo_output_bytes, microhlo_output_count, microhlo_reset, microhlo_set_input,
+    microhlo_start, microhlo_status_name, microhlo_step,
+};
+
+const HEADER: &str = include_str!("../include/microhlo.h");
+
+#[test]
+fn the_header_has_every_status() {
+    let entry = |line: &str| {
+        let (name, code) = line.trim().trim_end_matches(',').split_once(" = ")?;
+        Some((name.starts_with("MICROHLO_").then(|| name.to_owned())?, code.parse().ok()?))
+    };
+    let written: BTreeSet<(String, i32)> = HEADER.lines().filter_map(entry).collect();
+    let known = Status::ALL
+        .iter()
+        .map(|status| (status.name().to_str().unwrap().to_owned(), *status as i32));
+    assert_eq!(written, known.collect());
+}
+
+#[test]
+fn the_header_has_the_sizes() {
+    let model = if size_of::<usize>() == 8 { 40 } else { 26 };
+    assert_eq!(size_of::<ModelMemory>(), 8 * model);
+    assert!(HEADER.contains("uint64_t words[sizeof(void *) == 8 ? 40 : 26];\n} microhlo_model;"));
+    let run = format!("uint64_t words[{}];\n}} microhlo_run;", size_of::<RunMemory>() / 8);
+    assert!(HEADER.contains(&run), "{run}");
+}
+
+#[test]
+fn the_header_declares_every_function() {
+    let source = include_str!("../src/lib.rs");
+    let names = source.split("extern \"C\" fn ").skip(1).filter_map(|rest| rest.split('(').next());
+    let names: Vec<&str> = names.collect();
+    assert_eq!(names.len(), 14);
+    for name in names {
+        assert!(HEADER.contains(&format!("{name}(")), "{name}");
+    }
+}
+
+#[test]
+fn statuses_have_names() {
+    // SAFETY: the result is never null and ends with a zero byte.
+    let name = |status| unsafe { CStr::from_ptr(microhlo_status_name(status)) }.to_str().unwrap();
+    assert_eq!(name(0), "MICROHLO_OK");
+    assert_eq!(name(8), "MICROHLO_ARENA_TOO_SMALL");
+    assert_eq!(name(-7), "an unknown status");
+}
+
+#[repr(C, align(16))]
+struct Aligned<const N: usize>([u8; N]);
+
+#[test]
+fn bad_arguments_have_a_status_each() {
+    let mut model = MaybeUninit::<ModelMemory>::zeroed();
+    let mut run = MaybeUninit::<RunMemory>::zeroed();
+    let (model, run) = (model.as_mut_ptr(), run.as_mut_ptr());
+    let bytes = Aligned([0_u8; 64]);
+    let mut arena = Aligned([0_u8; 64]);
+    let arena = arena.0.as_mut_ptr();
+    let (mut wanted, mut finished, mut len) = (0, false, 0);
+    // SAFETY: each pointer is null or to memory of the size that the function asks for.
+    unsafe {
+        assert_eq!(microhlo_load(null_mut(), bytes.0.as_ptr(), 64), Status::Null);
+        assert_eq!(microhlo_load(model, null(), 64), Status::Null);
+        assert_eq!(microhlo_load(model, bytes.0.as_ptr().add(1), 32), Status::ArtifactMisaligned);
+        assert_eq!(microhlo_load(model, bytes.0.as_ptr(), 64), Status::BadArtifact);
+        assert_eq!(microhlo_infer(model, arena, 64, null(), null()), Status::NotLoaded);
+        assert_eq!(microhlo_infer(null(), arena, 64, null(), null()), Status::Null);
+        assert_eq!(microhlo_reset(model, arena, 64), Status::NotLoaded);
+        assert_eq!(microhlo_start(run, model, arena, 64), Status::NotLoaded);
+        assert_eq!(microhlo_start(null_mut(), model, arena, 64), Status::Null);
+        assert_eq!(microhlo_set_input(run, 0, bytes.0.as_ptr(), 4), Status::NotLoaded);
+        assert_eq!(microhlo_step(run, null_mut()), Status::Null);
+        assert_eq!(microhlo_step(run, &mut finished), Status::NotLoaded);
+        assert_eq!(microhlo_feed(run, null(), 0, &mut wanted), Status::NotLoaded);
+        assert!(microhlo_output(run, 0, &mut len).is_null());
+        for function in [microhlo_arena_bytes, microhlo_input_count, microhlo_output_count] {
+            assert_eq!((function(model), function(null())), (0, 0));
+        }
+        for function in [microhlo_input_bytes, microhlo_output_bytes] {
+            assert_eq!((function(model, 0), function(null(), 0)), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Frames for an update over a serial line: a byte that starts one, what it is, a length, the payload, and a
+//! CRC-32 of all but the first byte. Numbers are little-endian.
+//!
+//! The sender waits for an answer to each frame. [`Kind::BEGIN`] carries the core of a header
+//! ([`Header::encode`](crate::Header::encode)), [`Kind::DATA`] the offset of its bytes in the artifact and the
+//! bytes, [`Kind::COMMIT`] nothing. The receiver answers [`Kind::READY`] with the offset that it expects next:
+//! a sender that hears nothing, or of another offset, goes on from there. What cannot be done is answered by
+//! [`Kind::REFUSED`] with the reason in words, and ends the update.
+
+use crate::header::Checksum;
+
+/// The first byte of a frame.
+pub const START: u8 = 0xa7;
+
+/// Longest payload in bytes.
+pub const MAX_PAYLOAD: usize = 260;
+
+/// Longest frame in bytes.
+pub const MAX_FRAME: usize = BEFORE + MAX_PAYLOAD + 4;
+
+/// Bytes before the payload.
+const BEFORE: usize = 4;
+
+/// What a frame is. Numbers from 0x40 on are left to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Kind(pub u8);
+
+impl Kind {
+    /// To the device: an update begins; the payload is the core of its header.
+    pub const BEGIN: Kind = Kind(1);
+    /// To the device: an offset in the artifact (4 bytes), and bytes of it.
+    pub const DATA: Kind = Kind(2);
+    /// To the device: the artifact is complete.
+    pub const COMMIT: Kind = Kind(3);
+    /// From the device: the offset (4 bytes) of what it expects next.
+    pub const READY: Kind = Kind(0x21);
+    /// From the device: why it does not go on, in UTF-8.
+    pub const REFUSED: Kind = Kind(0x22);
+}
+
+/// A frame that has arrived whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+/// What one more byte leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// More bytes are needed.
+    More,
+    /// A frame ends with this byte.
+    Frame(Frame<'a>),
+    /// A frame ended, but it is damaged; or it was longer than any is.
+    Damaged,
+}
+
+/// Writes a frame into `buffer` and returns its bytes; `None` if the parts of the payload are longer than
+/// [`MAX_PAYLOAD`] together.
+pub fn encode<'b>(
+    kind: Kind,
+    payload: &[&[u8]],
+    buffer: &'b mut [u8; MAX_FRAME],
+) -> Option<&'b [u8]> {
+    let length: usize = payload.iter().map(|part| part.len()).sum();
+    if length > MAX_PAYLOAD {
+        return None;
+    }
+    let [low, high] = (length as u16).to_le_bytes();
+    let mut checksum = Checksum::new();
+    checksum.update(&[kind.0, low, high]);
+    payload.iter().for_each(|part| checksum.update(part));
+    let sum = checksum.value().to_le_bytes();
+    let head = [START, kind.0, low, high];
+    let bytes = head.iter().chain(payload.iter().copied().flatten()).chain(&sum);
+    for (to, from) in buffer.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    buffer.get(..BEFORE + length + 4)
+}
+
+/// Puts frames together from bytes.
+#[derive(Debug)]
+pub struct Receiver {
+    bytes: [u8; MAX_FRAME],
+    filled: usize,
+}
+
+impl Default for Receiver {
+    fn default() -> Receiver {
+        Receiver::new()
+    }
+}
+
+impl Receiver {
+    /// One that waits for the start of a frame.
+    pub const fn new() -> Receiver {
+        Receiver { bytes: [0; MAX_FRAME], filled: 0 }
+    }
+
+    /// Takes the next byte. What comes between frames is passed over.
+    pub fn push(&mut self, byte: u8) -> Received<'_> {
+        if self.filled == 0 && byte != START {
+            return Received::More;
+        }
+        if let Some(place) = self.bytes.get_mut(self.filled) {
+            *place = byte;
+            self.filled += 1;
+        }
+        let [_, kind, low, high, rest @ ..] = &self.bytes;
+        let length = usize::from(u16::from_le_bytes([*low, *high]));
+        if self.filled < BEFORE {
+            return Received::More;
+        }
+        if length > MAX_PAYLOAD {
+            self.filled = 0;
+            return Received::Damaged;
+        }
+        if self.filled < BEFORE + length + 4 {
+            return Received::More;
+        }
+        self.filled = 0;
+        let payload = rest.get(..length).unwrap_or(&[]);
+        let sum = rest.get(length..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; 4]);
+        let mut checksum = Checksum::new();
+        checksum.update(&[*kind, *low, *high]);
+        checksum.update(payload);
+        if checksum.value() != u32::from_le_bytes(*sum) {
+            return Received::Damaged;
+        }
+        Received::Frame(Frame { kind: Kind(*kind), payload })
+    }
+
+    /// Forgets the start of a frame, as when nothing more came of it for some time.
+    pub fn reset(&mut self) {
+        self.filled = 0;
+    }
+}

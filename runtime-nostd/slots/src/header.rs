@@ -1,0 +1,237 @@
+//! What lies before the artifact in a slot: a core of fixed fields, then marks that are written later.
+
+use crc::{CRC_32_ISO_HDLC, Crc, Digest, NoTable};
+
+use crate::Refusal;
+
+/// What marks lie apart by and writes are multiples of, in bytes: the largest write of a flash that slots work on.
+pub const UNIT: usize = 32;
+
+/// Bytes from the start of a slot to the artifact.
+pub const HEADER_BYTES: usize = 512;
+
+/// Bytes of the header without marks: what an update starts with.
+pub const CORE_BYTES: usize = 160;
+
+/// Bytes at the start of the core that a signature covers.
+pub const MESSAGE_BYTES: usize = 88;
+
+/// Most tries that there are marks for.
+pub const MAX_TRIES: u32 = 7;
+
+const MAGIC: [u8; 8] = *b"mhloslot";
+const FORMAT: u16 = 1;
+/// The flag of a header with digest and signature.
+const SIGNED: u16 = 1;
+
+/// What a mark holds once it is written. A mark of which only some bits are programmed differs from it.
+pub(crate) const MARK: [u8; UNIT] = [0x5a; UNIT];
+
+/// What erased flash reads as.
+pub(crate) const ERASED: u8 = 0xff;
+
+/// Something that becomes true of a slot, once, by one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Header and artifact are complete.
+    Whole,
+    /// The firmware is content with the model.
+    Confirmed,
+    /// The same again: one of both is sure when power was lost while the other was written.
+    ConfirmedAgain,
+    /// The firmware is not.
+    Rejected,
+    /// A try of the model begins.
+    Try(u32),
+}
+
+impl Mark {
+    /// Offset in the slot.
+    pub(crate) const fn offset(self) -> usize {
+        let number = match self {
+            Mark::Whole => 0,
+            Mark::Confirmed => 1,
+            Mark::ConfirmedAgain => 2,
+            Mark::Rejected => 3,
+            Mark::Try(number) => 4 + number as usize,
+        };
+        CORE_BYTES + number * UNIT
+    }
+
+    /// The mark's bytes in a header.
+    fn of(self, header: &[u8; HEADER_BYTES]) -> &[u8] {
+        header.get(self.offset()..).and_then(|rest| rest.get(..UNIT)).unwrap_or(&[])
+    }
+
+    /// Whether header and artifact were complete at some time. A mark that was written while power was lost may
+    /// read as one thing today and as another tomorrow; the marks that follow it are proof enough.
+    pub(crate) fn any_is_whole(header: &[u8; HEADER_BYTES]) -> bool {
+        let fixed = [Mark::Whole, Mark::Confirmed, Mark::ConfirmedAgain];
+        fixed.into_iter().chain((0..MAX_TRIES).map(Mark::Try)).any(|mark| mark.is_whole(header))
+    }
+
+    /// Whether all of the mark is written.
+    pub(crate) fn is_whole(self, header: &[u8; HEADER_BYTES]) -> bool {
+        self.of(header) == MARK
+    }
+
+    /// Whether writing the mark has begun: only a write of this mark changes a bit of it.
+    pub(crate) fn is_begun(self, header: &[u8; HEADER_BYTES]) -> bool {
+        self.of(header).iter().any(|&byte| byte != ERASED)
+    }
+}
+
+// The last mark ends where the artifact starts.
+const _: () = assert!(Mark::Try(MAX_TRIES - 1).offset() + UNIT <= HEADER_BYTES);
+
+/// What is said of an artifact in front of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The model's version: an update has a higher one than what runs.
+    pub version: u32,
+    /// Length of the artifact in bytes.
+    pub length: u32,
+    /// CRC-32/ISO-HDLC of the artifact.
+    pub checksum: u32,
+    /// What makes sure who made the model.
+    pub seal: Option<Seal>,
+}
+
+/// What a signed header has besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// SHA-512 of the artifact.
+    pub digest: [u8; 64],
+    /// Ed25519 signature of [`Header::message`].
+    pub signature: [u8; 64],
+}
+
+/// Whether a model that is written by a programmer has yet to prove itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// It is to be confirmed by the firmware, as after an update.
+    Pending,
+    /// It runs until another one takes its place.
+    Confirmed,
+}
+
+impl Header {
+    /// The header of an artifact without a signature.
+    pub fn new(version: u32, artifact: &[u8]) -> Header {
+        let mut checksum = Checksum::new();
+        checksum.update(artifact);
+        // An artifact is shorter than 4 GiB; a longer one does not fit into a slot, and is refused there.
+        let length = u32::try_from(artifact.len()).unwrap_or(u32::MAX);
+        Header { version, length, checksum: checksum.value(), seal: None }
+    }
+
+    /// What a signature is made of and covers: the start of the core, up to the digest.
+    pub fn message(&self, digest: &[u8; 64]) -> [u8; MESSAGE_BYTES] {
+        let seal = Some(Seal { digest: *digest, signature: [0; 64] });
+        let mut message = [0; MESSAGE_BYTES];
+        for (to, from) in message.iter_mut().zip(Header { seal, ..*self }.encode()) {
+            *to = from;
+        }
+        message
+    }
+
+    /// The bytes of the core.
+    pub fn encode(&self) -> [u8; CORE_BYTES] {
+        let flags = if self.seal.is_some() { SIGNED } else { 0 };
+        let Seal { digest, signature } =
+            self.seal.unwrap_or(Seal { digest: [0; 64], signature: [0; 64] });
+        let [format, flags] = [FORMAT, flags].map(u16::to_le_bytes);
+        let numbers = [self.version, self.length, self.checksum].map(u32::to_le_bytes);
+        let fields = MAGIC.iter().chain(&format).chain(&flags).chain(numbers.as_flattened());
+        let fields = fields.chain(&digest).chain(&signature).chain(&[0; 4]);
+        let mut core = [0; CORE_BYTES];
+        let mut checksum = Checksum::new();
+        for (to, &from) in core.iter_mut().zip(fields) {
+            *to = from;
+            checksum.update(&[from]);
+        }
+        if let Some(last) = core.last_chunk_mut() {
+            *last = checksum.value().to_le_bytes();
+        }
+        core
+    }
+
+    /// Reads the bytes of a core.
+    ///
+    /// # Errors
+    /// [`Refusal::Empty`], [`Refusal::NoHeader`], [`Refusal::UnknownFormat`] or [`Refusal::BadHeader`].
+    pub fn decode(core: &[u8; CORE_BYTES]) -> Result<Header, Refusal> {
+        if core.iter().all(|&byte| byte == ERASED) {
+            return Err(Refusal::Empty);
+        }
+        let mut fields = Fields(core);
+        if fields.take() != MAGIC {
+            return Err(Refusal::NoHeader);
+        }
+        let format = u16::from_le_bytes(fields.take());
+        let flags = u16::from_le_bytes(fields.take());
+        let [version, length, checksum] = [(); 3].map(|()| u32::from_le_bytes(fields.take()));
+        let [digest, signature] = [(); 2].map(|()| fields.take());
+        let (reserved, sum): ([u8; 4], [u8; 4]) = (fields.take(), fields.take());
+        let mut computed = Checksum::new();
+        computed.update(core.split_last_chunk::<4>().map_or(&[], |(start, _)| start));
+        if computed.value() != u32::from_le_bytes(sum) {
+            return Err(Refusal::BadHeader);
+        }
+        // What is known to be whole says which format it has.
+        if format != FORMAT || flags & !SIGNED != 0 || reserved != [0; 4] {
+            return Err(Refusal::UnknownFormat(format));
+        }
+        let seal = (flags == SIGNED).then_some(Seal { digest, signature });
+        Ok(Header { version, length, checksum, seal })
+    }
+
+    /// All that lies before the artifact in a slot that a programmer writes.
+    pub fn image(&self, trial: Trial) -> [u8; HEADER_BYTES] {
+        let mut header = [ERASED; HEADER_BYTES];
+        let mut put = |offset: usize, bytes: &[u8]| {
+            for (to, from) in header.iter_mut().skip(offset).zip(bytes) {
+                *to = *from;
+            }
+        };
+        put(0, &self.encode());
+        put(Mark::Whole.offset(), &MARK);
+        if trial == Trial::Confirmed {
+            put(Mark::Confirmed.offset(), &MARK);
+            put(Mark::ConfirmedAgain.offset(), &MARK);
+        }
+        header
+    }
+}
+
+/// Fields of fixed sizes, one after another.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    /// The next field; zeros behind the end, which no reader comes to.
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let Some((field, rest)) = self.0.split_first_chunk() else { return [0; N] };
+        self.0 = rest;
+        *field
+    }
+}
+
+/// The CRC-32 that headers have of artifacts, without a table: one would be larger than all of this.
+static CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
+
+/// A checksum of bytes that come piece by piece.
+pub(crate) struct Checksum(Digest<'static, u32, NoTable>);
+
+impl Checksum {
+    pub(crate) fn new() -> Checksum {
+        Checksum(CRC.digest())
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn value(self) -> u32 {
+        self.0.finalize()
+    }
+}

@@ -1,0 +1,66 @@
+//! The example in C: it builds with `arm-none-eabi-gcc`, links no other kernels than it needs, and reads digits.
+#![cfg(feature = "qemu-tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use microhlo_compiler::image::Image;
+use microhlo_qemu::{Registry, run_firmware};
+use microhlo_tests::{microhlo, stderr, stdout};
+
+/// Most bytes of flash, without the model.
+const FLASH: u64 = 26 * 1024;
+
+/// The tests build in one folder.
+static BUILD: Mutex<()> = Mutex::new(());
+
+fn built() -> PathBuf {
+    let _one_at_a_time = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-digits");
+    let mut build = Command::new("sh");
+    build.arg(root.join("examples/c-digits/build.sh"));
+    build.arg(env!("CARGO_BIN_EXE_microhlo-under-test")).arg(&folder);
+    let output = build.output().expect("a shell");
+    let hint = "`./mh qemu-tests` installs what is missing";
+    assert!(output.status.success(), "{}\n{hint}", stderr(&output));
+    folder.join("c-digits.elf")
+}
+
+#[test]
+fn firmware_in_c_reads_digits() {
+    let path = built();
+    let image = Image::read(&fs::read(&path).expect("the firmware"), "arena").expect("an ELF file");
+    println!("{}", image.text());
+    let model = fs::metadata(path.with_file_name("digits_cnn.mhlo")).expect("the artifact").len();
+    assert_eq!(image.model, model);
+    assert!(image.flash <= FLASH, "{} bytes of flash", image.flash);
+    assert_eq!(image.panics, Vec::<String>::new());
+    let registry = Registry::find().expect("the boards");
+    let board = registry.board("mps2-an386").expect("the board");
+    let code = run_firmware(board, &path, Duration::from_secs(120)).expect("it ends");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn its_size_is_told_by_part() {
+    let path = built();
+    let microhlo = |args: &[&str]| microhlo(env!("CARGO_BIN_EXE_microhlo-under-test"), args);
+    let firmware = path.display().to_string();
+    let output = microhlo(&["size", &firmware, "--json", "-"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let model = fs::metadata(path.with_file_name("digits_cnn.mhlo")).expect("the artifact").len();
+    assert_eq!(sizes["model_bytes"], model);
+    assert!(sizes["kernel_bytes"]["conv_f32"].as_u64() > Some(500), "{sizes}");
+    assert_eq!(sizes["arena_bytes"], 2560);
+    let text = stdout(&microhlo(&["size", &firmware]));
+    assert!(text.contains("loader and runtime") && text.contains("    conv_f32"), "{text}");
+    let artifact = path.with_file_name("digits_cnn.mhlo").display().to_string();
+    let output = microhlo(&["size", &artifact]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("not an ELF file"), "{}", stderr(&output));
+}
