@@ -4,7 +4,7 @@
 
 use microhlo_format::kernels::{
     ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand, Move, PoolI8,
-    ProductI8, Reduce, Requant, Rounding, SoftmaxI8, SumI8, TableI8,
+    ProductI8, Requant, Rounding, SoftmaxI8, SumI8, TableI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
@@ -24,7 +24,6 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::move_::ENTRY),
         accepting(kernels::pool_i8::ENTRY),
         accepting(kernels::product_i8::ENTRY),
-        accepting(kernels::reduce::ENTRY),
         accepting(kernels::softmax_i8::ENTRY),
         accepting(kernels::sum_i8::ENTRY),
         accepting(kernels::table_i8::ENTRY),
@@ -375,44 +374,6 @@ fn copies_at_their_distance() {
     assert_eq!(distance(&reversed), Some((8, false)));
     // No memory of a microcontroller is as large.
     assert_eq!(distance(&moved(1, [1 << 30], [1], [1])), None);
-}
-
-/// A reduction with these sizes and strides of kept and reduced dimensions, in elements.
-fn reduced<const K: usize, const R: usize>(
-    op: microhlo_format::MicroId,
-    kept: ([u32; K], [i32; K]),
-    over: ([u32; R], [i32; R]),
-) -> Kernel<u8> {
-    Kernel::reduce(Reduce {
-        op,
-        input: INPUT,
-        init: CONSTANTS,
-        output: OUTPUT,
-        post: None,
-        sizes: kept.0.into_iter().collect(),
-        strides: kept.1.into_iter().collect(),
-        reduce: over.0.into_iter().collect(),
-        reduce_strides: over.1.into_iter().collect(),
-    })
-}
-
-/// A run of results is written before the last operand of its first result is read.
-#[test]
-fn reductions_at_their_distance() {
-    let xor = micro::xor::I8.id;
-    for (kernel, bytes) in [
-        // Over the last dimension, one run; over the first one; over one in the middle.
-        (reduced(xor, ([6], [5]), ([5], [1])), 6),
-        (reduced(xor, ([8], [1]), ([4], [8])), 8),
-        (reduced(xor, ([5, 3], [12, 1]), ([4], [3])), 3),
-        (reduced(xor, ([2, 3], [1, 2]), ([4], [6])), 6 - 1),
-    ] {
-        assert_eq!(distance(&kernel), Some((bytes, false)), "{kernel:?}");
-        check(&kernel);
-    }
-    // Sums of one dimension write each result when its operands have been read: less would do.
-    let sums = reduced(micro::add::I8.id, ([6], [5]), ([5], [1]));
-    assert_eq!(run(&sums, 6, 1), run(&sums, 1 << 16, 1));
 }
 
 /// A sum of an operand and a constant.

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::check::{Extent, Slide, binary, dense, nonzero, product, strided};
-use super::overlap::InOrder;
+use super::check::{Slide, binary, dense, nonzero, product, strided};
 use super::{Params, Sizes, Strides};
-use crate::{Access, AccessKind, DType, MicroId, Overlap, ParamError};
+use crate::{Access, AccessKind, DType, MicroId, ParamError};
 
 /// A binary operation applied to each finished reduction: `result = op(sum, operand)`.
 ///
@@ -21,8 +20,7 @@ pub struct Post<P> {
 /// Reduction of some dimensions by one micro-operation.
 ///
 /// For every index of `sizes`, `output` (dense, row-major) is `op(...op(op(init, x0), x1)...)`
-/// over the elements of `reduce`, ascending row-major. Results are computed in runs of the last kept
-/// dimension, one run after the other, and may lie over what earlier runs have read.
+/// over the elements of `reduce`, ascending row-major.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reduce<P> {
     /// The micro-operation, of two operands and the same result type.
@@ -105,30 +103,6 @@ impl<P: Copy> Post<P> {
     }
 }
 
-impl<P: Copy> Reduce<P> {
-    /// Results along the last kept dimension are written before the last of their operands is read.
-    fn overlap(&self, element: usize, input: Extent, output: Extent) -> Overlap {
-        let (outer, run) = match self.sizes.split_last() {
-            Some((&run, outer)) => (outer, run),
-            None => (&[][..], 1),
-        };
-        let mut bytes = run.wrapping_mul(element as u32);
-        // How far before the first element of a run the lowest one is read.
-        let back = |(&n, &stride): (&u32, &i32)| match stride {
-            0.. => 0,
-            _ => i64::from(stride.wrapping_mul(n.wrapping_sub(1) as i32)),
-        };
-        let inner = self.sizes.iter().zip(&self.strides).skip(outer.len());
-        let first = inner.chain(self.reduce.iter().zip(&self.reduce_strides)).map(back).sum();
-        let mut order = InOrder::at_once(bytes, first);
-        for (&size, &stride) in outer.iter().zip(&self.strides).rev() {
-            order.repeat(size, stride, bytes as i32);
-            bytes = bytes.wrapping_mul(size);
-        }
-        order.behind(input, output)
-    }
-}
-
 impl<P: Copy> Params<P> for Reduce<P> {
     type With<Q: Copy> = Reduce<Q>;
 
@@ -156,14 +130,9 @@ impl<P: Copy> Params<P> for Reduce<P> {
             element,
             align,
         )?;
-        let output = dense(&[outputs, element as u32])?;
-        visit(
-            input
-                .access(AccessKind::Read, self.input, align)
-                .over(self.overlap(element, input, output)),
-        );
+        visit(input.access(AccessKind::Read, self.input, align));
         visit(dense(&[element as u32])?.access(AccessKind::Read, self.init, align));
-        visit(output.access(AccessKind::Write, self.output, align));
+        visit(dense(&[outputs, element as u32])?.access(AccessKind::Write, self.output, align));
         match &self.post {
             Some(post) => post.accesses(dtype, visit),
             None => Ok(()),
