@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use microhlo_compiler::cmd::load::model_name;
-use microhlo_compiler::firmware::build_script;
 
 /// The model if none is named.
 const SHIPPED: &str = "../../examples/models/dsconv_softmax.stablehlo.mlir";
@@ -14,9 +13,8 @@ const SHIPPED: &str = "../../examples/models/dsconv_softmax.stablehlo.mlir";
 fn main() -> ExitCode {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rerun-if-env-changed=MICROHLO_MODEL");
-    let core = env::var("DEP_MICROHLO_BOARD_CORE").unwrap_or_default();
     let model = env::var("MICROHLO_MODEL").unwrap_or_else(|_| SHIPPED.to_owned());
-    let code = build_script(&model, &core);
+    let code = microhlo_build::model(&model).finish();
     // What its outputs shall be, one after the other.
     println!("cargo::rerun-if-env-changed=MICROHLO_EXPECTED");
     let expected = env::var_os("MICROHLO_EXPECTED").map_or(Ok(Vec::new()), fs::read);

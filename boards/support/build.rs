@@ -71,19 +71,25 @@ fn source(board: &Board) -> String {
         let (origin, length) = region.map_or((0, 0), |r| (r.origin, r.length));
         format!("Region {{ origin: {origin:#x}, length: {length:#x} }}")
     };
+    let arena = |r: &microhlo_boards::Region| {
+        let (name, origin, length) = (&r.name, r.origin, r.length);
+        format!("({name:?}, Region {{ origin: {origin:#x}, length: {length:#x} }}), ")
+    };
+    let arenas: Vec<String> = board.arenas().map(arena).collect();
     format!(
         "#[path = {path:?}]\nmod board;\n\
          /// The board's name.\npub const NAME: &str = {name:?};\n\
          #[used]\n#[unsafe(link_section = \".microhlo.board\")]\n\
          static NAME_IN_ELF: [u8; {length}] = *b{name:?};\n\
          const STACK: Region = {stack};\n\
-         const ARENA: Region = {arena};\n\
+         const ARENAS: [(&str, Region); {count}] = [{arenas}];\n\
          const MODEL: Region = {model};\n",
         path = board.folder.join("board.rs"),
         name = board.name,
         length = board.name.len(),
         stack = region(RegionKind::Stack),
-        arena = region(RegionKind::Arena),
+        count = arenas.len(),
+        arenas = arenas.concat(),
         model = region(RegionKind::Model),
     )
 }

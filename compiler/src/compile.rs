@@ -22,6 +22,7 @@ use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
+use crate::regions::{Memories, RegionReport};
 use crate::schedule;
 use crate::verify::{Verified, verify};
 
@@ -200,6 +201,8 @@ pub struct CompileOptions {
     pub without: Vec<Technique>,
     /// How much memory the program may use, and when it runs row by row.
     pub memory: chains::Options,
+    /// The memories that it may use.
+    pub memories: Memories,
 }
 
 /// A compiled model.
@@ -224,8 +227,10 @@ pub struct Compiled {
 pub struct Report {
     /// Name of the model.
     pub name: String,
-    /// Working memory in bytes.
+    /// Working memory in bytes; of all memories together, with the constants that are copied there.
     pub arena_bytes: u32,
+    /// What lies in which memory; empty for a model with one arena and nothing else.
+    pub regions: Vec<RegionReport>,
     /// Largest live set of inputs, outputs and values between kernels, in bytes.
     pub activation_bytes: u64,
     /// Largest working memory that kernels use at once, in bytes; it is in the arena.
@@ -252,6 +257,13 @@ pub struct Report {
     pub inputs: Vec<TensorReport>,
     /// Outputs in order.
     pub outputs: Vec<TensorReport>,
+}
+
+impl Report {
+    /// Bytes of the arena, or of the first memory of several.
+    pub fn first_arena_bytes(&self) -> u32 {
+        self.regions.first().map_or(self.arena_bytes, |region| region.bytes)
+    }
 }
 
 /// One kernel execution.
@@ -532,11 +544,12 @@ fn report(
     let [activation_bytes, scratch_bytes] = live_bytes(program);
     Report {
         name: options.name.clone(),
-        arena_bytes: emitted.plan.arena_bytes,
+        arena_bytes: emitted.layout.plan.arena_bytes,
+        regions: emitted.layout.regions.clone(),
         activation_bytes,
         scratch_bytes,
-        arena_lower_bound_bytes: emitted.plan.lower_bound,
-        arena_proven_optimal: emitted.plan.proven_optimal,
+        arena_lower_bound_bytes: emitted.layout.plan.lower_bound,
+        arena_proven_optimal: emitted.layout.plan.proven_optimal,
         schedule,
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,

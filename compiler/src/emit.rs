@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use microhlo_format::{ArtifactSpec, Features, Kernel, Place, TensorSpec, encode};
 
 use crate::chains::Trace;
-use crate::compile::CompileError;
+use crate::compile::{CompileError, CompileOptions};
 use crate::diag::Span;
 use crate::ir::EntityId;
 use crate::lower::flow_check;
@@ -15,14 +15,15 @@ use crate::lower::overlap::{add_overlaps, spread};
 use crate::lower::program::{BufferId, Io, Program, Ref, SUMS, Step, Storage};
 use crate::memory_map::MemoryMap;
 use crate::plan::{self, Plan, Problem};
+use crate::regions::{Layout, Section, lay_out};
 
 /// An artifact with its memory plan.
 pub struct Emitted {
     /// The file.
     pub artifact: Vec<u8>,
-    /// The plan of the arena.
-    pub plan: Plan,
-    /// How long it took to make.
+    /// Where everything lies.
+    pub layout: Layout,
+    /// How long it took to plan.
     pub planning: Duration,
     /// Size of the constant section in bytes.
     pub const_bytes: u32,
@@ -34,34 +35,43 @@ pub struct Emitted {
     pub steps: Vec<Kernel<Place>>,
 }
 
-/// Plans memory and encodes the artifact. States lie where `room` says. If the arena has a limit, it may
-/// grow up to that where kernels are faster for it.
-pub fn emit(
-    program: &Program,
-    name: &str,
-    limits: &plan::Options,
-    (room, limit): (plan::Room, Option<u32>),
-) -> Result<Emitted, CompileError> {
+/// Plans memory and encodes the artifact; `None` if the program does not fit the memories that there are. If the
+/// arena has a limit, it may grow up to that where kernels are faster for it.
+///
+/// # Errors
+/// A plan or the encoding fails.
+pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitted>, CompileError> {
+    let (room, limits) = (options.room, &options.plan);
     let fail = |message: String| CompileError::at(Span::default(), message);
     let (problem, groups) = memory_problem(program);
     let kept = kept_groups(program, &groups);
     let sizes = kept.iter().map(|&group| problem.buffers[group]).map(|b| (b.size, b.align));
     let state_bytes = u32::try_from(room.end(sizes)).map_err(|e| fail(e.to_string()))?;
+    let constants = used_constants(program);
     let start = Instant::now();
-    let mut plan = plan_memory(program, (&problem, &groups), (&kept, room), limits)?;
-    spread_within(program, (&problem, &groups), (&kept, room), &mut plan, limit);
-    if let Err(violation) = plan::check(&problem, &plan.offsets, plan.arena_bytes) {
-        return Err(fail(format!("internal error: the memory plan is wrong: {violation}")));
-    }
+    let parts = (&problem, &groups);
+    let layout = match options.memories.arenas.is_empty() {
+        true => {
+            let limit = options.memory.arena_limit;
+            Layout::single(plan_arena(program, parts, (&kept, room), limits, limit)?)
+        }
+        false => match lay_out(program, parts, &constants, &options.memories, (room, limits))? {
+            Some(layout) => layout,
+            None => return Ok(None),
+        },
+    };
     let planning = start.elapsed();
-    let offset = |buffer| groups.get(&buffer).map(|&group| plan.offsets[group]);
+    let offset = |buffer| groups.get(&buffer).map(|&group| layout.plan.offsets[group]);
     if let Err(misread) = flow_check::check(program, &offset) {
         return Err(fail(format!("internal error: {misread}")));
     }
-    let (constants, const_offsets) = constant_section(program);
-    let place = |r: Ref| match groups.get(&r.buffer) {
-        Some(&group) => Place::arena(plan.offsets[group] + r.offset),
-        None => Place::constant(const_offsets[&r.buffer] + r.offset),
+    let section = Section::new(&layout, &constants);
+    let place = |r: Ref| match offset(r.buffer) {
+        Some(start) => {
+            let Place { region, offset } = layout.place(start);
+            Place { region, offset: offset + r.offset }
+        }
+        None => section.place(r).unwrap_or(Place::constant(u32::MAX)),
     };
     let steps: Vec<Kernel<Place>> =
         program.kernels().iter().map(|k| k.map_places(&mut |r| place(r))).collect();
@@ -85,25 +95,49 @@ pub fn emit(
         spec
     };
     let spec = ArtifactSpec {
-        name: name.to_string(),
+        name: options.name.clone(),
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
         inputs: program.inputs.iter().map(input).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
         steps: steps.clone(),
-        constants: constants.clone(),
-        arena_bytes: plan.arena_bytes,
-        arena_lower_bound_bytes: plan.lower_bound,
+        arena_bytes: layout.first_bytes(),
+        arena_lower_bound_bytes: layout.plan.lower_bound,
+        arenas: section.arenas.clone(),
+        constants: section.bytes.clone(),
         features: Features::default(),
     };
-    let memory = MemoryMap::new(program, &problem, &groups, &plan);
+    let memory = MemoryMap::new(program, &problem, &groups, &layout);
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
-    let const_bytes = constants.len() as u32;
-    Ok(Emitted { artifact, plan, planning, const_bytes, state_bytes, memory, steps })
+    let const_bytes = section.bytes.len() as u32;
+    Ok(Some(Emitted { artifact, layout, planning, const_bytes, state_bytes, memory, steps }))
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
 /// without already.
 const OVERLAP_STEPS: u64 = 2_000_000;
+
+/// Plans an arena, of all buffers or of some. If it has a limit, it may grow up to that where kernels are
+/// faster for it.
+///
+/// # Errors
+/// The arena would be too large.
+pub(crate) fn plan_arena(
+    program: &Program,
+    (problem, groups): (&Problem, &HashMap<BufferId, usize>),
+    (kept, room): (&[usize], plan::Room),
+    limits: &plan::Options,
+    limit: Option<u32>,
+) -> Result<Plan, CompileError> {
+    let mut plan = plan_memory(program, (problem, groups), (kept, room), limits)?;
+    spread_within(program, (problem, groups), (kept, room), &mut plan, limit);
+    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
+        Ok(()) => Ok(plan),
+        Err(violation) => {
+            let text = format!("internal error: the memory plan is wrong: {violation}");
+            Err(CompileError::at(Span::default(), text))
+        }
+    }
+}
 
 /// Plans the arena: first without results of kernels over their operands, and if that is more than what
 /// is alive, with.
@@ -259,12 +293,13 @@ pub fn live_bytes(program: &Program) -> [u64; 2] {
 }
 
 /// Positions in a memory problem of what the program's states lie in.
-fn kept_groups(program: &Program, groups: &HashMap<BufferId, usize>) -> Vec<usize> {
+pub(crate) fn kept_groups(program: &Program, groups: &HashMap<BufferId, usize>) -> Vec<usize> {
     program.states.iter().filter_map(|state| groups.get(state).copied()).collect()
 }
 
-/// Lays out the constants that steps or outputs read: largest alignment first keeps padding small.
-fn constant_section(program: &Program) -> (Vec<u8>, HashMap<BufferId, u32>) {
+/// The constants that steps or outputs read, with their alignment: largest alignment first keeps padding
+/// small.
+fn used_constants(program: &Program) -> Vec<(BufferId, u32, &[u8])> {
     let mut used = vec![false; program.buffers.len()];
     for step in program.executed() {
         for (_, buffer) in Program::touched(step) {
@@ -274,16 +309,12 @@ fn constant_section(program: &Program) -> (Vec<u8>, HashMap<BufferId, u32>) {
     for output in &program.outputs {
         used[output.place.buffer.index()] = true;
     }
-    let mut order: Vec<_> = program.buffers.iter().filter(|(id, _)| used[id.index()]).collect();
-    order.sort_by_key(|(_, b)| std::cmp::Reverse(b.align));
-    let mut bytes = Vec::new();
-    let mut offsets = HashMap::new();
-    for (id, buffer) in order {
+    let mut constants: Vec<(BufferId, u32, &[u8])> = Vec::new();
+    for (id, buffer) in program.buffers.iter().filter(|(id, _)| used[id.index()]) {
         if let Storage::Const(data) = &buffer.storage {
-            bytes.resize(bytes.len().next_multiple_of(buffer.align.max(1) as usize), 0);
-            offsets.insert(id, bytes.len() as u32);
-            bytes.extend_from_slice(data);
+            constants.push((id, buffer.align, data));
         }
     }
-    (bytes, offsets)
+    constants.sort_by_key(|(_, align, _)| std::cmp::Reverse(*align));
+    constants
 }

@@ -26,6 +26,8 @@ pub mod partition;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+pub mod regions;
 pub mod schedule;
+pub mod slot_image;
 pub mod verify;
 pub mod vhlo_version;

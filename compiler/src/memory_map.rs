@@ -6,7 +6,8 @@ use microhlo_format::AccessKind;
 use serde::Serialize;
 
 use crate::lower::program::{BufferId, Program, Storage};
-use crate::plan::{Plan, Problem};
+use crate::plan::Problem;
+use crate::regions::{Layout, RegionReport};
 
 /// The arena over the steps of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -15,6 +16,8 @@ pub struct MemoryMap {
     pub blocks: Vec<Block>,
     /// Bytes of the arena that are reserved during each step.
     pub reserved: Vec<u32>,
+    /// The memories, one behind the other, if there are several.
+    pub regions: Vec<RegionReport>,
 }
 
 /// A reserved piece of memory.
@@ -75,14 +78,16 @@ impl MemoryMap {
         program: &Program,
         problem: &Problem,
         groups: &HashMap<BufferId, usize>,
-        plan: &Plan,
+        layout: &Layout,
     ) -> MemoryMap {
         let positions = positions(program);
         let steps = *positions.last().unwrap_or(&0);
         let roles = Roles::new(program, &positions);
         let spans = spans(program, &positions);
         let mut blocks: Vec<Block> = Vec::new();
-        for (group, (buffer, &offset)) in problem.buffers.iter().zip(&plan.offsets).enumerate() {
+        for (group, (buffer, &offset)) in
+            problem.buffers.iter().zip(&layout.plan.offsets).enumerate()
+        {
             // In a program without steps, inputs and outputs are alive at a moment that has none.
             let span = |moment: u32| spans.get(moment as usize).copied().unwrap_or((steps, steps));
             let (first, end) = (span(buffer.lower).0, span(buffer.upper - 1).1);
@@ -108,7 +113,7 @@ impl MemoryMap {
         }
         blocks.sort_by_key(|block| (block.first, block.offset));
         let reserved = (0..steps).map(|step| reserved(&blocks, step)).collect();
-        MemoryMap { blocks, reserved }
+        MemoryMap { blocks, reserved, regions: layout.regions.clone() }
     }
 
     /// The blocks that are reserved during a step, lowest first.

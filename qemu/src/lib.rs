@@ -13,6 +13,7 @@ mod job;
 mod mix;
 mod pieces;
 mod process;
+mod serial;
 mod session;
 
 pub use elf::board_name;
@@ -25,4 +26,5 @@ pub use microhlo_boards::{
 pub use microhlo_protocol::Stage;
 pub use mix::{InstructionMix, Kind, MixCounter};
 pub use process::{check_version, run_firmware};
+pub use serial::Serial;
 pub use session::{run_jobs, run_jobs_on};

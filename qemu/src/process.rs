@@ -51,6 +51,11 @@ fn start_error(board: &Board, source: io::Error) -> Error {
 
 /// The command that starts a firmware on a board.
 pub fn command(board: &Board, firmware: &Path) -> Command {
+    command_with(board, firmware, "none")
+}
+
+/// The same with its first serial line led to `serial`, as QEMU's `-serial` says it.
+pub fn command_with(board: &Board, firmware: &Path, serial: &str) -> Command {
     let mut command = Command::new(&board.qemu.binary);
     command.args(["-machine", &board.qemu.machine]);
     if let Some(cpu) = &board.qemu.cpu {
@@ -59,7 +64,7 @@ pub fn command(board: &Board, firmware: &Path) -> Command {
     command
         .args(&board.qemu.args)
         .args(["-icount", &format!("shift={}", board.counter.icount_shift)])
-        .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+        .args(["-display", "none", "-monitor", "none", "-serial", serial])
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(firmware);
@@ -74,8 +79,12 @@ pub struct Guest {
 impl Guest {
     /// Starts it.
     pub fn start(board: &Board, command: &mut Command) -> Result<Self, Error> {
-        let child =
-            command.stdin(Stdio::null()).spawn().map_err(|source| start_error(board, source))?;
+        Self::start_as_is(board, command.stdin(Stdio::null()))
+    }
+
+    /// Starts it with the standard input that the command says.
+    pub fn start_as_is(board: &Board, command: &mut Command) -> Result<Self, Error> {
+        let child = command.spawn().map_err(|source| start_error(board, source))?;
         Ok(Self { child })
     }
 

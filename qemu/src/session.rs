@@ -392,7 +392,7 @@ fn loader_argument(board: &Board, image: &Path) -> String {
 }
 
 /// Reads a stream in chunks on another thread.
-fn read_chunks(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+pub(crate) fn read_chunks(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     let Some(mut stream) = stream else {
         return receiver;

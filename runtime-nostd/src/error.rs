@@ -83,6 +83,30 @@ pub enum RunError {
         /// Alignment needed, in bytes.
         align: usize,
     },
+    /// Not one slice per arena, in the order of [`Model::arena`](crate::Model::arena); a model whose arena
+    /// is not the only one, or ends with constants, runs in [`Arenas`](crate::Arenas).
+    ArenaCount {
+        /// Arenas of the model.
+        needed: usize,
+        /// Slices given.
+        given: usize,
+    },
+    /// One of several arenas is smaller than the model needs.
+    RegionTooSmall {
+        /// Number of the arena.
+        index: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
+    /// One of several arenas does not start at the alignment that the model needs.
+    RegionMisaligned {
+        /// Number of the arena.
+        index: usize,
+        /// Alignment needed, in bytes.
+        align: usize,
+    },
     /// Not one slice per input.
     InputCount {
         /// Inputs of the model.
@@ -205,6 +229,16 @@ impl fmt::Display for RunError {
             }
             RunError::ArenaMisaligned { align } => {
                 write!(f, "the arena must start at a multiple of {align}")
+            }
+            RunError::ArenaCount { needed, given } => write!(
+                f,
+                "the model lies in {needed} arenas that `Model::arenas` takes, {given} given"
+            ),
+            RunError::RegionTooSmall { index, needed, given } => {
+                write!(f, "arena {index} too small: {needed} bytes needed, {given} given")
+            }
+            RunError::RegionMisaligned { index, align } => {
+                write!(f, "arena {index} must start at a multiple of {align}")
             }
             RunError::InputCount { needed, given } => {
                 write!(f, "the model has {needed} inputs, {given} given")

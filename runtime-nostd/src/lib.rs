@@ -4,6 +4,9 @@
 //! must not touch. [`Model::run`] then executes it in the caller's arena; [`Model::start`] does so
 //! step by step. Nothing of the artifact is copied: it stays in flash.
 //!
+//! A model that was compiled for several memories, such as tightly coupled and external RAM, runs in the
+//! [`Arenas`] that [`Model::arenas`] makes of them.
+//!
 //! Firmware that names the kernels its model needs ([`Model::load_with`]) links no others.
 //!
 //! # Numbers
@@ -28,6 +31,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod arenas;
 mod error;
 pub mod kernels;
 mod load;
@@ -38,6 +42,10 @@ mod overlap_tests;
 mod registry;
 mod tensor;
 
+pub use arenas::{ArenaInfo, Arenas};
+// Generated modules see tensors as bytes with it.
+#[doc(hidden)]
+pub use bytemuck;
 pub use error::{LoadError, RunError, StepError};
 pub use microhlo_format::{
     ArtifactError, DType, KernelId, Micro, MicroId, MicroOp, ParamError, Region, artifact_len,

@@ -11,11 +11,13 @@ use crate::registry::{KernelEntry, Kernels, Visitor};
 /// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
 const MAX_OPERANDS: usize = 32;
 
-/// Sizes of the memories that places refer to.
+/// Sizes of the memories that places refer to, by the code of the region.
 #[derive(Clone, Copy)]
 struct Memories {
-    constants: i64,
-    arena: i64,
+    /// Bytes that may be read.
+    bytes: [u32; 8],
+    /// Bytes that may be written: those in front of the constants that an arena ends with.
+    writable: [u32; 8],
 }
 
 /// A checked byte range of one operand.
@@ -69,18 +71,24 @@ impl Visitor for StepProof<'_> {
 }
 
 impl Memories {
+    fn of(artifact: &Artifact<'_>) -> Memories {
+        // Only inputs have places in streams and states.
+        let mut memories = Memories { bytes: [0; 8], writable: [0; 8] };
+        memories.bytes[Region::Const as usize] = artifact.constants().len() as u32;
+        for (arena, region) in artifact.arenas().iter().zip(Region::ARENAS) {
+            memories.bytes[region as usize & 7] = arena.bytes;
+            memories.writable[region as usize & 7] = arena.writable_bytes();
+        }
+        memories
+    }
+
     /// The bytes that an access touches, inside its memory and aligned; `None` if it has none.
     fn range(self, access: &Access<Place>) -> Result<Option<Range>, StepError> {
         if access.start >= access.end {
             return Ok(None);
         }
         let Place { region, offset } = access.place;
-        let limit = match region {
-            Region::Const => self.constants,
-            Region::Arena => self.arena,
-            // Only inputs have these places.
-            Region::Stream | Region::State => 0,
-        };
+        let limit = i64::from(self.bytes[region as usize & 7]);
         let start = i64::from(offset).saturating_add(access.start);
         let end = i64::from(offset).saturating_add(access.end);
         if start < 0 || end > limit || i64::from(offset) > limit {
@@ -89,7 +97,8 @@ impl Memories {
         if offset & u32::from(access.align).saturating_sub(1) != 0 {
             return Err(StepError::Misaligned);
         }
-        if region == Region::Const && access.kind != AccessKind::Read {
+        let writable = i64::from(self.writable[region as usize & 7]);
+        if access.kind != AccessKind::Read && end > writable {
             return Err(StepError::WritesConstant);
         }
         let (kind, overlap) = (access.kind, access.overlap);
@@ -128,10 +137,7 @@ impl StepProof<'_> {
 
 /// Proves that every step of the artifact is safe to run with these kernels.
 pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), LoadError> {
-    let memories = Memories {
-        constants: artifact.constants().len() as i64,
-        arena: i64::from(artifact.header().arena_bytes),
-    };
+    let memories = Memories::of(artifact);
     let base = artifact.header().program_offset;
     let program = artifact.program();
     let mut next = Cursor::default();

@@ -1,10 +1,12 @@
 //! Loading and running models.
 
 use microhlo_format::kernels::Chain;
-use microhlo_format::{Artifact, Cursor, KernelId, List, Place, Region, Tensor as Declared};
+use microhlo_format::{
+    Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Region, Tensor as Declared,
+};
 
 use crate::error::{LoadError, RunError};
-use crate::kernels::{Feeding, Memory};
+use crate::kernels::{Feeding, Memory, Regions};
 use crate::load::{is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
@@ -45,12 +47,16 @@ impl<'a> Model<'a> {
         Ok(Model { artifact, kernels })
     }
 
+    pub(crate) fn artifact(&self) -> &Artifact<'a> {
+        &self.artifact
+    }
+
     /// Name of the model.
     pub fn name(&self) -> &'a str {
         self.artifact.manifest().name
     }
 
-    /// Size of the arena that a run needs.
+    /// Size of the arena that a run needs; of the first, if the model has [several](Model::arena).
     pub fn arena_bytes(&self) -> usize {
         self.artifact.header().arena_bytes as usize
     }
@@ -102,6 +108,16 @@ impl<'a> Model<'a> {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<(), RunError> {
+        self.complete(self.start(arena), inputs, outputs)
+    }
+
+    /// Takes a run that has just begun to its end.
+    pub(crate) fn complete(
+        &self,
+        run: Result<Run<'_>, RunError>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<(), RunError> {
         let (needed, given) = (self.input_count(), inputs.len());
         if needed != given {
             return Err(RunError::InputCount { needed, given });
@@ -110,7 +126,7 @@ impl<'a> Model<'a> {
         if needed != given {
             return Err(RunError::OutputCount { needed, given });
         }
-        let mut run = self.start(arena)?;
+        let mut run = run?;
         let mut rows: &[u8] = &[];
         for (index, input) in inputs.iter().enumerate() {
             if input.is_empty() && self.input(index).is_some_and(|info| info.is_state()) {
@@ -155,28 +171,26 @@ impl<'a> Model<'a> {
     /// # Errors
     /// The arena is too small or not aligned.
     pub fn reset(&self, arena: &mut [u8]) -> Result<(), RunError> {
-        let mut run = self.start(arena)?;
-        for i in 0..self.input_count() {
-            if self.input(i).is_some_and(|info| info.is_state()) {
-                run.input_mut(i)?.bytes.fill(0);
-            }
-        }
-        Ok(())
+        self.start(arena)?.reset()
     }
 
     /// Begins a run. The arena's contents do not matter, but for the model's states, if it has any: these
     /// are what the last run in this arena left. Models that were compiled to share an arena leave each
     /// other's states alone.
+    ///
+    /// # Errors
+    /// The arena is too small or not aligned, or the model lies in [several](Model::arenas).
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
+        if self.artifact.arenas().has_table() {
+            return Err(RunError::ArenaCount { needed: self.arena_count(), given: 1 });
+        }
         let (needed, given) = (self.arena_bytes(), arena.len());
         let align = self.artifact.header().arena_align as usize;
         if needed != 0 && arena.as_ptr().addr() & align.wrapping_sub(1) != 0 {
             return Err(RunError::ArenaMisaligned { align });
         }
         match arena.get_mut(..needed) {
-            Some(arena) => {
-                Ok(Run { model: self, arena, cursor: Cursor::default(), begun: false, fed: 0 })
-            }
+            Some(arena) => Ok(Run::new(self, [arena, &mut [], &mut [], &mut []])),
             None => Err(RunError::ArenaTooSmall { needed, given }),
         }
     }
@@ -193,7 +207,7 @@ fn position<'a>(tensors: &List<'a, Declared<'a>>, name: &str) -> Option<usize> {
 }
 
 /// Copies when the lengths agree.
-fn copy(to: &mut [u8], from: &[u8]) -> bool {
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> bool {
     if to.len() != from.len() {
         return false;
     }
@@ -205,7 +219,7 @@ fn copy(to: &mut [u8], from: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Run<'m> {
     model: &'m Model<'m>,
-    arena: &'m mut [u8],
+    regions: Regions<'m>,
     cursor: Cursor,
     /// Whether the step at the cursor has begun: rows of an input were fed to it.
     begun: bool,
@@ -214,6 +228,22 @@ pub struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
+    /// A run in arenas that are as long and aligned as the model needs.
+    pub(crate) fn new(model: &'m Model<'m>, arenas: [&'m mut [u8]; MAX_ARENAS]) -> Run<'m> {
+        let regions = Regions::new(model.artifact.constants(), arenas);
+        Run { model, regions, cursor: Cursor::default(), begun: false, fed: 0 }
+    }
+
+    /// Makes every state zero.
+    pub(crate) fn reset(mut self) -> Result<(), RunError> {
+        for i in 0..self.model.input_count() {
+            if self.model.input(i).is_some_and(|info| info.is_state()) {
+                self.input_mut(i)?.bytes.fill(0);
+            }
+        }
+        Ok(())
+    }
+
     /// Input `i` in the arena, to be written before the first step.
     pub fn input_mut(&mut self, i: usize) -> Result<TensorMut<'_>, RunError> {
         if self.begun || self.cursor != Cursor::default() {
@@ -225,7 +255,7 @@ impl<'m> Run<'m> {
             return Err(RunError::Streamed { index: i });
         }
         let info = info(&tensor);
-        let bytes = part_mut(self.arena, tensor.place, info.bytes).ok_or(missing)?;
+        let bytes = self.regions.input(tensor.place, info.bytes);
         Ok(TensorMut { info, bytes })
     }
 
@@ -294,7 +324,7 @@ impl<'m> Run<'m> {
         #[cfg(feature = "defmt")]
         defmt::trace!("step {=u32} {}", index, step.kernel);
         let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
-        let memory = Memory::new(artifact.constants(), self.arena, kernels, next, &feeding);
+        let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
         let wants = feeding.wants.get();
@@ -319,26 +349,8 @@ impl<'m> Run<'m> {
         let missing = RunError::NoSuchTensor { index: i };
         let artifact = &self.model.artifact;
         let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
-        let memory = match tensor.place.region {
-            Region::Const => artifact.constants(),
-            Region::Arena | Region::Stream | Region::State => &*self.arena,
-        };
         let info = info(&tensor);
-        let bytes = part(memory, tensor.place, info.bytes).ok_or(missing)?;
+        let bytes = self.regions.output(tensor.place, info.bytes);
         Ok(Tensor { info, bytes })
     }
-}
-
-fn part(memory: &[u8], place: Place, len: usize) -> Option<&[u8]> {
-    if len == 0 {
-        return Some(&[]);
-    }
-    memory.get(place.offset as usize..)?.get(..len)
-}
-
-fn part_mut(memory: &mut [u8], place: Place, len: usize) -> Option<&mut [u8]> {
-    if len == 0 {
-        return Some(&mut []);
-    }
-    memory.get_mut(place.offset as usize..)?.get_mut(..len)
 }

@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{Aligned, Constants};
+use common::{Aligned, Constants, sum_of_bytes};
 use microhlo::{Model, RunError};
-use microhlo_format::kernels::SumI8;
-use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
+use microhlo_format::{ArtifactSpec, DType, Place, TensorSpec, encode};
 
 const N: u32 = 8;
 
@@ -16,24 +15,12 @@ fn tensor(name: &str, place: Place) -> TensorSpec {
 /// Adds an input to a state at an offset, in place.
 fn counter(state: u32, arena_bytes: u32) -> ArtifactSpec {
     let (input, total) = (Place::arena(32), Place::arena(state));
-    let sum = SumI8 {
-        lhs: total,
-        rhs: input,
-        output: total,
-        count: N,
-        lhs_multiplier: 1,
-        rhs_multiplier: 1,
-        offset: 0,
-        shift: 0,
-        min: -128,
-        max: 127,
-    };
     ArtifactSpec {
         name: "counter".into(),
         compiler: "test".into(),
         inputs: vec![tensor("total", Place::state(state)), tensor("x", input)],
         outputs: vec![tensor("sum", total)],
-        steps: vec![Kernel::sum_i8(sum)],
+        steps: vec![sum_of_bytes(total, input, total, N)],
         constants: Constants::default().0,
         arena_bytes,
         ..ArtifactSpec::default()

@@ -229,11 +229,15 @@ pub fn artifact(data: &[u8]) {
     let mut file = Aligned::copy_of(data);
     microhlo_format::seal(file.get_mut());
     let Ok(model) = microhlo::Model::load(file.get()) else { return };
-    if model.arena_bytes() > LARGEST_ARENA {
+    let sizes = (0..model.arena_count()).filter_map(|i| model.arena(i)).map(|a| a.byte_len());
+    let sizes: Vec<usize> = sizes.collect();
+    if sizes.iter().sum::<usize>() > LARGEST_ARENA {
         return;
     }
-    let mut arena = Aligned::filled(model.arena_bytes(), 0xa5);
-    let Ok(mut run) = model.start(arena.get_mut()) else { return };
+    let mut memories: Vec<Aligned> =
+        sizes.into_iter().map(|bytes| Aligned::filled(bytes, 0xa5)).collect();
+    let Ok(mut arenas) = model.arenas(memories.iter_mut().map(Aligned::get_mut)) else { return };
+    let mut run = arenas.start();
     for _ in 0..STEPS {
         if !matches!(run.step(), Ok(Some(_))) {
             break;

@@ -5,6 +5,7 @@ pub mod figures;
 pub mod forms;
 pub mod fuzz;
 pub mod generate;
+pub mod model_update;
 pub mod networks;
 
 use std::path::{Path, PathBuf};

@@ -9,10 +9,10 @@ use microhlo_tests::{options, outputs};
 /// Networks, and by how many tenths of a percent the smallest program takes more instructions than the
 /// fastest, with the whole input, on Cortex-M4F and RV32IMAC. They may only fall.
 const MORE: [(&str, [u64; 2]); 4] = [
-    ("kws_int8_quant_int", [906, 282]),
-    ("ic_int8_quant_int", [39, 17]),
-    ("mobilenet_v1_025_96", [52, 17]),
-    ("temporal_64x32", [139, 61]),
+    ("kws_int8_quant_int", [511, 275]),
+    ("ic_int8_quant_int", [36, 16]),
+    ("mobilenet_v1_025_96", [44, 16]),
+    ("temporal_64x32", [127, 55]),
 ];
 
 fn memory(rows: Rows, stream_input: bool) -> Options {
@@ -49,6 +49,7 @@ fn by_rows(board: &str, at: usize) {
         found.push((name, more));
     }
     for (name, more) in found {
+        println!("{name} on {board}: {more} tenths of a percent more");
         let bound = MORE.iter().find(|row| row.0 == name).map_or(0, |row| row.1[at]);
         assert!(more <= bound, "{name} on {board}: {more} tenths of a percent more");
     }

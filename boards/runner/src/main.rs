@@ -10,6 +10,7 @@ mod report;
 mod runtime;
 
 use core::fmt::Display;
+use microhlo_board::memory::Arena;
 use microhlo_board::{counter, mark, memory, stack};
 use microhlo_protocol::image::{Image, Job};
 use microhlo_protocol::{EXIT_BAD_IMAGE, Message, Stage, VERSION};
@@ -17,17 +18,18 @@ use report::Report;
 
 microhlo_board::main!(main);
 
-/// Exit code if the host's stream cannot be written, or the arena is gone.
+/// Exit code if the host's stream cannot be written, or the arenas are gone.
 const EXIT_NO_HOST: u8 = 104;
 
 fn main() -> u8 {
-    let (Ok(report), Some(arena)) = (Report::open(), memory::take_arena()) else {
+    let (Ok(report), Some(mut arenas)) = (Report::open(), memory::take_arenas()) else {
         return EXIT_NO_HOST;
     };
+    let first = arenas.first().map_or(0, |arena| arena.bytes.len());
     report.send(&Message::Hello {
         version: VERSION,
         board: microhlo_board::NAME,
-        arena_bytes: u32::try_from(arena.len()).unwrap_or(u32::MAX),
+        arena_bytes: u32::try_from(first).unwrap_or(u32::MAX),
     });
     let image = match Image::parse(memory::model_partition()) {
         Ok(image) => image,
@@ -41,7 +43,7 @@ fn main() -> u8 {
         stack::repaint();
         let mut used = StackUse::default();
         match image.job(index) {
-            Ok(job) => execute(&report, &job, arena, &mut used),
+            Ok(job) => execute(&report, &job, &mut arenas, &mut used),
             Err(error) => report.fail(Stage::Job, 0, &format_args!("{error:?}")),
         }
         if stack::exhausted() {
@@ -55,14 +57,14 @@ fn main() -> u8 {
 }
 
 /// Loads the artifact of a job and runs its cases.
-fn execute(report: &Report, job: &Job<'_>, arena: &mut [u8], used: &mut StackUse) {
+fn execute(report: &Report, job: &Job<'_>, arenas: &mut [Arena], used: &mut StackUse) {
     let model = match runtime::load(job.artifact) {
         Ok(model) => model,
         Err(error) => return report.fail(error.stage(Stage::Load), 0, &error as &dyn Display),
     };
     report.send(&runtime::describe(&model));
     for case in 0..job.cases {
-        match run_case(report, &model, job, case, arena, used) {
+        match run_case(report, &model, job, case, arenas, used) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
             Err(error) => report.fail(error.stage(Stage::Run), case, &error as &dyn Display),
         }
@@ -75,10 +77,11 @@ fn run_case<'m>(
     model: &'m runtime::Model<'_>,
     job: &Job<'m>,
     case: u32,
-    arena: &'m mut [u8],
+    arenas: &'m mut [Arena],
     used: &mut StackUse,
 ) -> Result<u64, runtime::Error> {
-    let mut run = runtime::start(model, arena, job.inputs)?;
+    let mut memories = runtime::memories(model, arenas)?;
+    let mut run = runtime::start(model, &mut memories, job.inputs)?;
     let mut instructions = 0;
     for input in 0..job.inputs {
         let bytes = job.input(case, input).map_err(runtime::Error::Image)?;

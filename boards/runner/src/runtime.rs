@@ -2,7 +2,8 @@
 
 use crate::linked;
 use core::fmt;
-use microhlo::{LoadError, RunError, StepError};
+use microhlo::{ArenaInfo, LoadError, RunError, StepError};
+use microhlo_board::memory::Arena;
 use microhlo_protocol::image::ImageError;
 use microhlo_protocol::{Message, Stage};
 
@@ -15,6 +16,8 @@ pub enum Error {
     Load(LoadError),
     /// A run fails.
     Run(RunError),
+    /// The board does not have one of the model's memories.
+    Memory(ArenaInfo),
     /// The job has another number of inputs than the model.
     Inputs {
         /// Inputs of the model.
@@ -32,7 +35,8 @@ impl Error {
         use StepError::{MissingKernel, MissingMicro};
         match self {
             Self::Load(LoadError::Step { error: MissingKernel(_) | MissingMicro(_), .. })
-            | Self::Run(RunError::ArenaTooSmall { .. }) => Stage::Board,
+            | Self::Run(RunError::ArenaTooSmall { .. } | RunError::RegionTooSmall { .. })
+            | Self::Memory(_) => Stage::Board,
             _ => stage,
         }
     }
@@ -43,6 +47,12 @@ impl fmt::Display for Error {
         match self {
             Self::Load(error) => write!(f, "{error}"),
             Self::Run(error) => write!(f, "{error}"),
+            Self::Memory(info) => write!(
+                f,
+                "the board has no memory `{}`; compile the model with those in its board.toml \
+                 (--regions)",
+                info.name()
+            ),
             Self::Inputs { model, job } => {
                 write!(f, "the model has {model} inputs, but {job} are given")
             }
@@ -75,12 +85,45 @@ pub fn describe(model: &Model<'_>) -> Message<'static> {
     }
 }
 
+/// The memories of a model, among those of the board: by their names, or the first for a model that has
+/// one arena.
+pub fn memories<'m>(
+    model: &'m Model<'_>,
+    arenas: &'m mut [Arena],
+) -> Result<microhlo::Arenas<'m>, Error> {
+    let infos = (0..model.arena_count()).filter_map(|i| model.arena(i));
+    for info in infos.clone() {
+        if !arenas.iter().any(|arena| is_called(arena, &info)) {
+            return Err(Error::Memory(info));
+        }
+    }
+    let mut found: [&mut [u8]; 4] = [&mut [], &mut [], &mut [], &mut []];
+    for arena in arenas {
+        for (info, slot) in infos.clone().zip(&mut found) {
+            if slot.is_empty() && is_called(arena, &info) {
+                *slot = &mut *arena.bytes;
+                break;
+            }
+        }
+    }
+    model.arenas(found.into_iter().take(model.arena_count())).map_err(Error::Run)
+}
+
+/// Whether a memory of the board is the one that a model asks for.
+fn is_called(arena: &Arena, info: &ArenaInfo) -> bool {
+    info.name().is_empty() || info.name() == arena.name
+}
+
 /// Begins a run with `inputs` inputs.
-pub fn start<'m>(model: &'m Model<'_>, arena: &'m mut [u8], inputs: u32) -> Result<Run<'m>, Error> {
+pub fn start<'m>(
+    model: &'m Model<'_>,
+    memories: &'m mut microhlo::Arenas<'_>,
+    inputs: u32,
+) -> Result<Run<'m>, Error> {
     if inputs as usize != model.input_count() {
         return Err(Error::Inputs { model: model.input_count(), job: inputs });
     }
-    let run = model.start(arena).map_err(Error::Run)?;
+    let run = memories.start();
     Ok(Run { run, rows: &[], outputs: model.output_count() })
 }
 

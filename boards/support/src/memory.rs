@@ -1,6 +1,6 @@
-//! The memory that the linker leaves alone: model partition and arena.
+//! The memory that the linker leaves alone: model partition and arenas.
 
-use crate::{ARENA, MODEL};
+use crate::{ARENAS, MODEL};
 use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,10 +20,19 @@ pub fn model_partition() -> &'static [u8] {
     unsafe { slice::from_raw_parts(MODEL.origin as *const u8, MODEL.length) }
 }
 
-/// The board's arena memory, once; empty on a board that has none.
+/// A memory for arenas of models.
+#[derive(Debug)]
+pub struct Arena {
+    /// The region's name in the board's description.
+    pub name: &'static str,
+    /// All of it; it is 16-byte aligned.
+    pub bytes: &'static mut [u8],
+}
+
+/// The board's memories for arenas, once, in the order of its description.
 ///
-/// Its content is arbitrary at first; it is 16-byte aligned.
-pub fn take_arena() -> Option<&'static mut [u8]> {
+/// Their content is arbitrary at first.
+pub fn take_arenas() -> Option<[Arena; ARENAS.len()]> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     // A load and a store suffice, as there is one core and no interrupt; the
     // smaller cores have no atomic exchange.
@@ -31,10 +40,11 @@ pub fn take_arena() -> Option<&'static mut [u8]> {
         return None;
     }
     TAKEN.store(true, Ordering::Relaxed);
-    if ARENA.length == 0 {
-        return Some(&mut []);
-    }
-    // SAFETY: the board's description reserves this memory for the arena, the
-    // linker places nothing there, and the flag hands it out only once.
-    Some(unsafe { slice::from_raw_parts_mut(ARENA.origin as *mut u8, ARENA.length) })
+    Some(ARENAS.map(|(name, Region { origin, length })| {
+        // SAFETY: the board's description reserves this memory for arenas, no
+        // two regions of it share any, the linker places nothing there, and
+        // the flag hands it out only once.
+        let bytes = unsafe { slice::from_raw_parts_mut(origin as *mut u8, length) };
+        Arena { name, bytes }
+    }))
 }

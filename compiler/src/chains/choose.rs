@@ -7,6 +7,7 @@ use crate::compile::{Arranged, CompileError, CompileOptions};
 use crate::diag::Span;
 use crate::emit::{Emitted, emit, memory_problem};
 use crate::lower::program::Program;
+use crate::regions::Memories;
 
 /// When steps run row by row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,9 @@ pub struct Choice {
 /// # Errors
 /// None fits the limit of the arena, the input cannot be streamed, or a plan of the arena fails.
 pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
+    if !options.memories.arenas.is_empty() {
+        return in_memories(program, options);
+    }
     let Options { rows, arena_limit, stream_input } = options.memory;
     if !stream_input {
         let whole = Choice::new(program.shared.clone(), 0.0, options)?;
@@ -90,6 +94,46 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     }
 }
 
+/// Chooses the fastest program that fits the memories that there are; the smallest of those, if memory is
+/// to be saved.
+fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
+    let Options { rows, stream_input, .. } = options.memory;
+    if !stream_input && rows != Rows::Least {
+        let whole = Choice::fitting(program.shared.clone(), 0.0, options)?;
+        if let Some(choice) = whole {
+            return Ok(choice);
+        }
+    }
+    if stream_input || rows != Rows::Off {
+        let model = model(&program.ordered, options)?;
+        let cuts = Cuts::new(&model);
+        let mut front: Vec<Plan> = match rows {
+            Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
+            _ => cuts.front(),
+        };
+        if rows == Rows::Least {
+            front.reverse();
+        }
+        for plan in &front {
+            let program = options.shared(&apply(&model, plan));
+            if let Some(choice) = Choice::fitting(program, plan.cost(), options)? {
+                return Ok(choice);
+            }
+        }
+    }
+    let rows = if rows == Rows::Off { Rows::Off } else { Rows::Least };
+    let memory = Options { rows, arena_limit: None, stream_input };
+    let memories = Memories::default();
+    let smallest = choose(program, &CompileOptions { memory, memories, ..options.clone() })?;
+    let names = options.memories.arenas.iter().map(|m| format!("{} of {} bytes", m.name, m.bytes));
+    Err(error(format!(
+        "no program fits the memories {}: the smallest needs {} bytes in one arena{}",
+        names.collect::<Vec<_>>().join(", "),
+        smallest.bytes(),
+        smallest.peak()
+    )))
+}
+
 /// The fastest program whose arena has at most `limit` bytes, if there is one.
 fn fastest(
     model: &Model<'_>,
@@ -111,7 +155,7 @@ fn fastest(
 /// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
 const SMALLEST: usize = 4;
 
-/// All programs of which no other is both smaller and faster, the fastest first.
+/// All programs of which no other is both smaller and faster, the fastest first, each in one arena.
 ///
 /// # Errors
 /// The input cannot be streamed, or a plan of the arena fails.
@@ -119,6 +163,7 @@ pub(crate) fn pareto(
     program: &Arranged,
     options: &CompileOptions,
 ) -> Result<Vec<Choice>, CompileError> {
+    let options = &CompileOptions { memories: Memories::default(), ..options.clone() };
     let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model).front() {
@@ -151,9 +196,18 @@ fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>
 impl Choice {
     /// A program whose buffers share memory already.
     fn new(program: Program, cost: f64, options: &CompileOptions) -> Result<Choice, CompileError> {
-        let arena = (options.room, options.memory.arena_limit);
-        let emitted = emit(&program, &options.name, &options.plan, arena)?;
-        Ok(Choice { program, emitted, cost })
+        let choice = Choice::fitting(program, cost, options)?;
+        choice.ok_or_else(|| error("the program does not fit the memories"))
+    }
+
+    /// A program whose buffers share memory already, if it fits the memories that there are.
+    fn fitting(
+        program: Program,
+        cost: f64,
+        options: &CompileOptions,
+    ) -> Result<Option<Choice>, CompileError> {
+        let emitted = emit(&program, options)?;
+        Ok(emitted.map(|emitted| Choice { program, emitted, cost }))
     }
 
     /// One that computes more rows at a time in an arena of `limit` bytes, if there is one.
@@ -176,7 +230,7 @@ impl Choice {
 
     /// Bytes of the arena.
     pub fn bytes(&self) -> u32 {
-        self.emitted.plan.arena_bytes
+        self.emitted.layout.plan.arena_bytes
     }
 
     /// The choice itself, if it fits.

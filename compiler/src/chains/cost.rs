@@ -23,6 +23,8 @@ pub struct Costs {
     mac: [f64; 2],
     /// Pixels that are computed together.
     lanes: u64,
+    /// As how many of these one, two or three count that are left over.
+    left: [f64; 3],
     /// Instructions to gather or widen a byte.
     gather: f64,
     /// Instructions to prepare a channel of a depthwise convolution.
@@ -40,6 +42,7 @@ impl Costs {
             Target::CortexM55 => Costs {
                 mac: [0.12, 0.5],
                 lanes: 1,
+                left: [0.0; 3],
                 gather: 0.2,
                 channel: 20.0,
                 result: 1.0,
@@ -48,14 +51,16 @@ impl Costs {
             Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => Costs {
                 mac: [0.82, 1.0],
                 lanes: 4,
+                left: [1.5, 2.5, 4.0],
                 gather: 1.2,
-                channel: 200.0,
+                channel: 80.0,
                 result: 6.0,
                 moved: 0.4,
             },
             _ => Costs {
                 mac: [2.6, 3.2],
                 lanes: 4,
+                left: [1.4, 2.8, 4.0],
                 gather: 2.5,
                 channel: 150.0,
                 result: 14.0,
@@ -117,11 +122,11 @@ impl Costs {
 
     fn conv(&self, c: &ConvI8<Ref>) -> f64 {
         let pixels = u64::from(c.out_h) * u64::from(c.out_w);
-        let left = pixels % self.lanes;
-        // One or two pixels that are left over cost as two.
-        let counted = pixels - left + if left > 2 { self.lanes } else { 2 * left.min(1) };
+        let left = (pixels % self.lanes) as usize;
+        let several = (pixels - left as u64) as f64;
+        let counted = several + left.checked_sub(1).map_or(0.0, |i| self.left[i.min(2)]);
         let taps = f64::from(c.taps()) * f64::from(c.groups);
-        let (pixels, counted) = (pixels as f64, counted as f64);
+        let pixels = pixels as f64;
         let outputs = f64::from(c.out_c);
         counted * (taps * outputs * self.mac[0] + outputs * f64::from(c.groups) * self.result)
             + pixels * taps * self.gather

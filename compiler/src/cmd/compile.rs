@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use microhlo_format::Artifact;
+use microhlo_qemu::{Region, RegionKind};
 use serde_json::{Value, json};
 
 use super::emit::{Emit, emit, refuse_binary, refuse_same};
+use super::exec::Executor;
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
 use crate::chains;
-use crate::compile::{CompileOptions, Compiled, Target, Technique};
+use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
 use crate::passes::bind_shapes::Size;
+use crate::regions::{self, Memories, Memory as RegionMemory};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
@@ -81,6 +84,23 @@ pub struct Memory {
     /// Most bytes of the arena: the fastest program that fits is chosen.
     #[arg(long, value_name = "BYTES")]
     arena_limit: Option<u32>,
+    /// Use all memories of the board that `--target` names, with the sizes and costs of accesses in its
+    /// `board.toml`: what is accessed most goes to the fastest that has room. Constants that are read
+    /// often are copied there, too.
+    #[arg(long, conflicts_with_all = ["arena_limit", "pareto", "share"])]
+    pub(super) regions: bool,
+    /// A memory that may be used, with its size and what an access costs relative to others (else 1); or
+    /// with `--regions` another size for one of the board's. May be repeated.
+    #[arg(
+        long,
+        value_name = "NAME=BYTES[:COST]",
+        conflicts_with_all = ["arena_limit", "pareto", "share"]
+    )]
+    pub(super) region: Vec<regions::Given>,
+    /// What an access to the artifact costs, relative to those of `--region`: constants are copied to
+    /// memories that cost less.
+    #[arg(long, value_name = "COST", requires = "region")]
+    artifact_cost: Option<u32>,
     /// Whether layers run row by row, so that only those rows of a value exist that are still
     /// needed: never, as far as `--arena-limit` demands it, or wherever it saves memory.
     #[arg(long, value_enum, default_value_t = RowsArg::Auto)]
@@ -112,6 +132,42 @@ impl Memory {
         let Memory { arena_limit, stream_input, .. } = *self;
         chains::Options { rows, arena_limit, stream_input }
     }
+
+    /// The memories that a program for this target may use.
+    fn memories(&self, target: &str) -> Result<Memories, CmdError> {
+        let mut memories = Memories::default();
+        if self.regions {
+            memories = board_memories(target)?;
+        }
+        memories.artifact_cost = self.artifact_cost.unwrap_or(memories.artifact_cost);
+        memories.with(&self.region).map_err(CmdError::BadInput)
+    }
+}
+
+/// The memories of a board, as its description has them.
+fn board_memories(name: &str) -> Result<Memories, CmdError> {
+    let board = match Executor::find(name) {
+        Ok(Executor::Board(at)) => at.1,
+        _ => {
+            let text = format!(
+                "--regions: the target `{name}` is no board with memories; name a board, or give \
+                 memories by --region"
+            );
+            return Err(CmdError::BadInput(text));
+        }
+    };
+    let arena = |region: &Region| RegionMemory {
+        name: region.name.clone(),
+        bytes: u32::try_from(region.length).unwrap_or(u32::MAX),
+        cost: region.cost,
+    };
+    let arenas: Vec<RegionMemory> = board.arenas().map(arena).collect();
+    if arenas.is_empty() {
+        let text = format!("--regions: board `{name}` has no memory of kind `arena`");
+        return Err(CmdError::BadInput(text));
+    }
+    let artifact = board.region(RegionKind::Model).map_or(1, |region| region.cost);
+    Ok(Memories { arenas, artifact_cost: artifact })
 }
 
 /// Runs the command.
@@ -191,6 +247,7 @@ pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, Cm
         sizes: args.shape.clone(),
         dump_after: args.dump_after.clone(),
         memory: args.memory.options(),
+        memories: args.memory.memories(&args.target)?,
         without: args.without.clone(),
         ..load::options_for(model, target(&args.target)?)
     })
@@ -265,7 +322,7 @@ fn target(name: &str) -> Result<Target, CmdError> {
     if let Ok(target) = name.parse() {
         return Ok(target);
     }
-    let executor = super::exec::Executor::find(name).map_err(|_| {
+    let executor = Executor::find(name).map_err(|_| {
         let boards = microhlo_qemu::Registry::find().map_or(String::new(), |r| {
             r.boards().iter().map(|b| format!(", {}", b.name)).collect()
         });
@@ -293,6 +350,7 @@ pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>)
         let report = &compiled.report;
         map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
+        map.insert("regions".to_owned(), json!(report.regions));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
@@ -314,6 +372,20 @@ fn schedule(report: &ScheduleReport) -> String {
     }
 }
 
+/// A line for each memory.
+fn region_rows(report: &Report, table: &mut Table) {
+    for region in &report.regions {
+        let mut text =
+            format!("{} of {}", size(region.bytes.into()), size(region.limit_bytes.into()));
+        if region.constant_bytes > 0 {
+            text += &format!(", {} of them constants", size(region.constant_bytes.into()));
+        }
+        text +=
+            &format!(", about {} accesses at a cost of {}", grouped(region.accesses), region.cost);
+        table.row([&format!("memory {}", region.name), &text]);
+    }
+}
+
 fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let steps = listing::steps(artifact, &names(compiled));
@@ -321,7 +393,10 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["flash", &size(u64::from(header.total_bytes))]);
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
-    table.row(["arena", &inspect::arena(artifact)]);
+    match compiled.report.regions.is_empty() {
+        true => table.row(["arena", &inspect::arena(artifact)]),
+        false => region_rows(&compiled.report, &mut table),
+    }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
     table.row(["schedule", &schedule(&compiled.report.schedule)]);

@@ -145,9 +145,11 @@ fn host_job(job: &Job, options: &Options) -> Outcome {
 
 fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<Case, String> {
     let started = Instant::now();
-    let mut arena = Aligned::filled(model.arena_bytes(), POISON);
+    let sizes = (0..model.arena_count()).filter_map(|i| model.arena(i)).map(|a| a.byte_len());
+    let mut memories: Vec<Aligned> = sizes.map(|bytes| Aligned::filled(bytes, POISON)).collect();
     let text = |e: microhlo::RunError| e.to_string();
-    let mut run = model.start(arena.get_mut()).map_err(text)?;
+    let mut arenas = model.arenas(memories.iter_mut().map(Aligned::get_mut)).map_err(text)?;
+    let mut run = arenas.start();
     let mut rows: &[u8] = &[];
     for (index, bytes) in inputs.iter().enumerate() {
         match run.set_input(index, bytes) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use microhlo_format::{Artifact, Region};
+use microhlo_format::{ArenaEntry, Artifact, Region};
 use serde_json::{Value, json};
 
 use super::listing::{self, StepListing};
@@ -47,6 +47,7 @@ pub fn json_of(artifact: &Artifact<'_>, names: &[String]) -> Value {
         "format": format!("{}.{}", header.major, header.minor),
         "features": header.features.0,
         "arena_bytes": header.arena_bytes,
+        "arenas": arenas(artifact),
         "arena_lower_bound_bytes": manifest.arena_lower_bound_bytes,
         "const_bytes": artifact.constants().len(),
         "program_bytes": header.program_bytes,
@@ -65,7 +66,7 @@ fn text(artifact: &Artifact<'_>) -> String {
     facts.row(["artifact", &size(u64::from(header.total_bytes))]);
     facts.row(["constants", &size(u64::from(header.constants_bytes))]);
     facts.row(["program", &size(u64::from(header.program_bytes))]);
-    facts.row(["arena", &arena(artifact)]);
+    arena_rows(artifact, &mut facts);
     facts.row(["MACs", &super::text::grouped(manifest.macs)]);
     facts.row(["format", &format!("{}.{}", header.major, header.minor)]);
     facts.row(["compiler", manifest.compiler]);
@@ -80,6 +81,35 @@ fn text(artifact: &Artifact<'_>) -> String {
         listing::counts_text(listing::micro(&steps)),
         memory_map(artifact, &steps),
     )
+}
+
+/// The table of arenas, if the artifact has one.
+fn arenas(artifact: &Artifact<'_>) -> Value {
+    let arena = |entry: ArenaEntry| {
+        json!({
+            "name": entry.name(),
+            "bytes": entry.bytes,
+            "constant_bytes": entry.constants_bytes,
+        })
+    };
+    let has_table = artifact.arenas().has_table();
+    artifact.arenas().iter().filter(|_| has_table).map(arena).collect()
+}
+
+/// A line for each arena, if the artifact has a table of them.
+fn arena_rows(artifact: &Artifact<'_>, table: &mut Table) {
+    let arenas = artifact.arenas();
+    if !arenas.has_table() {
+        return table.row(["arena", &arena(artifact)]);
+    }
+    for (entry, region) in arenas.iter().zip(Region::ARENAS) {
+        let name = format!("{} {}", listing::region_name(region), entry.name());
+        let constants = match entry.constants_bytes {
+            0 => String::new(),
+            bytes => format!(", {} of them constants", size(bytes.into())),
+        };
+        table.row([&name, &(size(entry.bytes.into()) + &constants)]);
+    }
 }
 
 /// The arena's size beside its lower bound.
@@ -116,22 +146,26 @@ fn memory_map(artifact: &Artifact<'_>, steps: &[StepListing]) -> String {
         let end = u64::from(offset) + u64::from(bytes);
         sections.row([name, &format!("file[{offset}..{end}]"), &size(u64::from(bytes))]);
     }
-    let mut ranges: Vec<(u32, u64, usize, usize)> = Vec::new();
+    let mut ranges: Vec<(Region, u32, u64, usize, usize)> = Vec::new();
     for (i, step) in steps.iter().enumerate() {
         for (_, place, length) in &step.operands {
-            if place.region != Region::Arena {
+            if place.region.arena().is_none() {
                 continue;
             }
-            match ranges.iter_mut().find(|r| r.0 == place.offset && r.1 == *length) {
-                Some(range) => range.3 = i,
-                None => ranges.push((place.offset, *length, i, i)),
+            let same = |r: &&mut (Region, u32, u64, usize, usize)| {
+                (r.0, r.1, r.2) == (place.region, place.offset, *length)
+            };
+            match ranges.iter_mut().find(same) {
+                Some(range) => range.4 = i,
+                None => ranges.push((place.region, place.offset, *length, i, i)),
             }
         }
     }
     ranges.sort_unstable();
     let mut arena = Table::new(1);
-    for (offset, length, first, last) in ranges {
-        let span = format!("arena[{offset}..{}]", u64::from(offset) + length);
+    for (region, offset, length, first, last) in ranges {
+        let region = listing::region_name(region);
+        let span = format!("{region}[{offset}..{}]", u64::from(offset) + length);
         let used = if first == last {
             format!("step {first}")
         } else {

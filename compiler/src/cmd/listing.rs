@@ -119,12 +119,16 @@ fn access_name(kind: AccessKind) -> &'static str {
     }
 }
 
-fn region_name(region: Region) -> &'static str {
+/// The name of a region in listings.
+pub fn region_name(region: Region) -> &'static str {
     match region {
         Region::Const => "const",
         Region::Arena => "arena",
         Region::Stream => "stream",
         Region::State => "state",
+        Region::Arena1 => "arena1",
+        Region::Arena2 => "arena2",
+        Region::Arena3 => "arena3",
     }
 }
 

@@ -68,7 +68,8 @@ pub fn open_artifact(path: &Path) -> Result<Vec<u8>, CmdError> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CmdError> {
+/// Reads any file, with the path in the error.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CmdError> {
     std::fs::read(path).map_err(|e| {
         CmdError::BadInput(format!("cannot read {}: {e}; check the path", path.display()))
     })

@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod share;
 mod size;
+mod slot;
 pub mod text;
 pub mod vectors;
 mod verify;
@@ -55,6 +56,7 @@ enum Command {
     Check(check::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
+    Slot(slot::Args),
     Boards(boards::Args),
     Ops(ops::Args),
     Size(size::Args),
@@ -101,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Slot(args) => slot::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
         Command::Size(args) => size::run(&args),

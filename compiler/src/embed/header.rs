@@ -31,7 +31,7 @@ pub fn header(report: &Report) -> String {
          }}\n\
          #endif\n\n\
          #endif\n",
-        arena = constant("ARENA_BYTES", report.arena_bytes),
+        arena = constant("ARENA_BYTES", report.first_arena_bytes()),
         artifact = constant("ARTIFACT_BYTES", report.artifact_bytes),
         kernels = kernels.into_iter().collect::<Vec<_>>().join(", "),
         symbol = symbol(&report.name),

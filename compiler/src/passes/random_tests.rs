@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use super::tests::same_bits;
+use super::tests::{execute, inputs, parse, same_bits};
+use crate::compile::{CompileOptions, compile};
+use crate::regions::{Memories, Memory};
 
 /// A small generator whose numbers repeat from run to run.
 pub(super) struct Random(u64);
@@ -259,6 +261,33 @@ fn random_programs_keep_their_bits() {
         let compiled = same_bits(&text);
         assert_eq!(compiled.report.arena_bytes % 4, 0);
     }
+}
+
+/// Programs whose memory is cut in pieces keep their bits: most of them do not fit a small memory as a whole.
+#[test]
+fn random_programs_in_several_memories_keep_their_bits() {
+    let (mut cut, mut copied) = (0, 0);
+    for seed in 1..=120 {
+        let text = program(seed, seed as usize % 4);
+        let module = parse(&text);
+        let whole = compile(&module, &CompileOptions::default()).expect("it compiles");
+        let bytes = whole.report.arena_bytes;
+        let memory = |(name, part, cost): (&str, u32, u32)| {
+            let name = name.to_owned();
+            Memory { name, bytes: (bytes / part).next_multiple_of(64), cost }
+        };
+        let arenas = [("A", 2, 3), ("B", 4, 1), ("C", 1, 4), ("D", 3, 2)].map(memory).to_vec();
+        let memories = Memories { arenas, artifact_cost: 1 + seed as u32 % 5 };
+        let options = CompileOptions { memories, ..CompileOptions::default() };
+        let parts = compile(&module, &options).expect("it fits");
+        cut += usize::from(parts.report.regions.len() > 1);
+        copied += usize::from(parts.report.regions.iter().any(|r| r.constant_bytes > 0));
+        for seed in 1..4 {
+            let inputs = inputs(&whole.optimized, seed);
+            assert_eq!(execute(&parts, &inputs), execute(&whole, &inputs), "seed {seed}\n{text}");
+        }
+    }
+    assert!(cut > 60 && copied > 30, "{cut} {copied}");
 }
 
 #[test]

@@ -63,13 +63,15 @@ pub(super) fn evaluate(func: Func, inputs: &[Tensor]) -> Vec<Vec<u8>> {
 pub(super) fn execute(compiled: &Compiled, inputs: &[Tensor]) -> Vec<Vec<u8>> {
     let mut file = Aligned::of(&compiled.artifact);
     let model = Model::load(file.bytes()).expect("it loads");
-    let mut arena = Aligned::new(model.arena_bytes());
+    let sizes = (0..model.arena_count()).filter_map(|i| model.arena(i)).map(|a| a.byte_len());
+    let mut memories: Vec<Aligned> = sizes.map(Aligned::new).collect();
+    let mut arenas = model.arenas(memories.iter_mut().map(Aligned::bytes)).expect("they suffice");
     let inputs: Vec<&[u8]> = inputs.iter().map(Tensor::bytes).collect();
     let mut outputs: Vec<Vec<u8>> = (0..model.output_count())
         .map(|i| vec![0; model.output(i).map_or(0, |t| t.byte_len())])
         .collect();
     let mut views: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-    model.run(arena.bytes(), &inputs, &mut views).expect("it runs");
+    arenas.run(&inputs, &mut views).expect("it runs");
     outputs
 }
 

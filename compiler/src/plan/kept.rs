@@ -1,6 +1,6 @@
 //! Plans around buffers that are alive for ever, of this problem and of others that use the same arena.
 
-use super::{Options, Overlap, Plan, PlanError, Problem, plan_with};
+use super::{Options, Plan, PlanError, Problem, plan_with};
 
 /// Alignment of what comes behind buffers that are kept: that of an arena.
 const ALIGN: u64 = 16;
@@ -37,16 +37,7 @@ pub fn plan_around(
     limits: &Options,
 ) -> Result<Plan, PlanError> {
     let others: Vec<usize> = (0..problem.buffers.len()).filter(|i| !kept.contains(i)).collect();
-    let position = |i: usize| others.iter().position(|&other| other == i);
-    let overlaps = problem.overlaps.iter().filter_map(|overlap| {
-        let (input, output) = (position(overlap.input)?, position(overlap.output)?);
-        Some(Overlap { input, output, ..*overlap })
-    });
-    let rest = Problem {
-        buffers: others.iter().map(|&i| problem.buffers[i]).collect(),
-        overlaps: overlaps.collect(),
-    };
-    let plan = plan_with(&rest, limits)?;
+    let plan = plan_with(&problem.part(&others), limits)?;
     let sizes = kept.iter().map(|&i| (problem.buffers[i].size, problem.buffers[i].align));
     let base = room.end(sizes).max(room.bytes.into()).next_multiple_of(ALIGN);
     let above = |bytes: u32| fits(base + u64::from(bytes));

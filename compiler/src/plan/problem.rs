@@ -73,6 +73,22 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// The problem of these buffers alone, in this order, with the overlaps that they have with each other.
+    ///
+    /// # Panics
+    /// If there is no buffer at one of the positions.
+    pub fn part(&self, members: &[usize]) -> Problem {
+        let position = |i: usize| members.iter().position(|&member| member == i);
+        let overlaps = self.overlaps.iter().filter_map(|overlap| {
+            let (input, output) = (position(overlap.input)?, position(overlap.output)?);
+            Some(Overlap { input, output, ..*overlap })
+        });
+        Problem {
+            buffers: members.iter().map(|&i| self.buffers[i]).collect(),
+            overlaps: overlaps.collect(),
+        }
+    }
+
     /// Whether the buffers of an overlap exist, and share exactly the step in which one ends and the
     /// other begins.
     pub fn is_overlap(&self, overlap: &Overlap) -> bool {

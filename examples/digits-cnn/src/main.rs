@@ -13,24 +13,24 @@ mod digits_cnn {
 #[cfg_attr(not(feature = "print"), path = "silent.rs")]
 mod report;
 
-use microhlo::{Arena, Model};
+use digits_cnn::{Input0, Network, Output0};
+use microhlo::bytemuck::pod_read_unaligned;
 use microhlo_board::counter;
 use static_cell::ConstStaticCell;
 
 microhlo_board::main!(main);
 
 /// The model's memory.
-static ARENA: ConstStaticCell<Arena<{ digits_cnn::ARENA_BYTES }>> =
-    ConstStaticCell::new(Arena::new());
+static ARENA: ConstStaticCell<digits_cnn::Arena> = ConstStaticCell::new(digits_cnn::Arena::new());
 
 /// Number of images.
 const COUNT: usize = 20;
 
 /// Bytes of an image: 8 rows of 8 pixels, each a little-endian `f32` from 0 (white) to 1 (black).
-const IMAGE: usize = digits_cnn::INPUT_BYTES[0];
+const IMAGE: usize = size_of::<Input0>();
 
 /// Bytes of the logits, a little-endian `f32` per digit.
-const LOGITS: usize = digits_cnn::OUTPUT_BYTES[0];
+const LOGITS: usize = size_of::<Output0>();
 
 // The sections are read-only data apart from the firmware's own.
 #[unsafe(link_section = ".microhlo.data")]
@@ -87,26 +87,28 @@ pub struct Total {
 }
 
 fn main() -> u8 {
-    let model = match Model::load_with(digits_cnn::ARTIFACT, &digits_cnn::KERNELS) {
-        Ok(model) => model,
-        Err(error) => return report::invalid_model(error),
-    };
     // Taken here only, so that it is there.
     let Some(arena) = ARENA.try_take() else { return report::FAILED };
+    let mut network = match Network::load(arena) {
+        Ok(network) => network,
+        Err(error) => return report::invalid_model(error),
+    };
     report::begin();
     let references = REFERENCE.chunks_exact(LOGITS);
     let cases = IMAGES.chunks_exact(IMAGE).zip(references).zip(LABELS);
     let mut total = Total::default();
     for (image, ((pixels, reference), label)) in cases.enumerate() {
-        let mut logits = [0; LOGITS];
+        let (pixels, reference): (Input0, Output0) =
+            (pod_read_unaligned(pixels), pod_read_unaligned(reference));
+        let mut logits: Output0 = [[0.0; 10]];
         let first = counter::now();
-        let result = model.run(&mut arena.0, &[pixels], &mut [&mut logits]);
+        let result = network.run(&pixels, &mut logits);
         let instructions = counter::between(first, counter::now());
         if let Err(error) = result {
             return report::failed_run(error);
         }
-        let (expected, digit) = (largest(reference), largest(&logits));
-        let error = difference(&logits, reference);
+        let (expected, digit) = (largest(&reference[0]), largest(&logits[0]));
+        let error = difference(&logits[0], &reference[0]);
         let reading = Reading { image, label, expected, digit, error, instructions };
         total.as_in_jax += usize::from(reading.as_in_jax());
         total.right += usize::from(reading.right());
@@ -117,15 +119,10 @@ fn main() -> u8 {
     u8::from(total.as_in_jax != COUNT)
 }
 
-/// The numbers in little-endian bytes.
-fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.as_chunks().0.iter().map(|chunk| f32::from_le_bytes(*chunk))
-}
-
 /// Index of the largest number.
-fn largest(bytes: &[u8]) -> usize {
+fn largest(numbers: &[f32]) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
-    for (index, value) in floats(bytes).enumerate() {
+    for (index, &value) in numbers.iter().enumerate() {
         if value > best.1 {
             best = (index, value);
         }
@@ -134,7 +131,7 @@ fn largest(bytes: &[u8]) -> usize {
 }
 
 /// Largest difference of two rows of numbers; infinite if one is not a number.
-fn difference(a: &[u8], b: &[u8]) -> f32 {
-    let differences = floats(a).zip(floats(b)).map(|(a, b)| (a - b).abs());
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
     differences.fold(0.0, |most, d| if d.is_nan() { f32::INFINITY } else { most.max(d) })
 }

@@ -56,6 +56,15 @@ pub struct Region {
     pub origin: u64,
     /// Size in bytes.
     pub length: u64,
+    /// What an access costs, relative to the other regions.
+    #[serde(default = "Region::usual_cost")]
+    pub cost: u32,
+}
+
+impl Region {
+    const fn usual_cost() -> u32 {
+        1
+    }
 }
 
 /// What a memory region is for.
@@ -68,7 +77,8 @@ pub enum RegionKind {
     Ram,
     /// The call stack.
     Stack,
-    /// Memory the linker leaves alone, for the arena of a model.
+    /// Memory the linker leaves alone, for the arena of a model. A model may lie in several; one that does
+    /// not lies in the first.
     Arena,
     /// The partition that holds a model or the jobs of the runner.
     Model,
@@ -149,6 +159,11 @@ impl Board {
     /// The first region of a kind.
     pub fn region(&self, kind: RegionKind) -> Option<&Region> {
         self.memory.iter().find(|region| region.kind == kind)
+    }
+
+    /// The regions for arenas of models, in the order of the description.
+    pub fn arenas(&self) -> impl Iterator<Item = &Region> {
+        self.memory.iter().filter(|region| region.kind == RegionKind::Arena)
     }
 
     /// The linker script with the memory regions, for cortex-m-rt and riscv-rt.

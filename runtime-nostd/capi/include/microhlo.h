@@ -75,7 +75,9 @@ typedef enum microhlo_status {
   /* A step has changed since the model was loaded. */
   MICROHLO_CORRUPTED = 18,
   /* An error of a later version of the runtime. */
-  MICROHLO_OTHER = 19
+  MICROHLO_OTHER = 19,
+  /* The model lies in several memories, which this interface does not take. */
+  MICROHLO_ARENA_COUNT = 20
 } microhlo_status;
 
 /* A loaded model. It refers to the artifact, which must stay as it is. */

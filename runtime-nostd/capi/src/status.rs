@@ -62,6 +62,8 @@ statuses! {
     Corrupted = 18, c"MICROHLO_CORRUPTED";
     /// An error of a later version of the runtime.
     Other = 19, c"MICROHLO_OTHER";
+    /// The model lies in several memories, which this interface does not take.
+    ArenaCount = 20, c"MICROHLO_ARENA_COUNT";
 }
 
 impl From<LoadError> for Status {
@@ -85,6 +87,7 @@ impl From<RunError> for Status {
         match error {
             RunError::ArenaTooSmall { .. } => Status::ArenaTooSmall,
             RunError::ArenaMisaligned { .. } => Status::ArenaMisaligned,
+            RunError::ArenaCount { .. } => Status::ArenaCount,
             RunError::InputCount { .. } | RunError::OutputCount { .. } => Status::NoSuchTensor,
             RunError::InputSize { .. } | RunError::OutputSize { .. } => Status::WrongSize,
             RunError::NoSuchTensor { .. } => Status::NoSuchTensor,

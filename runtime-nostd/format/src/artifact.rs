@@ -1,6 +1,6 @@
 //! The checked view of a whole artifact.
 
-use crate::{ArtifactError, Header, Manifest, Program};
+use crate::{ARENA_ENTRY_BYTES, Arenas, ArtifactError, HEADER_BYTES, Header, Manifest, Program};
 
 /// An artifact whose header, checksum, sections, manifest and step headers are well-formed.
 ///
@@ -12,6 +12,7 @@ pub struct Artifact<'a> {
     manifest: Manifest<'a>,
     program: Program<'a>,
     constants: &'a [u8],
+    table: &'a [[u8; ARENA_ENTRY_BYTES]],
 }
 
 impl<'a> Artifact<'a> {
@@ -22,7 +23,11 @@ impl<'a> Artifact<'a> {
         let program =
             Program::parse(sections.program, header.program_offset as usize, header.steps)?;
         let manifest = Manifest::parse(sections.manifest, header.manifest_offset as usize)?;
-        Ok(Artifact { header, manifest, program, constants: sections.constants })
+        let constants = sections.constants;
+        let table = bytes.get(HEADER_BYTES..header.program_start()).unwrap_or(&[]);
+        let (table, _) = table.as_chunks();
+        Arenas::new(table, &header).check(constants.len())?;
+        Ok(Artifact { header, manifest, program, constants, table })
     }
 
     /// The header.
@@ -38,6 +43,11 @@ impl<'a> Artifact<'a> {
     /// The steps.
     pub const fn program(&self) -> &Program<'a> {
         &self.program
+    }
+
+    /// The arenas.
+    pub fn arenas(&self) -> Arenas<'a> {
+        Arenas::new(self.table, &self.header)
     }
 
     /// The constant section.

@@ -8,8 +8,9 @@ use std::vec::Vec;
 use crate::header::seal;
 use crate::kernels::Chain;
 use crate::{
-    ALIGN, Artifact, ArtifactError, DType, Features, HEADER_BYTES, Header, Kernel, KernelId,
-    MAX_TENSOR_RANK, MicroId, Place, Target, Tensor, VERSION_MAJOR, VERSION_MINOR,
+    ALIGN, ARENA_ENTRY_BYTES, ArenaEntry, Artifact, ArtifactError, DType, Features, HEADER_BYTES,
+    Header, Kernel, KernelId, MAX_TENSOR_RANK, MicroId, Place, Target, Tensor, VERSION_MAJOR,
+    VERSION_MINOR,
 };
 
 /// Everything that an artifact holds.
@@ -29,6 +30,8 @@ pub struct ArtifactSpec {
     pub constants: Vec<u8>,
     /// Size of the arena in bytes.
     pub arena_bytes: u32,
+    /// The table of arenas: none if there is only the one of `arena_bytes`, which else is the first.
+    pub arenas: Vec<ArenaEntry>,
     /// Largest live set of the schedule in bytes.
     pub arena_lower_bound_bytes: u32,
     /// Target features needed beyond those that the kernels imply.
@@ -107,7 +110,8 @@ pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
     let blocks = blocks(&spec.steps)?;
     let program = encode_program(&spec.steps, &blocks)?;
     let manifest = encode_manifest(spec)?;
-    let program_end = HEADER_BYTES + program.len();
+    let program_start = HEADER_BYTES + spec.arenas.len() * ARENA_ENTRY_BYTES;
+    let program_end = program_start + program.len();
     let manifest_end = program_end + manifest.len();
     let constants_offset = manifest_end.next_multiple_of(ALIGN);
     let total = constants_offset + spec.constants.len();
@@ -122,16 +126,18 @@ pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
         features: spec.features.union(implied_features(&spec.steps)),
         arena_bytes: spec.arena_bytes,
         arena_align: ALIGN as u32,
-        program_offset: HEADER_BYTES as u32,
+        program_offset: program_start as u32,
         program_bytes: program.len() as u32,
         manifest_offset: program_end as u32,
         manifest_bytes: manifest.len() as u32,
         constants_offset: constants_offset as u32,
         constants_bytes: spec.constants.len() as u32,
         steps: blocks.len() as u32,
+        arenas: spec.arenas.len() as u32,
     };
     let mut bytes = Vec::with_capacity(total);
     bytes.extend_from_slice(&header.encode());
+    bytes.extend(spec.arenas.iter().flat_map(ArenaEntry::encode));
     bytes.extend_from_slice(&program);
     bytes.extend_from_slice(&manifest);
     bytes.resize(constants_offset, 0);
@@ -312,6 +318,10 @@ pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
         steps,
         constants: artifact.constants().to_vec(),
         arena_bytes: artifact.header().arena_bytes,
+        arenas: match artifact.arenas().has_table() {
+            true => artifact.arenas().iter().collect(),
+            false => Vec::new(),
+        },
         arena_lower_bound_bytes: manifest.arena_lower_bound_bytes,
         features: Features(artifact.header().features.0 & !implied.0),
     })

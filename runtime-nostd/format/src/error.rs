@@ -52,6 +52,16 @@ pub enum ArtifactError {
         /// Stated size.
         bytes: u32,
     },
+    /// More arenas than a model can have.
+    TooManyArenas {
+        /// Entries of the table, as the header states.
+        given: u32,
+    },
+    /// An entry of the table of arenas makes no sense, or the first is not what the header says.
+    BadArena {
+        /// Number of the arena.
+        index: usize,
+    },
     /// A section leaves the file.
     SectionOutOfBounds {
         /// The section.
@@ -67,7 +77,7 @@ pub enum ArtifactError {
         /// The section.
         section: Section,
     },
-    /// A byte between manifest and constants, or a reserved header field, is not zero.
+    /// A byte between manifest and constants is not zero.
     NonzeroPadding {
         /// Where.
         offset: usize,
@@ -153,6 +163,10 @@ impl fmt::Display for ArtifactError {
             }
             E::BadArenaAlignment { align } => write!(f, "bad arena alignment {align}"),
             E::ArenaTooLarge { bytes } => write!(f, "arena of {bytes} bytes is too large"),
+            E::TooManyArenas { given } => {
+                write!(f, "{given} arenas, of at most {}", crate::MAX_ARENAS)
+            }
+            E::BadArena { index } => write!(f, "entry {index} of the table of arenas is wrong"),
             E::SectionOutOfBounds { section } => write!(f, "{section} section leaves the file"),
             E::SectionOverlap { section } => {
                 write!(f, "{section} section overlaps the one before it")

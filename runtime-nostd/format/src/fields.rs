@@ -249,6 +249,9 @@ impl<'b> Field<'b> for Place {
             1 => Region::Arena,
             2 => Region::Stream,
             3 => Region::State,
+            4 => Region::Arena1,
+            5 => Region::Arena2,
+            6 => Region::Arena3,
             _ => {
                 fields.fail();
                 return Place::constant(0);

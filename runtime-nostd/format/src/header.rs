@@ -1,6 +1,6 @@
 //! The fixed header: 64 bytes, little-endian, every field at a fixed offset.
 
-use crate::{ArtifactError, Section};
+use crate::{ARENA_ENTRY_BYTES, ArtifactError, MAX_ARENAS, Section};
 
 /// The first eight bytes of an artifact.
 pub const MAGIC: [u8; 8] = *b"microhlo";
@@ -60,12 +60,12 @@ pub struct Header {
     pub constants_bytes: u32,
     /// Number of steps.
     pub steps: u32,
+    /// Entries of the table of arenas, which follows; none if there is only the one above.
+    pub arenas: u32,
 }
 
 /// Where the checksum lies; it is not part of what it covers.
 const CHECKSUM_OFFSET: usize = 16;
-/// Where the reserved word lies.
-const RESERVED_OFFSET: usize = 60;
 
 fn word(bytes: &[u8; HEADER_BYTES], offset: usize) -> u32 {
     match bytes.get(offset..).and_then(|rest| rest.first_chunk()) {
@@ -172,6 +172,7 @@ impl Header {
             constants_offset: word(head, 48),
             constants_bytes: word(head, 52),
             steps: word(head, 56),
+            arenas: word(head, 60),
         })
     }
 
@@ -200,19 +201,25 @@ impl Header {
         if header.arena_bytes > i32::MAX as u32 {
             return Err(ArtifactError::ArenaTooLarge { bytes: header.arena_bytes });
         }
-        if bytes.get(RESERVED_OFFSET..HEADER_BYTES) != Some(&[0; 4]) {
-            return Err(ArtifactError::NonzeroPadding { offset: RESERVED_OFFSET });
+        if header.arenas > MAX_ARENAS as u32 {
+            return Err(ArtifactError::TooManyArenas { given: header.arenas });
         }
         Ok(header)
     }
 
+    /// Where the program starts: behind the header and the table of arenas.
+    pub(crate) fn program_start(&self) -> usize {
+        HEADER_BYTES.saturating_add((self.arenas as usize).saturating_mul(ARENA_ENTRY_BYTES))
+    }
+
     /// The three sections, proved to lie one after another up to the end of the file.
     pub(crate) fn sections<'a>(&self, bytes: &'a [u8]) -> Result<Sections<'a>, ArtifactError> {
+        let start = self.program_start();
         let (program, end) = section(
             bytes,
             Section::Program,
-            HEADER_BYTES,
-            HEADER_BYTES,
+            start,
+            start,
             (self.program_offset, self.program_bytes),
         )?;
         let (manifest, end) = section(
@@ -257,7 +264,7 @@ impl Header {
             self.constants_offset,
             self.constants_bytes,
             self.steps,
-            0,
+            self.arenas,
         ];
         let mut bytes = [0; HEADER_BYTES];
         let (magic, fields) = bytes.split_at_mut(MAGIC.len());

@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod algorithms;
+mod arenas;
 mod artifact;
 pub mod complex;
 mod dd;
@@ -30,6 +31,7 @@ pub mod rows;
 pub mod scalar;
 pub mod special;
 
+pub use arenas::{ARENA_ENTRY_BYTES, ArenaEntry, Arenas, MAX_ARENAS};
 pub use artifact::Artifact;
 #[cfg(feature = "std")]
 pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};

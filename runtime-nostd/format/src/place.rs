@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub enum Region {
     /// The artifact's constant section, read in place. Never written.
     Const = 0,
-    /// The caller's arena.
+    /// The caller's arena, the first if there are several.
     Arena = 1,
     /// An input that the caller feeds row by row: nothing but the manifest names it. The offset is that of
     /// its window in the arena.
@@ -18,12 +18,36 @@ pub enum Region {
     /// An input that keeps what the last run left in it: nothing but the manifest names it. The offset is
     /// that in the arena.
     State = 3,
+    /// The second of several arenas.
+    Arena1 = 4,
+    /// The third.
+    Arena2 = 5,
+    /// The fourth.
+    Arena3 = 6,
+}
+
+impl Region {
+    /// How many there are; their codes go from 0 on.
+    pub const COUNT: usize = Region::Arena3 as usize + 1;
+    /// The arenas of a model, in the order of the artifact's table.
+    pub const ARENAS: [Region; 4] = [Region::Arena, Region::Arena1, Region::Arena2, Region::Arena3];
+
+    /// Which arena it is, or lies in; constants are in none.
+    pub const fn arena(self) -> Option<usize> {
+        match self {
+            Region::Const => None,
+            Region::Arena | Region::Stream | Region::State => Some(0),
+            Region::Arena1 => Some(1),
+            Region::Arena2 => Some(2),
+            Region::Arena3 => Some(3),
+        }
+    }
 }
 
 /// An allegation: a byte offset into a region that nobody has checked yet.
 ///
 /// Only the loader's bounds check turns a place into memory. In the artifact a place is one
-/// varint, `offset << 3 | region`; regions 4 to 7 are reserved for further memories.
+/// varint, `offset << 3 | region`; region 7 is reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The region.

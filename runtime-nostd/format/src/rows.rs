@@ -314,50 +314,56 @@ impl<'s> Schedule<'s> {
     /// Makes room for rows: what has to be moved before they are computed, if anything. Row `r` lies
     /// `r - base` rows behind the start, afterwards.
     pub fn make_room(&mut self, firing: Firing) -> Shift {
-        let (stage, mut state) = (self.stage(firing.stage), self.state(firing.stage));
+        let stage = self.stage(firing.stage);
+        self.room_for(firing.stage, &stage, firing.count).unwrap_or_default()
+    }
+
+    /// The same for so many rows of a stage; `None` if nothing has to be moved.
+    #[inline(always)]
+    fn room_for(&mut self, i: u8, stage: &Stage, count: u16) -> Option<Shift> {
+        let state = self.states.get(usize::from(i))?;
         let held = state.produced.wrapping_sub(state.base);
-        if stage.is_whole() || u32::from(held) + u32::from(firing.count) <= stage.capacity.into() {
-            return Shift::default();
+        if stage.is_whole() || u32::from(held) + u32::from(count) <= stage.capacity.into() {
+            return None;
         }
-        let keep = self.wanted(firing.stage, &state).0;
+        let keep = self.wanted(i, state).0;
         let from = keep.saturating_sub(state.base).min(held);
+        let state = self.states.get_mut(usize::from(i))?;
         state.base = state.base.wrapping_add(from);
-        if let Some(place) = self.state_mut(firing.stage) {
-            *place = state;
-        }
-        Shift { from, count: held - from }
+        Some(Shift { from, count: held - from })
     }
 
     /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
     /// to, and what has to be moved in the window of the result before. `None` if an offset overflows or
     /// some rows read none.
     pub fn fire(&mut self, i: u8, by: &ByRows<Place>) -> Option<(Strip<Place>, Shift)> {
-        let (stage, firing) = (self.stage(i), self.firing(i));
-        let shift = self.make_room(firing);
+        let stage = self.stage(i);
+        let first = self.states.get(usize::from(i))?.produced;
+        let count = stage.count(first);
+        let shift = self.room_for(i, &stage, count).unwrap_or_default();
+        let end = first.checked_add(count)?;
+        let next = match stage.count(end) {
+            0 => DONE,
+            count => by.shape.demand(end, count)?,
+        };
+        let at = self.states.get_mut(usize::from(i))?;
+        let (demand, base) = (at.demand, at.base);
+        (at.produced, at.demand) = (end, next);
         let mut operands = [by.output.place; 2];
-        let at = self.states.get(usize::from(i))?;
-        let Demand { from, end } = at.demand;
         for ((place, operand), link) in operands.iter_mut().zip(&by.operands).zip(stage.operands) {
-            // What is outside begins with row 0.
-            let base = self.states.get(usize::from(link)).map_or(0, |state| state.base);
             if let Some(tensor) = operand {
-                *place = tensor.row(from.checked_sub(base)?)?;
+                // What is outside begins with row 0.
+                let base = self.states.get(usize::from(link)).map_or(0, |state| state.base);
+                *place = tensor.row(demand.from.checked_sub(base)?)?;
             }
         }
         let strip = Strip {
-            count: firing.count.into(),
-            demand: end.checked_sub(from)?.into(),
-            pad: by.shape.padding(firing.first),
+            count: count.into(),
+            demand: demand.end.checked_sub(demand.from)?.into(),
+            pad: by.shape.padding(first),
             operands,
-            output: by.output.row(firing.first.checked_sub(at.base)?)?,
+            output: by.output.row(first.checked_sub(base)?)?,
         };
-        let first = firing.first.checked_add(firing.count)?;
-        let next = match stage.count(first) {
-            0 => DONE,
-            count => by.shape.demand(first, count)?,
-        };
-        let at = self.state_mut(i)?;
-        (at.produced, at.demand) = (first, next);
         Some((strip, shift))
     }
 

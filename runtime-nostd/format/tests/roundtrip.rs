@@ -10,13 +10,31 @@ use microhlo_format::kernels::{
 };
 use microhlo_format::rows::Stage;
 use microhlo_format::{
-    Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features, HEADER_BYTES,
-    Kernel, MicroId, MicroOp, Place, Section, Target, TensorSpec, decode, encode, seal,
+    ArenaEntry, Artifact, ArtifactError, ArtifactSpec, Cursor, DType, EncodeError, Features,
+    HEADER_BYTES, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Section, Target, TensorSpec,
+    decode, encode, seal,
 };
 use proptest::prelude::*;
 
 fn places() -> impl Strategy<Value = Place> {
-    prop_oneof![any::<u32>().prop_map(Place::arena), any::<u32>().prop_map(Place::constant)]
+    let far = (0..Region::ARENAS.len(), any::<u32>());
+    prop_oneof![
+        any::<u32>().prop_map(Place::arena),
+        any::<u32>().prop_map(Place::constant),
+        far.prop_map(|(arena, offset)| Place { region: Region::ARENAS[arena], offset }),
+    ]
+}
+
+/// A table of arenas, the first of a given size, or none.
+fn arenas(first: u32) -> impl Strategy<Value = Vec<ArenaEntry>> {
+    let entry = (any::<[u8; 8]>(), 0..=i32::MAX as u32);
+    prop::collection::vec(entry, 0..=MAX_ARENAS).prop_map(move |entries| {
+        let entry = |(i, (name, bytes)): (usize, ([u8; 8], u32))| {
+            let bytes = if i == 0 { first } else { bytes };
+            ArenaEntry { name, bytes, align: 16, ..ArenaEntry::default() }
+        };
+        entries.into_iter().enumerate().map(entry).collect()
+    })
 }
 
 fn micro() -> impl Strategy<Value = MicroId> {
@@ -523,9 +541,9 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
         (".{0,20}", "[ -~]{0,20}", tensors(), tensors()),
         prop::collection::vec(kernels(), 0..6),
         prop::collection::vec(any::<u8>(), 0..80),
-        (0..=i32::MAX as u32, any::<u32>()),
+        (0..=i32::MAX as u32, any::<u32>()).prop_flat_map(|sizes| (Just(sizes), arenas(sizes.0))),
     )
-        .prop_map(|((name, compiler, inputs, outputs), steps, constants, sizes)| {
+        .prop_map(|((name, compiler, inputs, outputs), steps, constants, (sizes, arenas))| {
             ArtifactSpec {
                 name,
                 compiler,
@@ -534,6 +552,7 @@ fn specs() -> impl Strategy<Value = ArtifactSpec> {
                 steps: retarget(steps),
                 constants,
                 arena_bytes: sizes.0,
+                arenas,
                 arena_lower_bound_bytes: sizes.1,
                 features: Features::default(),
             }
@@ -552,8 +571,9 @@ proptest! {
         let bytes = encode(&spec).unwrap();
         let artifact = Artifact::parse(&bytes).unwrap();
         let header = artifact.header();
-        prop_assert_eq!(header.program_offset, 64);
-        prop_assert_eq!(header.manifest_offset, 64 + header.program_bytes);
+        let program = 64 + 24 * spec.arenas.len() as u32;
+        prop_assert_eq!(header.program_offset, program);
+        prop_assert_eq!(header.manifest_offset, program + header.program_bytes);
         prop_assert_eq!(header.constants_offset % 16, 0);
         prop_assert_eq!(artifact.constants(), &spec.constants[..]);
         prop_assert_eq!(artifact.manifest().inputs.len(), spec.inputs.len());
@@ -655,7 +675,8 @@ fn every_malformation_has_its_error() {
         error(&with_word(56, 0)),
         ArtifactError::StepCount { stated: 0, offset: HEADER_BYTES }
     );
-    assert_eq!(error(&with_word(60, 1)), ArtifactError::NonzeroPadding { offset: 60 });
+    assert_eq!(error(&with_word(60, 1)), ArtifactError::SectionOverlap { section: program });
+    assert_eq!(error(&with_word(60, 5)), ArtifactError::TooManyArenas { given: 5 });
 }
 
 #[test]

@@ -50,11 +50,11 @@ pub struct Frame<'a> {
 
 /// What one more byte leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received<'a> {
+pub enum Received {
     /// More bytes are needed.
     More,
-    /// A frame ends with this byte.
-    Frame(Frame<'a>),
+    /// A frame ends with this byte: [`Receiver::frame`] has it until the next one.
+    Frame,
     /// A frame ended, but it is damaged; or it was longer than any is.
     Damaged,
 }
@@ -103,7 +103,7 @@ impl Receiver {
     }
 
     /// Takes the next byte. What comes between frames is passed over.
-    pub fn push(&mut self, byte: u8) -> Received<'_> {
+    pub fn push(&mut self, byte: u8) -> Received {
         if self.filled == 0 && byte != START {
             return Received::More;
         }
@@ -111,11 +111,10 @@ impl Receiver {
             *place = byte;
             self.filled += 1;
         }
-        let [_, kind, low, high, rest @ ..] = &self.bytes;
-        let length = usize::from(u16::from_le_bytes([*low, *high]));
         if self.filled < BEFORE {
             return Received::More;
         }
+        let length = self.length();
         if length > MAX_PAYLOAD {
             self.filled = 0;
             return Received::Damaged;
@@ -124,15 +123,27 @@ impl Receiver {
             return Received::More;
         }
         self.filled = 0;
-        let payload = rest.get(..length).unwrap_or(&[]);
-        let sum = rest.get(length..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; 4]);
+        let covered = self.bytes.get(1..BEFORE + length).unwrap_or(&[]);
+        let sum = self.bytes.get(BEFORE + length..).and_then(|rest| rest.first_chunk());
         let mut checksum = Checksum::new();
-        checksum.update(&[*kind, *low, *high]);
-        checksum.update(payload);
-        if checksum.value() != u32::from_le_bytes(*sum) {
-            return Received::Damaged;
+        checksum.update(covered);
+        match sum.is_some_and(|sum| checksum.value() == u32::from_le_bytes(*sum)) {
+            true => Received::Frame,
+            false => Received::Damaged,
         }
-        Received::Frame(Frame { kind: Kind(*kind), payload })
+    }
+
+    /// The frame that the last byte ended, if [`push`](Receiver::push) says that there is one.
+    pub fn frame(&self) -> Frame<'_> {
+        let [_, kind, ..] = self.bytes;
+        let payload = self.bytes.get(BEFORE..BEFORE + self.length()).unwrap_or(&[]);
+        Frame { kind: Kind(kind), payload }
+    }
+
+    /// Length of the payload as the frame says it.
+    fn length(&self) -> usize {
+        let [_, _, low, high, ..] = self.bytes;
+        usize::from(u16::from_le_bytes([low, high]))
     }
 
     /// Forgets the start of a frame, as when nothing more came of it for some time.

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 use microhlo_format::kernels::{Parts, Requant, Rounding};
-use microhlo_format::{Cursor, MicroId, Place, Region, Target};
+use microhlo_format::{Cursor, MAX_ARENAS, MicroId, Place, Region, Target};
 
 use crate::error::StepError;
 use crate::micro::{Dst, Row, Src};
@@ -24,32 +24,75 @@ mod odometer;
 mod region;
 mod slices;
 
+/// The memories of a run: artifact and arenas.
+#[derive(Debug)]
+pub(crate) struct Regions<'m> {
+    /// Where each region starts, by its code.
+    bases: [*mut u8; Region::COUNT],
+    borrow: PhantomData<(&'m [u8], &'m mut [u8])>,
+}
+
+// SAFETY: it stands for a shared and some exclusive slices of bytes, which may go to other threads.
+unsafe impl Send for Regions<'_> {}
+// SAFETY: as above; nothing is written through a shared reference to it, but by `Memory`, which has the
+// only one.
+unsafe impl Sync for Regions<'_> {}
+
+impl<'m> Regions<'m> {
+    /// The memories of a run. The arenas are those that the model needs, in size and alignment.
+    pub(crate) fn new(constants: &'m [u8], arenas: [&'m mut [u8]; MAX_ARENAS]) -> Regions<'m> {
+        let [arena, second, third, fourth] = arenas.map(<[u8]>::as_mut_ptr);
+        // Nothing is written there: the loader has made sure of it.
+        let constants = constants.as_ptr().cast_mut();
+        // The manifest names regions 2 and 3 for places in the arena.
+        let bases = [constants, arena, arena, arena, second, third, fourth];
+        Regions { bases, borrow: PhantomData }
+    }
+
+    /// Where a place starts.
+    fn at(&self, place: Place) -> *mut u8 {
+        // SAFETY: there are as many as regions.
+        let base = unsafe { *self.bases.get_unchecked(place.region as usize) };
+        base.wrapping_add(place.offset as usize)
+    }
+
+    /// The bytes of an output.
+    pub(crate) fn output(&self, place: Place, bytes: usize) -> &[u8] {
+        if bytes == 0 {
+            // The loader has not looked at the place.
+            return &[];
+        }
+        // SAFETY: the only caller gives outputs of a loaded model, which the loader has proved to lie in
+        // their memories, and those are borrowed for as long as this is.
+        unsafe { core::slice::from_raw_parts(self.at(place), bytes) }
+    }
+
+    /// The bytes of an input.
+    pub(crate) fn input(&mut self, place: Place, bytes: usize) -> &mut [u8] {
+        if bytes == 0 {
+            return &mut [];
+        }
+        // SAFETY: as for outputs; an input lies in an arena, where the run has exclusive access.
+        unsafe { core::slice::from_raw_parts_mut(self.at(place), bytes) }
+    }
+}
+
 /// The memories that places refer to, the micro-operations to call, and the step to go on with.
 pub(crate) struct Memory<'r> {
-    constants: *const u8,
-    arena: *mut u8,
+    regions: &'r Regions<'r>,
     kernels: &'r Kernels,
     next: Cell<Cursor>,
     feeding: &'r Feeding<'r>,
-    borrow: PhantomData<(&'r [u8], &'r mut [u8])>,
 }
 
 impl<'r> Memory<'r> {
     pub(crate) fn new(
-        constants: &'r [u8],
-        arena: &'r mut [u8],
+        regions: &'r mut Regions<'_>,
         kernels: &'r Kernels,
         next: Cursor,
         feeding: &'r Feeding<'r>,
     ) -> Memory<'r> {
-        Memory {
-            constants: constants.as_ptr(),
-            arena: arena.as_mut_ptr(),
-            kernels,
-            next: Cell::new(next),
-            feeding,
-            borrow: PhantomData,
-        }
+        Memory { regions, kernels, next: Cell::new(next), feeding }
     }
 
     /// Where the program goes on after the step.
@@ -67,15 +110,12 @@ impl<'r> Memory<'r> {
 
     /// Where a place starts, for reading.
     fn read(&self, place: Place) -> *const u8 {
-        match place.region {
-            Region::Const => self.constants.wrapping_add(place.offset as usize),
-            Region::Arena | Region::Stream | Region::State => self.write(place).cast_const(),
-        }
+        self.write(place).cast_const()
     }
 
-    /// Where a place in the arena starts, for writing.
+    /// Where a place in an arena starts, for writing.
     fn write(&self, place: Place) -> *mut u8 {
-        self.arena.wrapping_add(place.offset as usize)
+        self.regions.at(place)
     }
 
     /// A micro-operation of the set.
@@ -188,9 +228,10 @@ macro_rules! stage {
             ) -> Result<(), Undecodable> {
                 let mut params = <$params<Place>>::empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                let by = params.by_rows(turn.rows()).map_err(|_| Undecodable)?;
+                let rows = turn.rows();
+                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-                params.restrict(turn.rows(), &strip);
+                params.restrict(rows, &strip);
                 // SAFETY: the caller's promise.
                 unsafe { execute $(::<$parts>)? (&params, memory) }
             }

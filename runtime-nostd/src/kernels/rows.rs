@@ -49,7 +49,6 @@ impl Turn<'_, '_, '_> {
         &mut self,
         by: &ByRows<Place>,
     ) -> Result<Option<Strip<Place>>, Undecodable> {
-        self.window = Some(by.output);
         if !self.fires {
             let count = self.schedule.firing(self.stage).count;
             let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
@@ -57,7 +56,9 @@ impl Turn<'_, '_, '_> {
             return Ok(None);
         }
         let (strip, shift) = self.schedule.fire(self.stage, by).ok_or(Undecodable)?;
-        if let (Some(memory), true) = (self.memory, shift.from != 0) {
+        if shift.from != 0
+            && let Some(memory) = self.memory
+        {
             let bytes = |rows: u16| by.output.bytes.wrapping_mul(rows.into()) as usize;
             let window = memory.write(by.output.place);
             // SAFETY: these rows lie in the window, which was checked.
@@ -71,6 +72,7 @@ impl Turn<'_, '_, '_> {
         &mut self,
         by: &ByRows<Place>,
     ) -> Result<Option<Strip<Place>>, StepError> {
+        self.window = Some(by.output);
         self.strip(by).map_err(|_| StepError::Params(ParamError::Overflow))
     }
 }

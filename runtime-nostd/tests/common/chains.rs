@@ -199,7 +199,17 @@ impl<'n> Builder<'n> {
             1 => Rounding::Double,
             _ => Rounding::Up,
         };
-        Requant { shift: 33, zero, min, max, rounding }
+        let shift = 33 + self.numbers.range(0, 2) as u8;
+        Requant { shift, zero, min, max, rounding }
+    }
+
+    /// The shifts of so many channels, unless they share one.
+    fn shifts(&mut self, count: u32) -> Option<Place> {
+        if self.network.plain || self.numbers.range(0, 2) != 0 {
+            return None;
+        }
+        let shifts: Vec<u8> = (0..count).map(|_| 33 + self.numbers.range(0, 3) as u8).collect();
+        Some(self.constant(&shifts))
     }
 
     fn conv(&mut self, from: Size, to: Size, s: &Slides, groups: u32) -> ConvI8<Place> {
@@ -207,11 +217,12 @@ impl<'n> Builder<'n> {
         let channels = to[2] / groups;
         let weights = self.random(groups * (channels + 9) * (taps + 16));
         let channels_at = self.channels(groups * (channels + 4), taps);
+        let shifts = self.shifts(groups * (channels + 4));
         ConvI8 {
             input: Place::arena(0),
             weights,
             channels: channels_at,
-            shifts: None,
+            shifts,
             output: Place::arena(0),
             scratch: Place::arena(0),
             batch: 1,
@@ -273,7 +284,9 @@ impl<'n> Builder<'n> {
                 product(self.conv(line(from), line(to), &Slides::PIXEL, 1))
             }
             Op::Depthwise(s) => {
-                let lines = s.kernel[0].max(s.kernel[1]);
+                // The least number, or some more.
+                let more = if self.network.plain { 0 } else { (self.network.seed / 3 % 3) as u32 };
+                let lines = s.kernel[0].max(s.kernel[1]) + more;
                 let conv = self.conv(from, to, s, from[2]);
                 let conv = conv.depthwise(DepthwiseLayout::Lines(lines));
                 match self.network.seed % 3 {
@@ -548,4 +561,30 @@ pub fn random(seed: u64, most: u32, mve: bool) -> Network {
         network.layers.push(Layer { op: Op::Mean, of, strip: range(1, 3), whole: false });
     }
     network
+}
+
+/// A network of depthwise and pointwise layers of whole blocks of channels, as rows of few pixels are most
+/// often: each layer is the size that kernels have assembly for.
+pub fn separable(seed: u64) -> Network {
+    let mut numbers = Random(seed + 1);
+    let mut range = |low, high| numbers.range(low, high);
+    let input = [range(4, 11), range(4, 9), 4 * range(1, 3)];
+    let mut layers = vec![];
+    for of in 0..range(1, 4) as usize {
+        let (stride, pad) = ([1 + range(0, 3) / 3, 1 + range(0, 3) / 3], [range(0, 1), 1]);
+        let slides = Slides { kernel: [3, 3], stride, pad, dilation: [1, 1] };
+        let ops = [Op::Depthwise(slides), Op::Conv(4 * range(1, 4), Slides::PIXEL)];
+        let ops = ops.into_iter().enumerate();
+        layers.extend(ops.map(|(i, op)| Layer {
+            op,
+            of: 2 * of + i,
+            strip: range(1, 2),
+            whole: false,
+        }));
+    }
+    // Of every third seed depthwise layers are those of a kernel of their own.
+    let network = Network { input, layers, mve: false, plain: false, seed: seed * 3 };
+    // Convolutions of a row of less than four pixels have other weights.
+    let fits = network.sizes().iter().all(|size| size[0] > 2 && size[1] > 3);
+    if fits { network } else { separable(seed + 1000) }
 }

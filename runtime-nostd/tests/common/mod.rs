@@ -6,7 +6,7 @@ pub mod i8_cases;
 pub mod regions;
 
 use microhlo::{Arena, LoadError, Model};
-use microhlo_format::kernels::{Map, MapInstr, MapOperand};
+use microhlo_format::kernels::{Map, MapInstr, MapOperand, SumI8};
 use microhlo_format::{ArtifactSpec, DType, Kernel, MicroId, Place, TensorSpec, encode};
 
 /// Bytes at an address that is a multiple of 16.
@@ -93,6 +93,22 @@ pub fn one_step(
         arena_bytes: (output.0 + output.1).max(input_bytes),
         ..ArtifactSpec::default()
     }
+}
+
+/// The sum of two operands of `count` bytes.
+pub fn sum_of_bytes(lhs: Place, rhs: Place, output: Place, count: u32) -> Kernel<Place> {
+    Kernel::sum_i8(SumI8 {
+        lhs,
+        rhs,
+        output,
+        count,
+        lhs_multiplier: 1,
+        rhs_multiplier: 1,
+        offset: 0,
+        shift: 0,
+        min: -128,
+        max: 127,
+    })
 }
 
 /// The first offset after `bytes` that suits every type.

@@ -140,10 +140,17 @@ impl Int8Network {
     /// # Panics
     /// It does not compile.
     pub fn prepare(&self, target: Target, memory: chains::Options) -> Prepared {
-        let options = self.options(target, memory);
+        self.prepare_as(&self.options(target, memory))
+    }
+
+    /// The same with options.
+    ///
+    /// # Panics
+    /// It does not compile.
+    pub fn prepare_as(&self, options: &CompileOptions) -> Prepared {
         match self {
-            Int8Network::Installed(model) => model.prepare_with(&options),
-            Int8Network::Generated(network) => network.prepare_with(&options, 2),
+            Int8Network::Installed(model) => model.prepare_with(options),
+            Int8Network::Generated(network) => network.prepare_with(options, 2),
         }
     }
 }

@@ -35,6 +35,7 @@ pub fn page(contents: &Contents<'_>) -> String {
     );
     out += &summary(contents);
     out += &map(contents);
+    out += &memories(contents);
     out += &peak(contents);
     out += &savings(contents);
     out += &steps(contents);
@@ -120,6 +121,14 @@ fn map(contents: &Contents<'_>) -> String {
     for block in &memory.blocks {
         out += &rect(contents, block, width, scale);
     }
+    for region in memory.regions.iter().skip(1) {
+        let y = HEIGHT - scale * f64::from(region.start);
+        let _ = writeln!(
+            out,
+            "<line x1=\"{LEFT}\" x2=\"{full:.0}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#c00\" \
+             stroke-width=\"2\"/>"
+        );
+    }
     for step in 0..steps as u32 {
         out += &mark(contents, step, width);
     }
@@ -193,6 +202,16 @@ fn rect(contents: &Contents<'_>, block: &Block, width: f64, scale: f64) -> Strin
         block.last,
         escape(&title)
     )
+}
+
+/// Which bytes of the map are which memory, if there are several.
+fn memories(contents: &Contents<'_>) -> String {
+    let rows = contents.memories();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = ["memory", "offsets", "size", "constants", "accesses of an inference, about"];
+    format!("<p>The memories lie one above the other.</p>\n{}", table("memories", &head, &rows))
 }
 
 fn peak(contents: &Contents<'_>) -> String {

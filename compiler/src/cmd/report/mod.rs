@@ -15,6 +15,7 @@ use super::text::grouped;
 use crate::chains::{self, Rows};
 use crate::compile::{CompileOptions, Compiled, Report, Technique};
 use crate::memory_map::{Block, MemoryMap};
+use crate::regions::{Memories, RegionReport};
 
 /// Where a report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub struct Saving {
     pub arena_bytes: u64,
 }
 
-/// The arena without each way to save memory, whatever its limit.
+/// The arena without each way to save memory, whatever its limit; one arena for all, so that what does not
+/// fit the memories that there are can be told, too.
 fn savings(
     compiled: &Compiled,
     program: &Program,
@@ -57,6 +59,7 @@ fn savings(
     let mut add = |name, rows, without: Option<Technique>| -> Result<(), CmdError> {
         let mut others = options.clone();
         others.memory = chains::Options { rows, arena_limit: None, ..options.memory };
+        others.memories = Memories::default();
         others.without.extend(without);
         let arena_bytes = program.compile(&others)?.report.arena_bytes.into();
         savings.push(Saving { name, arena_bytes });
@@ -73,12 +76,27 @@ fn savings(
     Ok(savings)
 }
 
+/// Bytes that the program needs in one arena.
+fn one_arena(
+    compiled: &Compiled,
+    program: &Program,
+    options: &CompileOptions,
+) -> Result<u64, CmdError> {
+    if compiled.report.regions.is_empty() {
+        return Ok(compiled.report.arena_bytes.into());
+    }
+    let others = CompileOptions { memories: Memories::default(), ..options.clone() };
+    Ok(program.compile(&others)?.report.arena_bytes.into())
+}
+
 /// All that a report shows.
 pub struct Contents<'a> {
     report: &'a Report,
     memory: &'a MemoryMap,
     target: &'a str,
     savings: Vec<Saving>,
+    /// Bytes in one arena.
+    arena_bytes: u64,
     /// Parts of the flash with their bytes.
     flash: Vec<(&'static str, u64)>,
 }
@@ -97,6 +115,7 @@ impl<'a> Contents<'a> {
     ) -> Result<Contents<'a>, CmdError> {
         let memory = &compiled.memory;
         let savings = savings(compiled, program, options)?;
+        let arena_bytes = one_arena(compiled, program, options)?;
         let header = artifact.header();
         let (program, constants) = (header.program_bytes.into(), header.constants_bytes.into());
         let rest = u64::from(header.total_bytes).saturating_sub(program).saturating_sub(constants);
@@ -105,7 +124,7 @@ impl<'a> Contents<'a> {
             ("program", program),
             ("header, names and padding", rest),
         ];
-        Ok(Contents { report: &compiled.report, memory, target, savings, flash })
+        Ok(Contents { report: &compiled.report, memory, target, savings, arena_bytes, flash })
     }
 
     /// The page.
@@ -125,7 +144,7 @@ impl<'a> Contents<'a> {
 
     /// What a way saves, in words.
     fn saved(&self, saving: &Saving) -> String {
-        let arena = u64::from(self.report.arena_bytes);
+        let arena = self.arena_bytes;
         match saving.arena_bytes.checked_sub(arena) {
             Some(0) => "nothing".to_owned(),
             Some(saved) => {
@@ -144,6 +163,23 @@ impl<'a> Contents<'a> {
                 format!("at least {} B", grouped(self.report.arena_lower_bound_bytes.into()))
             }
         }
+    }
+
+    /// The memories, if there are several: which bytes of the map each is, of how many there are, how many of
+    /// them are constants, and about how many accesses an inference makes at which cost.
+    fn memories(&self) -> Vec<Vec<String>> {
+        let bytes = |bytes: u32| format!("{} B", grouped(bytes.into()));
+        let row = |r: &RegionReport| {
+            let span =
+                format!("{} to {}", grouped(r.start.into()), grouped((r.start + r.bytes).into()));
+            let constants = match r.constant_bytes {
+                0 => "no constants".to_owned(),
+                constants => format!("constants in the last {}", bytes(constants)),
+            };
+            let accesses = format!("{} accesses at a cost of {}", grouped(r.accesses), r.cost);
+            vec![r.name.clone(), span, format!("of {}", bytes(r.limit_bytes)), constants, accesses]
+        };
+        self.memory.regions.iter().map(row).collect()
     }
 
     /// What a block holds, in words: its tensors with the steps that write them.

@@ -16,6 +16,7 @@ const LETTERS: &[u8; 52] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 /// The map, what is alive at the peak, and what each way to save memory saves.
 pub fn text(contents: &Contents<'_>) -> String {
     let mut out = map(contents);
+    out += &memories(contents);
     out += &peak(contents);
     let mut table = Table::new(1);
     for saving in &contents.savings {
@@ -24,6 +25,17 @@ pub fn text(contents: &Contents<'_>) -> String {
     }
     let _ = write!(out, "what saves memory\n{}", table.render());
     out
+}
+
+/// Which bytes of the map are which memory, if there are several.
+fn memories(contents: &Contents<'_>) -> String {
+    let rows = contents.memories();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(5);
+    rows.into_iter().for_each(|row| table.row(row));
+    format!("memories, one behind the other\n{}", table.render())
 }
 
 /// The letter of a block, by its number.

@@ -47,6 +47,9 @@ parts! {
     STRIDE_1 = 10, "a stride of 1";
     /// A stride of 2 along lines.
     STRIDE_2 = 11, "a stride of 2";
+    /// Functions for few pixels and lines that save instructions. No step needs them; stages of chains,
+    /// which compute few at a time, link them.
+    STRIPS = 12, "functions for strips";
 }
 
 impl Parts {

@@ -525,6 +525,8 @@ unsafe extern "C" fn products_1x8(job: &Job) {
     )
 }
 
+mod single;
+
 impl Job {
     /// The job of channels from `first` on, whose number and places are to be set.
     pub fn new<const PARTS: u32>(conv: &Conv, group: &Group, first: usize) -> Job {
@@ -600,6 +602,10 @@ unsafe fn others<const PARTS: u32>(
     left: u32,
     job: &mut Job,
 ) -> u32 {
+    // SAFETY: the caller's promise.
+    if has(PARTS, Parts::STRIPS) && left == 1 && unsafe { single::pixel(conv, group, next) } {
+        return 1;
+    }
     let mut count = if four::<PARTS>(conv) { LANES } else { 1 };
     let here = left.min(count as u32);
     if has(PARTS, Parts::TWO_PIXELS) && here <= 2 {

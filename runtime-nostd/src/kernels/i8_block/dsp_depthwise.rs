@@ -154,32 +154,62 @@ macro_rules! shift_pair {
     };
 }
 
+/// Copies a [`Band3`] to the stack.
+macro_rules! enter_band {
+    () => {
+        "push {{r4-r11, lr}}
+        ldm r0!, {{r1-r12}}
+        ldr r0, [r0]
+        push {{r0}}
+        push {{r1-r12}}
+        sub sp, #36
+        "
+    };
+}
+
+macro_rules! leave_band {
+    () => {
+        "add sp, #88
+        pop {{r4-r11, pc}}"
+    };
+}
+
+/// Brings the weights of the next channel into r3 to r8, and what its sums become to the stack.
+macro_rules! next_record {
+    () => {
+        "ldr r12, [sp, #80]
+        ldm r12!, {{r3-r7}}
+        stm sp, {{r3-r7}}
+        ldm r12!, {{r3-r8}}
+        str r12, [sp, #80]
+        "
+    };
+}
+
 /// A function for the channels of a block. From sp: record (0), end of the pairs (20), line and output
 /// (24), lines left (32), the job (36): line, output (40), pitch (44), pairs (48), odd (52), rows (56),
 /// advance (60), across (64), step (68), channel (72), result (76), records (80), channels (84).
 macro_rules! band_kernel {
-    ($name:ident, $row:ident, $pair:literal, $shift:expr) => {
+    ($name:ident($job:ty), $row:ident, $pair:literal, $shift:expr) => {
+        band_kernel!($name($job), $row, $pair, $shift, enter_band, next_record, leave_band);
+    };
+    (
+        $name:ident($job:ty), $row:ident, $pair:literal, $shift:expr,
+        $enter:ident, $next:ident, $leave:ident
+    ) => {
         /// Computes lines of outputs.
         ///
         /// # Safety
         /// The lines are those of an accepted convolution of this stride, with a channel.
         #[unsafe(naked)]
-        unsafe extern "C" fn $name(band: &Band3) {
+        unsafe extern "C" fn $name(band: &$job) {
             naked_asm!(
                 dsp!(),
-                "push {{r4-r11, lr}}
-                ldm r0!, {{r1-r12}}
-                ldr r0, [r0]
-                push {{r0}}
-                push {{r1-r12}}
-                sub sp, #36
-                1:
-                ldr r12, [sp, #80]
-                ldm r12!, {{r3-r7}}
-                stm sp, {{r3-r7}}
-                ldm r12!, {{r3-r8}}
-                str r12, [sp, #80]
-                ldrd r0, r9, [sp, #36]
+                $enter!(),
+                "1:
+                ",
+                $next!(),
+                "ldrd r0, r9, [sp, #36]
                 ldr r12, [sp, #56]
                 2:
                 str r12, [sp, #32]
@@ -254,17 +284,19 @@ macro_rules! band_kernel {
                 strd r0, r9, [sp, #36]
                 b.w 1b
                 6:
-                add sp, #88
-                pop {{r4-r11, pc}}",
+                ",
+                $leave!(),
             )
         }
     };
 }
 
-band_kernel!(band_3_1, row_3_1, "2", "");
-band_kernel!(band_3_1_shift, row_3_1, "2", shift_pair!());
-band_kernel!(band_3_2, row_3_2, "3", "");
-band_kernel!(band_3_2_shift, row_3_2, "3", shift_pair!());
+band_kernel!(band_3_1(Band3), row_3_1, "2", "");
+band_kernel!(band_3_1_shift(Band3), row_3_1, "2", shift_pair!());
+band_kernel!(band_3_2(Band3), row_3_2, "3", "");
+band_kernel!(band_3_2_shift(Band3), row_3_2, "3", shift_pair!());
+
+mod strip;
 
 /// Lines of the input and where they go, for four channels.
 #[repr(C)]
@@ -649,6 +681,10 @@ impl Band3 {
 /// # Safety
 /// Convolution and image are those of accepted parameters of such a kernel.
 pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
+    // SAFETY: the caller's promise.
+    if has(PARTS, Parts::STRIPS) && unsafe { strip::strip(conv) } {
+        return;
+    }
     if let Some(requant) = conv.results.requant {
         let (job, function) = (Band3::new(conv), band_3::<PARTS>(conv, false));
         // SAFETY: the caller's promise.

@@ -390,6 +390,25 @@ pub(super) unsafe fn gather<const PARTS: u32>(
     }
 }
 
+/// Widens the taps of one pixel of a group into scratch, one behind the other, whatever the number of lanes.
+///
+/// # Safety
+/// Convolution, group and pixel are those of accepted parameters; scratch has a lane.
+pub(super) unsafe fn gather_one(conv: &Conv, group: &Group, pixel: &Pixel) {
+    let [h, w] = &conv.axes;
+    let whole = conv.run == w.kernel && !conv.odd;
+    // SAFETY: the caller's promise; in the first case all taps lie inside the image.
+    unsafe {
+        if whole && inside(h, pixel.y) && inside(w, pixel.x) {
+            let widen = if conv.swizzled { single_swizzled } else { single_natural };
+            widen(&Lane { from: pixel.at(conv, group), ..whole_lane(conv) });
+        } else {
+            let conv = &Conv { lanes: 1, ..*conv };
+            gather::<{ u32::MAX }>(conv, group, &[*pixel; LANES], 1);
+        }
+    }
+}
+
 /// The taps of a pixel that lie inside the image, whose place is to be set.
 fn whole_lane(conv: &Conv) -> Lane {
     let [h, _] = &conv.axes;

@@ -1,0 +1,169 @@
+#![doc = include_str!("../README.md")]
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use microhlo_compiler::cmd::CmdError;
+use microhlo_compiler::cmd::load::options_for;
+use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::firmware::compile_for_firmware;
+
+/// A model to compile. [`finish`](Build::finish) does it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is compiled before `finish`"]
+pub struct Build {
+    model: PathBuf,
+    target: Option<String>,
+    arena_limit: Option<u32>,
+    states: Vec<String>,
+    shapes: Vec<String>,
+}
+
+/// A program in any form that `microhlo compile` reads. The path is relative to the package's folder.
+pub fn model(path: impl Into<PathBuf>) -> Build {
+    Build {
+        model: path.into(),
+        target: None,
+        arena_limit: None,
+        states: Vec::new(),
+        shapes: Vec::new(),
+    }
+}
+
+impl Build {
+    /// The core that kernels and the layout of weights are for, for example `cortex-m55`. By default it is that
+    /// of the board if the package depends on `microhlo-board`, otherwise the usual one of the target triple
+    /// (`thumbv7em-none-eabihf`: Cortex-M4F; `thumbv8m.main-none-eabihf`: Cortex-M33).
+    pub fn target(mut self, core: &str) -> Build {
+        self.target = Some(core.to_owned());
+        self
+    }
+
+    /// Most bytes of the arena: the fastest program that fits is chosen, and if none does, the build fails and
+    /// says what the smallest needs.
+    pub fn arena_limit(mut self, bytes: u32) -> Build {
+        self.arena_limit = Some(bytes);
+        self
+    }
+
+    /// An input that is an output of the run before, `INPUT=OUTPUT` by names or numbers, and survives in the
+    /// arena. May be called repeatedly.
+    pub fn state(mut self, pair: &str) -> Build {
+        self.states.push(pair.to_owned());
+        self
+    }
+
+    /// The size of a symbolic dimension, `m=8`, or the shape of an argument, `arg0=8x16`. May be called
+    /// repeatedly.
+    pub fn shape(mut self, pair: &str) -> Build {
+        self.shapes.push(pair.to_owned());
+        self
+    }
+
+    /// Compiles into `OUT_DIR`: `NAME.rs`, for `include!`, and `NAME.mhlo`, which that includes. `NAME` is the
+    /// model's file name up to the first extension that is its form's. Tells cargo when to do so again, and what
+    /// went wrong; the result is what the build script's `main` returns.
+    #[must_use = "the build script has to fail if the model does not compile"]
+    pub fn finish(self) -> ExitCode {
+        println!("cargo::rerun-if-changed={}", self.model.display());
+        println!("cargo::rerun-if-changed=build.rs");
+        let out_dir = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
+            CmdError::BadInput("OUT_DIR is not set; this is for build scripts".to_owned())
+        });
+        let result = out_dir.and_then(|folder| self.compile(&folder));
+        let Err(error) = result else { return ExitCode::SUCCESS };
+        // Cargo takes one line per error.
+        for line in error.to_string().lines() {
+            println!("cargo::error={line}");
+        }
+        ExitCode::FAILURE
+    }
+
+    fn compile(&self, folder: &Path) -> Result<(), CmdError> {
+        let options = self.options()?;
+        compile_for_firmware(&self.model, &options, folder).map(|_| ())
+    }
+
+    fn options(&self) -> Result<CompileOptions, CmdError> {
+        let mut options = options_for(&self.model, self.core()?);
+        options.memory.arena_limit = self.arena_limit;
+        for text in &self.states {
+            let pair =
+                text.parse().map_err(|e| CmdError::BadInput(format!("state {text}: {e}")))?;
+            options.states.push(pair);
+        }
+        for text in &self.shapes {
+            let size =
+                text.parse().map_err(|e| CmdError::BadInput(format!("shape {text}: {e}")))?;
+            options.sizes.push(size);
+        }
+        Ok(options)
+    }
+
+    /// The core to compile for.
+    fn core(&self) -> Result<Target, CmdError> {
+        let named = self.target.clone().or_else(|| env::var("DEP_MICROHLO_BOARD_CORE").ok());
+        if let Some(name) = named {
+            return name.parse().map_err(CmdError::BadInput);
+        }
+        let triple = env::var("TARGET").unwrap_or_default();
+        usual_core(&triple).ok_or_else(|| {
+            let known = Target::ALL.map(Target::name).join(", ");
+            let text = format!("no core is known for `{triple}`; name one with `target`: {known}");
+            CmdError::BadInput(text)
+        })
+    }
+}
+
+/// The usual core of a target triple.
+fn usual_core(triple: &str) -> Option<Target> {
+    let cores = [
+        ("thumbv6m-", Target::CortexM0),
+        ("thumbv7m-", Target::CortexM3),
+        ("thumbv7em-none-eabihf", Target::CortexM4f),
+        ("thumbv8m.main-none-eabihf", Target::CortexM33),
+        ("riscv32imac-", Target::Rv32imac),
+        ("riscv32imc-", Target::Rv32imac),
+        ("x86_64-", Target::Host),
+        ("aarch64-", Target::Host),
+    ];
+    cores.iter().find(|(start, _)| triple.starts_with(start)).map(|&(_, core)| core)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const COUNTER: &str =
+        "func.func @main(%x: tensor<4xf32>, %sum: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = stablehlo.add %x, %sum : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}";
+
+    #[test]
+    fn options_reach_the_compiler() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("counter.mlir");
+        fs::write(&path, COUNTER).expect("the program");
+        let build = model(&path).target("cortex-m4f").state("in1=out0");
+        build.compile(folder.path()).expect("it compiles");
+        let source = fs::read_to_string(folder.path().join("counter.rs")).expect("the module");
+        let run = "pub fn run(&mut self, in0: &Input0)";
+        assert!(source.contains(run) && source.contains("fn reset"), "{source}");
+        let error = build.clone().arena_limit(8).compile(folder.path()).expect_err("too little");
+        assert!(error.to_string().contains("arena"), "{error}");
+        let error = build.state("in9").compile(folder.path()).expect_err("no pair");
+        assert!(error.to_string().contains("state in9"), "{error}");
+    }
+
+    #[test]
+    fn triples_have_cores() {
+        assert_eq!(usual_core("thumbv7em-none-eabihf"), Some(Target::CortexM4f));
+        assert_eq!(usual_core("avr-none"), None);
+        let error = model("x.mlir").target("cortex-m9").core().expect_err("none such");
+        assert!(error.to_string().contains("cortex-m9"), "{error}");
+    }
+}

@@ -1,0 +1,222 @@
+//! A model as a Rust type: inputs and outputs as arrays, so that their shapes are checked when firmware is
+//! compiled.
+
+use std::collections::HashSet;
+
+use microhlo_format::{Artifact, DType, Place, Region};
+
+use super::{UNUSED, put};
+use crate::compile::{Report, TensorReport};
+
+/// Appends types for all inputs and outputs and, unless an input is fed row by row, the type `Network`.
+pub(super) fn network(out: &mut String, report: &Report, artifact: &Artifact<'_>) {
+    types(out, "Input", &report.inputs);
+    types(out, "Output", &report.outputs);
+    put(
+        out,
+        format_args!(
+            "\n/// The memory that the model works in, for a static variable.\n{UNUSED}pub type Arena = \
+             ::microhlo::Arena<ARENA_BYTES>;\n"
+        ),
+    );
+    let inputs = &artifact.manifest().inputs;
+    if (0..inputs.len()).filter_map(|i| inputs.get(i)).all(|i| i.place.region != Region::Stream) {
+        put(out, format_args!("{}", structure(report, artifact)));
+    }
+}
+
+/// The struct that runs the model.
+fn structure(report: &Report, artifact: &Artifact<'_>) -> String {
+    let manifest = artifact.manifest();
+    let place = |i| manifest.inputs.get(i).map(|input| input.place);
+    let states: Vec<bool> = (0..report.inputs.len())
+        .map(|i| place(i).is_some_and(|place| place.region == Region::State))
+        .collect();
+    let kept: HashSet<u32> =
+        (0..states.len()).filter(|&i| states[i]).filter_map(|i| Some(place(i)?.offset)).collect();
+    let stays = |place: Place| place.region == Region::Arena && kept.contains(&place.offset);
+    let stays: Vec<bool> = (0..report.outputs.len())
+        .map(|i| manifest.outputs.get(i).is_some_and(|output| stays(output.place)))
+        .collect();
+    let mut names = HashSet::new();
+    let inputs = arguments(&report.inputs, &states, "input", &mut names);
+    let outputs = arguments(&report.outputs, &stays, "output", &mut names);
+    let parameter = |(what, name): &(String, Option<String>)| {
+        name.as_ref().map(|name| format!(", {name}: {what}")).unwrap_or_default()
+    };
+    let parameters: String = inputs.iter().chain(&outputs).map(parameter).collect();
+    let given = |arguments: &[(String, Option<String>)], function: &str, empty: &str| {
+        let bytes = |(_, name): &(String, Option<String>)| match name {
+            Some(name) => format!("::microhlo::bytemuck::{function}({name})"),
+            None => empty.to_owned(),
+        };
+        arguments.iter().map(bytes).collect::<Vec<_>>().join(", ")
+    };
+    let (read, written) =
+        (given(&inputs, "bytes_of", "&[]"), given(&outputs, "bytes_of_mut", "&mut []"));
+    let (reset, first) = match kept.is_empty() {
+        true => (String::new(), ""),
+        false => (reset(), " Its states are what the arena holds: zeros, in a new one."),
+    };
+    format!(
+        "
+/// The model in its arena.
+{UNUSED}#[derive(Debug)]
+pub struct Network<'m> {{
+    model: ::microhlo::Model<'static>,
+    arena: &'m mut Arena,
+}}
+
+{UNUSED}impl<'m> Network<'m> {{
+    /// Proves the artifact.{first}
+    ///
+    /// # Errors
+    /// The artifact has been damaged.
+    pub fn load(arena: &'m mut Arena) -> Result<Network<'m>, ::microhlo::LoadError> {{
+        let model = ::microhlo::Model::load_with(ARTIFACT, &KERNELS)?;
+        Ok(Network {{ model, arena }})
+    }}
+
+    /// Runs the model.
+    ///
+    /// # Errors
+    /// The artifact has been damaged since it was loaded.
+    pub fn run(&mut self{parameters}) -> Result<(), ::microhlo::RunError> {{
+        self.model.run(&mut self.arena.0, &[{read}], &mut [{written}])
+    }}
+
+    /// The model, for what its type does not offer.
+    pub fn model(&self) -> &::microhlo::Model<'static> {{
+        &self.model
+    }}
+{reset}}}
+"
+    )
+}
+
+/// The method that a model with states has.
+fn reset() -> String {
+    "
+    /// Makes all states zero.
+    ///
+    /// # Errors
+    /// None that can happen: the arena is as large as the model needs.
+    pub fn reset(&mut self) -> Result<(), ::microhlo::RunError> {
+        self.model.reset(&mut self.arena.0)
+    }
+"
+    .to_owned()
+}
+
+/// A type for each tensor.
+fn types(out: &mut String, what: &str, tensors: &[TensorReport]) {
+    for (i, tensor) in tensors.iter().enumerate() {
+        let dims: String = tensor.dims.iter().map(|dim| format!("{dim}x")).collect();
+        let (name, dtype, rust) = (&tensor.name, &tensor.dtype, array(tensor));
+        put(
+            out,
+            format_args!(
+                "\n/// {what} {i}, {name:?}: {dims}{dtype}.\n{UNUSED}pub type {what}{i} = {rust};\n"
+            ),
+        );
+    }
+}
+
+/// A tensor as nested arrays, dense and row-major.
+fn array(tensor: &TensorReport) -> String {
+    let known = DType::ALL.iter().find(|d| d.name() == tensor.dtype);
+    let element = known.map_or("u8", |&dtype| element(dtype)).to_owned();
+    tensor.dims.iter().rev().fold(element, |inner, dim| format!("[{inner}; {dim}]"))
+}
+
+/// The Rust type with the bytes of an element; floats that Rust does not have are their bits, and a boolean is
+/// a byte of 0 or 1.
+fn element(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I2 | DType::I4 | DType::I8 => "i8",
+        DType::I16 => "i16",
+        DType::I32 => "i32",
+        DType::I64 => "i64",
+        DType::U16 | DType::BF16 | DType::F16 => "u16",
+        DType::U32 => "u32",
+        DType::U64 => "u64",
+        DType::F32 => "f32",
+        DType::F64 => "f64",
+        DType::C64 => "[f32; 2]",
+        DType::C128 => "[f64; 2]",
+        _ => "u8",
+    }
+}
+
+/// For each tensor the type of an argument, and its name unless there is none for it.
+fn arguments(
+    tensors: &[TensorReport],
+    without: &[bool],
+    what: &str,
+    names: &mut HashSet<String>,
+) -> Vec<(String, Option<String>)> {
+    let (reference, kind) = match what {
+        "input" => ("&", "Input"),
+        _ => ("&mut ", "Output"),
+    };
+    let mut argument = |(i, tensor): (usize, &TensorReport)| {
+        let rust = format!("{reference}{kind}{i}");
+        if without[i] {
+            return (rust, None);
+        }
+        let plain = is_identifier(&tensor.name) && names.insert(tensor.name.clone());
+        (rust, Some(if plain { tensor.name.clone() } else { format!("{what}{i}_") }))
+    };
+    tensors.iter().enumerate().map(&mut argument).collect()
+}
+
+/// Whether a name can be that of an argument as it is: lower case, no keyword, and none that is made here.
+fn is_identifier(name: &str) -> bool {
+    const KEYWORDS: [&str; 47] = [
+        "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum",
+        "extern", "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod",
+        "move", "mut", "pub", "ref", "return", "self", "static", "struct", "super", "trait",
+        "true", "type", "unsafe", "use", "where", "while", "abstract", "become", "box", "do",
+        "final", "macro", "override", "try", "yield",
+    ];
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let rest = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let reserved = ["priv", "typeof", "unsized", "virtual"];
+    first && rest && !name.ends_with('_') && !KEYWORDS.contains(&name) && !reserved.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(name: &str, dtype: &str, dims: &[u32]) -> TensorReport {
+        TensorReport { name: name.to_owned(), dtype: dtype.to_owned(), dims: dims.to_vec() }
+    }
+
+    #[test]
+    fn tensors_are_nested_arrays() {
+        assert_eq!(array(&tensor("x", "f32", &[1, 8, 3])), "[[[f32; 3]; 8]; 1]");
+        assert_eq!(array(&tensor("x", "i4", &[])), "i8");
+        assert_eq!(array(&tensor("x", "complex<f32>", &[2])), "[[f32; 2]; 2]");
+        for &dtype in DType::ALL {
+            let sizes = [("8", 1), ("16", 2), ("32", 4), ("64", 8)];
+            let (name, parts) = match element(dtype).strip_prefix('[') {
+                Some(pair) => (pair.trim_end_matches("; 2]"), 2),
+                None => (element(dtype), 1),
+            };
+            let size =
+                sizes.iter().find(|(bits, _)| name.ends_with(bits)).map(|(_, size)| size * parts);
+            assert_eq!(size, Some(dtype.size()), "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_have_names_that_compile() {
+        let tensors = ["audio", "in", "audio", "Audio", "a.b"].map(|name| tensor(name, "i8", &[1]));
+        let without = [false, false, false, false, true];
+        let arguments = arguments(&tensors, &without, "input", &mut HashSet::new());
+        let names: Vec<Option<&str>> = arguments.iter().map(|(_, name)| name.as_deref()).collect();
+        assert_eq!(names, [Some("audio"), Some("input1_"), Some("input2_"), Some("input3_"), None]);
+        assert_eq!(arguments[4].0, "&Input4");
+    }
+}

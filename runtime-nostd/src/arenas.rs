@@ -1,0 +1,115 @@
+//! Models that lie in several memories.
+
+use microhlo_format::{ArenaEntry, MAX_ARENAS};
+
+use crate::error::RunError;
+use crate::model::{Model, Run, copy};
+
+/// One of the arenas of a model: a memory that it needs, such as tightly coupled RAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaInfo {
+    entry: ArenaEntry,
+}
+
+impl ArenaInfo {
+    /// Name of the memory, as the compiler was told; empty for the arena of a model that has only one.
+    pub fn name(&self) -> &str {
+        self.entry.name()
+    }
+
+    /// Size in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.entry.bytes as usize
+    }
+
+    /// Alignment of its first byte.
+    pub fn align(&self) -> usize {
+        self.entry.align as usize
+    }
+
+    /// Bytes of constants at its end that [`Model::arenas`] copies there.
+    pub fn constant_bytes(&self) -> usize {
+        self.entry.constants_bytes as usize
+    }
+}
+
+/// The memories of a model that lies in several, with the constants that it has there. The model runs in
+/// them as often as wanted.
+#[derive(Debug)]
+pub struct Arenas<'m> {
+    model: &'m Model<'m>,
+    arenas: [&'m mut [u8]; MAX_ARENAS],
+}
+
+impl Model<'_> {
+    /// Number of arenas; one, unless the model was compiled for several memories.
+    pub fn arena_count(&self) -> usize {
+        self.artifact().arenas().len()
+    }
+
+    /// What the model needs of arena `i`.
+    pub fn arena(&self, i: usize) -> Option<ArenaInfo> {
+        self.artifact().arenas().get(i).map(|entry| ArenaInfo { entry })
+    }
+
+    /// Takes the memories of the model, one slice per [arena](Model::arena) in their order, and copies the
+    /// constants there that it keeps in them. Whatever else is in the arenas does not matter, but for
+    /// states, see [`Model::start`].
+    ///
+    /// # Errors
+    /// A memory is missing, too small or not aligned.
+    pub fn arenas<'m>(
+        &'m self,
+        memories: impl IntoIterator<Item = &'m mut [u8]>,
+    ) -> Result<Arenas<'m>, RunError> {
+        let count = self.arena_count();
+        let mut given = 0_usize;
+        let mut taken = Arenas { model: self, arenas: [&mut [], &mut [], &mut [], &mut []] };
+        for arena in memories {
+            let index = given;
+            given = given.wrapping_add(1);
+            let (Some(info), Some(slot)) = (self.arena(index), taken.arenas.get_mut(index)) else {
+                continue;
+            };
+            let (needed, given, align) = (info.byte_len(), arena.len(), info.align());
+            if needed != 0 && arena.as_ptr().addr() & align.wrapping_sub(1) != 0 {
+                return Err(RunError::RegionMisaligned { index, align });
+            }
+            let small = RunError::RegionTooSmall { index, needed, given };
+            *slot = arena.get_mut(..needed).ok_or(small)?;
+            let start = info.entry.constants_offset as usize;
+            let end = start.wrapping_add(info.constant_bytes());
+            let constants = self.artifact().constants().get(start..end).unwrap_or(&[]);
+            let writable = info.entry.writable_bytes() as usize;
+            // The loader has made sure that they are as long as what is left of the arena.
+            if let Some(to) = slot.get_mut(writable..) {
+                copy(to, constants);
+            }
+        }
+        if given == count { Ok(taken) } else { Err(RunError::ArenaCount { needed: count, given }) }
+    }
+}
+
+impl Arenas<'_> {
+    /// Runs the model as [`Model::run`] does.
+    ///
+    /// # Errors
+    /// An input or output is missing or has another length.
+    pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
+        let model = self.model;
+        model.complete(Ok(self.start()), inputs, outputs)
+    }
+
+    /// Begins a run as [`Model::start`] does.
+    pub fn start(&mut self) -> Run<'_> {
+        Run::new(self.model, self.arenas.each_mut().map(|arena| &mut **arena))
+    }
+
+    /// Makes every state of the model zero, as [`Model::reset`] does.
+    ///
+    /// # Errors
+    /// None, if the model was loaded.
+    pub fn reset(&mut self) -> Result<(), RunError> {
+        self.start().reset()
+    }
+}
