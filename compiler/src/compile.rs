@@ -390,6 +390,8 @@ fn lowered(
         return Err(CompileError::unsupported(span, why));
     }
     let mut program = lower(func, options.target)?;
+    program.apart = options.without.contains(&Technique::Overlap);
+    program.keeps_taps = options.target == Target::Rv32imac && !options.memory.saves();
     state::keep(&mut program, &options.states)?;
     Ok(program)
 }
@@ -482,8 +484,6 @@ impl CompileOptions {
     /// The program with buffers that share memory.
     pub(crate) fn shared(&self, program: &Program) -> Program {
         let mut program = program.clone();
-        program.apart = self.without.contains(&Technique::Overlap);
-        program.keeps_taps = self.target == Target::Rv32imac && !self.memory.saves();
         if !self.without.contains(&Technique::Sharing) {
             share::share_buffers(&mut program);
         }

@@ -151,10 +151,12 @@ fn plan_memory(
     let solve = |problem: &Problem, limits: &plan::Options| {
         plan::plan_around(problem, kept, room, limits).map_err(|e| fail(e.to_string()))
     };
-    let mut plan = solve(&apart(program, groups, problem), limits)?;
+    let steps = limits.search_steps.min(OVERLAP_STEPS);
+    let fewer = plan::Options { search_steps: steps, ..*limits };
+    let apart = apart(program, groups, problem);
+    let mut plan = solve(&apart, if apart.overlaps.is_empty() { limits } else { &fewer })?;
     if problem.least_height() < u64::from(plan.arena_bytes) {
-        let steps = limits.search_steps.min(OVERLAP_STEPS);
-        let over = solve(problem, &plan::Options { search_steps: steps, ..*limits })?;
+        let over = solve(problem, &fewer)?;
         if over.arena_bytes < plan.arena_bytes {
             plan = over;
         } else {
@@ -249,7 +251,7 @@ pub fn memory_problem(program: &Program) -> (Problem, HashMap<BufferId, usize>) 
     (problem, groups)
 }
 
-/// Adds the results of a chain that may lie partly over values that die in it.
+/// Adds what of a chain may share memory: windows, values that die in it, and its results.
 fn chain_overlaps(
     program: &Program,
     step: usize,
@@ -257,14 +259,12 @@ fn chain_overlaps(
     problem: &mut Problem,
 ) {
     let Some(trace) = Trace::new(program, step) else { return };
-    let pairs = trace
-        .inputs()
-        .into_iter()
-        .flat_map(|input| trace.outputs().into_iter().map(move |output| (input, output)));
-    for (from, to) in pairs.collect::<Vec<_>>() {
-        let (Some(&input), Some(&output)) = (groups.get(&from), groups.get(&to)) else { continue };
-        let far = trace.encounters(from, to).map(|(end, read)| end.saturating_sub(read)).max();
-        let bytes = u32::try_from(far.unwrap_or(0)).unwrap_or(u32::MAX);
+    for near in trace.near() {
+        let (Some(&input), Some(&output)) = (groups.get(&near.input), groups.get(&near.output))
+        else {
+            continue;
+        };
+        let bytes = u32::try_from(near.distance).unwrap_or(u32::MAX);
         let distance = plan::Distance::AtLeast(bytes);
         let overlap = plan::Overlap { input, output, distance };
         if problem.is_overlap(&overlap) && bytes < problem.buffers[output].size {
@@ -273,7 +273,7 @@ fn chain_overlaps(
     }
 }
 
-/// The largest live sets of values, and of working memory of kernels, in bytes.
+/// Bytes that values need if kernels need no working memory, and the most that these need.
 pub fn live_bytes(program: &Program) -> [u64; 2] {
     let (problem, groups) = memory_problem(program);
     let mut scratch = vec![false; problem.buffers.len()];
@@ -288,7 +288,12 @@ pub fn live_bytes(program: &Program) -> [u64; 2] {
         for (buffer, &scratch) in part.buffers.iter_mut().zip(&scratch) {
             buffer.size *= u32::from(scratch == private);
         }
-        part.lower_bound().bytes
+        // What shares memory with several others may not share as much with each of them.
+        let limits = plan::Options { search_steps: OVERLAP_STEPS, deadline: None };
+        match plan::plan_with(&part, &limits) {
+            Ok(plan) if !private => plan.arena_bytes.into(),
+            _ => part.lower_bound().bytes,
+        }
     })
 }
 

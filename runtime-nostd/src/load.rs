@@ -1,12 +1,11 @@
 //! The proof that a program touches only memory it may touch.
 
 use microhlo_format::{
-    ALIGN, Access, AccessKind, Artifact, Cursor, List, MicroId, Overlap, Place, Program, Region,
-    Tensor,
+    ALIGN, Access, AccessKind, Artifact, Cursor, List, Overlap, Place, Program, Region, Tensor,
 };
 
 use crate::error::{LoadError, StepError};
-use crate::registry::{KernelEntry, Kernels, Visitor};
+use crate::registry::{Kernels, Visitor};
 
 /// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
 const MAX_OPERANDS: usize = 32;
@@ -47,13 +46,7 @@ impl Visitor for StepProof<'_> {
             None => Ok(()),
         });
         if let Err(error) = result {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    fn micro(&mut self, id: MicroId) {
-        if !self.kernels.has_micro(id) {
-            self.error.get_or_insert(StepError::MissingMicro(id));
+            self.refuse(error);
         }
     }
 
@@ -61,8 +54,12 @@ impl Visitor for StepProof<'_> {
         (self.program, self.next)
     }
 
-    fn kernels(&self) -> &'static [KernelEntry] {
-        self.kernels.kernels
+    fn linked(&self) -> &Kernels {
+        self.kernels
+    }
+
+    fn refuse(&mut self, error: StepError) {
+        self.error.get_or_insert(error);
     }
 
     fn forget(&mut self, all_but: usize) {

@@ -53,7 +53,7 @@ impl<'a> Model<'a> {
 
     /// Name of the model.
     pub fn name(&self) -> &'a str {
-        self.artifact.manifest().name
+        self.artifact.manifest().name.as_str()
     }
 
     /// Size of the arena that a run needs; of the first, if the model has [several](Model::arena).
@@ -78,12 +78,12 @@ impl<'a> Model<'a> {
 
     /// Input `i`.
     pub fn input(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().inputs.get(i).as_ref().map(info)
+        self.artifact.manifest().inputs.get(i).map(info)
     }
 
     /// Output `i`.
     pub fn output(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().outputs.get(i).as_ref().map(info)
+        self.artifact.manifest().outputs.get(i).map(info)
     }
 
     /// The number of the input with this name.
@@ -196,14 +196,14 @@ impl<'a> Model<'a> {
     }
 }
 
-fn info<'a>(tensor: &Declared<'a>) -> TensorInfo<'a> {
+#[inline(always)]
+fn info(tensor: Declared<'_>) -> TensorInfo<'_> {
     let bytes = tensor.byte_len().unwrap_or(0);
-    let (name, dtype, region) = (tensor.name, tensor.dtype, tensor.place.region);
-    TensorInfo { name, dtype, dims: tensor.dims.clone(), bytes, region }
+    TensorInfo { tensor, bytes }
 }
 
 fn position<'a>(tensors: &List<'a, Declared<'a>>, name: &str) -> Option<usize> {
-    tensors.iter().position(|tensor| tensor.name == name)
+    tensors.iter().position(|tensor| tensor.name == name.into())
 }
 
 /// Copies when the lengths agree.
@@ -254,8 +254,8 @@ impl<'m> Run<'m> {
         if tensor.place.region == Region::Stream {
             return Err(RunError::Streamed { index: i });
         }
-        let info = info(&tensor);
-        let bytes = self.regions.input(tensor.place, info.bytes);
+        let info = info(tensor);
+        let bytes = self.regions.input(info.tensor.place, info.bytes);
         Ok(TensorMut { info, bytes })
     }
 
@@ -349,8 +349,8 @@ impl<'m> Run<'m> {
         let missing = RunError::NoSuchTensor { index: i };
         let artifact = &self.model.artifact;
         let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
-        let info = info(&tensor);
-        let bytes = self.regions.output(tensor.place, info.bytes);
+        let info = info(tensor);
+        let bytes = self.regions.output(info.tensor.place, info.bytes);
         Ok(Tensor { info, bytes })
     }
 }

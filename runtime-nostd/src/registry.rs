@@ -10,14 +10,23 @@ use crate::micro::{Fold, Row};
 pub(crate) trait Visitor {
     /// Memory touched.
     fn access(&mut self, access: Access<Place>);
-    /// Micro-operation called.
-    fn micro(&mut self, id: MicroId);
     /// The program that the step is part of, and where the next step is.
     fn program(&self) -> (&Program<'_>, Cursor);
     /// What is linked.
-    fn kernels(&self) -> &'static [KernelEntry];
+    fn linked(&self) -> &Kernels;
+    /// Notes why the step is refused, if nothing has been noted before.
+    fn refuse(&mut self, error: StepError);
     /// Forgets all but the first memory touched, so much of it.
     fn forget(&mut self, all_but: usize);
+}
+
+impl dyn Visitor + '_ {
+    /// Micro-operation called. Not one of the visitor's own functions: what calls none needs no search.
+    pub(crate) fn micro(&mut self, id: MicroId) {
+        if !self.linked().has_micro(id) {
+            self.refuse(StepError::MissingMicro(id));
+        }
+    }
 }
 
 /// Decodes and checks parameters on their own, and reports what the kernel touches.

@@ -1,7 +1,7 @@
 //! Tensors as callers see them: bytes with a type and a shape.
 #![allow(unsafe_code, reason = "typed views of aligned bytes, one place for all types")]
 
-use microhlo_format::{DType, MAX_TENSOR_RANK, Region};
+use microhlo_format::{DType, Region, Tensor as Declared};
 
 /// A statically allocated arena of `N` bytes, aligned as every model needs.
 #[derive(Clone, Copy, Debug)]
@@ -24,27 +24,24 @@ impl<const N: usize> Default for Arena<N> {
 /// What is known of an input or output before running.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) dtype: DType,
-    pub(crate) dims: heapless::Vec<u32, MAX_TENSOR_RANK>,
+    pub(crate) tensor: Declared<'a>,
     pub(crate) bytes: usize,
-    pub(crate) region: Region,
 }
 
 impl<'a> TensorInfo<'a> {
     /// Its name.
     pub fn name(&self) -> &'a str {
-        self.name
+        self.tensor.name.as_str()
     }
 
     /// Element type.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.tensor.dtype
     }
 
     /// Sizes of its dimensions, outermost first; the layout is dense row-major.
     pub fn dims(&self) -> &[u32] {
-        &self.dims
+        &self.tensor.dims
     }
 
     /// Size in bytes.
@@ -55,12 +52,12 @@ impl<'a> TensorInfo<'a> {
     /// Whether it is an input that keeps what the last run left in it; see
     /// [`Model::reset`](crate::Model::reset).
     pub fn is_state(&self) -> bool {
-        self.region == Region::State
+        self.tensor.place.region == Region::State
     }
 
     /// Whether it is an input that is fed while the model runs; see [`Run::feed`](crate::Run::feed).
     pub fn is_streamed(&self) -> bool {
-        self.region == Region::Stream
+        self.tensor.place.region == Region::Stream
     }
 }
 
@@ -86,12 +83,12 @@ impl<'r> Tensor<'r> {
 
     /// Element type.
     pub fn dtype(&self) -> DType {
-        self.info.dtype
+        self.info.dtype()
     }
 
     /// Sizes of its dimensions, outermost first.
     pub fn dims(&self) -> &[u32] {
-        &self.info.dims
+        self.info.dims()
     }
 
     /// The elements as little-endian bytes, row-major.
@@ -108,12 +105,12 @@ impl<'r> TensorMut<'r> {
 
     /// Element type.
     pub fn dtype(&self) -> DType {
-        self.info.dtype
+        self.info.dtype()
     }
 
     /// Sizes of its dimensions, outermost first.
     pub fn dims(&self) -> &[u32] {
-        &self.info.dims
+        self.info.dims()
     }
 
     /// The elements as little-endian bytes, row-major.
@@ -127,7 +124,7 @@ macro_rules! views {
         impl<'r> Tensor<'r> {$(
             #[doc = concat!("The elements, if they are `", stringify!($ty), "`.")]
             pub fn $as_ref(&self) -> Option<&'r [$ty]> {
-                if self.info.dtype != DType::$dtype {
+                if self.info.dtype() != DType::$dtype {
                     return None;
                 }
                 // SAFETY: every bit pattern is a value of a plain number type; `align_to` checks
@@ -142,7 +139,7 @@ macro_rules! views {
         impl TensorMut<'_> {$(
             #[doc = concat!("The elements for writing, if they are `", stringify!($ty), "`.")]
             pub fn $as_mut(&mut self) -> Option<&mut [$ty]> {
-                if self.info.dtype != DType::$dtype {
+                if self.info.dtype() != DType::$dtype {
                     return None;
                 }
                 // SAFETY: every bit pattern is a value of a plain number type, and every value is

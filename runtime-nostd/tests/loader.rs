@@ -66,6 +66,24 @@ fn bytes_must_be_aligned() {
 }
 
 #[test]
+fn names_that_are_no_text_are_empty() {
+    let spec = ArtifactSpec {
+        name: "keyword".into(),
+        ..one_step(Kernel::map(map()), 64, (64, 64), vec![])
+    };
+    let mut bytes = encode(&spec).unwrap();
+    let name = |bytes: &[u8]| {
+        let file = Aligned::new(bytes);
+        Model::load(file.bytes()).expect("it loads").name().to_owned()
+    };
+    assert_eq!(name(&bytes), "keyword");
+    let at = bytes.windows(7).position(|window| window == b"keyword").expect("the name");
+    bytes[at + 3] = 0xff;
+    seal(&mut bytes);
+    assert_eq!(name(&bytes), "");
+}
+
+#[test]
 fn format_errors_are_passed_on() {
     let artifact = LoadError::Artifact(ArtifactError::Truncated { needed: 64, given: 0 });
     assert_eq!(Model::load(Aligned::new(&[]).bytes()).unwrap_err(), artifact);

@@ -17,7 +17,7 @@ use i8_shapes::{Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::compile::Target;
 use microhlo_compiler::lower::costs_i8::depthwise_layout;
-use microhlo_format::kernels::DepthwiseLayout;
+use microhlo_format::kernels::{DepthwiseLayout, Requant, Rounding};
 use microhlo_qemu::{Job, Outcome};
 use microhlo_tests::options;
 use programs::{Program, programs};
@@ -70,6 +70,12 @@ fn dilated((name, shape): Named, distance: u32) -> Named {
     let dilation = shape.kernel.map(|k| if k > 1 { distance } else { 1 });
     let pad = [0, 1].map(|d| ((shape.kernel[d] - 1) * dilation[d] / 2) as i32);
     (format!("{name} dilation {distance}"), Shape { dilation, pad, ..shape })
+}
+
+/// The same with results that are rounded twice, with shifts of channels, as LiteRT's are.
+fn twice((name, shape): Named) -> Named {
+    let requant = shape.requant.map(|r| Requant { rounding: Rounding::Double, ..r });
+    (format!("{name} rounded twice"), Shape { requant, shifts: true, ..shape })
 }
 
 /// Layers of keyword spotting, image classification and anomaly detection.
@@ -162,6 +168,8 @@ fn others() -> Vec<Named> {
         grouped(4, [12, 12], [16, 16], [1, 1]),
         grouped(16, [12, 12], [1, 2], [3, 3]),
         grouped(8, [25, 5], [1, 4], [5, 3]),
+        twice(conv([25, 5], [64, 64], [1, 1])),
+        twice(depthwise([25, 5], 64, [3, 3])),
     ]
 }
 

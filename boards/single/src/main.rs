@@ -45,7 +45,7 @@ fn infer(model: &Model<'_>, arena: &mut [u8]) -> Result<bool, RunError> {
     while run.step()?.is_some() {}
     let (mut expected, mut right) = (EXPECTED.iter(), true);
     for i in 0..model::OUTPUT_BYTES.len() {
-        for byte in black_box(run.output(i)?).bytes() {
+        for byte in black_box(run.output(i)?.bytes()) {
             right &= expected.next().is_none_or(|expected| expected == byte);
         }
     }

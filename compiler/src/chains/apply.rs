@@ -5,6 +5,7 @@ use microhlo_format::rows::Stage;
 use microhlo_format::{Kernel, Target};
 
 use super::block::{Block, Model, Needs};
+use super::kernel::folded;
 use super::{Cut, Plan};
 use crate::lower::program::{Buffer, BufferId, Program, Ref, SUMS, Step, Storage};
 
@@ -58,6 +59,10 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             true => scratch,
             false => place,
         });
+    }
+    for (step, stage) in block.steps(&cut.needs) {
+        let step = &mut program.steps[step];
+        step.kernel = folded(&step.kernel, stage.rows).into_owned();
     }
     let mut stages = heapless::Vec::new();
     let mut sums = None;

@@ -1,19 +1,24 @@
 //! What a run of steps needs as a chain: its stages, windows, memory and cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use microhlo_format::kernels::STATE_BYTES;
-use microhlo_format::rows::{MAX_STAGES, OUTSIDE};
+use microhlo_format::rows::{self, MAX_STAGES, OUTSIDE, RowShape};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
-use super::kernel::{Stages, by_rows, demand, scratch, sums};
-use super::windows::{self, Demand, Operand, Stage};
+use super::kernel::{Stages, by_rows, scratch, sums};
+use super::windows::{Found, Read, Windows};
 use crate::compile::Target;
+use crate::emit::memory_problem;
 use crate::ir::EntityId;
 use crate::lower::liveness::{Flow, lives};
 use crate::lower::program::{BufferId, Program, Ref, Storage};
-use crate::lower::share::in_place_pairs;
+use crate::lower::share::{copies_taps, in_place_pairs};
+use crate::plan::{self, Buffer, Distance, Overlap, Problem};
+
+/// By what part copies of single bytes make a convolution slower; those of words hardly do.
+const COPIED: f64 = 0.5;
 
 /// A program as the choice of chains sees it.
 pub struct Model<'a> {
@@ -23,6 +28,10 @@ pub struct Model<'a> {
     pub costs: Costs,
     /// The steps between which each value is alive, the last one not counted. No scratch.
     values: BTreeMap<BufferId, (usize, usize)>,
+    /// Bytes that results of a step may share with operands that die, by step.
+    saved: HashMap<u32, u64>,
+    /// Whether convolutions copy what they read more than once if their results lie over it.
+    copies: bool,
     /// Whether control may come to a step otherwise than from the one before it.
     entered: Vec<bool>,
     /// The input that the caller feeds row by row, and its rows.
@@ -47,7 +56,9 @@ impl<'a> Model<'a> {
             entered[target.step as usize] = true;
         }
         let costs = Costs::new(target);
-        Model { program, costs, values, entered, fed: None, stages: Stages::new(costs) }
+        let saved = memory_problem(program).0.shared_by_step();
+        let (copies, stages) = (target == Target::Rv32imac, Stages::new(costs));
+        Model { program, costs, values, saved, copies, entered, fed: None, stages }
     }
 
     /// The same program, whose only input the caller feeds row by row; `None` if the input is not read
@@ -90,7 +101,17 @@ impl<'a> Model<'a> {
         self.values.iter().filter(within).map(|(&buffer, &(lower, upper))| (buffer, lower, upper))
     }
 
-    /// Bytes that a step's results need not have of their own, as they lie on operands that die.
+    /// Bytes that a step's results may share with operands that die, and by how much more it costs then.
+    pub fn saved(&self, step: usize) -> (u64, f64) {
+        let partly = self.saved.get(&(step as u32)).copied().unwrap_or(0);
+        let kernel = &self.program.steps[step].kernel;
+        let words = matches!(kernel, Kernel::conv_i8(conv) if conv.run().is_multiple_of(4));
+        let copies = self.copies && copies_taps(kernel) && !words;
+        let more = if copies { COPIED } else { 0.0 };
+        (partly.max(self.saved_in_place(step)), more)
+    }
+
+    /// Bytes of results that lie on operands that die, at no cost.
     pub fn saved_in_place(&self, step: usize) -> u64 {
         let dies = |b: &BufferId| self.values.get(b).is_some_and(|&(_, upper)| upper == step + 1);
         let born = |b: &BufferId| self.values.get(b).is_some_and(|&(lower, _)| lower == step);
@@ -120,6 +141,24 @@ impl<'a> Model<'a> {
     }
 }
 
+/// A stage of a block.
+struct Stage {
+    /// Where its result is.
+    output: BufferId,
+    /// How often it has a row to compute.
+    rows: u32,
+    /// Bytes of a row of its result.
+    row_bytes: u32,
+    /// Whether the whole result is kept, for what comes after the block.
+    whole: bool,
+    /// The stages that make its operands, or `OUTSIDE`.
+    operands: [u8; 2],
+    /// Which rows it reads of them; none if the caller feeds it.
+    shape: Option<RowShape>,
+    /// Sums that it keeps from row to row.
+    sums: u32,
+}
+
 /// Steps that may run as a chain.
 pub struct Block {
     /// The first step, and the one after the last.
@@ -127,17 +166,11 @@ pub struct Block {
     stages: Vec<Stage>,
     /// Stages before that of the first step: one, if the caller feeds rows.
     fed: usize,
-    /// Where each stage's result is.
-    outputs: Vec<BufferId>,
-    /// The stages that make each one's operands.
-    links: Vec<[u8; 2]>,
-    /// Sums that each stage keeps from row to row.
-    sums: Vec<u32>,
     /// Bytes of values that are wholly alive during the block.
     outside: u64,
-    /// Values from outside that are read row by row: the stage, the value, how, and bytes of a row.
-    reads: Vec<(usize, BufferId, Demand, u32)>,
-    /// Values from outside that nobody needs after the block.
+    /// What is read row by row of values from outside.
+    reads: Vec<(BufferId, Read)>,
+    /// Values from outside that are read by rows alone, and that nobody needs after the block.
     dying: Vec<BufferId>,
 }
 
@@ -197,36 +230,29 @@ impl Block {
             return None;
         }
         let steps = (first, end);
-        let (stages, outputs, links, sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (reads, dying) = (Vec::new(), Vec::new());
-        let mut block =
-            Block { steps, stages, fed: 0, outputs, links, sums, outside: 0, reads, dying };
-        if let Some((buffer, rows)) = model.fed.filter(|_| first == 0) {
-            let row_bytes = model.program.buffers[buffer].bytes / rows;
-            let operands = Vec::new();
-            block.stages.push(Stage { rows, row_bytes, whole: false, operands });
-            block.outputs.push(buffer);
-            block.links.push([OUTSIDE; 2]);
-            block.sums.push(0);
+        let (stages, reads, dying) = (Vec::new(), Vec::new(), Vec::new());
+        let mut block = Block { steps, stages, fed: 0, outside: 0, reads, dying };
+        if let Some((output, rows)) = model.fed.filter(|_| first == 0) {
+            let row_bytes = model.program.buffers[output].bytes / rows;
+            let operands = [OUTSIDE; 2];
+            let (whole, shape, sums) = (false, None, 0);
+            block.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
             block.fed = 1;
         }
         for step in first..end {
             block.push(model, &model.program.steps[step].kernel)?;
         }
         for (buffer, lower, upper) in model.alive(first, end) {
-            let at = block.outputs.iter().position(|&output| output == buffer);
             let inside = first <= lower && upper <= end;
-            match at {
+            match block.stage_of(buffer) {
                 Some(stage) => block.stages[stage].whole |= !inside,
-                None => {
-                    block.outside += model.bytes(buffer);
-                    block.dying.extend((upper <= end).then_some(buffer));
-                }
+                None if upper <= end && block.reads_rows(model, buffer) => block.dying.push(buffer),
+                None => block.outside += model.bytes(buffer),
             }
         }
         for at in 0..block.stages.len() {
             // What nobody reads is kept as a whole.
-            let read = block.stages.iter().any(|s| s.operands.iter().any(|o| o.stage == at));
+            let read = block.stages.iter().any(|stage| stage.operands.contains(&(at as u8)));
             block.stages[at].whole |= !read;
         }
         if block.fed > 0 && block.stages[0].whole {
@@ -234,43 +260,46 @@ impl Block {
             block.outside = u64::MAX / 2;
         }
         // The runtime keeps the sums of one stage, and counts rows in 16 bits.
-        let gathers = block.sums.iter().filter(|&&sums| sums > 0).count();
+        let gathers = block.stages.iter().filter(|stage| stage.sums > 0).count();
         let rows: u64 = block.stages.iter().map(|stage| u64::from(stage.rows)).sum();
         (gathers <= 1 && rows <= u64::from(u16::MAX)).then_some(block)
     }
 
+    /// The stage that makes a value.
+    fn stage_of(&self, value: BufferId) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.output == value)
+    }
+
     /// Adds a stage, if its operands allow it.
     fn push(&mut self, model: &Model<'_>, kernel: &Kernel<Ref>) -> Option<()> {
-        let stage_of = |place: Ref| self.outputs.iter().position(|&o| o == place.buffer);
-        let by = by_rows(kernel, &|place| Some(self.stages[stage_of(place)?].rows))?;
+        let rows_of = |place: Ref| Some(self.stages[self.stage_of(place.buffer)?].rows);
+        let by = by_rows(kernel, &rows_of)?;
         let output = by.output.place;
         let buffer = &model.program.buffers[output.buffer];
         let temporary = matches!(buffer.storage, Storage::Temp) && output.offset == 0;
-        if !temporary || self.outputs.contains(&output.buffer) {
+        if !temporary || self.stage_of(output.buffer).is_some() {
             return None;
         }
-        let mut operands = Vec::new();
+        let mut operands = [OUTSIDE; 2];
         let mut read = Vec::new();
-        let mut links = [OUTSIDE; 2];
-        for (link, operand) in links.iter_mut().zip(&by.operands) {
+        for (link, operand) in operands.iter_mut().zip(&by.operands) {
             let Some(operand) = operand else { continue };
-            let Some(stage) = stage_of(operand.place) else {
-                let from = operand.place.buffer;
-                self.reads.push((self.stages.len(), from, demand(&by.shape), operand.bytes));
+            let Ref { buffer: from, offset } = operand.place;
+            let Some(stage) = self.stage_of(from) else {
+                let read = Read { stage: self.stages.len(), offset, row: operand.bytes };
+                self.reads.push((from, read));
                 continue;
             };
             let whole = u64::from(operand.bytes) * u64::from(by.shape.in_rows);
-            if operand.place.offset != 0 || whole != model.bytes(operand.place.buffer) {
+            if offset != 0 || whole != model.bytes(from) {
                 return None;
             }
             // Whoever reads the sum of all rows comes after the chain.
-            let demand = demand(&by.shape);
-            if self.sums[stage] > 0 || demand.height != self.stages[stage].rows {
+            if self.stages[stage].sums > 0 || by.shape.in_rows != self.stages[stage].rows {
                 return None;
             }
             *link = stage as u8;
-            operands.push(Operand { stage, demand });
-            read.push(operand.place.buffer);
+            read.push(from);
         }
         // What else it reads is there before the chain begins.
         let mut known = true;
@@ -278,7 +307,7 @@ impl Block {
             let of = access.place.buffer;
             known &= access.kind != AccessKind::Read
                 || read.contains(&of)
-                || !self.outputs.contains(&of);
+                || self.stage_of(of).is_none();
         });
         let (rows, sums) = (by.shape.out_rows, sums(kernel, by.shape.out_rows));
         let bytes = if sums > 0 { buffer.bytes } else { rows.checked_mul(by.output.bytes)? };
@@ -286,10 +315,9 @@ impl Block {
         if !known || !fits {
             return None;
         }
-        self.stages.push(Stage { rows, row_bytes: by.output.bytes, whole: sums > 0, operands });
-        self.outputs.push(output.buffer);
-        self.links.push(links);
-        self.sums.push(sums);
+        let (output, row_bytes, shape) = (output.buffer, by.output.bytes, Some(by.shape));
+        let whole = sums > 0;
+        self.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
         Some(())
     }
 
@@ -313,80 +341,92 @@ impl Block {
             scratch = scratch.max(firings.scratch);
             cost += firings.cost;
         }
-        let capacities = windows::least(&self.stages, &strips);
-        let mut activations = self.outside;
+        let mut windows = self.windows(model, &strips);
+        windows.fit()?;
+        let capacities: Vec<u32> = windows.stages.iter().map(|s| s.capacity.into()).collect();
+        let mut activations = self.outside + self.packed(model, &windows)?;
         for (at, stage) in self.stages.iter().enumerate() {
-            activations += 4 * u64::from(self.sums[at]);
-            if stage.whole {
-                activations += model.bytes(self.outputs[at]);
-                continue;
-            }
-            let row = u64::from(stage.row_bytes);
-            activations += u64::from(capacities[at]) * row;
+            activations += 4 * u64::from(stage.sums);
             // Before most firings, what is still needed is moved to the front.
             let kept = u64::from(capacities[at].saturating_sub(strips[at]));
-            cost += model.costs.moved(u64::from(stage.rows / strips[at]) * kept * row);
+            let moved = u64::from(stage.rows / strips[at]) * kept * u64::from(stage.row_bytes);
+            cost += model.costs.moved(if stage.whole { 0 } else { moved });
         }
-        activations -= self.shared(model, &strips, &capacities);
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
         Some(Needs { strips, capacities, activations, scratch, state, cost })
     }
 
-    /// Bytes that a result of the block may share with a value that dies in it.
-    fn shared(&self, model: &Model<'_>, strips: &[u32], capacities: &[u32]) -> u64 {
-        let mut most = 0;
-        for (at, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.whole) {
-            let output = self.outputs[at];
-            for &input in self.dying.iter().filter(|&&input| self.reads_rows(model, input)) {
-                let (size, result) = (model.bytes(input), model.bytes(output));
-                let row = if self.sums[at] > 0 { result } else { u64::from(stage.row_bytes) };
-                let mut distance = 0;
-                let seen = &mut |fired: usize, end: u32, first: &windows::FirstRow<'_>| {
-                    let needed = self.reads.iter().filter(|read| read.1 == input);
-                    let needed = needed.filter_map(|(reader, _, demand, bytes)| {
-                        Some(u64::from(first(*reader, demand)?) * u64::from(*bytes))
-                    });
-                    // The sum of all rows is written with the last.
-                    let writes = fired == at && (self.sums[at] == 0 || end == stage.rows);
-                    if let Some(needed) = needed.min().filter(|_| writes) {
-                        let end = (u64::from(end) * row).min(result);
-                        distance = end.saturating_sub(needed).max(distance);
-                    }
-                };
-                windows::follow(&self.stages, strips, capacities, seen);
-                most = most.max(size.min(result.saturating_sub(distance)));
+    /// The values by rows, with windows that are not sized yet.
+    fn windows(&self, model: &Model<'_>, strips: &[u32]) -> Windows {
+        let mut windows = Windows::default();
+        // All rows together are counted in 16 bits.
+        let half = |rows: u32| u16::try_from(rows).unwrap_or(u16::MAX);
+        for (stage, &strip) in self.stages.iter().zip(strips) {
+            let (rows, operands) = (half(stage.rows), stage.operands);
+            let capacity = if stage.whole { rows } else { 0 };
+            windows.stages.push(rows::Stage { rows, strip: half(strip), capacity, operands });
+            windows.shapes.push(stage.shape);
+            windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
+            windows.bytes.push(model.bytes(stage.output));
+        }
+        for &value in &self.dying {
+            let reads = self.reads.iter().filter(|read| read.0 == value).map(|read| read.1);
+            windows.found.push(Found { bytes: model.bytes(value), reads: reads.collect() });
+        }
+        windows
+    }
+
+    /// Bytes that windows, results, and values that die take together, as some of them share bytes.
+    fn packed(&self, model: &Model<'_>, windows: &Windows) -> Option<u64> {
+        let whole = |stage: &Stage| if stage.whole { 3 } else { 2 };
+        let lives = self.stages.iter().map(|stage| (stage.output, 1, whole(stage)));
+        let lives = lives.chain(self.dying.iter().map(|&value| (value, 0, 2)));
+        let buffer = |(value, (buffer, lower, upper)): (usize, (BufferId, u32, u32))| {
+            let size = u32::try_from(windows.size(value)).ok()?;
+            Some(Buffer { size, align: model.program.buffers[buffer].align, lower, upper })
+        };
+        let buffers = lives.enumerate().map(buffer).collect::<Option<_>>()?;
+        let mut problem = Problem { buffers, overlaps: Vec::new() };
+        for near in windows.near()? {
+            let distance = Distance::AtLeast(near.distance.try_into().ok()?);
+            let overlap = Overlap { input: near.input, output: near.output, distance };
+            if problem.is_overlap(&overlap) {
+                problem.overlaps.push(overlap);
             }
         }
-        most
+        plan::sketch(&problem).ok()
     }
 
     /// Whether a value is read by rows alone.
     fn reads_rows(&self, model: &Model<'_>, value: BufferId) -> bool {
         let steps = &model.program.steps[self.steps.0..self.steps.1];
         let touched = steps.iter().flat_map(Program::touched).filter(|(_, b)| *b == value).count();
-        touched == self.reads.iter().filter(|read| read.1 == value).count()
+        touched == self.reads.iter().filter(|read| read.0 == value).count()
     }
 
     /// The stages with what they need.
     pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
         let rooms = needs.strips.iter().zip(&needs.capacities);
-        self.stages.iter().zip(rooms).enumerate().map(|(at, (stage, (&strip, &capacity)))| {
-            Planned {
-                output: self.outputs[at],
-                rows: stage.rows,
-                strip,
-                capacity,
-                operands: self.links[at],
-                sums: self.sums[at],
-                row_bytes: stage.row_bytes,
-                whole: stage.whole,
-            }
+        self.stages.iter().zip(rooms).map(|(stage, (&strip, &capacity))| Planned {
+            output: stage.output,
+            rows: stage.rows,
+            strip,
+            capacity,
+            operands: stage.operands,
+            sums: stage.sums,
+            row_bytes: stage.row_bytes,
+            whole: stage.whole,
         })
+    }
+
+    /// The steps, each with the stage that it is.
+    pub fn steps<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = (usize, Planned)> + 'a {
+        (self.steps.0..self.steps.1).zip(self.stages(needs).skip(self.fed))
     }
 
     /// The input that the caller feeds in this chain, and the bytes of a row.
     pub fn feed(&self) -> Option<(BufferId, u32)> {
-        (self.fed > 0).then(|| (self.outputs[0], self.stages[0].row_bytes))
+        (self.fed > 0).then(|| (self.stages[0].output, self.stages[0].row_bytes))
     }
 
     /// Rows at a time for all stages.

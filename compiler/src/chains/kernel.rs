@@ -1,16 +1,16 @@
 //! Kernels as stages of a chain.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 use microhlo_format::kernels::{
-    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, Strip,
+    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, PoolI8, Strip,
 };
-use microhlo_format::rows::{OUTSIDE, RowShape, Stage};
+use microhlo_format::rows::{OUTSIDE, Stage};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::Costs;
-use super::windows::Demand;
 use crate::lower::program::Ref;
 
 /// The rows that a kernel's parameters say: those of the result, or of the operand if it adds up
@@ -37,23 +37,35 @@ pub fn by_rows(kernel: &Kernel<Ref>, height: &dyn Fn(Ref) -> Option<u32>) -> Opt
     let made = by.operands.into_iter().flatten().find_map(|operand| height(operand.place));
     match made {
         // Elementwise ones, and layers that see a pixel at a time, have any rows.
-        Some(rows) if rows != by.shape.in_rows => kernel.by_rows(rows).ok(),
+        Some(rows) if rows != by.shape.in_rows => folded(kernel, rows).by_rows(rows).ok(),
         _ => Some(by),
+    }
+}
+
+/// The kernel of a stage whose operand has so many rows: a pool over all pixels, which is made of one row
+/// where they are adjacent, sees them.
+pub fn folded(kernel: &Kernel<Ref>, rows: u32) -> Cow<'_, Kernel<Ref>> {
+    match kernel {
+        Kernel::pool_i8(p)
+            if (p.in_h, p.kernel_h, p.out_h, p.out_w) == (1, 1, 1, 1)
+                && (p.kernel_w, p.pad_top, p.pad_left) == (p.in_w, 0, 0)
+                && rows > 1
+                && p.in_w.is_multiple_of(rows) =>
+        {
+            let (in_w, kernel_w) = (p.in_w / rows, p.in_w / rows);
+            let pool = PoolI8 { in_h: rows, kernel_h: rows, in_w, kernel_w, ..p.clone() };
+            Cow::Owned(Kernel::pool_i8(pool))
+        }
+        _ => Cow::Borrowed(kernel),
     }
 }
 
 /// Number of sums that a kernel keeps from row to row if it makes so many rows.
 pub fn sums(kernel: &Kernel<Ref>, rows: u32) -> u32 {
-    match kernel {
+    match folded(kernel, rows).as_ref() {
         Kernel::pool_i8(p) if p.gathers(rows) => p.sums(),
         _ => 0,
     }
-}
-
-/// The demand of a kernel.
-pub fn demand(shape: &RowShape) -> Demand {
-    let reach = shape.kernel.saturating_sub(1).saturating_mul(shape.dilation).saturating_add(1);
-    Demand { height: shape.in_rows, stride: shape.stride, reach, pad: shape.pad }
 }
 
 /// Bytes of working memory that a kernel needs.
@@ -102,6 +114,8 @@ impl Stages {
         if let Some(known) = self.known.borrow().get(&key) {
             return *known;
         }
+        let kernel = folded(kernel, rows);
+        let kernel = kernel.as_ref();
         let found = (key.2..=rows).find_map(|strip| {
             let cost = self.cost(kernel, rows, strip)?;
             Some(Firings { strip, scratch: strip_scratch(kernel, rows, strip)?, cost })

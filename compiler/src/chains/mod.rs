@@ -83,10 +83,10 @@ impl Cuts {
         let mut cuts = vec![Vec::new(); steps + 1];
         let mut most = 0;
         for first in 0..steps {
-            let cut = single(model, first);
-            most = most.max(cut.needs.bytes());
+            let singles = single(model, first);
+            most = singles.iter().map(|cut| cut.needs.bytes()).max().unwrap_or(0).max(most);
             if first > 0 || !model.is_streamed() {
-                cuts[first + 1].push(cut);
+                cuts[first + 1].extend(singles);
             }
         }
         for first in 0..steps {
@@ -202,17 +202,18 @@ fn chains(model: &Model<'_>, first: usize, end: usize, most: u64) -> Option<Vec<
     Some(cuts)
 }
 
-/// A step by itself.
-fn single(model: &Model<'_>, step: usize) -> Cut {
+/// A step by itself: with results apart from operands, unless that makes no difference, and over them.
+fn single(model: &Model<'_>, step: usize) -> Vec<Cut> {
     let alive = model.alive(step, step + 1);
-    let activations = alive.map(|(buffer, ..)| model.bytes(buffer)).sum::<u64>();
-    let needs = Needs {
-        strips: Vec::new(),
-        capacities: Vec::new(),
-        activations: activations - model.saved_in_place(step),
-        scratch: model.scratch(step),
-        state: 0,
-        cost: model.costs.kernel(&model.program.steps[step].kernel),
+    let bytes = alive.map(|(buffer, ..)| model.bytes(buffer)).sum::<u64>();
+    let cut = |saved: u64, more: f64| {
+        let cost = model.costs.kernel(&model.program.steps[step].kernel) * (1.0 + more);
+        let (strips, capacities) = (Vec::new(), Vec::new());
+        let (activations, scratch) = (bytes - saved, model.scratch(step));
+        let needs = Needs { strips, capacities, activations, scratch, state: 0, cost };
+        Cut { first: step, end: step + 1, needs }
     };
-    Cut { first: step, end: step + 1, needs }
+    let (saved, more) = model.saved(step);
+    let apart = (more > 0.0).then(|| cut(model.saved_in_place(step), 0.0));
+    apart.into_iter().chain([cut(saved, more)]).collect()
 }

@@ -1,122 +1,92 @@
-//! What a chain of a program does, firing by firing.
+//! How the values of a chain of a program may lie over each other.
 
 use microhlo_format::Kernel;
 use microhlo_format::kernels::ByRows;
-use microhlo_format::rows::{self, Demand, OUTSIDE, Schedule, Stage};
+use microhlo_format::rows::{OUTSIDE, RowShape};
 
+use super::windows::{Found, Read, Windows};
 use crate::lower::program::{BufferId, Program, Ref};
 
-/// A chain of a program, and its firings in order.
+/// What may share memory within a chain.
 pub struct Trace {
-    stages: Vec<Stage>,
-    /// Operands and results of the stages; none of a fed input.
-    by_rows: Vec<Option<ByRows<Ref>>>,
-    firings: Vec<Firing>,
-    /// What the steps touch, each buffer as often as they do.
-    touched: Vec<BufferId>,
+    near: Vec<Nearby>,
 }
 
-/// Rows that are computed at once.
-struct Firing {
-    stage: usize,
-    first: u16,
-    count: u16,
-    /// The first row that each stage still reads, this firing included; none if it has finished.
-    reads: Vec<Option<u16>>,
+/// Two values that may lie over each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearby {
+    /// The one that lies above.
+    pub input: BufferId,
+    /// The one that lies below.
+    pub output: BufferId,
+    /// Bytes from the start of the one below to that of the other, at least.
+    pub distance: u64,
 }
 
 impl Trace {
     /// The trace of the chain at a step; `None` if it stalls, or if there is no chain.
     pub fn new(program: &Program, step: usize) -> Option<Trace> {
         let Kernel::rows(chain) = &program.steps.get(step)?.kernel else { return None };
-        let stages: Vec<Stage> = chain.stages.to_vec();
         let steps = program.steps.get(step + 1..)?.get(..chain.steps())?;
-        let fed = stages.len() - steps.len();
-        let mut by_rows = vec![None; fed];
-        for (stage, step) in stages.iter().skip(fed).zip(steps) {
-            by_rows.push(Some(step.kernel.by_rows(stage.rows.into()).ok()?));
+        let mut windows = Windows { stages: chain.stages.to_vec(), ..Windows::default() };
+        let mut values = Vec::new();
+        let size = |buffer: BufferId| u64::from(program.buffers[buffer].bytes);
+        if let Some(feed) = &chain.feed {
+            push(&mut windows, None, Some(feed.row_bytes), size(feed.place.buffer));
+            values.push(feed.place.buffer);
         }
-        let touched = steps.iter().flat_map(Program::touched).map(|(_, buffer)| buffer).collect();
-        let mut firings = Vec::new();
-        let seen = &mut |schedule: &Schedule<'_>, stage: u8| {
-            let read = |i: usize| {
-                let left = schedule.firing(i as u8).count > 0;
-                left.then(|| schedule.state(i as u8).demand.from)
-            };
-            let reads = (0..stages.len()).map(read).collect();
-            let rows::Firing { first, count, .. } = schedule.firing(stage);
-            firings.push(Firing { stage: stage.into(), first, count, reads });
-        };
-        let demands = &mut |stage: u8, first, count| match &by_rows[usize::from(stage)] {
-            Some(by) => by.shape.demand(first, count),
-            None => Some(Demand::default()),
-        };
-        rows::follow(&stages, demands, seen)?;
-        Some(Trace { stages, by_rows, firings, touched })
-    }
-
-    /// The first byte of a value from outside that is still read when something is computed; none if
-    /// nothing of it is. Bytes are counted in its buffer.
-    fn needed(&self, firing: &Firing, input: BufferId) -> Option<u64> {
-        let mut least: Option<u64> = None;
-        for (i, by) in self.by_rows.iter().enumerate() {
-            let Some(by) = by else { continue };
-            for (operand, link) in by.operands.iter().zip(self.stages[i].operands) {
-                let (Some(operand), OUTSIDE) = (operand, link) else { continue };
-                if let Some(row) = firing.reads[i].filter(|_| operand.place.buffer == input) {
-                    let at = u64::from(row) * u64::from(operand.bytes);
-                    let at = at + u64::from(operand.place.offset);
-                    least = Some(least.map_or(at, |least| least.min(at)));
-                }
+        let fed = values.len();
+        let mut outside = Vec::new();
+        for (step, stage) in steps.iter().zip(&chain.stages[fed..]) {
+            let by = step.kernel.by_rows(stage.rows.into()).ok()?;
+            let output = by.output.place;
+            if output.offset != 0 {
+                return None;
+            }
+            // The size of a sum of all rows is not known here: it is that of its buffer.
+            let row = (by.output.bytes > 0).then_some(by.output.bytes);
+            outside.extend(reads(&by, stage.operands, values.len()));
+            push(&mut windows, Some(by.shape), row, size(output.buffer));
+            values.push(output.buffer);
+        }
+        let touched: Vec<BufferId> =
+            steps.iter().flat_map(Program::touched).map(|(_, buffer)| buffer).collect();
+        for &(buffer, _) in &outside {
+            let reads: Vec<Read> =
+                outside.iter().filter(|(b, _)| *b == buffer).map(|(_, read)| *read).collect();
+            // What is also read otherwise is not read by rows alone.
+            let alone = touched.iter().filter(|&&b| b == buffer).count() == reads.len();
+            if alone && !values.contains(&buffer) {
+                values.push(buffer);
+                windows.found.push(Found { bytes: size(buffer), reads });
             }
         }
-        least
-    }
-
-    /// Whenever rows of a result are written while a value from outside is still read: one past the last
-    /// byte written, and the first one read, each in its buffer. None at all if the chain writes no
-    /// such result whole.
-    pub fn encounters(
-        &self,
-        input: BufferId,
-        output: BufferId,
-    ) -> impl Iterator<Item = (u64, u64)> {
-        let written = self.firings.iter().filter_map(move |firing| {
-            let by = self.by_rows[firing.stage].as_ref()?;
-            (by.output.place.buffer == output).then_some((firing, by.output))
+        let near = windows.near()?.into_iter().map(|near| Nearby {
+            input: values[near.input],
+            output: values[near.output],
+            distance: near.distance,
         });
-        written.filter_map(move |(firing, result)| {
-            let row = firing.first + firing.count;
-            let bytes = match result.bytes {
-                // A sum of all rows is written with the last, and its size is not known here.
-                0 if row < self.stages[firing.stage].rows => return None,
-                0 => u64::from(u32::MAX),
-                bytes => u64::from(row) * u64::from(bytes),
-            };
-            Some((u64::from(result.place.offset) + bytes, self.needed(firing, input)?))
-        })
+        Some(Trace { near: near.collect() })
     }
 
-    /// Values from outside that are read by rows alone.
-    pub fn inputs(&self) -> Vec<BufferId> {
-        let mut inputs: Vec<BufferId> = Vec::new();
-        for (by, stage) in self.by_rows.iter().zip(&self.stages) {
-            let operands = by.iter().flat_map(|by| by.operands).zip(stage.operands);
-            let outside = operands.filter(|(_, link)| *link == OUTSIDE);
-            inputs.extend(outside.filter_map(|(operand, _)| Some(operand?.place.buffer)));
-        }
-        let count = |list: &[BufferId], input| list.iter().filter(|&&b| b == input).count();
-        let mut by_rows_alone = inputs.clone();
-        by_rows_alone.retain(|&input| count(&inputs, input) == count(&self.touched, input));
-        by_rows_alone.sort_unstable();
-        by_rows_alone.dedup();
-        by_rows_alone
+    /// All values that may lie over each other.
+    pub fn near(&self) -> &[Nearby] {
+        &self.near
     }
+}
 
-    /// Results that are whole in the end.
-    pub fn outputs(&self) -> Vec<BufferId> {
-        let stages = self.by_rows.iter().zip(&self.stages);
-        let whole = stages.filter(|(_, stage)| stage.is_whole());
-        whole.filter_map(|(by, _)| Some(by.as_ref()?.output.place.buffer)).collect()
-    }
+fn push(windows: &mut Windows, shape: Option<RowShape>, row: Option<u32>, bytes: u64) {
+    windows.shapes.push(shape);
+    windows.rows.push(row);
+    windows.bytes.push(bytes);
+}
+
+/// What a stage reads that no other makes.
+fn reads(by: &ByRows<Ref>, links: [u8; 2], stage: usize) -> Vec<(BufferId, Read)> {
+    let outside = by.operands.iter().zip(links).filter(|(_, link)| *link == OUTSIDE);
+    let read = outside.filter_map(|(operand, _)| {
+        let (Ref { buffer, offset }, row) = ((*operand)?.place, (*operand)?.bytes);
+        Some((buffer, Read { stage, offset, row }))
+    });
+    read.collect()
 }

@@ -1,278 +1,464 @@
-//! The least windows with which a chain of row-wise stages never stalls.
+//! The values of a chain: how many rows their windows need, and how near to each other they may lie.
 //!
-//! Stages that fire whenever they can form a network in which no firing keeps another from
-//! happening: a chain ends, or stalls, in the same state whatever order they fire in. So the least
-//! windows are found by firing in any order, and by giving more room to a stage that waits for
-//! nothing else whenever all of them wait.
+//! Of a window only the rows count that are still demanded: where those lie is followed from firing to
+//! firing, as the device will. Two values may share bytes if at no time both hold something there: a
+//! window with what another holds only before it, or only after; with the rows of a result that are
+//! written when nothing reads the window any more; or with the first rows of a window that are no longer
+//! demanded whenever others are computed.
 
-use std::collections::BinaryHeap;
+use std::ops::Range;
 
-/// Which rows of an operand a stage reads for rows of its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Rows of the operand.
-    pub height: u32,
-    /// Rows of the operand from one row of the result to the next.
-    pub stride: u32,
-    /// Rows from the first to the last one that a row of the result reads, both counted.
-    pub reach: u32,
-    /// Rows above the operand that the first row of the result reads; negative skips rows.
-    pub pad: i32,
+use microhlo_format::rows::{self, Demand, RowShape, Schedule, Stage};
+
+/// A chain by its numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Windows {
+    /// The stages, with how many rows they compute at once and have room for.
+    pub stages: Vec<Stage>,
+    /// Which rows each stage reads of its operands; none if the caller feeds it.
+    pub shapes: Vec<Option<RowShape>>,
+    /// Bytes of a row of each stage's result. None if all is written with the last row.
+    pub rows: Vec<Option<u32>>,
+    /// Bytes of each stage's result if it is there as a whole.
+    pub bytes: Vec<u64>,
+    /// Values from outside that are read row by row.
+    pub found: Vec<Found>,
 }
 
-impl Demand {
-    /// The first row that is read for row `y` of the result or a later one.
-    pub fn first(&self, y: u32) -> u32 {
-        let row = i64::from(y) * i64::from(self.stride) - i64::from(self.pad);
-        row.clamp(0, i64::from(self.height)) as u32
-    }
-
-    /// One past the last row that is read for row `y` of the result.
-    pub fn end(&self, y: u32) -> u32 {
-        let row = i64::from(y) * i64::from(self.stride) - i64::from(self.pad);
-        (row + i64::from(self.reach)).clamp(0, i64::from(self.height)) as u32
-    }
-
-    /// Most rows that `strip` rows of the result read.
-    fn span(&self, strip: u32) -> u32 {
-        let rows = u64::from(strip.saturating_sub(1)) * u64::from(self.stride);
-        (rows + u64::from(self.reach)).min(u64::from(self.height)) as u32
-    }
+/// A value that is there before the chain begins.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its bytes.
+    pub bytes: u64,
+    /// The stages that read it.
+    pub reads: Vec<Read>,
 }
 
-/// What a stage reads of another stage of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Operand {
-    /// The stage whose result it is.
+/// How a stage reads a value from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    /// The stage.
     pub stage: usize,
-    /// Which rows.
-    pub demand: Demand,
+    /// Where the first row begins, in bytes.
+    pub offset: u32,
+    /// Bytes of a row.
+    pub row: u32,
 }
 
-/// One stage of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// How often it has a row to compute.
-    pub rows: u32,
-    /// Bytes of a row of its result.
-    pub row_bytes: u32,
-    /// Whether the whole result is kept, for what comes after the chain.
-    pub whole: bool,
-    /// Results of earlier stages that it reads.
-    pub operands: Vec<Operand>,
+/// How two values may lie over each other, named by number: results of stages first, then those from
+/// outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// The one that lies above.
+    pub input: usize,
+    /// The one that lies below.
+    pub output: usize,
+    /// Bytes from the start of the one below to that of the other, at least.
+    pub distance: u64,
 }
 
-/// The least numbers of rows that the results of stages need room for, if each fires `strips` rows
-/// at a time.
-pub fn least(stages: &[Stage], strips: &[u32]) -> Vec<u32> {
-    let mut run = Run::new(stages, strips);
-    loop {
-        while run.fire().is_some() {}
-        match run.cheapest_relief() {
-            Some((stage, rows)) => {
-                run.capacities[stage] += rows;
-                run.waiting.push(stage);
-            }
-            None => return run.capacities,
+impl Windows {
+    fn demand(&self, stage: u8, first: u16, count: u16) -> Option<Demand> {
+        match self.shapes.get(usize::from(stage))? {
+            Some(shape) => shape.demand(first, count),
+            None => Some(Demand::default()),
         }
     }
-}
 
-/// The first row that a stage still reads of an operand, none if it has finished.
-pub type FirstRow<'a> = dyn Fn(usize, &Demand) -> Option<u32> + 'a;
-
-/// Follows a chain with given capacities and tells of each firing before it happens: the stage, the row
-/// behind its last one, and the first row that each stage still reads of its operands, none if it
-/// has finished.
-pub fn follow(
-    stages: &[Stage],
-    strips: &[u32],
-    capacities: &[u32],
-    seen: &mut dyn FnMut(usize, u32, &FirstRow<'_>),
-) {
-    let mut run = Run { capacities: capacities.to_vec(), ..Run::new(stages, strips) };
-    while let Some((stage, end)) = run.fire() {
-        // A firing reads before it has happened.
-        let produced = |at: usize| run.produced[at] - if at == stage { end.1 } else { 0 };
-        let first = |at: usize, demand: &Demand| {
-            (produced(at) < stages[at].rows).then(|| demand.first(produced(at)))
-        };
-        seen(stage, end.0, &first);
+    /// Gives all stages that are not whole the least rows with which the chain comes to its end.
+    pub fn fit(&mut self) -> Option<()> {
+        let bytes: Vec<u32> = self.rows.iter().map(|row| row.unwrap_or(0)).collect();
+        let demands = &mut |stage, first, count| self.demand(stage, first, count);
+        let least = rows::least_capacities(&self.stages, &bytes, demands)?;
+        for (stage, capacity) in self.stages.iter_mut().zip(least) {
+            stage.capacity = capacity;
+        }
+        Some(())
     }
-}
 
-/// A simulated execution.
-struct Run<'a> {
-    stages: &'a [Stage],
-    strips: &'a [u32],
-    /// Readers of each stage's result, with what they demand.
-    readers: Vec<Vec<(usize, Demand)>>,
-    capacities: Vec<u32>,
-    /// Rows that each stage has produced.
-    produced: Vec<u32>,
-    /// Stages that may have become able to fire.
-    waiting: BinaryHeap<usize>,
-}
+    /// Bytes that a value needs.
+    pub fn size(&self, value: usize) -> u64 {
+        match value.checked_sub(self.stages.len()) {
+            Some(found) => self.found[found].bytes,
+            None => match self.rows[value] {
+                Some(row) => u64::from(row) * u64::from(self.stages[value].capacity),
+                None => self.bytes[value],
+            },
+        }
+    }
 
-impl<'a> Run<'a> {
-    fn new(stages: &'a [Stage], strips: &'a [u32]) -> Run<'a> {
-        let mut readers = vec![Vec::new(); stages.len()];
-        for (index, stage) in stages.iter().enumerate() {
-            for operand in &stage.operands {
-                readers[operand.stage].push((index, operand.demand));
+    /// How values may lie over each other; `None` if the chain stalls. What lies above is always read
+    /// before the other is written, or the distance is not zero.
+    pub fn near(&self) -> Option<Vec<Near>> {
+        let held = self.follow()?;
+        let mut near = Vec::new();
+        let mut add = |input, output, distance| {
+            if distance < self.size(output) {
+                near.push(Near { input, output, distance });
+            }
+        };
+        for later in 0..self.stages.len() {
+            for found in self.stages.len()..held.count {
+                add(found, later, held.distance(later, found));
+            }
+            for earlier in 0..later {
+                let distance = held.distance(later, earlier);
+                add(earlier, later, distance);
+                // The proof that results are found where they were written follows the order of stages.
+                if !self.stages[earlier].is_whole() {
+                    let back = held.distance(earlier, later);
+                    add(later, earlier, if distance > 0 { back.max(1) } else { back });
+                }
             }
         }
-        let least = |(index, stage): (usize, &Stage)| {
-            if stage.whole {
-                return stage.rows;
+        Some(near)
+    }
+
+    fn follow(&self) -> Option<Held> {
+        let mut held = Held::new(self.stages.len() + self.found.len());
+        let mut last = None;
+        let demands = &mut |stage, first, count| self.demand(stage, first, count);
+        rows::follow(&self.stages, demands, &mut |schedule, firing| {
+            let mut changed = Vec::new();
+            match last.replace(firing) {
+                Some(last) => {
+                    self.touched(last, &mut changed);
+                    changed.push(firing.into());
+                }
+                None => changed.extend(0..held.count),
             }
-            let spans = readers[index].iter().map(|(reader, demand)| demand.span(strips[*reader]));
-            spans.max().unwrap_or(0).max(strips[index].min(stage.rows))
-        };
-        let capacities = stages.iter().enumerate().map(least).collect();
-        let waiting = (0..stages.len()).collect();
-        Run { stages, strips, readers, capacities, produced: vec![0; stages.len()], waiting }
-    }
-
-    /// Rows that the next firing of a stage computes: none after the last.
-    fn next(&self, stage: usize) -> u32 {
-        self.strips[stage].max(1).min(self.stages[stage].rows - self.produced[stage])
-    }
-
-    /// Whether the rows that the next firing reads have been computed.
-    fn is_fed(&self, stage: usize) -> bool {
-        let last = self.produced[stage] + self.next(stage) - 1;
-        let has = |o: &Operand| o.demand.end(last) <= self.produced[o.stage];
-        self.stages[stage].operands.iter().all(has)
-    }
-
-    /// The oldest row of a stage's result that is still to be read.
-    fn oldest(&self, stage: usize) -> u32 {
-        let first = |&(reader, demand): &(usize, Demand)| {
-            let done = self.produced[reader] == self.stages[reader].rows;
-            if done { u32::MAX } else { demand.first(self.produced[reader]) }
-        };
-        let oldest = self.readers[stage].iter().map(first).min().unwrap_or(0);
-        if self.stages[stage].whole { 0 } else { oldest.min(self.produced[stage]) }
-    }
-
-    /// How many rows of room are missing for the next firing.
-    fn missing(&self, stage: usize) -> u32 {
-        let end = self.produced[stage] + self.next(stage);
-        (end - self.oldest(stage)).saturating_sub(self.capacities[stage])
-    }
-
-    /// Whether a reader waits for rows of a stage, if it has readers.
-    fn is_wanted(&self, stage: usize) -> bool {
-        let lacks = |&(reader, demand): &(usize, Demand)| {
-            let rows = self.next(reader);
-            rows > 0 && demand.end(self.produced[reader] + rows - 1) > self.produced[stage]
-        };
-        self.readers[stage].is_empty() || self.readers[stage].iter().any(lacks)
-    }
-
-    /// Fires the last stage that can. Returns it with the row behind its last one, and how many it
-    /// computed.
-    fn fire(&mut self) -> Option<(usize, (u32, u32))> {
-        while let Some(stage) = self.waiting.pop() {
-            let rows = self.next(stage);
-            let ready = rows > 0 && self.is_fed(stage) && self.is_wanted(stage);
-            if !ready || self.missing(stage) > 0 {
-                continue;
+            for value in changed {
+                let range = match value.checked_sub(self.stages.len()) {
+                    Some(found) => self.unread(schedule, &self.found[found]),
+                    None => self.kept(schedule, value, usize::from(firing) == value),
+                };
+                held.set(value, range);
             }
-            self.produced[stage] += rows;
-            self.waiting.push(stage);
-            self.waiting.extend(self.stages[stage].operands.iter().map(|o| o.stage));
-            self.waiting.extend(self.readers[stage].iter().map(|(reader, _)| *reader));
-            return Some((stage, (self.produced[stage], rows)));
+        })?;
+        Some(held)
+    }
+
+    /// The values of which something else is held after a stage has gone on.
+    fn touched(&self, stage: u8, values: &mut Vec<usize>) {
+        let stage = usize::from(stage);
+        let operands = self.stages[stage].operands.into_iter().map(usize::from);
+        values.push(stage);
+        values.extend(operands.filter(|&operand| operand < stage));
+        for (at, found) in self.found.iter().enumerate() {
+            if found.reads.iter().any(|read| read.stage == stage) {
+                values.push(self.stages.len() + at);
+            }
         }
-        None
     }
 
-    /// Of the stages that only wait for room, the one that needs the fewest bytes, with the rows that
-    /// it needs.
-    fn cheapest_relief(&self) -> Option<(usize, u32)> {
-        let waits =
-            |stage: &usize| self.next(*stage) > 0 && self.is_fed(*stage) && self.is_wanted(*stage);
-        let relief = |stage: usize| (stage, self.missing(stage));
-        let bytes = |&(stage, rows): &(usize, u32)| {
-            (u64::from(rows) * u64::from(self.stages[stage].row_bytes), stage)
+    /// The bytes of a stage's result that are held: while it goes on, those of the rows that it computes
+    /// among them.
+    fn kept(&self, schedule: &Schedule<'_>, value: usize, goes_on: bool) -> Range<u64> {
+        let (stage, state) = (schedule.stage(value as u8), schedule.state(value as u8));
+        let firing = schedule.firing(value as u8);
+        let produced = u32::from(firing.first);
+        let keep = produced + u32::from(firing.count) - schedule.held(value as u8);
+        let computed = produced + if goes_on { u32::from(firing.count) } else { 0 };
+        let Some(row) = self.rows[value] else {
+            return 0..if computed == u32::from(stage.rows) { self.bytes[value] } else { 0 };
         };
-        (0..self.stages.len()).filter(waits).map(relief).min_by_key(bytes)
+        let mut base = u32::from(state.base);
+        let first = match stage.is_whole() {
+            true => 0,
+            false => {
+                // There is room for what is computed once rows have moved.
+                if computed - base > u32::from(stage.capacity) {
+                    base = keep;
+                }
+                keep.max(base) - base
+            }
+        };
+        u64::from(first) * u64::from(row)..u64::from(computed - base) * u64::from(row)
+    }
+
+    /// The bytes of a value from outside that are still to be read.
+    fn unread(&self, schedule: &Schedule<'_>, found: &Found) -> Range<u64> {
+        let left = found.reads.iter().filter(|read| schedule.firing(read.stage as u8).count > 0);
+        let first = left.map(|read| {
+            let row = schedule.state(read.stage as u8).demand.from;
+            u64::from(read.offset) + u64::from(row) * u64::from(read.row)
+        });
+        first.min().unwrap_or(found.bytes)..found.bytes
+    }
+}
+
+/// What is held of values at a time, and what was held together so far.
+struct Held {
+    count: usize,
+    now: Vec<Range<u64>>,
+    /// By a value, and another: the most from the end of what was held of the one to the start of what was
+    /// held of the other at the same time.
+    far: Vec<u64>,
+}
+
+impl Held {
+    fn new(count: usize) -> Held {
+        Held { count, now: vec![0..0; count], far: vec![0; count * count] }
+    }
+
+    /// The least bytes from the start of one value to that of another above it.
+    fn distance(&self, below: usize, above: usize) -> u64 {
+        self.far[below * self.count + above]
+    }
+
+    fn set(&mut self, value: usize, range: Range<u64>) {
+        self.now[value] = range.clone();
+        if range.is_empty() {
+            return;
+        }
+        for (other, held) in self.now.iter().enumerate() {
+            if other != value && !held.is_empty() {
+                let below = &mut self.far[value * self.count + other];
+                *below = range.end.saturating_sub(held.start).max(*below);
+                let above = &mut self.far[other * self.count + value];
+                *above = held.end.saturating_sub(range.start).max(*above);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use microhlo_format::rows::OUTSIDE;
+    use proptest::prelude::*;
+
     use super::*;
 
-    /// A stage that is read, stride, reach, padding.
-    type Reads = (usize, u32, u32, i32);
+    /// A stage: its rows, bytes of a row, and what it reads: stages, kernel rows, stride and padding.
+    type Row<'a> = (u16, u32, &'a [u8], [u32; 3]);
 
-    /// Rows of a stage, and what it reads.
-    type Row<'a> = (u32, &'a [Reads]);
-
-    fn stage(rows: u32, operands: &[Reads], stages: &[Stage]) -> Stage {
-        let operand = |&(stage, stride, reach, pad): &Reads| {
-            let height = stages[stage].rows;
-            Operand { stage, demand: Demand { height, stride, reach, pad } }
-        };
-        let operands = operands.iter().map(operand).collect();
-        Stage { rows, row_bytes: 1, whole: false, operands }
+    /// A chain of one row at a time whose last stage is whole. Stages without operands are fed, but the first
+    /// reads a value from outside if `found`.
+    fn chain(table: &[Row<'_>], found: bool) -> Windows {
+        let mut windows = Windows::default();
+        for (at, &(rows, row, reads, [kernel, stride, pad])) in table.iter().enumerate() {
+            let operands = [0, 1].map(|i| reads.get(i).copied().unwrap_or(OUTSIDE));
+            let capacity = if at + 1 == table.len() { rows } else { 0 };
+            let height = match reads.first() {
+                Some(&of) => u32::from(windows.stages[usize::from(of)].rows),
+                None => rows.into(),
+            };
+            windows.stages.push(Stage { rows, strip: 1, capacity, operands });
+            windows.shapes.push((found || at > 0).then_some(RowShape {
+                out_rows: rows.into(),
+                in_rows: height,
+                kernel,
+                stride,
+                pad: pad as i32,
+                dilation: 1,
+            }));
+            windows.rows.push(Some(row));
+            windows.bytes.push(u64::from(row) * u64::from(rows));
+        }
+        if found {
+            let bytes = windows.bytes[0];
+            let read = Read { stage: 0, offset: 0, row: windows.rows[0].unwrap_or(0) };
+            windows.found.push(Found { bytes, reads: vec![read] });
+        }
+        windows.fit().expect("a chain");
+        windows
     }
 
-    fn chain(table: &[Row<'_>]) -> Vec<Stage> {
-        let mut stages = Vec::new();
-        for (rows, operands) in table {
-            let next = stage(*rows, operands, &stages);
-            stages.push(next);
-        }
-        if let Some(last) = stages.last_mut() {
-            last.whole = true;
-        }
-        stages
+    fn distance(windows: &Windows, input: usize, output: usize) -> Option<u64> {
+        let near = windows.near().expect("a chain");
+        near.iter().find(|n| (n.input, n.output) == (input, output)).map(|n| n.distance)
     }
+
+    const POINT: [u32; 3] = [1, 1, 0];
+    const THREE: [u32; 3] = [3, 1, 1];
 
     #[test]
-    fn a_kernel_of_three_rows_needs_three() {
-        let stages = chain(&[(9, &[]), (9, &[(0, 1, 3, 1)]), (9, &[(1, 1, 1, 0)])]);
-        assert_eq!(least(&stages, &[1, 1, 1]), [3, 1, 9]);
-        // Two rows of result read rows y - 1 to y + 2, of which the last is the second of its firing.
-        assert_eq!(least(&stages, &[2, 2, 2]), [5, 2, 9]);
-        // The rows that are read together need not begin where some were written.
-        assert_eq!(least(&stages, &[2, 1, 1]), [4, 1, 9]);
+    fn of_two_branches_the_one_with_smaller_rows_waits() {
+        let wide: [Row<'_>; 4] = [
+            (20, 4, &[], POINT),
+            (20, 1, &[0], POINT),
+            (20, 1, &[0], [9, 1, 4]),
+            (20, 1, &[1, 2], POINT),
+        ];
+        let capacities = |table| -> Vec<u16> {
+            chain(table, false).stages.iter().map(|stage| stage.capacity).collect()
+        };
+        assert_eq!(capacities(&wide), [9, 1, 1, 20]);
+        let mut narrow = wide;
+        (narrow[0].1, narrow[1].1) = (1, 4);
+        assert_eq!(capacities(&narrow), [9, 1, 1, 20]);
     }
 
     #[test]
     fn a_residual_waits_for_what_lies_between() {
-        let between = |depth: usize| {
-            let mut table: Vec<(u32, Vec<Reads>)> = vec![(20, vec![])];
-            table.extend((0..depth).map(|i| (20, vec![(i, 1, 3, 1)])));
-            table.push((20, vec![(0, 1, 1, 0), (depth, 1, 1, 0)]));
-            let table: Vec<_> = table.iter().map(|(rows, o)| (*rows, o.as_slice())).collect();
-            least(&chain(&table), &vec![1; depth + 2])[0]
+        let between = |depth: u8| {
+            let operands: Vec<[u8; 1]> = (0..depth).map(|i| [i]).collect();
+            let mut table: Vec<Row<'_>> = vec![(20, 1, &[], POINT)];
+            table.extend(operands.iter().map(|of| (20, 1, of.as_slice(), THREE)));
+            let ends = [0, depth];
+            table.push((20, 1, &ends, POINT));
+            chain(&table, false).stages[0].capacity
         };
         assert_eq!([1, 2, 3, 4].map(between), [3, 3, 4, 5]);
     }
 
     #[test]
-    fn of_two_branches_the_one_with_smaller_rows_waits() {
-        let table: [Row<'_>; 4] = [
-            (20, &[]),
-            (20, &[(0, 1, 1, 0)]),
-            (20, &[(0, 1, 9, 4)]),
-            (20, &[(1, 1, 1, 0), (2, 1, 1, 0)]),
+    fn what_is_held_only_before_another_may_lie_anywhere() {
+        // A row of 0 is not needed any more when one of 2 is computed; that of 1 was made from it.
+        let table: [Row<'_>; 5] = [
+            (8, 4, &[], POINT),
+            (8, 4, &[0], POINT),
+            (8, 4, &[1], THREE),
+            (8, 4, &[2], POINT),
+            (8, 4, &[3], POINT),
         ];
-        let mut stages = chain(&table);
-        assert_eq!(least(&stages, &[1; 4]), [9, 1, 1, 20]);
-        stages[0].operands.clear();
-        stages[2].operands[0].demand.reach = 5;
-        assert_eq!(least(&stages, &[1; 4])[0], 5);
+        let windows = chain(&table, false);
+        assert_eq!(windows.stages.iter().map(|s| s.capacity).collect::<Vec<_>>(), [1, 3, 1, 1, 8]);
+        assert_eq!((distance(&windows, 0, 2), distance(&windows, 2, 0)), (Some(0), Some(0)));
+        assert_eq!((distance(&windows, 0, 1), distance(&windows, 1, 0)), (None, None));
     }
 
     #[test]
-    fn strides_and_dilations_need_their_reach() {
-        let stages = chain(&[(32, &[]), (16, &[(0, 2, 3, 0)]), (16, &[(1, 1, 9, 4)])]);
-        assert_eq!(least(&stages, &[1, 1, 1]), [3, 9, 16]);
+    fn a_row_may_lie_over_one_that_was_read_for_the_last_time() {
+        // When a row of 3 is computed, 2 has read the first of the three rows that 1 has room for.
+        let table = |kernel, rows| -> [Row<'static>; 5] {
+            [
+                (8, 4, &[], POINT),
+                (8, 4, &[0], POINT),
+                (rows, 4, &[1], kernel),
+                (rows, 4, &[2], POINT),
+                (rows, 4, &[3], POINT),
+            ]
+        };
+        let windows = chain(&table([3, 1, 0], 6), false);
+        assert_eq!((distance(&windows, 1, 3), distance(&windows, 3, 1)), (Some(0), None));
+        // With padding the second row needs it, too.
+        let windows = chain(&table(THREE, 8), false);
+        assert_eq!((distance(&windows, 1, 3), distance(&windows, 3, 1)), (None, None));
+    }
+
+    #[test]
+    fn a_window_may_lie_over_rows_of_the_result_that_are_written_when_it_is_not_needed() {
+        let table: [Row<'_>; 3] = [(8, 2, &[], POINT), (8, 4, &[0], THREE), (8, 4, &[1], POINT)];
+        // Row 6 of the result is written before row 7 of the one before it is made of the last two of
+        // three rows of the first.
+        assert_eq!(distance(&chain(&table, false), 0, 2), Some(7 * 4 - 2));
+    }
+
+    /// Which row of which value lies in each byte.
+    struct Memory<'a> {
+        windows: &'a Windows,
+        offsets: Vec<u64>,
+        bytes: Vec<Option<(usize, u32)>>,
+    }
+
+    impl Memory<'_> {
+        /// The bytes of a row of a value, if its memory begins with row `base`.
+        fn place(&self, value: usize, row: u32, base: u32) -> Range<usize> {
+            let bytes = match value.checked_sub(self.windows.stages.len()) {
+                Some(found) => self.windows.found[found].reads[0].row,
+                None => self.windows.rows[value].expect("rows"),
+            };
+            let at = self.offsets[value] as usize + (row - base) as usize * bytes as usize;
+            at..at + bytes as usize
+        }
+
+        fn write(&mut self, value: usize, row: u32, base: u32) {
+            let place = self.place(value, row, base);
+            self.bytes[place].fill(Some((value, row)));
+        }
+
+        fn holds(&self, value: usize, row: u32, base: u32) -> bool {
+            self.bytes[self.place(value, row, base)].iter().all(|b| *b == Some((value, row)))
+        }
+
+        /// Runs the chain. Whether all rows that are read are there, and all of the last result in the end.
+        fn run(&mut self) -> bool {
+            let windows = self.windows;
+            let count = windows.stages.len();
+            for (at, found) in windows.found.iter().enumerate() {
+                let rows = found.bytes as u32 / found.reads[0].row;
+                (0..rows).for_each(|row| self.write(count + at, row, 0));
+            }
+            let mut right = true;
+            let demands = &mut |stage, first, rows| windows.demand(stage, first, rows);
+            rows::follow(&windows.stages, demands, &mut |schedule, stage| {
+                let (at, firing) = (usize::from(stage), schedule.firing(stage));
+                let (state, held) = (schedule.state(stage), schedule.held(stage));
+                let (first, rows) = (u32::from(firing.first), u32::from(firing.count));
+                let mut base = u32::from(state.base);
+                let capacity = schedule.stage(stage).capacity;
+                if first + rows - base > u32::from(capacity) {
+                    let keep = first + rows - held;
+                    right &= (keep..first).all(|row| self.holds(at, row, base));
+                    base = keep;
+                    (keep..first).for_each(|row| self.write(at, row, base));
+                }
+                let demand = state.demand;
+                let read = u32::from(demand.from)..u32::from(demand.end);
+                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
+                {
+                    let base = u32::from(schedule.state(operand).base);
+                    right &= read.clone().all(|row| self.holds(operand.into(), row, base));
+                }
+                for (found, value) in windows.found.iter().enumerate() {
+                    if value.reads.iter().any(|read| read.stage == at) {
+                        right &= read.clone().all(|row| self.holds(count + found, row, 0));
+                    }
+                }
+                (first..first + rows).for_each(|row| self.write(at, row, base));
+                // What was written must not have been where operands lie.
+                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
+                {
+                    let base = u32::from(schedule.state(operand).base);
+                    right &= read.clone().all(|row| self.holds(operand.into(), row, base));
+                }
+            })
+            .expect("a chain");
+            let last = u32::from(windows.stages[count - 1].rows);
+            right && (0..last).all(|row| self.holds(count - 1, row, 0))
+        }
+    }
+
+    /// Kernel rows, stride, padding, bytes of a row, and whether a sum with the operand follows.
+    type Layer = (u32, u32, u32, u32, bool);
+
+    fn layers() -> impl Strategy<Value = Vec<Layer>> {
+        let layer = (1u32..5, 1u32..3, 0u32..3, 1u32..5, any::<bool>());
+        prop::collection::vec(layer, 1..6)
+    }
+
+    proptest! {
+        /// Any two values lie at the least distance, all others apart.
+        #[test]
+        fn values_at_their_distance_are_read_as_written(height in 4u16..14, layers in layers()) {
+            let mut table: Vec<(u16, u32, Vec<u8>, [u32; 3])> = vec![(height, 2, vec![], POINT)];
+            for (kernel, stride, pad, row, residual) in layers {
+                let (of, rows) = (table.len() as u8 - 1, table[table.len() - 1].0);
+                let pad = pad.min(kernel - 1);
+                let stride = if residual { 1 } else { stride };
+                // As many rows as begin in the operand, so that some may end in padding.
+                let out = if residual { rows } else { rows.div_ceil(stride as u16) };
+                table.push((out, row, vec![of], [kernel, stride, pad]));
+                if residual {
+                    table.push((out, row, vec![of, of + 1], POINT));
+                }
+            }
+            let table: Vec<Row<'_>> =
+                table.iter().map(|(rows, row, of, shape)| (*rows, *row, of.as_slice(), *shape)).collect();
+            let windows = chain(&table, true);
+            let count = windows.stages.len() + 1;
+            let near = windows.near().expect("a chain");
+            for Near { input, output, distance } in near {
+                for further in [0, 1] {
+                    let mut offsets: Vec<u64> = (0..count as u64).map(|i| (i + 1) * 1000).collect();
+                    offsets[output] = 0;
+                    offsets[input] = distance + further;
+                    let bytes = vec![None; (count + 1) * 1000];
+                    let mut memory = Memory { windows: &windows, offsets, bytes };
+                    prop_assert!(memory.run(), "{input} behind {output} by {distance}: {windows:?}");
+                }
+            }
+        }
     }
 }

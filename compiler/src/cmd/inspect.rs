@@ -69,7 +69,7 @@ fn text(artifact: &Artifact<'_>) -> String {
     arena_rows(artifact, &mut facts);
     facts.row(["MACs", &super::text::grouped(manifest.macs)]);
     facts.row(["format", &format!("{}.{}", header.major, header.minor)]);
-    facts.row(["compiler", manifest.compiler]);
+    facts.row(["compiler", manifest.compiler.as_str()]);
     let steps = listing::steps(artifact, &[]);
     format!(
         "{}\n{}\nsignature\n{}\nprogram: {}\n{}\nmicro-operations\n  {}\n\nmemory map\n{}",

@@ -276,7 +276,7 @@ pub fn model_name(path: &Path) -> String {
 /// Inputs and outputs of an artifact.
 pub fn ports(artifact: &Artifact<'_>) -> (Vec<Port>, Vec<Port>) {
     let port = |t: microhlo_format::Tensor<'_>| Port {
-        name: t.name.to_owned(),
+        name: t.name.as_str().to_owned(),
         dtype: t.dtype,
         dims: t.dims.iter().map(|&d| u64::from(d)).collect(),
     };

@@ -137,8 +137,7 @@ impl<'a> Checker<'a> {
             for (other, with) in &places[..i] {
                 let apart = other.end <= bytes.start || bytes.end <= other.start;
                 let proved = |trace: &Trace| {
-                    self.is_written_behind(trace, *buffer, *with)
-                        || self.is_written_behind(trace, *with, *buffer)
+                    self.are_apart(trace, *buffer, *with) || self.are_apart(trace, *with, *buffer)
                 };
                 if !apart && !trace.as_ref().is_some_and(proved) {
                     let (what, bytes) = (format!("chain at step {}", chain.start), bytes.clone());
@@ -157,16 +156,14 @@ impl<'a> Checker<'a> {
         chains.any(|step| Program::touched(&self.program.steps[step]).iter().any(writes))
     }
 
-    /// Whether a chain writes the rows of a result only over those of a value that nothing reads any
-    /// more.
-    fn is_written_behind(&self, trace: &Trace, input: BufferId, output: BufferId) -> bool {
-        let known = trace.inputs().contains(&input) && trace.outputs().contains(&output);
-        let (read, written) = (self.whole(input).start, self.whole(output));
-        let behind = |(end, needed): (u64, u64)| {
-            let end = (u64::from(written.start) + end).min(written.end.into());
-            end <= u64::from(read) + needed
-        };
-        known && trace.encounters(input, output).all(behind)
+    /// Whether of two values of a chain none is held where something of the other is.
+    fn are_apart(&self, trace: &Trace, input: BufferId, output: BufferId) -> bool {
+        let (above, below) = (self.whole(input).start, self.whole(output).start);
+        let distance = u64::from(above).checked_sub(below.into());
+        let mut near = trace.near().iter();
+        near.any(|near| {
+            (near.input, near.output) == (input, output) && distance >= Some(near.distance)
+        })
     }
 
     /// What the arena holds whenever control reaches a leader.
@@ -245,13 +242,12 @@ impl<'a> Checker<'a> {
             step.elided && !self.accesses(at).iter().any(|(a, _)| a.kind == AccessKind::Write);
         let accesses = self.accesses(at);
         for (access, bytes) in &accesses {
-            // What a chain finds must be there when it begins; it sees to itself what it overwrites.
-            let within = self.chained[at] && !self.is_written_by_chain(at, access.place.buffer);
-            if access.kind == AccessKind::Read && !idle && !within {
+            // What a chain finds must be there when it begins; of what it makes, what is held lies apart.
+            if access.kind == AccessKind::Read && !idle && !self.chained[at] {
                 let what = || format!("step {at} ({})", step.name);
                 self.holds(contents, access.place.buffer, bytes.clone(), what)?;
                 let left = |written| spares(written, (access, bytes));
-                if !step.elided && !self.chained[at] && !accesses.iter().all(left) {
+                if !step.elided && !accesses.iter().all(left) {
                     return Err(self.misread(what(), access.place.buffer, bytes.clone()));
                 }
             }

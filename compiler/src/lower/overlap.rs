@@ -92,7 +92,11 @@ pub fn spread(
 ) -> Problem {
     let mut problem = problem.clone();
     let mut costly: Vec<(u64, Overlap)> = Vec::new();
-    for step in program.executed().filter(|step| copies_taps(&step.kernel)) {
+    let chained: Vec<usize> = program.chains().flatten().collect();
+    let steps = program.steps.iter().enumerate();
+    // The rows that a chain computes lie apart from those that it reads for them.
+    let alone = steps.filter(|(at, step)| !step.elided && !chained.contains(at));
+    for step in alone.map(|(_, step)| step).filter(|step| copies_taps(&step.kernel)) {
         let touches: Vec<usize> =
             accesses(program, step, groups).iter().map(|(group, _)| *group).collect();
         let here = |o: &&Overlap| touches.contains(&o.input) && touches.contains(&o.output);

@@ -155,11 +155,11 @@ struct Shared {
     other: usize,
     section: usize,
     bytes: u64,
-    /// The result whose bytes are shared.
+    /// The one of the two whose bytes are counted once.
     result: usize,
 }
 
-/// What a result may share with all operands: each of its bytes once.
+/// What a buffer may share with all others: each of its bytes once.
 #[derive(Clone, Copy, Default)]
 struct Allowance {
     bytes: u64,
@@ -587,16 +587,15 @@ impl Sections {
         let mut all = vec![Vec::new(); items.len()];
         let mut allowances = vec![Allowance::default(); shapes.problem.buffers.len()];
         let item = |buffer: usize| items.iter().position(|i| i.index == shapes.of[buffer]);
-        for overlap in shapes.shared() {
-            let result = overlap.output;
-            let (Some(input), Some(output)) = (item(overlap.input), item(result)) else { continue };
-            let size = u64::from(shapes.problem.buffers[result].size);
-            let most = &mut allowances[result].bytes;
-            *most = (size - shapes.problem.distance(overlap)).max(*most);
+        let shares = shapes.problem.shares();
+        let limits = shapes.problem.shared_limits();
+        for share in shares.iter().filter(|share| shapes.share(share.first, share.later)) {
+            let (result, bytes) = (share.later, share.bytes);
+            let (Some(first), Some(later)) = (item(share.first), item(result)) else { continue };
+            allowances[result].bytes = limits[result];
             let section = self.at(shapes.problem.buffers[result].lower);
-            let bytes = shapes.problem.shared_bytes(overlap);
-            all[input].push(Shared { other: output, section, bytes, result });
-            all[output].push(Shared { other: input, section, bytes, result });
+            all[first].push(Shared { other: later, section, bytes, result });
+            all[later].push(Shared { other: first, section, bytes, result });
         }
         (all, allowances)
     }

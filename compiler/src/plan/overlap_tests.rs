@@ -89,9 +89,23 @@ fn overlaps_that_are_none_are_errors() {
     ] {
         assert_eq!(plan(&problem(&buffers, &bad)), Err(PlanError::Overlap(at)), "{bad:?}");
     }
-    // All in one step, each behind the other.
+    // All in one step, each where the one before it starts.
     let circle = problem(&[(4, 0, 1), (4, 0, 1)], &[(0, 1, Zero), (1, 0, Zero)]);
     assert_eq!(plan(&circle), Err(PlanError::Overlap(0)));
+}
+
+#[test]
+fn buffers_of_one_step_may_share_bytes() {
+    // Either way: as if they were alive at different times.
+    let both = |i, o| [(i, o, AtLeast(0)), (o, i, AtLeast(0))];
+    let p = problem(&[(8, 0, 1), (6, 0, 1), (3, 0, 1)], &[both(0, 1), both(1, 2)].concat());
+    assert_eq!((checked(&p).arena_bytes, p.lower_bound().bytes), (11, 8));
+    // The second over the end of the first and the third over its start, but not over each other.
+    let p = problem(&[(8, 0, 1), (6, 0, 1), (6, 0, 1)], &[(1, 0, AtLeast(5)), (0, 2, AtLeast(4))]);
+    assert_eq!(checked(&p).arena_bytes, 15);
+    // Each over the next, but the first not over the last.
+    let p = problem(&[(8, 0, 1), (8, 0, 1), (8, 0, 1)], &[(0, 1, AtLeast(2)), (1, 2, AtLeast(2))]);
+    assert_eq!(checked(&p).arena_bytes, 16);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is to be planned: buffers with sizes and lifetimes, and the CSV form of such instances.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 /// One buffer: how large it is and when it is alive.
@@ -63,12 +63,24 @@ pub struct Overlap {
     pub distance: Distance,
 }
 
+/// What two buffers may share. Of all that are counted one after the other, the later one counts for so
+/// much less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    /// The one that is counted first.
+    pub first: usize,
+    /// The other one.
+    pub later: usize,
+    /// Bytes at most.
+    pub bytes: u64,
+}
+
 /// A set of buffers to be placed in one arena.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     /// The buffers; plans refer to them by position.
     pub buffers: Vec<Buffer>,
-    /// Pairs of buffers that may share bytes, each pair once.
+    /// Pairs of buffers that may share bytes, each pair once, or once with either below the other.
     pub overlaps: Vec<Overlap>,
 }
 
@@ -114,18 +126,49 @@ impl Problem {
         u64::from(input.size).min(u64::from(output.size) - self.distance(overlap))
     }
 
-    /// Bytes that results share with operands at most, by the step in which they do: operands do not
-    /// share bytes with one another, so a result shares each of its bytes once.
-    fn shared_by_step(&self) -> HashMap<u32, u64> {
-        let mut of_output: HashMap<usize, (u64, u64)> = HashMap::new();
+    /// The two buffers of an overlap, in an order in which all buffers are counted.
+    fn in_order(&self, overlap: &Overlap) -> (usize, usize) {
+        let key = |i: usize| (self.buffers[i].lower, i);
+        let (input, output) = (overlap.input, overlap.output);
+        if key(input) <= key(output) { (input, output) } else { (output, input) }
+    }
+
+    /// What buffers may share, each pair once.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let mut shares: BTreeMap<(usize, usize), u64> = BTreeMap::new();
         for overlap in &self.overlaps {
-            let most = u64::from(self.buffers[overlap.output].size) - self.distance(overlap);
-            let (sum, limit) = of_output.entry(overlap.output).or_default();
-            (*sum, *limit) = (*sum + self.shared_bytes(overlap), most.max(*limit));
+            let most = shares.entry(self.in_order(overlap)).or_default();
+            *most = self.shared_bytes(overlap).max(*most);
+        }
+        shares.into_iter().map(|((first, later), bytes)| Share { first, later, bytes }).collect()
+    }
+
+    /// Bytes of each buffer that those counted before it may share, each of its bytes once.
+    pub(super) fn shared_limits(&self) -> Vec<u64> {
+        // If it lies below others, they share its end; if it lies above, its start.
+        let mut ends = vec![[0; 2]; self.buffers.len()];
+        for overlap in &self.overlaps {
+            let (_, later) = self.in_order(overlap);
+            let below = u64::from(self.buffers[overlap.output].size) - self.distance(overlap);
+            let end = &mut ends[later][usize::from(later == overlap.input)];
+            *end = below.max(*end);
+        }
+        let limit =
+            |(end, buffer): (&[u64; 2], &Buffer)| end.iter().sum::<u64>().min(buffer.size.into());
+        ends.iter().zip(&self.buffers).map(limit).collect()
+    }
+
+    /// Bytes that buffers share at most with those before them, by the step in which they do.
+    pub fn shared_by_step(&self) -> HashMap<u32, u64> {
+        let shares = self.shares();
+        let limits = self.shared_limits();
+        let mut sums = vec![0; self.buffers.len()];
+        for share in &shares {
+            sums[share.later] += share.bytes;
         }
         let mut steps = HashMap::new();
-        for (output, (sum, limit)) in of_output {
-            *steps.entry(self.buffers[output].lower).or_default() += sum.min(limit);
+        for (later, sum) in sums.into_iter().enumerate().filter(|(_, sum)| *sum > 0) {
+            *steps.entry(self.buffers[later].lower).or_default() += limits[later].min(sum);
         }
         steps
     }
@@ -149,7 +192,8 @@ impl Problem {
             if events.get(i + 1).is_some_and(|next| next.0 == step) {
                 continue;
             }
-            let bytes = alive.unsigned_abs() - shared.get(&step).copied().unwrap_or(0);
+            let shared = shared.get(&step).copied().unwrap_or(0);
+            let bytes = alive.unsigned_abs().saturating_sub(shared);
             if bytes > best.bytes {
                 best = LiveSet { bytes, step };
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::problem::{Buffer, Distance, Overlap, Problem};
+use super::problem::{Buffer, Distance, Problem};
 
 /// What is decided about an overlap that leaves no choice of distance, [`Distance::Zero`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub(super) struct Shapes<'p> {
     pub list: Vec<Shape>,
     /// The shape of each buffer.
     pub of: Vec<usize>,
-    /// By output and input: how far the input starts behind the output, if it lies above.
-    distances: HashMap<(usize, usize), u64>,
+    /// By output: its inputs, ascending, and how far each starts behind the output, if it lies above.
+    distances: Vec<Vec<(usize, u64)>>,
 }
 
 impl<'p> Shapes<'p> {
@@ -44,13 +44,14 @@ impl<'p> Shapes<'p> {
             Distance::Zero => choices[i],
         };
         let (mut of, members) = tied(problem, &chosen);
-        let mut distances = HashMap::new();
+        let mut distances = vec![Vec::new(); problem.buffers.len()];
         for (i, overlap) in problem.overlaps.iter().enumerate() {
             // What could not be tied shares nothing.
             if chosen(i) == Choice::Loose && of[overlap.input] != of[overlap.output] {
-                distances.insert((overlap.output, overlap.input), problem.distance(overlap));
+                distances[overlap.output].push((overlap.input, problem.distance(overlap)));
             }
         }
+        distances.iter_mut().for_each(|inputs| inputs.sort_unstable());
         let mut list = Vec::new();
         for members in members.into_iter().filter(|members| !members.is_empty()) {
             members.iter().for_each(|&m| of[m] = list.len());
@@ -70,17 +71,25 @@ impl<'p> Shapes<'p> {
         }
         let buffers = &self.problem.buffers;
         let pairs = a.members.iter().flat_map(|&m| b.members.iter().map(move |&n| (m, n)));
-        let far = |pair: (usize, usize)| {
-            let size = u64::from(buffers[pair.0].size);
-            self.distances.get(&pair).copied().unwrap_or(size)
+        let far = |(m, n): (usize, usize)| self.distance(m, n).unwrap_or(buffers[m].size.into());
+        let meet = |&(m, n): &(usize, usize)| {
+            // What may lie anywhere beside the other might as well be alive at another time.
+            let free = far((m, n)) == 0 && far((n, m)) == 0;
+            buffers[m].conflicts(&buffers[n]) && !free
         };
-        pairs.filter(|&(m, n)| buffers[m].conflicts(&buffers[n])).map(far).max()
+        pairs.filter(meet).map(far).max()
     }
 
-    /// The overlaps whose buffers may share bytes and are not tied.
-    pub fn shared(&self) -> impl Iterator<Item = &Overlap> {
-        let untied = |o: &&Overlap| self.distances.contains_key(&(o.output, o.input));
-        self.problem.overlaps.iter().filter(untied)
+    /// Whether two buffers may share bytes and are not tied.
+    pub fn share(&self, a: usize, b: usize) -> bool {
+        self.distance(a, b).is_some() || self.distance(b, a).is_some()
+    }
+
+    /// How far an input starts behind an output at least, if they may share bytes.
+    fn distance(&self, output: usize, input: usize) -> Option<u64> {
+        let inputs = &self.distances[output];
+        let at = inputs.binary_search_by_key(&input, |(input, _)| *input).ok()?;
+        Some(inputs[at].1)
     }
 
     /// Offsets of buffers from those of shapes.

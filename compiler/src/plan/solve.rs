@@ -60,8 +60,8 @@ pub enum PlanError {
     /// The alignment is not a power of two.
     #[error("the alignment of buffer {0} is not a power of two")]
     Align(usize),
-    /// The input of the overlap does not end in the step in which its output begins, or the output is
-    /// also the input of an overlap in that step, or the two have an overlap already.
+    /// The input of the overlap does not end in the step in which its output begins, or the two have the same
+    /// already, or buffers may start at one offset each because of the one before it, in a circle.
     #[error("overlap {0} is not the only one of an input that ends where an output begins")]
     Overlap(usize),
     /// The arena would pass 4 GiB.
@@ -100,6 +100,15 @@ pub fn fit(problem: &Problem, capacity: u32, options: &Options) -> Result<Fit, P
     })
 }
 
+/// A height that a plan reaches, found in a hurry: for those who compare many problems.
+///
+/// # Errors
+/// See [`plan`].
+pub fn sketch(problem: &Problem) -> Result<u64, PlanError> {
+    validate(problem)?;
+    Ok(greedy::sketch(&Shapes::new(problem, &vec![Choice::Tied; problem.overlaps.len()])))
+}
+
 /// What is sought of the parts of a problem.
 #[derive(Clone, Copy)]
 enum Goal {
@@ -120,18 +129,38 @@ pub(super) fn validate(problem: &Problem) -> Result<(), PlanError> {
         }
     }
     let mut pairs = HashSet::new();
-    let inputs: HashSet<usize> = problem.overlaps.iter().map(|o| o.input).collect();
     for (i, overlap) in problem.overlaps.iter().enumerate() {
         if !problem.is_overlap(overlap) || !pairs.insert((overlap.input, overlap.output)) {
             return Err(PlanError::Overlap(i));
         }
-        // Who lies behind whom must not go round in a circle.
-        let output = &problem.buffers[overlap.output];
-        if inputs.contains(&overlap.output) && output.upper - output.lower == 1 {
-            return Err(PlanError::Overlap(i));
+    }
+    match circle(problem) {
+        Some(overlap) => Err(PlanError::Overlap(overlap)),
+        None => Ok(()),
+    }
+}
+
+/// An overlap in a circle of such that let a buffer start where the one before it does. Two that may lie
+/// anywhere beside each other make none.
+fn circle(problem: &Problem) -> Option<usize> {
+    let anywhere = Distance::AtLeast(0);
+    let pairs = problem.overlaps.iter().filter(|o| o.distance == anywhere);
+    let pairs: HashSet<_> = pairs.map(|o| (o.input, o.output)).collect();
+    let free = |o: &Overlap| o.distance == anywhere && pairs.contains(&(o.output, o.input));
+    let size = |i: usize| problem.buffers[i].size;
+    let real = |o: &Overlap| size(o.input) > 0 && size(o.output) > 0;
+    let zero = |o: &Overlap| real(o) && problem.distance(o) == 0 && !free(o);
+    let all = problem.overlaps.iter().enumerate();
+    let mut left: Vec<usize> = all.filter(|(_, o)| zero(o)).map(|(i, _)| i).collect();
+    loop {
+        // What lies over nothing can be placed, and then what lies over that.
+        let outputs: HashSet<usize> = left.iter().map(|&i| problem.overlaps[i].output).collect();
+        let before = left.len();
+        left.retain(|&i| outputs.contains(&problem.overlaps[i].input));
+        if left.len() == before {
+            return left.into_iter().next();
         }
     }
-    Ok(())
 }
 
 fn solve(problem: &Problem, options: &Options, goal: Goal) -> Result<Plan, PlanError> {

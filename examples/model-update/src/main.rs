@@ -20,7 +20,7 @@ use core::fmt;
 use flash::{Flash, Mapped};
 use line::Line;
 use microhlo::{Arena, LoadError, Model};
-use microhlo_board::memory::take_arena;
+use microhlo_board::memory::take_arenas;
 use microhlo_slots::frame::{Frame, Kind};
 use microhlo_slots::{Error, Header, Slots};
 use static_cell::ConstStaticCell;
@@ -66,7 +66,10 @@ struct Device {
 
 fn main() -> u8 {
     let (Some(uart), Some(arena)) = (uart::Uart::open(), ARENA.try_take()) else { return NOT_HERE };
-    let Some(flash) = take_arena().and_then(Flash::new) else { return NOT_HERE };
+    let memories = take_arenas().into_iter().flatten();
+    let Some(flash) = memories.map(|memory| memory.bytes).find_map(Flash::new) else {
+        return NOT_HERE;
+    };
     let mapped = flash.mapped();
     let slots = Slots::open(flash, 0..shared::PARTITION);
     match slots.and_then(|slots| slots.require_signature(&shared::PUBLIC_KEY)) {

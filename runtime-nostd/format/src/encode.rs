@@ -238,7 +238,12 @@ fn tensors(specs: &[TensorSpec]) -> Result<Vec<Tensor<'_>>, EncodeError> {
         .iter()
         .map(|spec| {
             let dims = tensor(spec)?;
-            Ok(Tensor { name: &spec.name, dtype: spec.dtype, dims, place: spec.place })
+            Ok(Tensor {
+                name: spec.name.as_str().into(),
+                dtype: spec.dtype,
+                dims,
+                place: spec.place,
+            })
         })
         .collect()
 }
@@ -304,15 +309,15 @@ pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
         *target = Target::step(number.unwrap_or(target.step));
     }
     let tensor = |tensor: Tensor<'_>| TensorSpec {
-        name: String::from(tensor.name),
+        name: String::from(tensor.name.as_str()),
         dtype: tensor.dtype,
         dims: tensor.dims.to_vec(),
         place: tensor.place,
     };
     let implied = implied_features(&steps);
     Ok(ArtifactSpec {
-        name: String::from(manifest.name),
-        compiler: String::from(manifest.compiler),
+        name: String::from(manifest.name.as_str()),
+        compiler: String::from(manifest.compiler.as_str()),
         inputs: manifest.inputs.iter().map(tensor).collect(),
         outputs: manifest.outputs.iter().map(tensor).collect(),
         steps,

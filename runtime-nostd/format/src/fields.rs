@@ -219,21 +219,6 @@ impl<'b> Field<'b> for Target {
     }
 }
 
-impl<'b> Field<'b> for &'b str {
-    #[inline(never)]
-    fn take(fields: &mut Fields<'b>) -> &'b str {
-        let count: u32 = fields.take();
-        let bytes = fields.bytes(count as usize);
-        match core::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(_) => {
-                fields.fail();
-                ""
-            }
-        }
-    }
-}
-
 impl<'b> Field<'b> for Place {
     #[inline(never)]
     fn take(fields: &mut Fields<'b>) -> Place {

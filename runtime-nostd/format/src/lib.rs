@@ -30,6 +30,7 @@ mod program;
 pub mod rows;
 pub mod scalar;
 pub mod special;
+mod text;
 
 pub use arenas::{ARENA_ENTRY_BYTES, ArenaEntry, Arenas, MAX_ARENAS};
 pub use artifact::Artifact;
@@ -48,3 +49,4 @@ pub use dtype::{DType, UnknownDType};
 pub use kernels::{Kernel, KernelId, Params};
 pub use micro::{Micro, MicroId, MicroOp};
 pub use place::{Access, AccessKind, Overlap, ParamError, Place, Region};
+pub use text::Text;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::kernels::Decode;
-use crate::{ArtifactError, DType, Field, Fields, KernelId, MicroId, Place};
+use crate::{ArtifactError, DType, Field, Fields, KernelId, MicroId, Place, Text};
 
 /// Largest number of dimensions of an input or output.
 pub const MAX_TENSOR_RANK: usize = 8;
@@ -15,7 +15,7 @@ pub const MAX_TENSOR_RANK: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor<'a> {
     /// Its name.
-    pub name: &'a str,
+    pub name: Text<'a>,
     /// Element type.
     pub dtype: DType,
     /// Sizes of its dimensions, outermost first; the layout is dense row-major.
@@ -104,9 +104,9 @@ impl<'a, T: Field<'a>> Iterator for ListIter<'a, T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest<'a> {
     /// Name of the model.
-    pub name: &'a str,
+    pub name: Text<'a>,
     /// Name and version of the compiler.
-    pub compiler: &'a str,
+    pub compiler: Text<'a>,
     /// Largest sum of the sizes of live buffers at any step: no plan of this schedule is smaller.
     pub arena_lower_bound_bytes: u32,
     /// Multiply-accumulate operations of one inference, padding taps included.

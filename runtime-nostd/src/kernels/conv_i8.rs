@@ -1,9 +1,9 @@
 //! `i8` convolution and matrix products with constant right-hand side.
 
 use microhlo_format::Place;
-use microhlo_format::kernels::ConvI8;
+use microhlo_format::kernels::{ConvI8, Parts};
 
-use super::Memory;
+use super::{Memory, has};
 use super::i8_block::{Conv, complete_conv, pixels};
 use crate::registry::Undecodable;
 
@@ -17,7 +17,8 @@ unsafe fn execute<const PARTS: u32>(
     memory: &Memory<'_>,
 ) -> Result<(), Undecodable> {
     let conv = Conv::new(p, memory);
-    for group in 0..p.groups {
+    let groups = if has(PARTS, Parts::GROUPS) { p.groups } else { 1 };
+    for group in 0..groups {
         // SAFETY: a group of the accepted parameters.
         unsafe { pixels::<PARTS>(&conv, &conv.group(group)) };
     }

@@ -12,7 +12,7 @@ use super::i8_block::Common;
 #[cfg(not(cortex_m_dsp))]
 use super::i8_block::dot_4x2;
 #[cfg(cortex_m_dsp)]
-use super::i8_block::{clamp_bytes, dot_columns, dot_sums, widened};
+use super::i8_block::{clamp, dot_columns, dot_sums, widened};
 use crate::registry::Undecodable;
 
 entry!(dot_i8, DotI8);
@@ -106,10 +106,9 @@ unsafe fn execute(p: &DotI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodab
         output = output.wrapping_add(matrix);
     }
     #[cfg(cortex_m_dsp)]
-    if let Some(requant) = &p.requant {
-        let all = matrix * p.batch as usize;
-        // SAFETY: all results, which have been computed.
-        unsafe { clamp_bytes(requant, memory.write(p.output), all) };
+    // SAFETY: all results, which have been computed; sums are left as they are.
+    unsafe {
+        clamp(&p.requant, memory.write(p.output), matrix * p.batch as usize);
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ macro_rules! entry {
     ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
-            use microhlo_format::kernels::{Decode, Params, decode_exact, $params};
+            use microhlo_format::kernels::{Params, decode_exact, empty, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
@@ -168,7 +168,7 @@ macro_rules! entry {
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
@@ -183,7 +183,7 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
                 // SAFETY: the caller's promise.
                 unsafe { execute(&params, memory) }
@@ -201,7 +201,7 @@ macro_rules! stage {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use microhlo_format::Place;
-            use microhlo_format::kernels::{Decode, Params, Strips, decode_exact, $params};
+            use microhlo_format::kernels::{Params, Strips, decode_exact, empty, $params};
 
             use $crate::StepError;
             use $crate::kernels::{Memory, Turn};
@@ -212,7 +212,7 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |_| ()).map_err(StepError::Params)?;
                 let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
@@ -226,7 +226,7 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
                 let rows = turn.rows();
                 let by = params.by_rows(rows).map_err(|_| Undecodable)?;
@@ -250,7 +250,7 @@ macro_rules! parted_entry {
 
         #[doc = concat!("Links parts of `", stringify!($kernel), "`. Steps that need others are refused.")]
         pub const fn entry<const PARTS: u32>() -> $crate::KernelEntry {
-            use microhlo_format::kernels::{Decode, Params, Parts, decode_exact, $params};
+            use microhlo_format::kernels::{Params, Parts, decode_exact, empty, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
@@ -261,7 +261,7 @@ macro_rules! parted_entry {
                 body: &[u8],
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 let missing = params.parts().without(Parts(PARTS));
@@ -275,7 +275,7 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = <$params<Place>>::empty();
+                let mut params: $params<Place> = empty();
                 decode_exact(&mut params, body).map_err(|_| Undecodable)?;
                 // SAFETY: the caller's promise.
                 unsafe { execute::<PARTS>(&params, memory) }

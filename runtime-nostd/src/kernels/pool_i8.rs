@@ -1,6 +1,6 @@
 //! Sums of `i8` over windows, as 8-bit results.
 
-use microhlo_format::kernels::{Decode, Params, Parts, PoolI8, Strips, decode_exact};
+use microhlo_format::kernels::{Params, Parts, PoolI8, Strips, decode_exact, empty};
 use microhlo_format::{ParamError, Place};
 
 use super::{Memory, Turn, has, rounded};
@@ -21,7 +21,7 @@ fn check_strip(
     turn: &mut Turn<'_, '_, '_>,
     visitor: &mut dyn Visitor,
 ) -> Result<(), StepError> {
-    let mut params = <PoolI8<Place>>::empty();
+    let mut params: PoolI8<Place> = empty();
     decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
     params.accesses(&mut |_| ()).map_err(StepError::Params)?;
     let rows = turn.rows();
@@ -42,7 +42,7 @@ unsafe fn fire(
     turn: &mut Turn<'_, '_, '_>,
     memory: &Memory<'_>,
 ) -> Result<(), Undecodable> {
-    let mut params = <PoolI8<Place>>::empty();
+    let mut params: PoolI8<Place> = empty();
     decode_exact(&mut params, body).map_err(|_| Undecodable)?;
     let (rows, before) = (turn.rows(), turn.produced());
     let by = params.by_rows(rows).map_err(|_| Undecodable)?;

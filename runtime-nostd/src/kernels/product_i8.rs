@@ -6,7 +6,7 @@ use microhlo_format::kernels::ProductI8;
 use super::Memory;
 use super::i8_block::Common;
 #[cfg(cortex_m_dsp)]
-use super::i8_block::{clamp_bytes, product_fours};
+use super::i8_block::{clamp, product_fours};
 use super::odometer::{Odometer, split_last};
 use super::{Dst, Src, dst, src};
 use crate::registry::Undecodable;
@@ -44,7 +44,7 @@ unsafe fn execute(p: &ProductI8<Place>, memory: &Memory<'_>) -> Result<(), Undec
     #[cfg(cortex_m_dsp)]
     // SAFETY: all results, which have been computed.
     unsafe {
-        clamp_bytes(&p.requant, output, to.ptr.addr() - output.addr());
+        clamp(&Some(p.requant), output, to.ptr.addr() - output.addr());
     }
     Ok(())
 }

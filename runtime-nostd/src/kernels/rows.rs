@@ -213,7 +213,7 @@ fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
     let own = 1 + usize::from(chain.sums.is_some());
     let mut states = [State::default(); MAX_STAGES];
     let states = states.get_mut(..chain.table.len()).ok_or(StepError::TooManyOperands)?;
-    let mut schedule = begin(&chain, states, visitor.kernels())?;
+    let mut schedule = begin(&chain, states, visitor.linked().kernels)?;
     let (mut waiting, mut after) = (0..schedule.len() as u8, None);
     loop {
         visitor.forget(own);
@@ -246,7 +246,7 @@ fn prove(
     } else {
         let state = turn.schedule.state(turn.stage);
         let (entry, body) =
-            step(chain, state, visitor.kernels()).ok_or(StepError::Encoding)?;
+            step(chain, state, visitor.linked().kernels).ok_or(StepError::Encoding)?;
         (entry.check)(body, &mut turn, visitor)?;
     }
     let (false, Some(window)) = (turn.fires, turn.window) else { return Ok(()) };

@@ -427,7 +427,8 @@ impl<'n> Builder<'n> {
             let by = kernels[step].by_rows(stages[usize::from(i)].rows.into()).expect("rows");
             by.shape.demand(first, count)
         };
-        let least = least_capacities(&stages, &mut demand).expect("a chain");
+        let least =
+            least_capacities(&stages, &vec![1; stages.len()], &mut demand).expect("a chain");
         for (stage, least) in stages.iter_mut().zip(least) {
             stage.capacity = least;
         }

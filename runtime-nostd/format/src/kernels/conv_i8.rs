@@ -23,8 +23,8 @@ use crate::{Access, Field, Fields, Overlap, ParamError};
 /// ([`ConvI8::stored_tap`]). `K` is filled up to an even number of taps, whose weights are 0.
 ///
 /// **Weights.** Channels of a group are stored in blocks: of two if there are at least four output
-/// pixels, or few products of each ([`ConvI8::lanes`]); else of eight, and what is left over of two. The
-/// last channel of an odd number has a partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
+/// pixels, or few products of each ([`ConvI8::lanes`]); else of eight, and what is left over of two. The last channel of an odd number has a
+/// partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
 /// bytes: first tap of first channel, of second channel, second tap of first channel, of second
 /// channel. `channels` is, for each of these channels (`2 * ceil(out_c / 2)` per group), its bias
 /// and its multiplier as `i32`; `shifts` one byte for each.
@@ -261,11 +261,16 @@ impl<P> ConvI8<P> {
     /// How results of so many bytes may lie over the operand if so many pixels read all they need
     /// before any of them is written, or so many are written before the first has read. Groups are
     /// computed one after the other, so several never share their pixels.
-    pub(super) fn overlap(&self, bytes: u32, [together, ahead]: [u32; 2]) -> Overlap {
+    pub(super) fn overlap(
+        &self,
+        slides: &[Slide; 2],
+        bytes: u32,
+        [together, ahead]: [u32; 2],
+    ) -> Overlap {
         if self.groups != 1 {
             return Overlap::NEVER;
         }
-        let (slides, batch) = (&self.slides(), self.batch);
+        let batch = self.batch;
         let (input, output) = (self.in_c, self.out_c.wrapping_mul(bytes));
         Pixels { slides, batch, input, output, together, ahead }.behind()
     }
@@ -413,14 +418,15 @@ impl<P: Copy> ConvI8<P> {
         visit: &mut dyn FnMut(Access<P>),
     ) -> Result<(), ParamError> {
         nonzero(&[self.batch, self.in_c, self.out_c, self.groups])?;
-        for slide in &self.slides() {
+        let slides = &self.slides();
+        for slide in slides {
             slide.check()?;
         }
         let bytes = element(&self.requant, self.shifts.is_some())?;
         product(&[self.batch, self.out_h, self.out_w])?;
         let input = [self.batch, self.in_h, self.in_w, self.groups, self.in_c];
         let output = [self.batch, self.out_h, self.out_w, self.groups, self.out_c, bytes];
-        let overlap = overlap.unwrap_or_else(|| self.overlap(bytes, [self.lanes(), 0]));
+        let overlap = overlap.unwrap_or_else(|| self.overlap(slides, bytes, [self.lanes(), 0]));
         read(self.input, 1).over(overlap).of(&input, visit)?;
         read(self.weights, 4).of(&weights, visit)?;
         read(self.channels, 4).of(&[records, 8], visit)?;
@@ -484,6 +490,8 @@ impl<P: Copy> Params<P> for ConvI8<P> {
             .and(Parts::TAPS_IN_ORDER.only_if(!by_fours))
             .and(Parts::TAPS_APART.only_if(apart))
             .and(Parts::CHANNELS_LEFT.only_if(left))
+            .and(Parts::GROUPS.only_if(self.groups > 1))
+            .and(Parts::SHIFTS.only_if(self.shifts.is_some()))
     }
 
     fn macs(&self) -> u64 {
@@ -602,6 +610,7 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             .and(Parts::STRIDE_1.only_if(along == 1))
             .and(Parts::STRIDE_2.only_if(along == 2))
             .and(Parts::SHIFTS.only_if(!shared))
+            .and(Parts::MULTIPLES.only_if(self.multiplier > 1))
     }
 
     fn macs(&self) -> u64 {

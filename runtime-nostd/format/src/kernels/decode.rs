@@ -27,6 +27,12 @@ pub trait Decode: Sized {
     fn decode(&mut self, fields: &mut Fields<'_>);
 }
 
+/// A value to decode into, which one function makes for all who need it.
+#[inline(never)]
+pub fn empty<T: Decode>() -> T {
+    T::empty()
+}
+
 /// Decodes a value that must fill `bytes` exactly, into an empty one; left-over bytes are an error.
 pub fn decode_exact<T: Decode>(value: &mut T, bytes: &[u8]) -> Result<(), Error> {
     let mut fields = Fields::new(bytes);

@@ -137,7 +137,7 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
         let mut weights = dense(&[c.groups, c.out_c, taps])?;
         weights.end += if taps < VECTOR { i64::from(VECTOR) } else { 0 };
         // Pixels are computed in pairs, where they lie, and the last one perhaps once more.
-        let overlap = c.overlap(bytes, [1, 2]);
+        let overlap = c.overlap(&c.slides(), bytes, [1, 2]);
         visit(input.access(AccessKind::Read, c.input, 1).over(overlap));
         visit(weights.access(AccessKind::Read, c.weights, 4));
         visit(dense(&[channels, 8])?.access(AccessKind::Read, c.channels, 4));

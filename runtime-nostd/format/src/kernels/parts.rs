@@ -50,6 +50,10 @@ parts! {
     /// Functions for few pixels and lines that save instructions. No step needs them; stages of chains,
     /// which compute few at a time, link them.
     STRIPS = 12, "functions for strips";
+    /// Several groups of channels.
+    GROUPS = 13, "groups";
+    /// Several results of each channel.
+    MULTIPLES = 14, "several results of each channel";
 }
 
 impl Parts {
@@ -83,7 +87,7 @@ impl Parts {
     }
 
     /// What results need.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn of_results(requant: &Option<Requant>) -> Parts {
         let Some(r) = requant else { return Parts::ROUNDINGS };
         let whole = (r.min, r.max) == (i8::MIN, i8::MAX);

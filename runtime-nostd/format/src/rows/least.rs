@@ -18,13 +18,34 @@ pub fn follow(
 ) -> Option<()> {
     let table: Vec<[u8; STAGE_BYTES]> = stages.iter().map(|stage| stage.to_bytes()).collect();
     let mut states = vec![State::default(); table.len()];
-    let mut schedule = Schedule::begin(&table, &mut states)?;
-    for (i, stage) in stages.iter().enumerate() {
-        schedule.set_demand(i as u8, demands(i as u8, 0, stage.count(0))?);
+    let mut schedule = begin(&table, &mut states, demands)?;
+    run(&mut schedule, demands, seen)?;
+    schedule.is_complete().then_some(())
+}
+
+/// A chain that begins, with what its first rows demand.
+fn begin<'s>(
+    table: &'s [[u8; STAGE_BYTES]],
+    states: &'s mut [State],
+    demands: Demands<'_>,
+) -> Option<Schedule<'s>> {
+    let mut schedule = Schedule::begin(table, states)?;
+    for i in 0..schedule.len() as u8 {
+        let count = schedule.stage(i).count(0);
+        schedule.set_demand(i, demands(i, 0, count)?);
     }
+    Some(schedule)
+}
+
+/// Goes on as far as there is room.
+fn run(
+    schedule: &mut Schedule<'_>,
+    demands: Demands<'_>,
+    seen: &mut dyn FnMut(&Schedule<'_>, u8),
+) -> Option<()> {
     let mut after = None;
     while let Some(firing) = schedule.next(after) {
-        seen(&schedule, firing.stage);
+        seen(schedule, firing.stage);
         schedule.make_room(firing);
         let (first, stage) = (firing.first + firing.count, schedule.stage(firing.stage));
         let next = match stage.count(first) {
@@ -34,28 +55,82 @@ pub fn follow(
         schedule.fired(firing, next);
         after = Some(firing);
     }
-    schedule.is_complete().then_some(())
+    Some(())
 }
 
-/// The least capacities with which the stages never wait in vain: of those that are whole, all rows. `None` if
-/// the stages are no chain.
-pub fn least_capacities(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
-    let unbounded = |&stage: &Stage| match stage.is_whole() {
-        true => stage,
-        false => Stage { capacity: u16::MAX, ..stage },
-    };
-    let unbounded: Vec<Stage> = stages.iter().map(unbounded).collect();
-    let mut least = vec![1; stages.len()];
-    follow(&unbounded, demands, &mut |schedule, i| {
-        let held = schedule.held(i).min(u32::from(u16::MAX)) as u16;
-        if let Some(most) = least.get_mut(usize::from(i)) {
-            *most = held.max(*most);
-        }
-    })?;
-    for (stage, least) in stages.iter().zip(&mut least).filter(|(stage, _)| stage.is_whole()) {
-        *least = stage.rows;
+impl Schedule<'_> {
+    /// The rows that a stage lacks room for, if nothing else keeps it from going on.
+    fn missing(&self, i: u8) -> Option<u32> {
+        let (stage, state) = (self.stage(i), self.state(i));
+        let lacks = |o: u8| o != OUTSIDE && self.state(o).produced < state.demand.end;
+        let waits = stage.count(state.produced) > 0 && !stage.operands.into_iter().any(lacks);
+        let missing = self.held(i).saturating_sub(stage.capacity.into());
+        (waits && self.wanted(i, &state).1 && missing > 0).then_some(missing)
     }
-    Some(least)
+}
+
+/// The least capacities with which the stages never wait in vain: of those that are whole, all rows. If several
+/// wait for room, the one gets more that needs the fewest bytes for it; a row of each has so many. `None` if
+/// the stages are no chain.
+pub fn least_capacities(
+    stages: &[Stage],
+    row_bytes: &[u32],
+    demands: Demands<'_>,
+) -> Option<Vec<u16>> {
+    let mut capacities = spans(stages, demands)?;
+    let with = |capacities: &[u16]| -> Vec<[u8; STAGE_BYTES]> {
+        let sized = stages.iter().zip(capacities);
+        sized.map(|(&stage, &capacity)| Stage { capacity, ..stage }.to_bytes()).collect()
+    };
+    let mut table = with(&capacities);
+    let mut states = vec![State::default(); table.len()];
+    let mut schedule = begin(&table, &mut states, demands)?;
+    // Some rows are demanded only by what nothing needs.
+    let mut most = vec![1; stages.len()];
+    loop {
+        run(&mut schedule, demands, &mut |schedule, i| {
+            let held = schedule.held(i).min(u32::from(u16::MAX)) as u16;
+            if let Some(most) = most.get_mut(usize::from(i)) {
+                *most = held.max(*most);
+            }
+        })?;
+        if schedule.is_complete() {
+            let whole =
+                |(stage, most): (&Stage, u16)| if stage.is_whole() { stage.rows } else { most };
+            return Some(stages.iter().zip(most).map(whole).collect());
+        }
+        let bytes = |stage: u8, rows: u32| {
+            u64::from(rows) * u64::from(row_bytes.get(usize::from(stage)).copied().unwrap_or(1))
+        };
+        let (stage, rows) = (0..schedule.len() as u8)
+            .filter_map(|i| Some((i, schedule.missing(i)?)))
+            .min_by_key(|&(i, rows)| (bytes(i, rows), i))?;
+        let capacity = capacities.get_mut(usize::from(stage))?;
+        *capacity = u16::try_from(u32::from(*capacity) + rows).ok()?;
+        table = with(&capacities);
+        schedule = Schedule::resume(&table, &mut states);
+    }
+}
+
+/// The most rows that a firing of each stage computes, or one of its readers demands; of those that are
+/// whole, all.
+fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
+    let mut spans: Vec<u16> = stages.iter().map(|stage| stage.count(0)).collect();
+    for (i, stage) in stages.iter().enumerate() {
+        let mut first = 0;
+        while stage.count(first) > 0 {
+            let demand = demands(i as u8, first, stage.count(first))?;
+            for operand in stage.operands.into_iter().filter(|&operand| operand != OUTSIDE) {
+                let span = spans.get_mut(usize::from(operand))?;
+                *span = demand.end.saturating_sub(demand.from).max(*span);
+            }
+            first += stage.count(first);
+        }
+    }
+    for (stage, span) in stages.iter().zip(&mut spans).filter(|(stage, _)| stage.is_whole()) {
+        *span = stage.rows;
+    }
+    Some(spans)
 }
 
 /// Whether a chain with the capacities it has comes to its end.
@@ -105,7 +180,8 @@ mod tests {
         }
 
         fn least(&self) -> Vec<u16> {
-            least_capacities(&self.stages(), &mut |i, y, n| self.demand(i, y, n)).unwrap()
+            let bytes = vec![1; self.0.len()];
+            least_capacities(&self.stages(), &bytes, &mut |i, y, n| self.demand(i, y, n)).unwrap()
         }
 
         fn completes(&self, capacities: &[u16]) -> bool {

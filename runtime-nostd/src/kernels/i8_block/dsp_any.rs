@@ -7,6 +7,8 @@
 use core::arch::naked_asm;
 use core::ptr::null;
 
+use microhlo_format::kernels::Rounding;
+
 use super::dsp_depthwise::{Bands, Noted, Record};
 use super::{Block, CHANNELS, Depthwise};
 
@@ -225,9 +227,49 @@ macro_rules! any_kernel {
     };
 }
 
-/// Four outputs of several lines.
+/// The upper words of the sums' products, rounded up.
+macro_rules! upper_up {
+    () => {
+        "smmla r4, r4, r2, r3
+        smmla r5, r5, r2, r3
+        smmla r6, r6, r2, r3
+        smmla r7, r7, r2, r3
+        "
+    };
+}
+
+/// The upper word of a sum's product that is moved away from zero by 2^30, r8, before.
+macro_rules! upper_double {
+    ($acc:literal) => {
+        concat!(
+            "asr r9, ",
+            $acc,
+            ", #31\nsub r10, r8, r9, lsl #31\nadd r9, r3\nsmlal r10, r9, ",
+            $acc,
+            ", r2\nmov ",
+            $acc,
+            ", r9\n"
+        )
+    };
+}
+
+/// The upper words of the sums' products for two roundings.
+macro_rules! upper_doubles {
+    () => {
+        concat!(
+            "mov r8, #0x40000000\n",
+            upper_double!("r4"),
+            upper_double!("r5"),
+            upper_double!("r6"),
+            upper_double!("r7"),
+        )
+    };
+}
+
+/// Four outputs of several lines; `$upper` takes the upper words of products, with multiplier r2 and
+/// offset r3.
 macro_rules! fours {
-    ($step:expr) => {
+    ($step:expr, $upper:expr) => {
         concat!(
             "mov lr, r0
             ldr r12, [sp, #56]
@@ -246,11 +288,9 @@ macro_rules! fours {
             "cmp r1, r3
             bne.w 31b
             ldrd r2, r3, [sp, #8]
-            smmla r4, r4, r2, r3
-            smmla r5, r5, r2, r3
-            smmla r6, r6, r2, r3
-            smmla r7, r7, r2, r3
-            ldrd r2, r3, [sp, #16]
+            ",
+            $upper,
+            "ldrd r2, r3, [sp, #16]
             cbz r2, 7f
             asr r4, r4, r2
             asr r5, r5, r2
@@ -332,8 +372,10 @@ macro_rules! eights {
     };
 }
 
-any_kernel!(fours_1, fours!(step_4_1!()));
-any_kernel!(fours_2, fours!(step_4_2!()));
+any_kernel!(fours_1, fours!(step_4_1!(), upper_up!()));
+any_kernel!(fours_2, fours!(step_4_2!(), upper_up!()));
+any_kernel!(fours_1_double, fours!(step_4_1!(), upper_doubles!()));
+any_kernel!(fours_2_double, fours!(step_4_2!(), upper_doubles!()));
 any_kernel!(eights_1, eights!());
 
 /// A function for lines of outputs.
@@ -341,23 +383,25 @@ type Function = unsafe extern "C" fn(&BandAny);
 
 impl BandAny {
     /// The job of a convolution but for lines and channels, if there is assembly for it: without
-    /// dilation, of stride 1 or 2 along its lines.
-    pub fn new(conv: &Depthwise) -> Option<BandAny> {
+    /// dilation, of stride 1 or 2 along its lines, rounded up or in two steps.
+    pub fn new(conv: &Depthwise, rounding: Rounding) -> Option<BandAny> {
         let (across, along) = (&conv.across, &conv.along);
         if (across.dilation, along.dilation) != (1, 1)
             || along.stride > 2
             || along.kernel > MAX_TAPS
+            || !matches!(rounding, Rounding::Up | Rounding::Double)
         {
             return None;
         }
         let (outputs, pitch) = (along.output as usize, 2 * CHANNELS * conv.line);
         let (lines, stride) = (across.kernel as usize, along.stride as usize);
         let pairs = pairs(conv);
-        let single = lines == 1 && stride == 1;
+        let up = rounding == Rounding::Up;
+        let single = lines == 1 && stride == 1 && up;
         let (function, size, at_once): (Function, _, _) = match (single, stride) {
             (true, _) => (eights_1, 44, 8),
-            (_, 1) => (fours_1, 24, 4),
-            _ => (fours_2, 28, 4),
+            (_, 1) => (if up { fours_1 } else { fours_1_double }, 24, 4),
+            _ => (if up { fours_2 } else { fours_2_double }, 28, 4),
         };
         let next = 2 * at_once * stride;
         let behind = if single { 4 * pairs } else { lines * pitch };
@@ -387,6 +431,7 @@ impl BandAny {
 
 impl Bands for BandAny {
     const PARTIAL: bool = true;
+    const MULTIPLES: bool = true;
 
     unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted) {
         let (across, along) = (&conv.across, &conv.along);

@@ -4,14 +4,16 @@
 //! eight channels, stay in r4 to r11; weights are widened by SXTB16 as they are loaded. SMMLA adds
 //! the high word of a sum times its multiplier to the zero point, SSAT shifts and saturates.
 
-use core::arch::{asm, naked_asm};
+use core::arch::naked_asm;
 use core::mem::offset_of;
 
 use microhlo_format::kernels::{Requant, Rounding};
 
 use super::super::{Parts, either, has};
+use super::dsp_clamp::clamp;
+use super::dsp_double;
 use super::dsp_gather::{Straight, gather};
-use super::{Conv, Group, LANES, Pixel, Results, portable};
+use super::{Conv, Group, LANES, Pixel, portable};
 
 /// Repeats assembly.
 macro_rules! times4 {
@@ -128,7 +130,7 @@ const STEP_4X2: usize = 52;
 /// # Safety
 /// The job is that of an accepted convolution, with at least one pair of channels and of taps.
 #[unsafe(naked)]
-unsafe extern "C" fn products_4x2(job: &Job) {
+unsafe extern "C" fn products_4x2<const PARTS: u32>(job: &Job) {
     naked_asm!(dsp!(),
         enter!(),
         // Even registers are of the first channel, odd ones of the second.
@@ -203,6 +205,7 @@ unsafe extern "C" fn products_4x2(job: &Job) {
         ",
         leave!(),
         "6:
+        .if {each}
         ldr r2, [sp, #48]
         ldrb r3, [r2], #1
         ldrb lr, [r2], #1
@@ -232,11 +235,16 @@ unsafe extern "C" fn products_4x2(job: &Job) {
         asr r9, r9, lr
         asr r11, r11, lr
         b 8b
+        .endif
         7:
+        .if {sums}
         ldr r0, [sp, #16]
         stm r0!, {{r4-r11}}
         str r0, [sp, #16]
-        b 9b",
+        b 9b
+        .endif",
+        each = const has(PARTS, Parts::SHIFTS) as u32,
+        sums = const has(PARTS, Parts::ROUNDINGS.and(Parts::CHANNELS_LEFT)) as u32,
         shifts = const offset_of!(Job, shifts),
         weights = const offset_of!(Job, weights),
     )
@@ -675,6 +683,10 @@ unsafe fn rest<const PARTS: u32>(
     let one = has(PARTS, Parts::ONE_PIXEL) && count == 1;
     let block = if one { 8 } else { 2 };
     let whole = conv.out_c & !(block - 1);
+    if has(PARTS, Parts::ROUNDINGS) && count == LANES && first + DOUBLE <= conv.out_c {
+        // SAFETY: the caller's promise.
+        first = unsafe { double_sums::<PARTS>(conv, group, outputs, first) };
+    }
     while first < conv.out_c {
         // SAFETY: a block of the group. Those of one pixel and two channels are rare.
         unsafe {
@@ -700,13 +712,46 @@ impl Job {
         let four = either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], count > 1);
         let (function, step, unroll): (unsafe extern "C" fn(&Job), _, _) = match (two, four) {
             (true, _) => (products_2x2, STEP_2X2, 8),
-            (_, true) => (products_4x2, STEP_4X2, 16),
+            (_, true) => (products_4x2::<PARTS>, STEP_4X2, 16),
             _ => (products_1x8, STEP_1X8, 8),
         };
         self.entry = (conv.pairs.wrapping_neg() & (unroll - 1)) * step + 1;
         // SAFETY: the caller's promise.
         unsafe { function(self) };
     }
+}
+
+/// Channels whose sums are rounded twice together.
+const DOUBLE: usize = 4;
+
+/// Computes channels from `first` on of four pixels by way of their sums, as long as there are so many, if
+/// they are rounded twice. Returns the first one that is left.
+///
+/// # Safety
+/// As for [`products`].
+unsafe fn double_sums<const PARTS: u32>(
+    conv: &Conv,
+    group: &Group,
+    outputs: &[*mut u8; LANES],
+    mut first: usize,
+) -> usize {
+    let double = group.results.requant.filter(|r| r.rounding == Rounding::Double);
+    let Some(requant) = double else { return first };
+    let mut job = Job::new::<PARTS>(conv, group, first);
+    let mut acc = [0i32; DOUBLE * LANES];
+    while first + DOUBLE <= conv.out_c {
+        job.output[0] = acc.as_mut_ptr().cast();
+        job.records_end = job.records.wrapping_add(DOUBLE);
+        // SAFETY: so many channels, of which the assembly stores the sums.
+        unsafe {
+            job.run::<PARTS>(conv, LANES);
+            dsp_double::finish(&group.results, &requant, &acc, first, outputs);
+        }
+        job.records = job.records_end;
+        job.weights = job.weights.wrapping_add(DOUBLE * conv.pairs * 2);
+        first += DOUBLE;
+    }
+    first
 }
 
 /// Computes a block by way of its sums.
@@ -748,49 +793,5 @@ pub(in crate::kernels) unsafe fn complete_conv<const PARTS: u32>(conv: &Conv) {
     }
     let bytes = conv.pixels as usize * conv.output_step;
     // SAFETY: the results, which are dense.
-    unsafe { clamp(&conv.results, conv.output, bytes) };
-}
-
-/// Clamps adjacent results to less than what saturation leaves.
-///
-/// # Safety
-/// So many bytes of results are there.
-pub(super) unsafe fn clamp(results: &Results, mut output: *mut u8, bytes: usize) {
-    let Some(requant) = &results.requant else { return };
-    if (requant.min, requant.max) == (i8::MIN, i8::MAX) {
-        return;
-    }
-    for _ in 0..bytes / 4 {
-        let word = output.cast::<u32>();
-        // SAFETY: four results.
-        unsafe { word.write_unaligned(clamp4(word.read_unaligned(), requant)) };
-        output = output.wrapping_add(4);
-    }
-    for _ in 0..bytes % 4 {
-        // SAFETY: a result.
-        unsafe { *output = clamp4(u32::from(*output), requant) as u8 };
-        output = output.wrapping_add(1);
-    }
-}
-
-/// Clamps four results.
-fn clamp4(mut bytes: u32, requant: &Requant) -> u32 {
-    let all = |bound: i8| u32::from(bound as u8).wrapping_mul(0x0101_0101);
-    let (min, max) = (all(requant.min), all(requant.max));
-    // SAFETY: SSUB8 sets a flag for each byte that is at least the other, and SEL chooses by them.
-    unsafe {
-        asm!(
-            dsp!(),
-            "ssub8 {t}, {x}, {min}",
-            "sel {x}, {x}, {min}",
-            "ssub8 {t}, {max}, {x}",
-            "sel {x}, {x}, {max}",
-            x = inout(reg) bytes,
-            t = out(reg) _,
-            min = in(reg) min,
-            max = in(reg) max,
-            options(pure, nomem, nostack),
-        );
-    }
-    bytes
+    unsafe { clamp(&conv.results.requant, conv.output, bytes) };
 }

@@ -7,11 +7,11 @@ use core::arch::naked_asm;
 use core::mem::MaybeUninit;
 use core::ptr::null;
 
-use microhlo_format::kernels::{Requant, Rounding};
+use microhlo_format::kernels::Requant;
 
 use super::super::{Parts, either, has};
 use super::dsp_any::BandAny;
-use super::{Block, CHANNELS, Depthwise, dsp_conv, portable};
+use super::{Block, CHANNELS, Depthwise, dsp_clamp, portable};
 
 /// What sums of a channel become, and its weights if the kernel is one of 3x3.
 #[derive(Clone, Copy)]
@@ -603,6 +603,8 @@ impl<'a> Loader<'a> {
 pub(super) trait Bands {
     /// Whether blocks may have less than four channels.
     const PARTIAL: bool;
+    /// Whether channels may have several results.
+    const MULTIPLES: bool;
 
     /// Prepares the weights of a block.
     ///
@@ -630,6 +632,7 @@ fn band_3<const PARTS: u32>(conv: &Depthwise, shifted: bool) -> unsafe extern "C
 
 impl<const PARTS: u32> Bands for Square<PARTS> {
     const PARTIAL: bool = false;
+    const MULTIPLES: bool = has(PARTS, Parts::MULTIPLES);
 
     unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted) {
         let step = conv.along.weights_step as usize;
@@ -697,10 +700,11 @@ pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
+    let requant = conv.results.requant;
+    let band = requant.and_then(|requant| BandAny::new(conv, requant.rounding));
     // SAFETY: the caller's promise.
     unsafe {
-        match (requant, BandAny::new(conv)) {
+        match (requant, band) {
             (Some(requant), Some(mut band)) => bands(conv, image, requant, &mut band),
             _ => portable::image(conv, image),
         }
@@ -741,7 +745,8 @@ unsafe fn channels<B: Bands>(
     while done < across.output as usize {
         let rows = most.min(across.output as usize - done);
         let needed = (rows - 1) * stride + taps;
-        for index in 0..conv.multiplier {
+        let multiplier = if B::MULTIPLES { conv.multiplier } else { 1 };
+        for index in 0..multiplier {
             let block = conv.block(image, first as usize, index);
             // SAFETY: the caller's promise; the lines have a slot.
             unsafe {
@@ -749,7 +754,7 @@ unsafe fn channels<B: Bands>(
                     let first = line + loaded as i32;
                     loader.load::<B>(&block, loaded, first, needed - loaded);
                 }
-                if done == 0 || conv.multiplier > 1 {
+                if done == 0 || multiplier > 1 {
                     let records = noted.records.as_mut_ptr().cast();
                     noted.shifted = note(conv, &block, &noted.requant, records);
                     band.prepare(conv, &block, noted);
@@ -779,5 +784,5 @@ pub(super) unsafe fn complete<const PARTS: u32>(conv: &Depthwise) {
     }
     let bytes = conv.batch as usize * conv.results_image;
     // SAFETY: the results, which are dense.
-    unsafe { dsp_conv::clamp(&conv.results, conv.output, bytes) };
+    unsafe { dsp_clamp::clamp(&conv.results.requant, conv.output, bytes) };
 }

@@ -4,12 +4,10 @@
 //! the multiplier to the zero point of the result, SSAT shifts and saturates.
 
 use core::arch::naked_asm;
-use core::ptr::null;
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ProductI8, Requant};
+use microhlo_format::kernels::ProductI8;
 
-use super::{Results, dsp_conv};
 use crate::micro::{Dst, Src};
 
 /// What all elements have in common.
@@ -146,14 +144,4 @@ unsafe extern "C" fn fours_by_one(
     all: &Products,
 ) {
     naked_asm!(dsp!(), loop_of_fours!(""))
-}
-
-/// Clamps adjacent results to less than what saturation leaves.
-///
-/// # Safety
-/// So many bytes of results are there.
-pub(in crate::kernels) unsafe fn clamp_bytes(requant: &Requant, output: *mut u8, bytes: usize) {
-    let results = Results { channels: null(), shifts: null(), requant: Some(*requant) };
-    // SAFETY: the caller's promise.
-    unsafe { dsp_conv::clamp(&results, output, bytes) };
 }

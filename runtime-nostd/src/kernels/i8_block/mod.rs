@@ -24,11 +24,15 @@ mod depthwise;
 #[cfg(cortex_m_dsp)]
 mod dsp_any;
 #[cfg(cortex_m_dsp)]
+mod dsp_clamp;
+#[cfg(cortex_m_dsp)]
 mod dsp_conv;
 #[cfg(cortex_m_dsp)]
 mod dsp_depthwise;
 #[cfg(cortex_m_dsp)]
 mod dsp_dot;
+#[cfg(cortex_m_dsp)]
+mod dsp_double;
 #[cfg(cortex_m_dsp)]
 mod dsp_gather;
 #[cfg(cortex_m_dsp)]
@@ -49,11 +53,13 @@ use super::{Memory, has, rounded};
 
 pub(super) use depthwise::{by_lines, by_taps, three_by_three};
 #[cfg(cortex_m_dsp)]
+pub(super) use dsp_clamp::clamp;
+#[cfg(cortex_m_dsp)]
 pub(super) use dsp_conv::{complete_conv, pixels};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
 #[cfg(cortex_m_dsp)]
-pub(super) use dsp_product::{clamp_bytes, product_fours};
+pub(super) use dsp_product::product_fours;
 pub(super) use portable::Common;
 #[cfg(not(cortex_m_dsp))]
 pub(super) use portable::complete_conv;
