@@ -115,6 +115,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What carries the messages of a runner fails: a debug probe, say.
+    #[error(transparent)]
+    Line(Box<dyn std::error::Error + Send + Sync>),
     /// QEMU or the guest ended before its work did.
     #[error("QEMU ended with {status} before the work was done: {report}")]
     Ended {

@@ -5,6 +5,8 @@
 //! QEMU, and returns outputs and instruction counts. [`run_firmware`] starts
 //! any firmware and passes its text and exit code on.
 
+mod batches;
+mod dialogue;
 mod elf;
 mod error;
 mod firmware;
@@ -16,6 +18,8 @@ mod process;
 mod serial;
 mod session;
 
+pub use batches::run_jobs_over;
+pub use dialogue::Line;
 pub use elf::board_name;
 pub use error::Error;
 pub use firmware::{build, build_runner, build_with, cargo_for};
