@@ -230,6 +230,11 @@ impl Board {
         self.memory.iter().filter(|region| region.kind == RegionKind::Arena)
     }
 
+    /// Bytes of memory for arenas of models.
+    pub fn arena_bytes(&self) -> u64 {
+        self.arenas().map(|arena| arena.length).sum()
+    }
+
     /// The linker script with the memory regions, for cortex-m-rt and riscv-rt.
     ///
     /// The name of the board is kept in a section of its own that is not
