@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{fs, io};
 
 use microhlo_qemu::{Registry, build, check_version, run_firmware};
-use microhlo_tests::root;
 
 /// The heading of the section.
 const SECTION: &str = "## Add a board";
@@ -49,7 +48,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 #[test]
 #[cfg(unix)]
 fn a_board_added_as_the_documentation_says_reads_digits() {
-    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("the documentation");
+    let project = Registry::find().expect("the project").root().to_owned();
+    let text = fs::read_to_string(project.join("CONTRIBUTING.md")).expect("the documentation");
     let files = files(&text);
     let names: Vec<_> = files.iter().filter_map(|(path, _)| path.file_name()).collect();
     assert_eq!(names, ["board.toml", "board.rs"], "the section shows a whole board");
@@ -57,7 +57,6 @@ fn a_board_added_as_the_documentation_says_reads_digits() {
     let name = folder.file_name().expect("its name").to_str().expect("a name");
 
     // Always the same folder, with the builds of the project, so that dependencies are not built again.
-    let project = root().canonicalize().expect("the project");
     let copied = project.join("target/add-board");
     if copied.exists() {
         fs::remove_file(copied.join("target")).expect("the link to the builds");
