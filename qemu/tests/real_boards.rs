@@ -83,25 +83,31 @@ fn firmware_of_every_real_board_links_and_does_not_grow() {
     assert!(grown.is_empty(), "the firmware has grown on {}", grown.join(", "));
 }
 
-/// What the parts of a chip's start-up that have to lie at fixed places look like.
+/// The first bytes of flash, with zeros where the firmware has none.
+fn start_of_flash(file: &[u8], origin: u64, length: usize) -> Vec<u8> {
+    let header = elf::FileHeader32::<Endianness>::parse(file).expect("an ELF file");
+    let endian = header.endian().expect("its endianness");
+    let mut flash = vec![0; length];
+    for segment in header.program_headers(endian, file).expect("its segments") {
+        let Some(at) = u64::from(segment.p_paddr(endian)).checked_sub(origin) else { continue };
+        let data = segment.data(endian, file).unwrap_or_default();
+        for (to, from) in flash.iter_mut().skip(at as usize).zip(data) {
+            *to = *from;
+        }
+    }
+    flash
+}
+
 #[test]
 fn the_boot_roms_of_the_picos_find_what_they_look_for() {
     let registry = Registry::find().expect("the boards");
-    let bytes_at = |board: &str, at: u64, length: usize| {
+    let flash = |board: &str, length: usize| {
         let board = registry.board(board).expect("the board");
         let firmware = build_runner(&registry, board).unwrap_or_else(|error| panic!("{error}"));
-        let bytes = fs::read(firmware).expect("the firmware");
-        let header = elf::FileHeader32::<Endianness>::parse(&*bytes).expect("an ELF file");
-        let endian = header.endian().expect("its endianness");
-        let all = header.program_headers(endian, &*bytes).expect("its segments");
-        all.iter().find_map(|segment| {
-            let offset = at.checked_sub(u64::from(segment.p_paddr(endian)))?;
-            let data = segment.data(endian, &*bytes).ok()?;
-            data.get(offset as usize..offset as usize + length).map(<[u8]>::to_vec)
-        })
+        start_of_flash(&fs::read(firmware).expect("the firmware"), 0x1000_0000, length)
     };
     // RP2040 Datasheet, "Bootrom": the checksum of the first 252 bytes follows them.
-    let boot2 = bytes_at("pico", 0x1000_0000, 256).expect("the second stage");
+    let boot2 = flash("pico", 256);
     let mut checksum = u32::MAX;
     for byte in &boot2[..252] {
         checksum ^= u32::from(*byte) << 24;
@@ -112,7 +118,7 @@ fn the_boot_roms_of_the_picos_find_what_they_look_for() {
     assert_eq!(boot2[252..], checksum.to_le_bytes(), "the second stage's checksum");
     // RP2350 Datasheet, "Block loops": begins with this marker, in the first 4 KiB.
     for board in ["pico2", "pico2-riscv"] {
-        let start = bytes_at(board, 0x1000_0000, 4096).expect("the image's begin");
+        let start = flash(board, 4096);
         let marker = 0xFFFF_DED3_u32.to_le_bytes();
         assert!(start.windows(4).any(|word| word == marker), "{board} has an image definition");
     }
