@@ -59,7 +59,14 @@ fn floats(elements: impl Iterator<Item = f64>) -> Option<Range> {
 impl Tensor<'_> {
     /// The smallest and the largest element; none of a tensor without elements, or of complex numbers.
     pub fn range(&self) -> Option<Range> {
-        let (dtype, bytes) = (self.dtype(), self.bytes);
+        Range::of(self.dtype(), self.bytes)
+    }
+}
+
+impl Range {
+    /// The range of elements of a type, as they lie in memory; none if there are none, or of complex
+    /// numbers.
+    pub fn of(dtype: DType, bytes: &[u8]) -> Option<Range> {
         macro_rules! integers {
             ($($ty:ty => $variant:ident;)*) => {
                 match dtype.size() {

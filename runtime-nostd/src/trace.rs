@@ -52,6 +52,7 @@ pub trait Tracer {
 /// A tensor that a step has completed.
 #[derive(Clone, Debug)]
 pub struct TensorTap<'r> {
+    number: u32,
     tap: Tap<'r>,
     tensor: Tensor<'r>,
 }
@@ -61,6 +62,11 @@ impl<'r> TensorTap<'r> {
     /// all passes.
     pub fn tensor(&self) -> &Tensor<'r> {
         &self.tensor
+    }
+
+    /// Its position among the taps of the debug information.
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// The operation that defines it, such as `stablehlo.convolution`.
@@ -79,15 +85,26 @@ struct Taps<'r> {
     run: &'r Run<'r>,
     step: u32,
     taps: Option<ListIter<'r, Tap<'r>>>,
+    /// How many of them have been looked at.
+    seen: u32,
 }
 
 impl<'r> Iterator for Taps<'r> {
     type Item = TensorTap<'r>;
 
     fn next(&mut self) -> Option<TensorTap<'r>> {
-        let tap = self.taps.as_mut()?.find(|tap| tap.step == self.step)?;
-        let tensor = self.run.tapped(&tap.tensor)?;
-        Some(TensorTap { tap, tensor })
+        loop {
+            let tap = self.taps.as_mut()?.next()?;
+            let number = self.seen;
+            self.seen = number.saturating_add(1);
+            if tap.step != self.step {
+                continue;
+            }
+            // Others may follow one that lies nowhere.
+            if let Some(tensor) = self.run.tapped(&tap.tensor) {
+                return Some(TensorTap { number, tap, tensor });
+            }
+        }
     }
 }
 
@@ -100,7 +117,7 @@ impl Run<'_> {
         debug: Option<&DebugInfo<'r>>,
     ) -> impl Iterator<Item = TensorTap<'r>> {
         let debug = debug.filter(|debug| debug.describes(self.model().artifact().header()));
-        Taps { run: self, step: step.index, taps: debug.map(DebugInfo::taps) }
+        Taps { run: self, step: step.index, taps: debug.map(DebugInfo::taps), seen: 0 }
     }
 
     /// Runs one step as [`step_fed`](Run::step_fed) does, and tells a tracer of it: of the tensors that it

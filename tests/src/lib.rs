@@ -298,7 +298,7 @@ pub fn evaluated(module: &Module, func: FuncId, inputs: &[Vec<u8>]) -> Vec<Vec<u
 
 /// Options with ample time.
 pub fn options() -> Options {
-    Options { timeout: Duration::from_secs(300) }
+    Options::within(Duration::from_secs(300))
 }
 
 /// Leaves the jobs that the board could hold, with their outcomes, and prints how many it could not.

@@ -25,6 +25,7 @@ mod share;
 mod size;
 mod slot;
 pub mod text;
+mod trace;
 pub mod vectors;
 mod verify;
 
