@@ -36,6 +36,10 @@ pub struct ValueTap {
     pub span: Span,
     /// Number of the step in the artifact.
     pub step: u32,
+    /// The same among all steps that run, those of chains too: a position in [`Report::kernels`].
+    ///
+    /// [`Report::kernels`]: crate::compile::Report::kernels
+    pub listed: u32,
     /// Element type.
     pub dtype: DType,
     /// Shape.
@@ -55,7 +59,7 @@ impl Taps {
                 continue;
             };
             match uses.completed(program, buffer) {
-                Completed::After(step) => taps.values.extend(tap(func, (value, op), step, place)),
+                Completed::After(steps) => taps.values.extend(tap(func, (value, op), steps, place)),
                 Completed::ByRows => taps.by_rows += 1,
                 Completed::Unknown => {}
             }
@@ -118,7 +122,12 @@ fn straight(func: &Func) -> HashMap<ValueId, OpId> {
     ops.flat_map(|op| body.ops[op].results.iter().map(move |&value| (value, op))).collect()
 }
 
-fn tap(func: &Func, (value, op): (ValueId, OpId), step: u32, place: Place) -> Option<ValueTap> {
+fn tap(
+    func: &Func,
+    (value, op): (ValueId, OpId),
+    [step, listed]: [u32; 2],
+    place: Place,
+) -> Option<ValueTap> {
     let ty = func.body.ty(value).tensor()?;
     let dims = ty.static_dims()?.into_iter().map(|dim| u32::try_from(dim).ok());
     let dims = dims.collect::<Option<Vec<u32>>>()?;
@@ -127,13 +136,13 @@ fn tap(func: &Func, (value, op): (ValueId, OpId), step: u32, place: Place) -> Op
     }
     let written = &func.body.ops[op];
     let (kind, span) = (written.kind.name(), written.span);
-    Some(ValueTap { value, op, kind, span, step, dtype: ty.dtype()?, dims, place })
+    Some(ValueTap { value, op, kind, span, step, listed, dtype: ty.dtype()?, dims, place })
 }
 
 /// When a buffer holds all of its value.
 enum Completed {
-    /// After this step of the artifact.
-    After(u32),
+    /// After this step of the artifact, and of all that run.
+    After([u32; 2]),
     /// Never.
     ByRows,
     /// No step writes it: it lies where another buffer does.
@@ -148,8 +157,8 @@ struct Uses {
     chains: Vec<Option<usize>>,
     /// Buffers that steps outside of the chain that writes them read.
     kept: HashSet<BufferId>,
-    /// Number in the artifact of each step.
-    numbers: Vec<u32>,
+    /// Number of each step in the artifact, and among all that run.
+    numbers: Vec<[u32; 2]>,
 }
 
 impl Uses {
@@ -191,18 +200,19 @@ impl Uses {
     }
 }
 
-/// Number in the artifact of each step, where a chain is one.
-fn numbers(program: &Program, chains: &[Option<usize>]) -> Vec<u32> {
-    let mut next = 0;
+/// Number of each step in the artifact, where a chain is one, and among all that run.
+fn numbers(program: &Program, chains: &[Option<usize>]) -> Vec<[u32; 2]> {
+    let [mut next, mut listed] = [0, 0];
     let mut numbers = Vec::with_capacity(chains.len());
     for (at, step) in program.steps.iter().enumerate() {
         let goes_on = at > 0 && chains[at].is_some() && chains[at] == chains[at - 1];
         if goes_on {
-            numbers.push(next - 1);
-            continue;
+            numbers.push([next - 1, listed]);
+        } else {
+            numbers.push([next, listed]);
+            next += u32::from(!step.elided);
         }
-        numbers.push(next);
-        next += u32::from(!step.elided);
+        listed += u32::from(!step.elided);
     }
     numbers
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{CompileOptions, Compiled, Target};

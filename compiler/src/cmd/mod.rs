@@ -5,9 +5,10 @@
 
 mod boards;
 mod check;
-pub mod compare;
+mod compare;
 mod compile;
 mod convert;
+pub mod difference;
 mod emit;
 pub mod exec;
 mod files;
@@ -29,7 +30,7 @@ mod trace;
 pub mod vectors;
 mod verify;
 
-pub(crate) use compare::show;
+pub(crate) use difference::show;
 pub(crate) use run::index_text;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ enum Command {
     Quantize(quantize::Args),
     Plan(plan::Args),
     Check(check::Args),
+    Compare(compare::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Slot(slot::Args),
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Quantize(args) => quantize::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Slot(args) => slot::run(&args),

@@ -7,7 +7,7 @@ use microhlo_format::Artifact;
 use microhlo_qemu::{Job, JobReport, Options};
 use serde_json::{Value, json};
 
-use super::compare::{Difference, Tolerance, argmax};
+use super::difference::{Difference, Tolerance, argmax};
 use super::exec::Executor;
 use super::listing::{self, StepListing};
 use super::load::{self, Input, Program};
@@ -80,7 +80,7 @@ pub struct Args {
     json: JsonTarget,
 }
 
-fn tolerance(text: &str) -> Result<f64, String> {
+pub(super) fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x >= 0.0 => Ok(x),
         _ => Err("a tolerance is a number that is not negative".to_owned()),
@@ -229,7 +229,8 @@ pub(super) fn ports<'a>(
     types.enumerate().map(port).collect()
 }
 
-fn case_bytes(ports: &[Port], values: &[Values], case: usize) -> Vec<Vec<u8>> {
+/// The bytes of the inputs of a case; zeros for those that are not given.
+pub(super) fn case_bytes(ports: &[Port], values: &[Values], case: usize) -> Vec<Vec<u8>> {
     let bytes = |(i, port): (usize, &Port)| match values.get(i).and_then(|v| v.case(case)) {
         Some(bytes) => bytes.to_vec(),
         None => vec![0; port.byte_len()],
