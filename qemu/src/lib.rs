@@ -25,7 +25,8 @@ pub use error::Error;
 pub use firmware::{build, build_runner, build_with, cargo_for};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
-    Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
+    Board, Counter, CounterKind, ImageFormat, Probe, Qemu, Region, RegionKind, Registry,
+    RegistryError,
 };
 pub use microhlo_protocol::Stage;
 pub use mix::{InstructionMix, Kind, MixCounter};
