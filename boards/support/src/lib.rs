@@ -22,6 +22,11 @@ mod start;
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
 use memory::Region;
+// Linked for what they define: the logger, and how it keeps interrupts out.
+#[cfg(all(feature = "defmt", target_arch = "arm"))]
+use cortex_m as _;
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
 
 /// Names the firmware's main function, a `fn() -> u8` that returns the exit code.
 #[macro_export]

@@ -46,7 +46,9 @@ impl Executor {
                 let (registry, board) = *at;
                 Ok(Executor::Probe(Box::new((registry, board, wire.clone()))))
             }
-            _ => Err(format!("--probe needs a board, but `--on {name}` is none; see `microhlo boards`")),
+            _ => Err(format!(
+                "--probe needs a board, but `--on {name}` is none; see `microhlo boards`"
+            )),
         }
     }
 
@@ -57,11 +59,16 @@ impl Executor {
     pub fn target(&self) -> Result<Target, String> {
         match self {
             Executor::Host => Ok(Target::Host),
-            Executor::Board(_) | Executor::Probe(_) => self.board().map_or(Ok(Target::Host), |board| {
-                board.core.parse().map_err(|_| {
-                    format!("board `{}`: the compiler does not know core `{}`", board.name, board.core)
+            Executor::Board(_) | Executor::Probe(_) => {
+                self.board().map_or(Ok(Target::Host), |board| {
+                    board.core.parse().map_err(|_| {
+                        format!(
+                            "board `{}`: the compiler does not know core `{}`",
+                            board.name, board.core
+                        )
+                    })
                 })
-            }),
+            }
         }
     }
 
@@ -126,7 +133,8 @@ fn run_on_probe(
 ) -> Result<Vec<Outcome>, String> {
     let (registry, board, wire) = at;
     // A chip that is not there is found out before its firmware is built.
-    let place = microhlo_probe::Place::of(board, &microhlo_probe::ProbeRs).map_err(|e| e.to_string())?;
+    let place =
+        microhlo_probe::Place::of(board, &microhlo_probe::ProbeRs).map_err(|e| e.to_string())?;
     let mut target =
         super::wire::attach(&microhlo_probe::ProbeRs, &place, wire).map_err(|e| e.to_string())?;
     let runner = microhlo_qemu::build_runner(registry, board).map_err(|e| e.to_string())?;

@@ -79,9 +79,8 @@ mod with_probes {
         let registry = Registry::find().map_err(|e| CmdError::BadInput(e.to_string()))?;
         let name = match (&args.board, &args.firmware) {
             (Some(name), _) => name.clone(),
-            (None, Some(firmware)) => board_name(firmware).map_err(|e| {
-                CmdError::BadInput(format!("{e}; or name the board with --board"))
-            })?,
+            (None, Some(firmware)) => board_name(firmware)
+                .map_err(|e| CmdError::BadInput(format!("{e}; or name the board with --board")))?,
             (None, None) => return Err(microhlo_probe::Error::Nothing.into()),
         };
         let board = registry.board(&name).map_err(|e| CmdError::BadInput(e.to_string()))?;

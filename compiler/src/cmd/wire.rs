@@ -112,7 +112,8 @@ mod with_probes {
                     let bar = ProgressBar::new(total.unwrap_or(0)).with_message(phase.name());
                     let style = "{msg:9} [{bar:40}] {bytes}/{total_bytes} {eta}";
                     let style = ProgressStyle::with_template(style);
-                    self.bars.push((phase, style.map_or(bar.clone(), |style| bar.with_style(style))));
+                    self.bars
+                        .push((phase, style.map_or(bar.clone(), |style| bar.with_style(style))));
                 }
                 Progress::Advanced(phase, bytes) => self.bar(phase, |bar| bar.inc(bytes)),
                 Progress::Finished(phase) => self.bar(phase, ProgressBar::finish_and_clear),

@@ -19,6 +19,9 @@ const CONTROL_BLOCK: &str = "_SEGGER_RTT";
 /// The channel that the runner speaks the protocol on.
 const PROTOCOL: &str = "microhlo";
 
+/// The channel on which it tells people of a panic or a fault, and how it ends.
+const MESSAGES: &str = "messages";
+
 /// How long firmware may take from its reset to its first RTT channel.
 const START: Duration = Duration::from_secs(5);
 
@@ -38,7 +41,15 @@ pub fn control_block(file: &[u8]) -> Option<u64> {
 /// An RTT channel to the host.
 pub struct Up<'t> {
     target: &'t mut dyn Target,
+    ear: Ear,
+}
+
+/// What is listened to, apart from the target.
+struct Ear {
     channel: usize,
+    /// The channel for people, on which firmware says how it ends.
+    messages: Option<usize>,
+    said: String,
 }
 
 /// Waits for a firmware that was reset to open its RTT channels, and takes the one of that name; the first
@@ -51,60 +62,95 @@ pub fn listen<'t>(
     control_block: Option<u64>,
     name: &str,
 ) -> Result<Up<'t>, Error> {
-    let deadline = Instant::now() + START;
-    loop {
-        let channels = target.channels(control_block)?;
-        if !channels.is_empty() {
-            let channel = channels.iter().position(|channel| channel == name).unwrap_or(0);
-            return Ok(Up { target, channel });
-        }
-        if let State::Stopped(reason) = target.state()? {
-            return Err(Error::Stopped { reason });
-        }
-        if Instant::now() >= deadline {
-            return Err(Error::NoRtt { seconds: START.as_secs() });
-        }
-        thread::sleep(PAUSE);
-    }
+    let ear = Ear::find(target, control_block, name)?;
+    Ok(Up { target, ear })
 }
 
 impl Up<'_> {
     /// Waits for bytes, but not beyond `deadline`: `None` if there are none by then.
     ///
     /// # Errors
-    /// The firmware has stopped and all that it sent has been taken, or the chip is gone.
+    /// The firmware has ended or stopped and all that it sent has been taken, or the chip is gone.
     pub fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
-        receive(self.target, self.channel, deadline)
+        self.ear.receive(self.target, deadline)
     }
 }
 
-fn receive(
-    target: &mut dyn Target,
-    channel: usize,
-    deadline: Instant,
-) -> Result<Option<Vec<u8>>, Error> {
-    let mut buffer = vec![0; CHUNK];
-    let mut pause = Duration::from_micros(100);
-    loop {
-        let mut length = target.receive(channel, &mut buffer)?;
-        if length == 0 {
-            let state = target.state()?;
-            // What it sent before it stopped.
-            length = target.receive(channel, &mut buffer)?;
-            if let (0, State::Stopped(reason)) = (length, state) {
+impl Ear {
+    fn find(target: &mut dyn Target, block: Option<u64>, name: &str) -> Result<Self, Error> {
+        let deadline = Instant::now() + START;
+        loop {
+            let channels = target.channels(block)?;
+            if !channels.is_empty() {
+                let find = |name: &str| channels.iter().position(|channel| channel == name);
+                let channel = find(name).unwrap_or(0);
+                let messages = find(MESSAGES).filter(|&messages| messages != channel);
+                return Ok(Self { channel, messages, said: String::new() });
+            }
+            if let State::Stopped(reason) = target.state()? {
                 return Err(Error::Stopped { reason });
             }
+            if Instant::now() >= deadline {
+                return Err(Error::NoRtt { seconds: START.as_secs() });
+            }
+            thread::sleep(PAUSE);
         }
-        if length > 0 {
-            buffer.truncate(length);
-            return Ok(Some(buffer));
+    }
+
+    fn receive(
+        &mut self,
+        target: &mut dyn Target,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let mut buffer = vec![0; CHUNK];
+        let mut pause = Duration::from_micros(100);
+        loop {
+            let mut length = target.receive(self.channel, &mut buffer)?;
+            if length == 0 {
+                let end = self.end(target)?;
+                // What it sent before it ended.
+                length = target.receive(self.channel, &mut buffer)?;
+                if let (0, Some(reason)) = (length, end) {
+                    return Err(Error::Stopped { reason });
+                }
+            }
+            if length > 0 {
+                buffer.truncate(length);
+                return Ok(Some(buffer));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(PAUSE);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(None);
+    }
+
+    /// How the firmware has ended, if it has: it says so, or its core stopped.
+    fn end(&mut self, target: &mut dyn Target) -> Result<Option<String>, Error> {
+        let mut buffer = [0; 256];
+        while let Some(channel) = self.messages {
+            let length = target.receive(channel, &mut buffer)?;
+            if length == 0 {
+                break;
+            }
+            self.said += &String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
         }
-        thread::sleep(pause.min(left));
-        pause = (pause * 2).min(PAUSE);
+        // The last line is `exit` and a code of three digits, once all of it has come.
+        let lines = self.said.trim_end().rsplit_once('\n');
+        let (before, last) = lines.unwrap_or(("", self.said.trim_end()));
+        if let Some(code) = last.strip_prefix("exit ").filter(|code| code.len() == 3) {
+            let said = if before.is_empty() { "it said nothing more" } else { before.trim() };
+            return Ok(Some(format!(
+                "it ended with exit code {}: {said}",
+                code.trim_start_matches('0')
+            )));
+        }
+        Ok(match target.state()? {
+            State::Running => None,
+            State::Stopped(reason) => Some(reason),
+        })
     }
 }
 
@@ -136,8 +182,8 @@ pub fn run_jobs(
         chip.write(&plan, progress)?;
         chip.verify(&plan, progress)?;
         chip.reset(block)?;
-        let channel = listen(&mut **chip, block, PROTOCOL)?.channel;
-        Ok(Box::new(Channel { target: &target, channel }))
+        let ear = Ear::find(&mut **chip, block, PROTOCOL)?;
+        Ok(Box::new(Channel { target: &target, ear }))
     };
     let outcomes = run_jobs_over(partition, jobs, options, |image| start(image).map_err(carried));
     outcomes.map_err(|error| match error {
@@ -173,12 +219,12 @@ fn carried(error: Error) -> microhlo_qemu::Error {
 /// The channel of the protocol, to the runner.
 struct Channel<'c, 't> {
     target: &'c RefCell<&'t mut dyn Target>,
-    channel: usize,
+    ear: Ear,
 }
 
 impl Line for Channel<'_, '_> {
     fn receive(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, microhlo_qemu::Error> {
-        receive(&mut **self.target.borrow_mut(), self.channel, deadline).map_err(carried)
+        self.ear.receive(&mut **self.target.borrow_mut(), deadline).map_err(carried)
     }
 
     fn end(&mut self) -> Result<(), microhlo_qemu::Error> {
