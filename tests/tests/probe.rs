@@ -293,7 +293,10 @@ fn assert_same_over_rtt(board: &Board, elf: &std::path::Path, text: &str) {
     while let Some(bytes) = channel.receive(soon()).expect("bytes") {
         decoder.push(&bytes, &mut |line| lines += &format!("{line}\n")).expect("logs");
     }
-    assert_eq!(lines, text);
+    // The counters of some boards start anywhere.
+    let without_times =
+        |text: &str| text.lines().map(without_time).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(without_times(&lines), without_times(text));
 }
 
 #[test]

@@ -105,7 +105,12 @@ impl Logs {
             level: frame.level().map(|level| level_name(level.as_str())),
             time: time.unwrap_or_default(),
             text: frame.display_message().to_string(),
-            location: place.map(|at| (at.file.display().to_string(), at.line)),
+            location: place.map(|at| {
+                // Files below the current folder are called as people call them there.
+                let here = std::env::current_dir().unwrap_or_default();
+                let file = at.file.strip_prefix(here).unwrap_or(&at.file);
+                (file.display().to_string(), at.line)
+            }),
         }
     }
 }
