@@ -14,6 +14,7 @@ use super::difference::Tolerance;
 use super::exec::Executor;
 use super::load::{self, Program};
 use super::vectors::{self, Port};
+use super::wire::Wire;
 use super::{CmdError, JsonTarget, print_text, run};
 use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Technique};
@@ -64,6 +65,8 @@ pub struct Args {
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     #[command(flatten)]
+    wire: Wire,
+    #[command(flatten)]
     json: JsonTarget,
 }
 
@@ -85,7 +88,7 @@ struct Comparison {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
-    let executor = Executor::find(&args.on).map_err(CmdError::BadInput)?;
+    let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
     let program = load::open_program(&args.model)?;
     let options = CompileOptions {
         entry: args.function.clone(),
@@ -185,7 +188,7 @@ impl Runs<'_> {
             by_rows: self.compiled.taps.by_rows,
         };
         let host = self.executed(&Executor::Host, data, outputs.len())?;
-        if let Executor::Board(_) = executor {
+        if !matches!(executor, Executor::Host) {
             let mut sides = Sides::exact(&executor.to_string(), "host", &items);
             for (case, (board, host)) in
                 self.executed(executor, data, outputs.len())?.iter().zip(&host).enumerate()

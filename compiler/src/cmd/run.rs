@@ -15,6 +15,7 @@ use super::profile::{self, Profile};
 use super::text::{Table, grouped};
 use super::trace::Trace;
 use super::vectors::{self, Port, Values};
+use super::wire::Wire;
 use super::{CmdError, JsonTarget, print_text};
 use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
@@ -22,7 +23,7 @@ use crate::ir::{Module, TensorType};
 use crate::npz;
 use crate::passes::bind_shapes::Size;
 
-/// Run a program or an artifact on the host or on an emulated board.
+/// Run a program or an artifact on the host, on an emulated board, or with --probe on a real one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A StableHLO program or a compiled artifact.
@@ -53,7 +54,7 @@ pub struct Args {
     /// beside the labels in this array of the inputs' file.
     #[arg(long, value_name = "KEY", requires = "inputs")]
     labels: Option<String>,
-    /// Count the instructions of every kernel (boards only).
+    /// Count the instructions of every kernel, on real boards the cycles (boards only).
     #[arg(long)]
     profile: bool,
     /// Show what each step computes, with its range, and count its instructions (on boards); of the case
@@ -76,6 +77,8 @@ pub struct Args {
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    #[command(flatten)]
+    wire: Wire,
     #[command(flatten)]
     json: JsonTarget,
 }
@@ -173,7 +176,7 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         let text = "--debug-info is for artifacts; that of a program is known";
         return Err(CmdError::BadInput(text.to_owned()));
     }
-    let executor = Executor::find(&args.on).map_err(CmdError::BadInput)?;
+    let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
     let (bytes, debug, names) = match input {
         Input::Artifact(bytes) => {
             let debug = args.debug_info.as_deref().map(|path| load::debug_info(path, &bytes));
@@ -386,7 +389,11 @@ fn finish(
     comparison: Option<&[Difference]>,
     predictions: Option<&Predictions>,
 ) -> Result<(), CmdError> {
-    let profile = Profile::of(&results.report, args.profile || args.trace);
+    let unit = match &model.engine {
+        Engine::Artifact { executor, .. } => executor.unit(),
+        Engine::Evaluator(..) => "instructions",
+    };
+    let profile = Profile::of(&results.report, args.profile || args.trace, unit);
     args.json.write(&json_of(args, model, results, comparison, predictions, profile.as_ref()))?;
     if !args.json.owns_stdout() {
         let mut text = text(args, model, results, profile.as_ref());
@@ -420,8 +427,9 @@ fn text(args: &Args, model: &Prepared, results: &Results, profile: Option<&Profi
     }
     if args.trace {
         let case = Profile::slowest(&results.report);
-        text +=
-            &case.map_or(String::new(), |case| Trace::new(listing, case, debug).table().render());
+        text += &case.map_or(String::new(), |case| {
+            Trace::new(listing, case, debug, executor.unit()).table().render()
+        });
         if debug.is_empty() {
             text += "what the steps compute is known of programs, or with --debug-info\n";
         }
@@ -501,10 +509,11 @@ fn json_of(
         "outputs": outputs,
         "passed": comparison.map(|c| c.iter().all(|d| d.beyond == 0)),
     });
-    if let Engine::Artifact { listing, macs, debug, .. } = &model.engine {
+    if let Engine::Artifact { executor, listing, macs, debug, .. } = &model.engine {
         profile::add_json(&mut value, profile, listing, *macs);
         let case = Profile::slowest(&results.report).filter(|_| args.trace);
-        value["trace"] = json!(case.map(|case| Trace::new(listing, case, debug).json()));
+        value["trace"] =
+            json!(case.map(|case| Trace::new(listing, case, debug, executor.unit()).json()));
         value["arena_bytes"] = json!(results.report.arena_bytes);
         value["stack_bytes"] = json!(results.report.stack_bytes);
         let run = Some(results.report.run_stack_bytes).filter(|&bytes| bytes > 0);

@@ -14,34 +14,33 @@ use super::text::{Table, grouped};
 pub struct Trace<'a> {
     listing: &'a [StepListing],
     case: &'a Case,
+    /// What is counted.
+    unit: &'static str,
     /// The taps of each step, with their positions in the debug information.
     taps: BTreeMap<u32, Vec<(u32, Tap<'a>)>>,
 }
 
 impl<'a> Trace<'a> {
     /// The trace of a case; without results, if there is no debug information.
-    pub fn new(listing: &'a [StepListing], case: &'a Case, debug: &'a [u8]) -> Trace<'a> {
+    pub fn new(
+        listing: &'a [StepListing],
+        case: &'a Case,
+        debug: &'a [u8],
+        unit: &'static str,
+    ) -> Trace<'a> {
         let mut taps: BTreeMap<u32, Vec<(u32, Tap<'a>)>> = BTreeMap::new();
         let info = DebugInfo::parse(debug).ok();
         for (tap, number) in info.iter().flat_map(DebugInfo::taps).zip(0..) {
             taps.entry(tap.step).or_default().push((number, tap));
         }
-        Trace { listing, case, taps }
+        Trace { listing, case, unit, taps }
     }
 
     /// A line per step, and one for each tensor that it completed beyond the first.
     pub fn table(&self) -> Table {
         let mut table = Table::new(3).ragged();
         table.row([
-            "step",
-            "kernel",
-            "result",
-            "instructions",
-            "share",
-            "MACs",
-            "per MAC",
-            "times",
-            "range",
+            "step", "kernel", "result", self.unit, "share", "MACs", "per MAC", "times", "range",
         ]);
         for step in self.listing {
             let Some(number) = step.number else { continue };
