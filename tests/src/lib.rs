@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
@@ -307,7 +307,7 @@ pub fn evaluated(module: &Module, func: FuncId, inputs: &[Vec<u8>]) -> Vec<Vec<u
 
 /// Options with ample time.
 pub fn options() -> Options {
-    Options { timeout: Duration::from_secs(300) }
+    Options::within(Duration::from_secs(300))
 }
 
 /// Leaves the jobs that the board could hold, with their outcomes, and prints how many it could not.
