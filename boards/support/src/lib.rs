@@ -18,6 +18,7 @@ pub mod mark;
 pub mod memory;
 pub mod stack;
 mod start;
+pub mod uart;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
