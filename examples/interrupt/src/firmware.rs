@@ -107,10 +107,12 @@ fn listen(network: &mut Network<'_>) -> Option<f32> {
     let mut most = 0.0;
     for expected in SCORES.chunks_exact(size_of::<Output0>()) {
         let samples = loop {
+            // Asked first: the last sample may come in between.
+            let ended = ended();
             match next() {
                 Some(samples) => break samples,
                 // Some were lost, so that the last hop is not whole.
-                None if ended() => return Some(f32::INFINITY),
+                None if ended => return Some(f32::INFINITY),
                 // A real board sleeps here, `cortex_m::asm::wfi`; in QEMU that waits for the computer's clock.
                 None => core::hint::spin_loop(),
             }
