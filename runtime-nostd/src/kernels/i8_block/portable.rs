@@ -516,6 +516,7 @@ pub(super) unsafe fn outputs_3x3<const STRIDE: usize>(
 ) {
     let dilation = conv.across.dilation;
     let step = conv.along.output_step as usize * block.results.bytes();
+    let slots = [0, 1, 2].map(|tap| conv.slot(first + tap * dilation, tap));
     for channel in 0..block.lanes {
         let at = channel * conv.line;
         let mut lines = slots.map(|slot| slot.wrapping_add(at).cast_const());
