@@ -178,8 +178,6 @@ pub enum CounterKind {
     Nrf51Timer,
     /// Timers 2 and 5 of an STM32.
     Stm32Timer,
-    /// The watchdog of a Stellaris LM3S, and its real-time clock.
-    StellarisWatchdog,
     /// The RISC-V `minstret` counter.
     Minstret,
     /// Cycles: the counter of the debug watchpoint and trace unit of Armv7-M and Armv8-M.
