@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::gap::{Item, Sides};
 use super::difference::Tolerance;
 use super::exec::Executor;
+use super::function::Function;
 use super::load::{self, Program};
 use super::vectors::{self, Port};
 use super::wire::Wire;
@@ -20,7 +21,6 @@ use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Technique};
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Body, Module, TensorType, ValueId};
-use crate::passes::bind_shapes::Size;
 
 /// Compare what the evaluator, the host and a board compute, and name the first tensor that differs.
 #[derive(Debug, clap::Args)]
@@ -48,12 +48,8 @@ pub struct Args {
     /// Compare only the first N cases.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cases: Option<u64>,
-    /// The function to compile; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument: `m=8`, `arg0=8x16`.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     /// Most bytes of the arena, as for `microhlo compile`. Of values of layers that run row by row for it
     /// none is whole, and they are not compared.
     #[arg(long, value_name = "BYTES")]
@@ -90,13 +86,11 @@ struct Comparison {
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
     let program = load::open_program(&args.model)?;
-    let options = CompileOptions {
-        entry: args.function.clone(),
-        sizes: args.shape.clone(),
+    let options = args.function.of(CompileOptions {
         memory: chains::Options { arena_limit: args.arena_limit, ..chains::Options::default() },
         without: args.without.clone(),
         ..load::options_for(&args.model, executor.target().map_err(CmdError::BadInput)?)
-    };
+    });
     let compiled = program.compile(&options)?;
     let artifact = match &args.artifact {
         Some(path) => alike(path, &compiled.artifact)?,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::emit::{Emit, emit, refuse_binary, refuse_same};
 use super::exec::Executor;
+use super::function::Function;
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
@@ -16,7 +17,6 @@ use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_fi
 use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
-use crate::passes::bind_shapes::Size;
 use crate::regions::{self, Memories, Memory as RegionMemory};
 
 /// Compile a StableHLO program and print what it costs.
@@ -42,13 +42,8 @@ pub struct Args {
     /// What to compile for: `host`, a core such as `cortex-m4f` or `rv32imac`, or a board.
     #[arg(long, default_value = "host")]
     target: String,
-    /// The function to compile; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument by its name or number:
-    /// `m=8`, `arg0=8x16`, `arg0.0=8`. May be repeated.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     #[command(flatten, next_help_heading = "Memory")]
     memory: Memory,
     /// Also write this: beside OUT with the extension `.rs`, `.json`, `.c` and `.h`, or `.o` and `.h`; or
@@ -249,15 +244,13 @@ fn refuse_two_outputs(args: &Args) -> Result<(), CmdError> {
 
 /// The options for one program, but for its states.
 pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, CmdError> {
-    Ok(CompileOptions {
-        entry: args.function.clone(),
-        sizes: args.shape.clone(),
+    Ok(args.function.of(CompileOptions {
         dump_after: args.dump_after.clone(),
         memory: args.memory.options(),
         memories: args.memory.memories(&args.target)?,
         without: args.without.clone(),
         ..load::options_for(model, target(&args.target)?)
-    })
+    }))
 }
 
 /// Writes what `--report` asks for; returns what is left to print.

@@ -13,6 +13,7 @@ mod emit;
 pub mod exec;
 mod files;
 mod flash;
+mod function;
 mod inspect;
 mod listing;
 pub mod load;

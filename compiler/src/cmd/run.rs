@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::difference::{Difference, Tolerance, argmax};
 use super::exec::Executor;
+use super::function::Function;
 use super::listing::{self, StepListing};
 use super::load::{self, Input, Program};
 use super::profile::{self, Profile};
@@ -21,7 +22,6 @@ use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Module, TensorType};
 use crate::npz;
-use crate::passes::bind_shapes::Size;
 
 /// Run a program or an artifact on the host, on an emulated board, or with --probe on a real one.
 #[derive(Debug, clap::Args)]
@@ -68,12 +68,8 @@ pub struct Args {
     /// Run only the first N cases.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cases: Option<u64>,
-    /// The function to run; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument: `m=8`, `arg0=8x16`.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -184,9 +180,7 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         }
         Input::Program(program) => {
             let target = executor.target().map_err(CmdError::BadInput)?;
-            let mut options = load::options_for(&args.model, target);
-            options.entry.clone_from(&args.function);
-            options.sizes.clone_from(&args.shape);
+            let options = args.function.of(load::options_for(&args.model, target));
             let compiled = program.compile(&options)?;
             let debug = match args.trace {
                 true => program.debug_info(&compiled),
@@ -205,8 +199,7 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
 }
 
 fn prepare_evaluator(args: &Args, mut program: Box<Program>) -> Result<Prepared, CmdError> {
-    let (entry, sizes) = (args.function.clone(), args.shape.clone());
-    let options = CompileOptions { entry, sizes, ..CompileOptions::default() };
+    let options = args.function.of(CompileOptions::default());
     let func = program.specialised(&options)?;
     let body = &func.body;
     let arguments = body.blocks[body.entry].args.iter().map(|&v| body.ty(v));
