@@ -87,22 +87,8 @@ unsafe extern "C" fn four_by_two(
 ///
 /// # Safety
 /// As there.
-pub(super) unsafe fn sums_1x8(
-    taps: *const i16,
-    weights: *const i8,
-    pairs: usize,
-    acc: &mut [i32; 8],
-) {
-    // SAFETY: the caller's promise.
-    unsafe { one_by_eight(taps, weights, pairs, acc) }
-}
-
-/// As [`sums_1x8`].
-///
-/// # Safety
-/// As there.
 #[unsafe(naked)]
-unsafe extern "C" fn one_by_eight(
+pub(super) unsafe extern "C" fn sums_1x8(
     taps: *const i16,
     weights: *const i8,
     pairs: usize,
