@@ -140,13 +140,9 @@ fn alike(path: &Path, compiled: &[u8]) -> Result<Vec<u8>, CmdError> {
 fn cases(args: &Args, ports: &[Port]) -> Result<Vec<Vec<Vec<u8>>>, CmdError> {
     let values = match &args.inputs {
         None => Vec::new(),
-        Some(path) => match vectors::shaped_cases(path, ports)? {
-            Some(cases) => vectors::read_cases(path, "in", ports, &cases)?,
-            None => vectors::read(path, "in", ports)?,
-        },
+        Some(path) => vectors::read_inputs(path, ports)?.0,
     };
-    let most = args.cases.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let count = vectors::case_count(&values).min(most);
+    let count = run::case_limit(args.cases, vectors::case_count(&values));
     Ok((0..count).map(|case| run::case_bytes(ports, &values, case)).collect())
 }
 
@@ -191,16 +187,15 @@ impl Runs<'_> {
             }
             comparison.board = Some(sides);
         }
-        let written = self.program.specialised(options)?;
+        let mut written = Module::default();
+        let func = written.funcs.push(self.program.specialised(options)?);
         let bar = super::progress(data.len(), "evaluating");
         for (case, (inputs, host)) in data.iter().zip(&host).enumerate() {
             let optimized = &self.compiled.optimized.body;
             let values = self.evaluated(optimized, inputs)?;
             comparison.host.add(case, host, &values);
-            let mut module = Module::default();
-            let func = module.funcs.push(written.clone());
-            let inputs = tensors(&module.funcs[func].body, inputs).map_err(evaluation)?;
-            let plain = Evaluator::new(&module).run(func, &inputs).map_err(evaluation)?;
+            let inputs = tensors(&written.funcs[func].body, inputs).map_err(evaluation)?;
+            let plain = Evaluator::new(&written).run(func, &inputs).map_err(evaluation)?;
             let plain: Values = plain.iter().map(|t| Some(t.bytes().to_vec())).collect();
             let after = &values[values.len() - outputs.len()..];
             comparison.passes.add(case, after, &plain);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::function::Function;
 use super::load::{self, Program};
 use super::text::Table;
-use super::vectors::{self, Port, Values};
+use super::vectors::{self, Port};
 use super::{CmdError, JsonTarget, print_text, run, write_file};
 use crate::compile::CompileOptions;
 use crate::eval::Tensor;
@@ -220,10 +220,7 @@ impl Inputs {
 }
 
 fn read_inputs(ports: &[Port], path: &Path) -> Result<Inputs, CmdError> {
-    let values: Vec<Values> = match vectors::shaped_cases(path, ports)? {
-        Some(cases) => vectors::read_cases(path, "in", ports, &cases)?,
-        None => vectors::read(path, "in", ports)?,
-    };
+    let (values, _) = vectors::read_inputs(path, ports)?;
     let tensors = |case: usize| {
         ports.iter().zip(&values).map(move |(port, values)| {
             let bytes = values.case(case).unwrap_or_default();

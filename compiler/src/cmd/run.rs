@@ -115,20 +115,15 @@ struct Results {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let model = prepare(args)?;
-    let shaped = match &args.inputs {
-        Some(path) => vectors::shaped_cases(path, &model.inputs)?,
-        None => None,
-    };
-    let inputs = match (&args.inputs, &shaped) {
-        (Some(path), Some(cases)) => vectors::read_cases(path, "in", &model.inputs, cases)?,
-        (Some(path), None) => vectors::read(path, "in", &model.inputs)?,
-        (None, _) => Vec::new(),
+    let (inputs, shaped) = match &args.inputs {
+        Some(path) => vectors::read_inputs(path, &model.inputs)?,
+        None => (Vec::new(), None),
     };
     if args.inputs.is_none() && args.expect.is_some() && !model.inputs.is_empty() {
         let text = "--expect needs --inputs: without it all inputs are zero";
         return Err(CmdError::BadInput(text.to_owned()));
     }
-    let cases = case_limit(args, vectors::case_count(&inputs));
+    let cases = case_limit(args.cases, vectors::case_count(&inputs));
     let expected = match &args.expect {
         Some(path) => {
             let shaped = shaped.as_deref();
@@ -155,8 +150,9 @@ fn vectors_have_axis(inputs: &[Values]) -> bool {
     inputs.iter().any(|v| v.cases().is_some())
 }
 
-fn case_limit(args: &Args, cases: usize) -> usize {
-    args.cases.map_or(cases, |n| cases.min(usize::try_from(n).unwrap_or(usize::MAX)))
+/// So many cases, or the most that are asked for.
+pub(super) fn case_limit(most: Option<u64>, cases: usize) -> usize {
+    most.map_or(cases, |n| cases.min(usize::try_from(n).unwrap_or(usize::MAX)))
 }
 
 fn prepare(args: &Args) -> Result<Prepared, CmdError> {
@@ -247,7 +243,7 @@ fn expected(
         None => vectors::read(path, "out", &model.outputs)?,
     };
     let given = values.iter().find_map(Values::cases);
-    if let Some(n) = given.filter(|&n| case_limit(args, n) != cases) {
+    if let Some(n) = given.filter(|&n| case_limit(args.cases, n) != cases) {
         let inputs = vectors::case_count(inputs);
         return Err(CmdError::BadInput(format!(
             "{}: outputs of {n} cases, but there are inputs of {inputs}",
