@@ -418,34 +418,22 @@ three!(
     "
 );
 
-/// Assembly that goes on to the next line of the kernel, whose first tap is to be in `$taps`, whose weights in
+/// Assembly that goes on at `2` with the next line of the kernel, whose first tap is to be in r1, whose weights in
 /// r9. Overwrites r12.
 macro_rules! next_line {
-    ($taps:literal, $again:literal) => {
-        concat!(
-            "
-            ldr r12, [r0, #64]
-            add r9, r12
-            ldr r12, [r0, #52]
-            add ",
-            $taps,
-            ", r12
-            ldr r12, [r0, #44]
-            cmp ",
-            $taps,
-            ", r12
-            blo ",
-            $again,
-            "
-            ldr r12, [r0, #48]
-            sub ",
-            $taps,
-            ", r12
-            b ",
-            $again,
-            "
-            "
-        )
+    () => {
+        "
+        ldr r12, [r0, #64]
+        add r9, r12
+        ldr r12, [r0, #52]
+        add r1, r12
+        ldr r12, [r0, #44]
+        cmp r1, r12
+        blo 2b
+        ldr r12, [r0, #48]
+        sub r1, r12
+        b 2b
+        "
     };
 }
 
@@ -496,7 +484,7 @@ macro_rules! lines {
                 subs r2, #1
                 beq 4f
                 ",
-                next_line!("r1", "2b"),
+                next_line!(),
                 "
                 4:
                 mov r12, r0
@@ -553,7 +541,7 @@ unsafe extern "C" fn sum_of_one(lines: &Lines) -> i32 {
         subs r2, #1
         beq 4f
         ",
-        next_line!("r1", "2b"),
+        next_line!(),
         "
         4:
         mov r0, r4
