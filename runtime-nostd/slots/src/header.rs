@@ -142,6 +142,19 @@ impl Confirmation {
 }
 
 /// What is said of an artifact in front of it.
+///
+/// ```
+/// use microhlo_slots::{Header, Refusal, Trial};
+///
+/// let artifact = b"what the compiler made";
+/// let header = Header::new(7, artifact);
+/// let core = header.encode(); // what an update begins with
+/// assert_eq!(Header::decode(&core), Ok(header));
+/// assert_eq!(Header::decode(&[0xff; 160]), Err(Refusal::Empty));
+/// // A slot as a programmer writes it: the model runs after a reset and need not be confirmed.
+/// let slot = [&header.image(Trial::Confirmed)[..], artifact].concat();
+/// assert_eq!(slot[..160], core);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The model's version: an update has a higher one than what runs.
