@@ -222,7 +222,7 @@ pub struct Run<'m> {
     model: &'m Model<'m>,
     regions: Regions<'m>,
     cursor: Cursor,
-    /// Whether the step at the cursor has begun: rows of an input were fed to it.
+    /// Whether the step at the cursor has begun: rows of an input were fed to it, or its function failed.
     begun: bool,
     /// Bytes of it.
     fed: usize,
@@ -326,10 +326,10 @@ impl<'m> Run<'m> {
         let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
-        let wants = feeding.wants.get();
-        self.begun = wants != 0;
-        if self.begun {
-            return Err(RunError::Unfed { rows: wants });
+        let stop = feeding.stop.get();
+        self.begun = stop.is_some();
+        if let Some(error) = stop {
+            return Err(error);
         }
         self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))

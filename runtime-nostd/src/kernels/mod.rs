@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use microhlo_format::kernels::{Parts, Requant, Rounding};
 use microhlo_format::{Cursor, MAX_ARENAS, MicroId, Place, Region, Target};
 
-use crate::error::StepError;
+use crate::error::{RunError, StepError};
 use crate::micro::{Dst, Row, Src};
 use crate::registry::{KernelEntry, Kernels, MicroEntry, Undecodable, Visitor};
 pub(crate) use rows::Turn;
@@ -139,8 +139,8 @@ pub(crate) struct Feeding<'r> {
     pub taken: Cell<usize>,
     /// Whether the chain has had some before.
     pub resumes: bool,
-    /// Rows that the chain has room for and waits for; none once it is through.
-    pub wants: Cell<u32>,
+    /// Why the step did not run to its end, if it did not: it waits for rows, or a function failed.
+    pub stop: Cell<Option<RunError>>,
 }
 
 /// A source of `stride` bytes per element.
@@ -364,6 +364,7 @@ modules! {
     dot_any,
     dot_f32,
     dot_i8,
+    extern_call,
     fill,
     gather,
     hybrid_f32,
