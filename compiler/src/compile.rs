@@ -188,6 +188,8 @@ pub struct CompileOptions {
     pub entry: Option<String>,
     /// Sizes of symbolic dimensions, or shapes of arguments.
     pub sizes: Vec<Size>,
+    /// Names of custom calls and composites that are left to the firmware.
+    pub externs: Vec<String>,
     /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
     pub dump_after: Vec<String>,
     /// Inputs that are outputs of the run before, and keep them in the arena.
@@ -411,7 +413,7 @@ fn lowered(
     if let Some((span, why)) = passes::single_device::refusal(&func.body) {
         return Err(CompileError::unsupported(span, why));
     }
-    let mut program = lower(func, options.target)?;
+    let mut program = lower(func, options.target, &options.externs)?;
     program.apart = options.without.contains(&Technique::Overlap);
     program.keeps_taps = options.target == Target::Rv32imac && !options.memory.saves();
     state::keep(&mut program, &options.states)?;
@@ -462,7 +464,8 @@ pub fn compile_verified(
 /// The entry is not found, or a shape stays unknown.
 pub fn specialised(module: Verified<'_>, options: &CompileOptions) -> Result<Func, CompileError> {
     let entry = entry_name(&module, options)?;
-    let mut func = passes::inline::inline(module, &entry)?;
+    let mut func = passes::inline::inline_leaving(module, &entry, &options.externs)?;
+    passes::externs::check_calls(&module, &func, &options.externs)?;
     if !options.sizes.is_empty() || is_dynamic(&func) {
         let arguments = bind_shapes(&module, &entry, &options.sizes)?;
         refine_shapes(module, &mut func, &arguments)?;

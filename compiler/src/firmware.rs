@@ -157,13 +157,18 @@ fn kernels(out: &mut String, report: &Report) {
     let is = |name: &str, what: fn(KernelId) -> bool| {
         KernelId::ALL.iter().any(|&id| id.name() == name && what(id))
     };
+    if kernels.contains_key(KernelId::extern_call.name()) {
+        out.push_str(EXTERNS);
+    }
     out.push_str(
         "\n/// The kernels that the model needs, and no others.\n\
          pub static KERNELS: ::microhlo::Kernels = ::microhlo::Kernels {\n    kernels: &[\n",
     );
     for (kernel, Parts(parts)) in kernels {
         // What may be part of a chain is linked so that it can, with all parts.
-        let entry = if chains && is(kernel, KernelId::has_strips) {
+        let entry = if kernel == KernelId::extern_call.name() {
+            "entry::<Externs>()".to_owned()
+        } else if chains && is(kernel, KernelId::has_strips) {
             "STAGE".to_owned()
         } else if is(kernel, KernelId::has_parts) {
             format!("entry::<{parts:#x}>()")
@@ -178,6 +183,12 @@ fn kernels(out: &mut String, report: &Report) {
     }
     out.push_str("    ],\n};\n");
 }
+
+/// What a module says whose model calls functions of the firmware.
+const EXTERNS: &str = "
+// The model calls functions of the firmware: the module that includes this has their table as `Externs`, a type
+// that implements `microhlo::Externs`, by `use super::MyFunctions as Externs;` for example.
+";
 
 /// The artifact, included from the file beside the module. The loader needs it at a multiple
 /// of 16.

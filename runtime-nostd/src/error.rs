@@ -3,6 +3,8 @@
 use core::fmt;
 
 use microhlo_format::kernels::Parts;
+
+use crate::externs::{ExternError, ExternFault};
 use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
 
 /// Why an artifact was refused.
@@ -80,6 +82,9 @@ pub enum StepError {
     BadTarget,
     /// A chain waits for rows that never come, or that there is no room for.
     Stalls,
+    /// The step calls a function that the firmware does not have, or not for such operands and results;
+    /// [`LoadError::explain`] names it.
+    Extern(ExternFault),
 }
 
 /// Why a run was refused or stopped.
@@ -185,6 +190,13 @@ pub enum RunError {
         /// Bytes given.
         given: usize,
     },
+    /// A function of the firmware failed. The run may be given up, or taken on: the step is tried again.
+    Extern {
+        /// Name of the function.
+        name: &'static str,
+        /// Its [`ExternError`](crate::ExternError).
+        code: u16,
+    },
     /// A step of a loaded model does not decode any more: its memory has changed.
     Corrupted {
         /// Number of the step.
@@ -232,6 +244,7 @@ impl fmt::Display for StepError {
             StepError::Overlap => f.write_str("written memory overlaps another operand"),
             StepError::TooManyOperands => f.write_str("too many operands"),
             StepError::BadTarget => f.write_str("the program continues where no step starts"),
+            StepError::Extern(fault) => fault.fmt(f),
             StepError::Stalls => f.write_str("a chain waits for rows that never come"),
         }
     }
@@ -278,6 +291,9 @@ impl fmt::Display for RunError {
             RunError::NotFed => f.write_str("the next step takes no rows of an input"),
             RunError::RowSize { row, left, given } => {
                 write!(f, "rows of {row} bytes are fed and {left} bytes are left, {given} given")
+            }
+            RunError::Extern { name, code } => {
+                write!(f, "the firmware's function `{name}` failed: {}", ExternError(*code))
             }
             RunError::Corrupted { step } => {
                 write!(f, "step {step} has changed since the model was loaded")

@@ -26,6 +26,8 @@
 //! # }
 //! ```
 //!
+//! Operations that only a firmware can compute are functions that it registers: [`Externs`].
+//!
 //! # Numbers
 //!
 //! Every kernel has one order of operations and none is fused, so a model computes the same bits on
@@ -51,6 +53,7 @@ extern crate std;
 
 mod arenas;
 mod error;
+mod externs;
 pub mod kernels;
 mod load;
 pub mod micro;
@@ -67,6 +70,10 @@ pub use arenas::{ArenaInfo, Arenas};
 #[doc(hidden)]
 pub use bytemuck;
 pub use error::{LoadError, RunError, StepError};
+pub use externs::{
+    Explained, Extern, ExternError, ExternFault, ExternFn, ExternSignature, Externs,
+};
+pub use kernels::extern_call::{Element, ExternCall};
 pub use microhlo_format::{
     ArtifactError, DType, DebugInfo, DebugInfoError, KernelId, Micro, MicroId, MicroOp, ParamError,
     Region, artifact_len,

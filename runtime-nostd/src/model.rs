@@ -304,7 +304,7 @@ pub struct Run<'m> {
     model: &'m Model<'m>,
     regions: Regions<'m>,
     cursor: Cursor,
-    /// Whether the step at the cursor has begun: rows of an input were fed to it.
+    /// Whether the step at the cursor has begun: rows of an input were fed to it, or its function failed.
     begun: bool,
     /// Bytes of it.
     fed: usize,
@@ -404,14 +404,13 @@ impl<'m> Run<'m> {
         let corrupted = RunError::Corrupted { step: index };
         let kernels = self.model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
-        let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
+        let feeding = Feeding::new(rows, self.begun);
         let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
-        let wants = feeding.wants.get();
-        self.begun = wants != 0;
+        self.begun = feeding.wants.get() != 0;
         if self.begun {
-            return Err(RunError::Unfed { rows: wants });
+            return Err(feeding.stopped());
         }
         self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))

@@ -26,7 +26,8 @@ use microhlo_qemu::{Board, Error, Job, Options, Outcome, Registry};
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
 
 /// Models of the examples, beside these.
-const EXAMPLES: [&str; 4] = ["heartbeat", "keywords_frontend", "keywords_net", "vibration"];
+const EXAMPLES: [&str; 5] =
+    ["heartbeat", "keywords_frontend", "keywords_net", "ripple", "vibration"];
 
 /// Models that lie beside the project's folder where the full test data are installed.
 const SHARED: [&str; 14] = [

@@ -18,6 +18,7 @@ pub struct Build {
     arena_limit: Option<u32>,
     states: Vec<String>,
     shapes: Vec<String>,
+    externs: Vec<String>,
 }
 
 /// A program in any form that `microhlo compile` reads. The path is relative to the package's folder.
@@ -35,6 +36,7 @@ pub fn model(path: impl Into<PathBuf>) -> Build {
         arena_limit: None,
         states: Vec::new(),
         shapes: Vec::new(),
+        externs: Vec::new(),
     }
 }
 
@@ -81,6 +83,14 @@ impl Build {
         self
     }
 
+    /// A custom call or composite of this name is left to the firmware. The module that includes `NAME.rs` has the
+    /// table of functions in scope as `Externs`, a type that implements `microhlo::Externs`. May be called
+    /// repeatedly.
+    pub fn external(mut self, name: &str) -> Build {
+        self.externs.push(name.to_owned());
+        self
+    }
+
     /// Compiles into `OUT_DIR`: `NAME.rs`, for `include!`, and `NAME.mhlo`, which that includes. `NAME` is the
     /// model's file name up to the first extension that is its form's. Tells cargo when to do so again, and what
     /// went wrong; the result is what the build script's `main` returns.
@@ -103,6 +113,7 @@ impl Build {
     fn options(&self) -> Result<CompileOptions, CmdError> {
         let mut options = options_for(&self.model, self.core()?);
         options.memory.arena_limit = self.arena_limit;
+        options.externs.clone_from(&self.externs);
         for text in &self.states {
             let pair =
                 text.parse().map_err(|e| CmdError::BadInput(format!("state {text}: {e}")))?;

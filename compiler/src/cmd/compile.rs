@@ -44,6 +44,10 @@ pub struct Args {
     target: String,
     #[command(flatten)]
     function: Function,
+    /// A custom call or composite of this name is left to the firmware, which registers a function for it. May
+    /// be repeated.
+    #[arg(long = "extern", value_name = "NAME")]
+    pub(super) externs: Vec<String>,
     #[command(flatten, next_help_heading = "Memory")]
     memory: Memory,
     /// Also write this: beside OUT with the extension `.rs`, `.json`, `.c` and `.h`, or `.o` and `.h`; or
@@ -249,6 +253,7 @@ pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, Cm
         memory: args.memory.options(),
         memories: args.memory.memories(&args.target)?,
         without: args.without.clone(),
+        externs: args.externs.clone(),
         ..load::options_for(model, target(&args.target)?)
     }))
 }
@@ -403,6 +408,7 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["MACs", &grouped(manifest.macs)]);
     table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);
     table.row(["micro-operations", &listing::counts_text(listing::micro(&steps))]);
+    inspect::extern_rows(artifact, &mut table);
     let mut text = format!("{} for {}\n{}", manifest.name, args.target, table.render());
     if args.verbose {
         text += &format!("program\n{}", listing::table(&steps).render());

@@ -5,8 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use microhlo::{DebugInfo, Model, RunError};
+use microhlo_format::Artifact;
 use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
+use super::externs;
 use super::wire::Wire;
 use crate::compile::Target;
 
@@ -102,8 +104,13 @@ impl Executor {
     /// Runs jobs; one outcome per job, in order.
     ///
     /// # Errors
-    /// What concerns all jobs: QEMU or a target is missing, or the runner does not build.
+    /// What concerns all jobs: QEMU or a target is missing, or the runner does not build; or one calls functions
+    /// of a firmware, which none of these has.
     pub fn run(&self, jobs: &[Job], options: &Options) -> Result<Vec<Outcome>, String> {
+        let parsed = jobs.iter().filter_map(|job| Artifact::parse(&job.artifact).ok());
+        if let Some(why) = parsed.into_iter().find_map(|artifact| externs::refusal(&artifact)) {
+            return Err(why);
+        }
         match self {
             Executor::Host => Ok(jobs.iter().map(|job| run_on_host(job, options)).collect()),
             Executor::Board(at) => {

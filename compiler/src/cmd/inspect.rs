@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use microhlo_format::{ArenaEntry, Artifact, Region};
 use serde_json::{Value, json};
 
+use super::externs::{self, Called};
 use super::listing::{self, StepListing};
 use super::load;
 use super::text::{Table, size};
@@ -56,6 +57,7 @@ pub fn json_of(artifact: &Artifact<'_>, names: &[String]) -> Value {
         "inputs": inputs.iter().map(port).collect::<Vec<_>>(),
         "outputs": outputs.iter().map(port).collect::<Vec<_>>(),
         "kernels": steps.iter().map(StepListing::json).collect::<Vec<_>>(),
+        "externs": externs::called(artifact).iter().map(Called::json).collect::<Vec<_>>(),
         "micro_ops": manifest.micro.iter().map(listing::micro_name).collect::<Vec<_>>(),
     })
 }
@@ -70,6 +72,7 @@ fn text(artifact: &Artifact<'_>) -> String {
     facts.row(["MACs", &super::text::grouped(manifest.macs)]);
     facts.row(["format", &format!("{}.{}", header.major, header.minor)]);
     facts.row(["compiler", manifest.compiler.as_str()]);
+    extern_rows(artifact, &mut facts);
     let steps = listing::steps(artifact, &[]);
     format!(
         "{}\n{}\nsignature\n{}\nprogram: {}\n{}\nmicro-operations\n  {}\n\nmemory map\n{}",
@@ -109,6 +112,13 @@ fn arena_rows(artifact: &Artifact<'_>, table: &mut Table) {
             bytes => format!(", {} of them constants", size(bytes.into())),
         };
         table.row([&name, &(size(entry.bytes.into()) + &constants)]);
+    }
+}
+
+/// A line for each function of the firmware that the artifact calls.
+pub fn extern_rows(artifact: &Artifact<'_>, table: &mut Table) {
+    for called in externs::called(artifact) {
+        table.row(["calls of firmware", &called.text()]);
     }
 }
 

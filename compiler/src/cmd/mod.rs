@@ -11,6 +11,7 @@ mod convert;
 pub mod difference;
 mod emit;
 pub mod exec;
+mod externs;
 mod files;
 mod flash;
 mod function;

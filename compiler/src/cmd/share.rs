@@ -12,6 +12,7 @@ use super::text::{Table, size};
 use super::{CmdError, print_text, write_file};
 use crate::compile::{CompileOptions, Compiled};
 use crate::lower::state::Kept;
+use crate::passes::externs;
 
 /// One of the models.
 pub(crate) struct Member {
@@ -81,6 +82,7 @@ fn members(args: &Args) -> Result<Vec<Member>, CmdError> {
         let options = CompileOptions { states, ..options_of(args, path)? };
         members.push(Member::open(path, options)?);
     }
+    share_externs(&mut members, &args.externs)?;
     match states.first() {
         None => Ok(members),
         Some((model, _)) => {
@@ -88,6 +90,19 @@ fn members(args: &Args) -> Result<Vec<Member>, CmdError> {
             Err(CmdError::BadInput(text))
         }
     }
+}
+
+/// Leaves to each model the functions of the firmware that it calls.
+fn share_externs(members: &mut [Member], names: &[String]) -> Result<(), CmdError> {
+    let calls = |member: &Member, name: &str| externs::calls(&member.program.module, name);
+    if let Some(name) = names.iter().find(|name| !members.iter().any(|m| calls(m, name))) {
+        return Err(CmdError::BadInput(format!("--extern {name}: none of the models calls it")));
+    }
+    for member in members {
+        let module = &member.program.module;
+        member.options.externs.retain(|name| externs::calls(module, name));
+    }
+    Ok(())
 }
 
 /// The states of `--state MODEL:INPUT=OUTPUT`, with the models.

@@ -146,19 +146,29 @@ struct Fuser<'a> {
 }
 
 /// For every operation of a block, the operations of the block whose results it reads, through
-/// views.
+/// views, or that it has to follow: calls of the firmware keep the program's order.
 fn producers(body: &Body, block: BlockId) -> HashMap<OpId, Vec<OpId>> {
     let mut producers: HashMap<OpId, Vec<OpId>> = HashMap::new();
+    let mut last_call = None;
     for &op in &body.blocks[block].ops {
         let mut found = Vec::new();
         for value in captured(body, op) {
             found.extend(producers_of(body, value, &producers));
+        }
+        if calls(body, op) {
+            found.extend(last_call.replace(op));
         }
         found.sort_unstable();
         found.dedup();
         producers.insert(op, found);
     }
     producers
+}
+
+/// Whether an operation calls the firmware, or has a region that does.
+fn calls(body: &Body, op: OpId) -> bool {
+    let call = |op: OpId| matches!(body.ops[op].kind, OpKind::CustomCall(_));
+    call(op) || body.ops[op].regions.iter().any(|&r| body.walk(r).into_iter().any(call))
 }
 
 /// The operations that compute a value, through views, given those of the views.

@@ -226,6 +226,7 @@ pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Re
         | Kernel::softmax_i8(_)
         | Kernel::quantize_f32(_)
         | Kernel::dequantize_i8(_)
+        | Kernel::extern_call(_)
         | Kernel::fft_f32(_)
         | Kernel::fft_f64(_)
         | Kernel::cholesky_f32(_)

@@ -12,6 +12,7 @@ mod data;
 mod draft;
 mod epilogue;
 mod exact_sum;
+mod extern_call;
 pub(crate) mod facts;
 pub mod flow_check;
 mod geometry;
@@ -59,13 +60,15 @@ use program::{Buffer, BufferId, Io, Program, Ref, Step, Storage};
 use scope::Scope;
 use view::{Nest, View};
 
-/// Lowers a function without calls to kernels for a processor. Its shapes must be static.
-pub fn lower(func: &Func, target: Target) -> Result<Program, CompileError> {
+/// Lowers a function without calls to kernels for a processor. Its shapes must be static. Custom calls of
+/// `externs` become calls of the firmware.
+pub fn lower(func: &Func, target: Target, externs: &[String]) -> Result<Program, CompileError> {
     let facts = Facts::new(&func.body);
     let mut lowerer = Lowerer {
         body: &func.body,
         facts: &facts,
         target,
+        externs,
         program: Program::default(),
         views: Scope::default(),
         dense: Scope::default(),
@@ -83,6 +86,8 @@ struct Lowerer<'a> {
     facts: &'a Facts<'a>,
     /// What kernels are chosen for.
     target: Target,
+    /// Functions that the firmware has.
+    externs: &'a [String],
     program: Program,
     /// Where each value lies.
     views: Scope<View>,
@@ -210,6 +215,9 @@ impl<'a> Lowerer<'a> {
             OpKind::Fft(fft) => self.fft(op, fft),
             OpKind::Cholesky(c) => self.cholesky(op, c.lower),
             OpKind::TriangularSolve(solve) => self.triangular_solve(op, solve),
+            OpKind::CustomCall(call) if self.externs.iter().any(|name| **name == *call.target) => {
+                self.extern_call(op, call)
+            }
             OpKind::CustomCall(call) => {
                 let message = custom::refusal(self.body, &self.body.ops[op], call);
                 Err(CompileError::unsupported(self.span(op), message))

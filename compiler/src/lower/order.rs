@@ -177,6 +177,7 @@ fn region(
         region: Region { steps: steps.clone(), graph: Graph::default(), buffers: Vec::new() },
         tensors: HashMap::new(),
         earlier: HashMap::new(),
+        last_call: None,
     };
     for step in &program.steps[steps] {
         builder.step(step)?;
@@ -208,6 +209,8 @@ struct Builder<'a> {
     tensors: HashMap<BufferId, TensorId>,
     /// Accesses so far, by buffer.
     earlier: HashMap<BufferId, Vec<(TaskId, Touch)>>,
+    /// The last call of the firmware so far.
+    last_call: Option<TaskId>,
 }
 
 /// One access of a step.
@@ -244,6 +247,10 @@ impl Builder<'_> {
             let waits = |t: &Touch| !(t.reads && touch.reads || t.bytes.apart(&touch.bytes));
             task.needs.extend(earlier.iter().filter(|(_, t)| waits(t)).map(|(other, _)| *other));
             touches.push((buffer, touch));
+        }
+        if step.calls_firmware() {
+            // What firmware does besides computing its results stays in the program's order.
+            task.needs.extend(self.last_call.replace(id));
         }
         task.needs.sort_unstable();
         task.needs.dedup();

@@ -76,6 +76,11 @@ impl Step {
         !matches!(&self.kernel, Kernel::branch(branch) if branch.predicate.is_none())
     }
 
+    /// Whether it calls a function of the firmware, which may have effects that the program does not see.
+    pub fn calls_firmware(&self) -> bool {
+        matches!(self.kernel, Kernel::extern_call(_))
+    }
+
     /// Whether it only says how the program goes on.
     pub fn is_control(&self) -> bool {
         matches!(self.kernel, Kernel::branch(_) | Kernel::switch(_))
@@ -202,7 +207,8 @@ impl Program {
             let writes = |(kind, b): (AccessKind, BufferId)| {
                 kind == AccessKind::Write && buffers[b].bytes > 0
             };
-            step.elided |= !step.is_control() && !Program::touched(step).into_iter().any(writes);
+            let effect = step.is_control() || step.calls_firmware();
+            step.elided |= !effect && !Program::touched(step).into_iter().any(writes);
         }
     }
 }

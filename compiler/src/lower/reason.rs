@@ -53,6 +53,7 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
         Kernel::move_(_) => "elements change places, or a kernel wants its operand dense".into(),
         Kernel::fill(_) => "one element everywhere".into(),
         Kernel::rows(_) => "the steps behind it run row by row to save memory".into(),
+        Kernel::extern_call(_) => "a function that is left to the firmware".into(),
         Kernel::branch(_) | Kernel::switch(_) => "control flow".into(),
         other => format!("the kernel for this operation: `{}`", other.id().name()),
     }

@@ -89,7 +89,11 @@ impl StructuralOp for CustomCall {
             if custom::is_known_target(&self.target) {
                 return decompose::evaluate(op, inputs, evaluator);
             }
-            let why = format!("the target `{}` is not known", self.target);
+            let why = format!(
+                "the target `{}` is not known; if firmware computes it, only a firmware with it can run \
+                 the program (a composite has a decomposition that runs everywhere)",
+                self.target
+            );
             return Err(EvalError::unsupported(Self::NAME, why));
         };
         let [actual, expected] = inputs else {

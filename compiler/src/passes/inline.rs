@@ -14,8 +14,18 @@ const MAX_DEPTH: usize = 64;
 
 /// Replaces the module's functions by the entry function alone, all calls inlined.
 pub fn inline(module: Verified<'_>, entry: &str) -> Result<Func, CompileError> {
+    inline_leaving(module, entry, &[])
+}
+
+/// The same, with composites of some names left to the firmware.
+pub fn inline_leaving(
+    module: Verified<'_>,
+    entry: &str,
+    externs: &[String],
+) -> Result<Func, CompileError> {
     let mut done = HashMap::new();
-    expand(&module, entry, Span::default(), 0, &mut done)?;
+    let inliner = Inliner { module: &module, externs };
+    inliner.expand(entry, Span::default(), 0, &mut done)?;
     let (_, func) = find(&module, entry, Span::default())?;
     let mut func = func.clone();
     if let Some(body) = done.remove(entry) {
@@ -32,40 +42,49 @@ fn find<'m>(module: &'m Module, name: &str, span: Span) -> Result<(usize, &'m Fu
     })
 }
 
-/// Expands the body of function `name` into `done`.
-fn expand(
-    module: &Module,
-    name: &str,
-    span: Span,
-    depth: usize,
-    done: &mut HashMap<String, Body>,
-) -> Result<(), CompileError> {
-    if done.contains_key(name) {
-        return Ok(());
-    }
-    if depth > MAX_DEPTH {
-        let message = format!("calls nest more than {MAX_DEPTH} deep at @{name}; is it recursive?");
-        return Err(CompileError::at(span, message));
-    }
-    let (_, func) = find(module, name, span)?;
-    let mut body = func.body.clone();
-    super::chlo::recognize(&mut body);
-    for block in super::rewrite::reachable_blocks(&body) {
-        let ops = std::mem::take(&mut body.blocks[block].ops);
-        let mut out = Vec::with_capacity(ops.len());
-        for op in ops {
-            let Some(callee) = callee(&body.ops[op].kind) else {
-                out.push(op);
-                continue;
-            };
-            let span = body.ops[op].span;
-            expand(module, &callee, span, depth + 1, done)?;
-            splice(&mut body, op, &done[&*callee], &mut out, &callee)?;
+struct Inliner<'m> {
+    module: &'m Module,
+    externs: &'m [String],
+}
+
+impl Inliner<'_> {
+    /// Expands the body of function `name` into `done`.
+    fn expand(
+        &self,
+        name: &str,
+        span: Span,
+        depth: usize,
+        done: &mut HashMap<String, Body>,
+    ) -> Result<(), CompileError> {
+        if done.contains_key(name) {
+            return Ok(());
         }
-        body.blocks[block].ops = out;
+        if depth > MAX_DEPTH {
+            let message =
+                format!("calls nest more than {MAX_DEPTH} deep at @{name}; is it recursive?");
+            return Err(CompileError::at(span, message));
+        }
+        let (_, func) = find(self.module, name, span)?;
+        let mut body = func.body.clone();
+        super::externs::leave_composites(&mut body, self.externs);
+        super::chlo::recognize(&mut body);
+        for block in super::rewrite::reachable_blocks(&body) {
+            let ops = std::mem::take(&mut body.blocks[block].ops);
+            let mut out = Vec::with_capacity(ops.len());
+            for op in ops {
+                let Some(callee) = callee(&body.ops[op].kind) else {
+                    out.push(op);
+                    continue;
+                };
+                let span = body.ops[op].span;
+                self.expand(&callee, span, depth + 1, done)?;
+                splice(&mut body, op, &done[&*callee], &mut out, &callee)?;
+            }
+            body.blocks[block].ops = out;
+        }
+        done.insert(name.to_string(), body);
+        Ok(())
     }
-    done.insert(name.to_string(), body);
-    Ok(())
 }
 
 fn callee(kind: &OpKind) -> Option<Arc<str>> {

@@ -12,6 +12,7 @@ mod control_tests;
 pub mod cse;
 pub mod dce;
 pub mod decompose;
+pub mod externs;
 #[cfg(test)]
 mod float_rescale_tests;
 pub mod fold;

@@ -72,7 +72,8 @@ impl From<LoadError> for Status {
             LoadError::Misaligned => Status::ArtifactMisaligned,
             LoadError::Artifact(_) => Status::BadArtifact,
             LoadError::Step {
-                error: StepError::MissingKernel(_) | StepError::MissingParts(_),
+                error:
+                    StepError::MissingKernel(_) | StepError::MissingParts(_) | StepError::Extern(_),
                 ..
             } => Status::MissingKernel,
             LoadError::Step { error: StepError::MissingMicro(_), .. } => {

@@ -166,6 +166,7 @@ integers! {
     u32: |raw| word, raw;
     i32: |raw| word, (raw >> 1) as i32 ^ -((raw & 1) as i32);
     u64: |raw| long, raw;
+    i64: |raw| long, (raw >> 1) as i64 ^ -((raw & 1) as i64);
 }
 
 /// Makes types fields that not every encoded integer is a value of.

@@ -325,7 +325,7 @@ unsafe fn take(
     memory: &Memory<'_>,
 ) -> Result<bool, Undecodable> {
     let Some(rows) = given(feed, firing.count, memory) else {
-        memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
+        wait(memory, schedule);
         return Ok(false);
     };
     let by = fed(feed, schedule);
@@ -337,6 +337,11 @@ unsafe fn take(
         unsafe { memory.write(strip.output).copy_from(rows.as_ptr(), rows.len()) };
     }
     Ok(true)
+}
+
+/// Ends the step until the caller gives more rows.
+fn wait(memory: &Memory<'_>, schedule: &Schedule<'_>) {
+    memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
 }
 
 /// Rows that were given and not yet taken.
@@ -357,7 +362,7 @@ fn rest(chain: &Chain<'_>, schedule: &mut Schedule<'_>, memory: &Memory<'_>) {
             return;
         }
         if given(feed, firing.count, memory).is_none() {
-            memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
+            wait(memory, schedule);
             return;
         }
         schedule.fired(firing, Default::default());

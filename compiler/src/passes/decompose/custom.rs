@@ -210,7 +210,8 @@ pub fn refusal(body: &crate::ir::Body, op: &Op, call: &CustomCall) -> String {
             )
         }
         None => format!(
-            "the target of `stablehlo.custom_call @{}` is not known; `microhlo partition` cuts around it",
+            "the target of `stablehlo.custom_call @{0}` is not known; `microhlo compile --extern {0}` \
+             leaves it to the firmware, `microhlo partition` to the host",
             call.target
         ),
     }

@@ -9,11 +9,11 @@ use postcard::Error;
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
     DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8,
-    DotAny, DotF32, DotI8, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
-    PoolI8, Post, ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode,
-    RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand,
-    SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, Sums, Switch,
-    TableI8, TriangularSolve, Window, WindowDim,
+    DotAny, DotF32, DotI8, ExternCall, ExternTensor, Feed, Fft, Fill, Gather, HybridF32, Map,
+    MapInstr, MapOperand, Move, PoolI8, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    SumI8, Sums, Switch, TableI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -220,6 +220,8 @@ structs! {
     Sums<Place> { place, count }
     Feed<Place> { place, row_bytes }
     Rows<Place> { stages, state, sums, feed }
+    ExternTensor<Place> { dtype, dims, place }
+    ExternCall<Place> { name, settings, operands, results }
     TriangularSolve<Place> {
         matrix, rhs, output, dtype, batch, n, count, left_side, lower, unit_diagonal, transpose,
         conjugate,

@@ -10,6 +10,7 @@ mod conv;
 mod conv_i8;
 mod data;
 mod decode;
+mod extern_call;
 mod hybrid;
 mod linear;
 mod map;
@@ -31,6 +32,10 @@ pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
 pub use decode::{Decode, decode_exact, empty};
+pub use extern_call::{
+    Call, ExternCall, ExternTensor, MAX_EXTERN_NAME, MAX_EXTERN_OPERANDS, MAX_EXTERN_RESULTS,
+    MAX_EXTERN_SETTINGS, Setting, Settings,
+};
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
@@ -205,6 +210,8 @@ macro_rules! for_each_kernel {
             81, product_i8, ProductI8;
             /// `i8` batched matrix product of two activations.
             82, dot_i8, DotI8;
+            /// Calls a function of the firmware.
+            95, extern_call, ExternCall;
         }
     };
 }

@@ -2,11 +2,11 @@
 
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8, Fill, Gather, HybridF32, Map, MapInstr,
-    MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode,
-    RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand,
-    SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, Switch, Window,
-    WindowDim,
+    DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8, ExternCall, ExternTensor, Fill, Gather,
+    HybridF32, Map, MapInstr, MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
+    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
+    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
+    Switch, Window, WindowDim,
 };
 use microhlo_format::{
     ArenaEntry, DType, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Target,
@@ -425,6 +425,23 @@ fn general() -> impl Strategy<Value = Kernel<Place>> {
     prop_oneof![map, reduce, window, moves, fill]
 }
 
+/// Calls of the firmware. What their settings say is not looked at here.
+fn calls() -> impl Strategy<Value = Kernel<Place>> {
+    let tensor = || {
+        let dtype = (0..DType::ALL.len()).prop_map(|i| DType::ALL[i]);
+        (dtype, list(any::<u32>()), places()).prop_map(|(dtype, dims, place)| ExternTensor {
+            dtype,
+            dims,
+            place,
+        })
+    };
+    (list(any::<u8>()), list(any::<u8>()), list(tensor()), list(tensor())).prop_map(
+        |(name, settings, operands, results)| {
+            Kernel::extern_call(ExternCall { name, settings, operands, results })
+        },
+    )
+}
+
 /// Softmax, and what turns floats into 8-bit integers and back.
 fn elementwise() -> impl Strategy<Value = Kernel<Place>> {
     let softmax =
@@ -513,5 +530,5 @@ pub fn kernels() -> impl Strategy<Value = Kernel<Place>> {
     });
     let regions = prop_oneof![indexed(), combining(), bytes(), mixed(), products()];
     let others = prop_oneof![4 => general(), 3 => elementwise(), 1 => convolutions()];
-    prop_oneof![6 => others, 1 => branch, 1 => switch, 2 => regions]
+    prop_oneof![6 => others, 1 => branch, 1 => switch, 2 => regions, 1 => calls()]
 }
