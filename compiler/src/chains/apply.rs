@@ -83,6 +83,8 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             strip: half(stage.strip),
             capacity: half(stage.capacity),
             operands: stage.operands,
+            lead: stage.lead,
+            settles: stage.settles,
         });
     }
     let feed = block.feed().map(|(buffer, row_bytes)| {

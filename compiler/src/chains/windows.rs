@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use microhlo_format::rows::{self, Demand, RowShape, Schedule, Stage};
+use microhlo_format::rows::{self, Demand, MOST_LEAD, MOST_STRIP, RowShape, Schedule, Stage};
 
 /// A chain by its numbers.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,9 @@ pub struct Windows {
     pub rows: Vec<Option<u32>>,
     /// Bytes of each stage's result if it is there as a whole.
     pub bytes: Vec<u64>,
+    /// How rows that a stage computes may lie over those that it reads of each operand: the least bytes
+    /// from the start of the former to that of the latter.
+    pub over: Vec<[Option<u64>; 2]>,
     /// Values from outside that are read row by row.
     pub found: Vec<Found>,
 }
@@ -76,6 +79,40 @@ impl Windows {
         Some(())
     }
 
+    /// Gives all stages leads: as many rows as the first of their operands make possible, so that from then on
+    /// no stage waits for a single row. `may` says how many a stage may begin with.
+    pub fn lead(&mut self, may: &mut dyn FnMut(usize, u8) -> bool) {
+        for at in 0..self.stages.len() {
+            let stage = self.stages[at];
+            let operands = stage.operands.into_iter().map(usize::from).filter(|&of| of < at);
+            let possible = operands.map(|of| self.possible(at as u8, &self.stages[of])).min();
+            let lead = possible.unwrap_or(0).min(stage.strip.min(MOST_LEAD.into()));
+            if lead < stage.strip && lead > 0 && stage.strip <= MOST_STRIP && may(at, lead as u8) {
+                self.stages[at].lead = lead as u8;
+            }
+        }
+    }
+
+    /// Rows of a stage that the first rows of an operand make possible, or as many more of these as it takes.
+    fn possible(&self, at: u8, operand: &Stage) -> u16 {
+        let (mut there, strip) = (0, self.stages[usize::from(at)].strip);
+        while there < operand.rows {
+            there += operand.count(there);
+            let fits = |&count: &u16| self.demand(at, 0, count).is_some_and(|rows| rows.end <= there);
+            if let Some(count) = (1..=strip).rev().find(fits) {
+                return count;
+            }
+        }
+        0
+    }
+
+    /// Says which windows settle.
+    pub fn settle(&mut self, settles: &[bool]) {
+        for (stage, &settles) in self.stages.iter_mut().zip(settles) {
+            stage.settles = settles;
+        }
+    }
+
     /// Bytes that a value needs.
     pub fn size(&self, value: usize) -> u64 {
         match value.checked_sub(self.stages.len()) {
@@ -121,21 +158,42 @@ impl Windows {
         rows::follow(&self.stages, demands, &mut |schedule, firing| {
             let mut changed = Vec::new();
             match last.replace(firing) {
-                Some(last) => {
-                    self.touched(last, &mut changed);
-                    changed.push(firing.into());
-                }
+                Some(last) => self.touched(last, &mut changed),
                 None => changed.extend(0..held.count),
             }
             for value in changed {
                 let range = match value.checked_sub(self.stages.len()) {
                     Some(found) => self.unread(schedule, &self.found[found]),
-                    None => self.kept(schedule, value, usize::from(firing) == value),
+                    None => self.kept(schedule, value, false),
                 };
-                held.set(value, range);
+                held.set(value, range, &[]);
             }
+            let value = usize::from(firing);
+            let over = self.over(schedule, value);
+            held.set(value, self.kept(schedule, value, true), &over);
         })?;
         Some(held)
+    }
+
+    /// Operands that rows which are computed may lie over, each with the least bytes from the start of the
+    /// one value to that of the other, if rows that are kept do not matter.
+    fn over(&self, schedule: &Schedule<'_>, value: usize) -> Vec<Over> {
+        let (Some(row), demand) = (self.rows[value], schedule.state(value as u8).demand) else {
+            return Vec::new();
+        };
+        let count = schedule.firing(value as u8).count;
+        let range = self.kept(schedule, value, true);
+        let first = range.end - (u64::from(count) * u64::from(row)).min(range.end);
+        let operands = self.stages[value].operands.into_iter().zip(self.over[value]);
+        let over = operands.filter_map(|(operand, least)| {
+            let (operand, least) = (usize::from(operand), least?);
+            let read = u64::from(*self.rows.get(operand)?.as_ref()?);
+            let base = schedule.state(operand as u8).base;
+            let read = u64::from(demand.from.checked_sub(base)?) * read;
+            let distance = (first + least).saturating_sub(read);
+            Some(Over { operand, kept: first, distance })
+        });
+        over.collect()
     }
 
     /// The values of which something else is held after a stage has gone on.
@@ -187,6 +245,15 @@ impl Windows {
     }
 }
 
+/// How a result may lie over an operand while some rows are computed.
+struct Over {
+    operand: usize,
+    /// Where rows end that were there before.
+    kept: u64,
+    /// The least bytes from the start of the result to that of the operand.
+    distance: u64,
+}
+
 /// What is held of values at a time, and what was held together so far.
 struct Held {
     count: usize,
@@ -206,7 +273,8 @@ impl Held {
         self.far[below * self.count + above]
     }
 
-    fn set(&mut self, value: usize, range: Range<u64>) {
+    /// What is held of a value from now on, parts of it over others.
+    fn set(&mut self, value: usize, range: Range<u64>, over: &[Over]) {
         self.now[value] = range.clone();
         if range.is_empty() {
             return;
@@ -214,7 +282,12 @@ impl Held {
         for (other, held) in self.now.iter().enumerate() {
             if other != value && !held.is_empty() {
                 let below = &mut self.far[value * self.count + other];
-                *below = range.end.saturating_sub(held.start).max(*below);
+                let apart = match over.iter().find(|over| over.operand == other) {
+                    // Rows that are kept lie apart, even if there are none.
+                    Some(over) => over.kept.saturating_sub(held.start).max(over.distance),
+                    None => range.end.saturating_sub(held.start),
+                };
+                *below = apart.max(*below);
                 let above = &mut self.far[other * self.count + value];
                 *above = held.end.saturating_sub(range.start).max(*above);
             }
@@ -243,7 +316,9 @@ mod tests {
                 Some(&of) => u32::from(windows.stages[usize::from(of)].rows),
                 None => rows.into(),
             };
-            windows.stages.push(Stage { rows, strip: 1, capacity, operands });
+            let settles = false;
+            windows.over.push([None; 2]);
+            windows.stages.push(Stage { rows, strip: 1, lead: 0, capacity, operands, settles });
             windows.shapes.push((found || at > 0).then_some(RowShape {
                 out_rows: rows.into(),
                 in_rows: height,

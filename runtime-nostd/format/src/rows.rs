@@ -34,17 +34,42 @@ pub struct Stage {
     pub rows: u16,
     /// Rows that are computed at once; fewer are left for the last time.
     pub strip: u16,
+    /// Rows that are computed the first time, if not as many: where a layer reads a row ahead, so that those
+    /// of all layers come to the same rows.
+    pub lead: u8,
     /// Rows that memory holds: all of them, which are all computed then, or those of a window.
     pub capacity: u16,
     /// The stages whose rows it reads, or [`OUTSIDE`].
     pub operands: [u8; 2],
+    /// Whether rows move to the start of their window as soon as those before them are not demanded any
+    /// more, rather than when others need the room: what lies behind them is free for something else then.
+    pub settles: bool,
 }
+
+/// The bit of an encoded strip that says that it has all that follows: eight bits of [`Stage::strip`],
+/// [`Stage::lead`] and whether the stage [settles](Stage::settles). Before format 1.9 it was the strip alone.
+const DETAILED: u16 = 1 << 15;
+/// The bit of [`Stage::settles`].
+const SETTLES: u16 = 1 << 14;
+/// Most rows of a strip of a stage that settles or has a lead.
+pub const MOST_STRIP: u16 = u8::MAX as u16;
+/// Most rows of a lead.
+pub const MOST_LEAD: u8 = 63;
 
 impl Stage {
     /// The bytes of the artifact: three little-endian halves, two bytes.
     pub const fn to_bytes(self) -> [u8; STAGE_BYTES] {
+        let strip = match (self.lead, self.settles) {
+            (0, false) => self.strip,
+            (lead, settles) => {
+                let strip = if self.strip > MOST_STRIP { MOST_STRIP } else { self.strip };
+                let lead = if lead > MOST_LEAD { MOST_LEAD } else { lead };
+                let settles = if settles { SETTLES } else { 0 };
+                DETAILED | settles | (lead as u16) << 8 | strip
+            }
+        };
         let [rows, strip, capacity] =
-            [self.rows.to_le_bytes(), self.strip.to_le_bytes(), self.capacity.to_le_bytes()];
+            [self.rows.to_le_bytes(), strip.to_le_bytes(), self.capacity.to_le_bytes()];
         let [first, second] = self.operands;
         [rows[0], rows[1], strip[0], strip[1], capacity[0], capacity[1], first, second]
     }
@@ -55,11 +80,15 @@ impl Stage {
         // Two loads where memory need not be aligned.
         let all = u64::from_le_bytes(bytes);
         let (low, high) = (all as u32, (all >> 32) as u32);
+        let strip = (low >> 16) as u16;
+        let detailed = strip & DETAILED != 0;
         Stage {
             rows: low as u16,
-            strip: (low >> 16) as u16,
+            strip: if detailed { strip & MOST_STRIP } else { strip },
+            lead: if detailed { (strip >> 8) as u8 & MOST_LEAD } else { 0 },
             capacity: high as u16,
             operands: [(high >> 16) as u8, (high >> 24) as u8],
+            settles: strip & (DETAILED | SETTLES) == DETAILED | SETTLES,
         }
     }
 
@@ -70,7 +99,8 @@ impl Stage {
 
     /// Rows from `first` on that are computed at once.
     pub fn count(&self, first: u16) -> u16 {
-        self.strip.min(self.rows.saturating_sub(first))
+        let strip = if first == 0 && self.lead != 0 { self.lead.into() } else { self.strip };
+        strip.min(self.rows.saturating_sub(first))
     }
 }
 
@@ -333,6 +363,25 @@ impl<'s> Schedule<'s> {
         Some(Shift { from, count: held - from })
     }
 
+    /// Drops rows of an operand that are not demanded any more once a stage has gone on, if the operand
+    /// settles: what has to be moved in its window behind that.
+    #[inline(always)]
+    pub fn settle(&mut self, operand: u8) -> Option<Shift> {
+        let stage = Stage::from_bytes(*self.table.get(usize::from(operand))?);
+        if !stage.settles {
+            return None;
+        }
+        let state = self.states.get(usize::from(operand))?;
+        let held = state.produced.wrapping_sub(state.base);
+        let from = self.wanted(operand, state).0.saturating_sub(state.base).min(held);
+        if stage.is_whole() || from == 0 {
+            return None;
+        }
+        let state = self.states.get_mut(usize::from(operand))?;
+        state.base = state.base.wrapping_add(from);
+        Some(Shift { from, count: held.wrapping_sub(from) })
+    }
+
     /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
     /// to, and what has to be moved in the window of the result before. `None` if an offset overflows or
     /// some rows read none.
@@ -373,6 +422,9 @@ impl<'s> Schedule<'s> {
             state.produced = state.produced.saturating_add(firing.count);
         }
         self.set_demand(firing.stage, next);
+        for operand in self.stage(firing.stage).operands {
+            self.settle(operand);
+        }
     }
 
     /// Whether the chain has made all rows of what it leaves.

@@ -210,7 +210,8 @@ mod tests {
         let mut rows = height;
         let mut push = |rows: u32, strip: u16, operands, shape| {
             let (rows, strip) = (rows as u16, strip.min(rows as u16));
-            stages.push((Stage { rows, strip, capacity: 0, operands }, shape));
+            let (settles, lead) = (stages.len() % 3 != 0, (stages.len() % 4) as u8);
+            stages.push((Stage { rows, strip, capacity: 0, operands, lead, settles }, shape));
             stages.len() as u8 - 1
         };
         let mut last = OUTSIDE;
@@ -293,7 +294,8 @@ mod tests {
 
     #[test]
     fn stages_that_read_later_ones_are_no_chain() {
-        let stage = Stage { rows: 2, strip: 1, capacity: 2, operands: [1, OUTSIDE] };
+        let operands = [1, OUTSIDE];
+        let stage = Stage { rows: 2, strip: 1, capacity: 2, operands, lead: 0, settles: true };
         let table = [stage.to_bytes(); 2];
         assert!(Schedule::begin(&table, &mut [State::default(); 2]).is_none());
         assert!(Schedule::begin(&table[..1], &mut [State::default(); 2]).is_none());
