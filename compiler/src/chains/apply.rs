@@ -6,6 +6,7 @@ use microhlo_format::{Kernel, Target};
 
 use super::block::{Block, Model, Needs};
 use super::kernel::folded;
+use super::windows::Rest;
 use super::{Cut, Plan};
 use crate::lower::program::{Buffer, BufferId, Program, Ref, SUMS, Step, Storage};
 
@@ -84,7 +85,8 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             capacity: half(stage.capacity),
             operands: stage.operands,
             lead: stage.lead,
-            settles: stage.settles,
+            settles: stage.rest == Rest::Start,
+            ends: stage.rest == Rest::End,
         });
     }
     let feed = block.feed().map(|(buffer, row_bytes)| {

@@ -8,7 +8,7 @@ use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
 use super::kernel::{Stages, by_rows, scratch, sums};
-use super::windows::{Found, Read, Windows};
+use super::windows::{Found, Read, Rest, Windows};
 use crate::compile::Target;
 use crate::emit::memory_problem;
 use crate::ir::EntityId;
@@ -183,8 +183,8 @@ pub struct Needs {
     pub capacities: Vec<u32>,
     /// Rows of each stage's first firing, if not as many; 0 if as many.
     pub leads: Vec<u8>,
-    /// Whether rows of each stage's window move as soon as they can.
-    pub settles: Vec<bool>,
+    /// Where rows rest in each stage's window.
+    pub rests: Vec<Rest>,
     /// Bytes of values, and of sums that become values.
     pub activations: u64,
     /// Bytes of working memory of the kernels.
@@ -218,8 +218,8 @@ pub struct Planned {
     pub sums: u32,
     /// Rows at the first time, if not as many; 0 if as many.
     pub lead: u8,
-    /// Whether rows of its window move as soon as they can.
-    pub settles: bool,
+    /// Where rows rest in its window.
+    pub rest: Rest,
     row_bytes: u32,
     whole: bool,
 }
@@ -362,7 +362,7 @@ impl Block {
         windows.fit()?;
         let leads = windows.stages.iter().map(|stage| stage.lead).collect();
         let capacities: Vec<u32> = windows.stages.iter().map(|s| s.capacity.into()).collect();
-        let (settles, packed) = self.settled(model, &mut windows)?;
+        let (rests, packed) = self.rests(model, &mut windows)?;
         let mut activations = self.outside + packed;
         for (at, stage) in self.stages.iter().enumerate() {
             activations += 4 * u64::from(stage.sums);
@@ -372,7 +372,7 @@ impl Block {
             cost += model.costs.moved(if stage.whole { 0 } else { moved });
         }
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
-        Some(Needs { strips, capacities, leads, settles, activations, scratch, state, cost })
+        Some(Needs { strips, capacities, leads, rests, activations, scratch, state, cost })
     }
 
     /// The values by rows, with windows that are not sized yet.
@@ -383,8 +383,8 @@ impl Block {
         for (stage, &strip) in self.stages.iter().zip(strips) {
             let (rows, operands) = (half(stage.rows), stage.operands);
             let capacity = if stage.whole { rows } else { 0 };
-            let (strip, settles) = (half(strip), false);
-            windows.stages.push(rows::Stage { rows, strip, lead: 0, capacity, operands, settles });
+            let (strip, settles, ends) = (half(strip), false, false);
+            windows.stages.push(rows::Stage { rows, strip, lead: 0, capacity, operands, settles, ends });
             windows.shapes.push(stage.shape);
             windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
             windows.bytes.push(model.bytes(stage.output));
@@ -396,26 +396,27 @@ impl Block {
         windows
     }
 
-    /// Which windows settle, and the bytes that all values take together then. Between firings, rows lie at
-    /// the start of a window that settles and at the end of others: two of different kinds can share the
-    /// bytes between them.
-    fn settled(&self, model: &Model<'_>, windows: &mut Windows) -> Option<(Vec<bool>, u64)> {
-        let none = vec![false; self.stages.len()];
+    /// Where rows rest in windows, and the bytes that all values take together then: two windows can share
+    /// the bytes between rows that rest at the start of one and at the end of the other.
+    fn rests(&self, model: &Model<'_>, windows: &mut Windows) -> Option<(Vec<Rest>, u64)> {
+        let none = vec![Rest::There; self.stages.len()];
         let mut best = (none.clone(), self.packed(model, windows)?);
         // Windows that keep rows from firing to firing.
         let keeps = |(_, stage): &(usize, &rows::Stage)| stage.capacity > stage.strip && !stage.is_whole();
         let kept: Vec<usize> =
             windows.stages.iter().enumerate().filter(keeps).map(|(at, _)| at).collect();
         for first in 0..2.min(kept.len()) {
-            let mut settles = none.clone();
-            kept.iter().skip(first).step_by(2).for_each(|&at| settles[at] = true);
-            windows.settle(&settles);
+            let mut rests = none.clone();
+            for (i, &at) in kept.iter().enumerate() {
+                rests[at] = if i % 2 == first { Rest::Start } else { Rest::End };
+            }
+            windows.rest(&rests);
             let bytes = self.packed(model, windows)?;
             if bytes < best.1 {
-                best = (settles, bytes);
+                best = (rests, bytes);
             }
         }
-        windows.settle(&best.0);
+        windows.rest(&best.0);
         Some(best)
     }
 
@@ -449,10 +450,10 @@ impl Block {
 
     /// The stages with what they need.
     pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
-        let rooms = needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.settles));
-        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &settles)))| Planned {
+        let rooms = needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.rests));
+        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &rest)))| Planned {
             lead,
-            settles,
+            rest,
             output: stage.output,
             rows: stage.rows,
             strip,

@@ -179,7 +179,7 @@ pub fn strips(kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Optio
     let (rows, strip) = (u16::try_from(rows).ok()?, u16::try_from(strip).ok()?);
     let lead = u8::try_from(lead).ok()?;
     let operands = [OUTSIDE; 2];
-    let stage = Stage { rows, strip, lead, capacity: rows, operands, settles: false };
+    let stage = Stage { rows, strip, lead, capacity: rows, operands, settles: false, ends: false };
     let places = by.operands.map(|operand| operand.map(|operand| operand.place));
     let mut scratch = 0;
     let mut over = places.map(|place| place.map(|_| 0));

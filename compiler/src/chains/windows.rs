@@ -28,6 +28,18 @@ pub struct Windows {
     pub found: Vec<Found>,
 }
 
+/// Where rows that are kept lie in their window while other stages go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// Where they were computed, until others need the room.
+    #[default]
+    There,
+    /// At the start.
+    Start,
+    /// At the end.
+    End,
+}
+
 /// A value that is there before the chain begins.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -106,10 +118,10 @@ impl Windows {
         0
     }
 
-    /// Says which windows settle.
-    pub fn settle(&mut self, settles: &[bool]) {
-        for (stage, &settles) in self.stages.iter_mut().zip(settles) {
-            stage.settles = settles;
+    /// Says where rows rest in each window.
+    pub fn rest(&mut self, rests: &[Rest]) {
+        for (stage, rest) in self.stages.iter_mut().zip(rests) {
+            (stage.settles, stage.ends) = (*rest == Rest::Start, *rest == Rest::End);
         }
     }
 
@@ -189,7 +201,7 @@ impl Windows {
             let (operand, least) = (usize::from(operand), least?);
             let read = u64::from(*self.rows.get(operand)?.as_ref()?);
             let base = schedule.state(operand as u8).base;
-            let read = u64::from(demand.from.checked_sub(base)?) * read;
+            let read = u64::from(demand.from.wrapping_sub(base)) * read;
             let distance = (first + least).saturating_sub(read);
             Some(Over { operand, kept: first, distance })
         });
@@ -200,13 +212,14 @@ impl Windows {
     fn touched(&self, stage: u8, values: &mut Vec<usize>) {
         let stage = usize::from(stage);
         let operands = self.stages[stage].operands.into_iter().map(usize::from);
-        values.push(stage);
         values.extend(operands.filter(|&operand| operand < stage));
         for (at, found) in self.found.iter().enumerate() {
             if found.reads.iter().any(|read| read.stage == stage) {
                 values.push(self.stages.len() + at);
             }
         }
+        // Rows that it computed may lie over those of operands that it read for the last time.
+        values.push(stage);
     }
 
     /// The bytes of a stage's result that are held: while it goes on, those of the rows that it computes
@@ -220,18 +233,17 @@ impl Windows {
         let Some(row) = self.rows[value] else {
             return 0..if computed == u32::from(stage.rows) { self.bytes[value] } else { 0 };
         };
-        let mut base = u32::from(state.base);
-        let first = match stage.is_whole() {
-            true => 0,
-            false => {
-                // There is room for what is computed once rows have moved.
-                if computed - base > u32::from(stage.capacity) {
-                    base = keep;
-                }
-                keep.max(base) - base
-            }
-        };
-        u64::from(first) * u64::from(row)..u64::from(computed - base) * u64::from(row)
+        let base = state.base;
+        let at = |row: u32| u32::from((row as u16).wrapping_sub(base));
+        let (mut first, mut end) = (if stage.is_whole() { 0 } else { at(keep) }, at(computed));
+        let capacity = u32::from(stage.capacity);
+        if !stage.is_whole() && end > capacity {
+            // There is room for what is computed once rows have moved.
+            let rows = computed - keep;
+            first = if stage.ends { capacity - rows } else { 0 };
+            end = first + rows;
+        }
+        u64::from(first) * u64::from(row)..u64::from(end) * u64::from(row)
     }
 
     /// The bytes of a value from outside that are still to be read.
@@ -318,7 +330,7 @@ mod tests {
             };
             let settles = false;
             windows.over.push([None; 2]);
-            windows.stages.push(Stage { rows, strip: 1, lead: 0, capacity, operands, settles });
+            windows.stages.push(Stage { rows, strip: 1, lead: 0, capacity, operands, settles, ends: false });
             windows.shapes.push((found || at > 0).then_some(RowShape {
                 out_rows: rows.into(),
                 in_rows: height,
@@ -428,23 +440,34 @@ mod tests {
     }
 
     impl Memory<'_> {
-        /// The bytes of a row of a value, if its memory begins with row `base`.
-        fn place(&self, value: usize, row: u32, base: u32) -> Range<usize> {
+        /// The bytes of a row of a value, if its memory begins with row `base`, modulo 2^16.
+        fn place(&self, value: usize, row: u32, base: u16) -> Range<usize> {
             let bytes = match value.checked_sub(self.windows.stages.len()) {
                 Some(found) => self.windows.found[found].reads[0].row,
                 None => self.windows.rows[value].expect("rows"),
             };
-            let at = self.offsets[value] as usize + (row - base) as usize * bytes as usize;
+            let row = (row as u16).wrapping_sub(base) as usize;
+            let at = self.offsets[value] as usize + row * bytes as usize;
             at..at + bytes as usize
         }
 
-        fn write(&mut self, value: usize, row: u32, base: u32) {
+        fn write(&mut self, value: usize, row: u32, base: u16) {
             let place = self.place(value, row, base);
             self.bytes[place].fill(Some((value, row)));
         }
 
-        fn holds(&self, value: usize, row: u32, base: u32) -> bool {
+        fn holds(&self, value: usize, row: u32, base: u16) -> bool {
             self.bytes[self.place(value, row, base)].iter().all(|b| *b == Some((value, row)))
+        }
+
+        /// Moves rows to where they lie if memory begins with row `base`. Whether they were there before.
+        fn moved(&mut self, at: usize, rows: Range<u32>, known: &mut Option<u16>, base: u16) -> bool {
+            let Some(before) = known.replace(base).filter(|&before| before != base) else {
+                return true;
+            };
+            let there = rows.clone().all(|row| self.holds(at, row, before));
+            rows.for_each(|row| self.write(at, row, base));
+            there
         }
 
         /// Runs the chain. Whether all rows that are read are there, and all of the last result in the end.
@@ -456,24 +479,31 @@ mod tests {
                 (0..rows).for_each(|row| self.write(count + at, row, 0));
             }
             let mut right = true;
+            let mut bases: Vec<Option<u16>> = vec![None; count];
             let demands = &mut |stage, first, rows| windows.demand(stage, first, rows);
             rows::follow(&windows.stages, demands, &mut |schedule, stage| {
+                // Rows of windows that settle have moved.
+                for at in 0..count {
+                    let (base, firing) = (schedule.state(at as u8).base, schedule.firing(at as u8));
+                    let produced = u32::from(firing.first);
+                    let keep = produced + u32::from(firing.count) - schedule.held(at as u8);
+                    right &= self.moved(at, keep..produced, &mut bases[at], base);
+                }
                 let (at, firing) = (usize::from(stage), schedule.firing(stage));
                 let (state, held) = (schedule.state(stage), schedule.held(stage));
                 let (first, rows) = (u32::from(firing.first), u32::from(firing.count));
-                let mut base = u32::from(state.base);
-                let capacity = schedule.stage(stage).capacity;
-                if first + rows - base > u32::from(capacity) {
+                let (mut base, of) = (state.base, schedule.stage(stage));
+                if ((first + rows) as u16).wrapping_sub(base) > of.capacity {
                     let keep = first + rows - held;
-                    right &= (keep..first).all(|row| self.holds(at, row, base));
-                    base = keep;
-                    (keep..first).for_each(|row| self.write(at, row, base));
+                    let to = if of.ends { of.capacity - held as u16 } else { 0 };
+                    base = (keep as u16).wrapping_sub(to);
+                    right &= self.moved(at, keep..first, &mut bases[at], base);
                 }
                 let demand = state.demand;
                 let read = u32::from(demand.from)..u32::from(demand.end);
-                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
-                {
-                    let base = u32::from(schedule.state(operand).base);
+                let operands = of.operands.into_iter().zip(windows.over[at]);
+                for (operand, _) in operands.clone().filter(|&(o, _)| o != OUTSIDE) {
+                    let base = schedule.state(operand).base;
                     right &= read.clone().all(|row| self.holds(operand.into(), row, base));
                 }
                 for (found, value) in windows.found.iter().enumerate() {
@@ -482,11 +512,19 @@ mod tests {
                     }
                 }
                 (first..first + rows).for_each(|row| self.write(at, row, base));
-                // What was written must not have been where operands lie.
-                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
-                {
-                    let base = u32::from(schedule.state(operand).base);
-                    right &= read.clone().all(|row| self.holds(operand.into(), row, base));
+                // What was written must not have been where operands lie, unless it may.
+                for (operand, over) in operands.filter(|&(o, _)| o != OUTSIDE) {
+                    let from = schedule.state(operand).base;
+                    right &= match over {
+                        None => read.clone().all(|row| self.holds(operand.into(), row, from)),
+                        Some(least) => {
+                            let written = self.place(at, first, base).start as u64;
+                            let end = self.place(at, first + rows - 1, base).end;
+                            let start = self.place(operand.into(), demand.from.into(), from).start;
+                            start >= end || start as u64 >= written + least
+                                || read.clone().all(|row| self.holds(operand.into(), row, from))
+                        }
+                    };
                 }
             })
             .expect("a chain");
@@ -503,10 +541,58 @@ mod tests {
         prop::collection::vec(layer, 1..6)
     }
 
+    fn rest() -> impl Strategy<Value = (Rest, bool)> {
+        let rest = prop_oneof![Just(Rest::There), Just(Rest::Start), Just(Rest::End)];
+        (rest, any::<bool>())
+    }
+
+    /// The chain in longer strips with leads, with rows that rest where these say, and some of those that see
+    /// one row at a time over them.
+    fn varied(mut windows: Windows, strip: u16, rests: &[(Rest, bool)]) -> Windows {
+        for (at, (_, over)) in (0..windows.stages.len()).zip(rests) {
+            windows.stages[at].strip = strip.min(windows.stages[at].rows);
+            let least = windows.rows[at].map(u64::from).filter(|_| *over);
+            let alone = windows.shapes[at].is_some_and(|shape| shape.kernel == 1);
+            windows.over[at] = if alone { [least; 2] } else { [None; 2] };
+        }
+        let last = windows.stages.len() - 1;
+        windows.stages[..last].iter_mut().for_each(|stage| stage.capacity = 0);
+        windows.lead(&mut |_, _| true);
+        windows.rest(&rests.iter().map(|(rest, _)| *rest).collect::<Vec<_>>());
+        windows.fit().expect("a chain");
+        windows
+    }
+
+    /// Of two windows, rows that are kept rest at the start of one and at the end of the other.
+    #[test]
+    fn two_windows_share_the_bytes_between_rows_that_rest() {
+        let table: [Row<'_>; 5] = [
+            (24, 1, &[], POINT),
+            (24, 1, &[0], THREE),
+            (24, 1, &[1], POINT),
+            (24, 1, &[2], THREE),
+            (24, 1, &[3], POINT),
+        ];
+        let rests = [Rest::Start, Rest::There, Rest::End, Rest::There, Rest::There];
+        let windows = varied(chain(&table, true), 4, &rests.map(|rest| (rest, false)));
+        let sizes: Vec<(u16, u8)> =
+            windows.stages.iter().map(|stage| (stage.capacity, stage.lead)).collect();
+        assert_eq!(sizes, [(6, 0), (4, 3), (6, 3), (4, 2), (24, 2)]);
+        // Two rows of the first are kept while others of the second are there, and vice versa.
+        assert_eq!(distance(&windows, 2, 0), Some(2));
+        assert_eq!(distance(&windows, 1, 0), None, "they are read as it is computed");
+        assert_eq!(distance(&windows, 3, 0), Some(2), "computed when two rows are kept");
+    }
+
     proptest! {
         /// Any two values lie at the least distance, all others apart.
         #[test]
-        fn values_at_their_distance_are_read_as_written(height in 4u16..14, layers in layers()) {
+        fn values_at_their_distance_are_read_as_written(
+            height in 4u16..14,
+            layers in layers(),
+            strip in 1u16..4,
+            rests in prop::collection::vec(rest(), 12),
+        ) {
             let mut table: Vec<(u16, u32, Vec<u8>, [u32; 3])> = vec![(height, 2, vec![], POINT)];
             for (kernel, stride, pad, row, residual) in layers {
                 let (of, rows) = (table.len() as u8 - 1, table[table.len() - 1].0);
@@ -521,7 +607,7 @@ mod tests {
             }
             let table: Vec<Row<'_>> =
                 table.iter().map(|(rows, row, of, shape)| (*rows, *row, of.as_slice(), *shape)).collect();
-            let windows = chain(&table, true);
+            let windows = varied(chain(&table, true), strip, &rests);
             let count = windows.stages.len() + 1;
             let near = windows.near().expect("a chain");
             for Near { input, output, distance } in near {

@@ -263,7 +263,7 @@ fn chain_spec() -> ArtifactSpec {
         let (input, output) = (Place::arena(at), Place::arena(at + 100));
         Kernel::table_i8(TableI8 { input, table: Place::constant(0), output, count })
     };
-    let stage = |operands| Stage { rows: 4, strip: 1, capacity: 4, operands, lead: 0, settles: operands == [1, 255] };
+    let stage = |operands| Stage { rows: 4, strip: 1, capacity: 4, operands, lead: 0, settles: operands == [1, 255], ends: operands[0] == 0 };
     let rows = Rows {
         stages: [stage([255; 2]), stage([0, 255]), stage([1, 255])].into_iter().collect(),
         state: Place::arena(400),

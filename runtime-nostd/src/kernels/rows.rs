@@ -5,7 +5,7 @@
 //! neither these nor this module.
 
 use core::ops::Range;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use core::slice;
 
 use microhlo_format::kernels::{ByRows, Chain, Feed, RowTensor, Strip, Sums};
@@ -33,23 +33,23 @@ pub(crate) struct Turn<'t, 's, 'm> {
     settling: [Move; 2],
 }
 
-/// Bytes to be moved to the start of a window.
+/// Bytes to be moved towards the start of a window.
 #[derive(Clone, Copy)]
 struct Move {
-    window: *mut u8,
-    /// Where the first of them is, counted from the start.
-    from: usize,
+    to: *mut u8,
+    from: *const u8,
     count: usize,
 }
 
 impl Move {
-    const NONE: Move = Move { window: null_mut(), from: 0, count: 0 };
+    const NONE: Move = Move { to: null_mut(), from: null(), count: 0 };
 
     /// The rows of a window that a shift says.
     fn new(memory: &Memory<'_>, tensor: &RowTensor<Place>, shift: Shift) -> Move {
         let bytes = |rows: u16| tensor.bytes.wrapping_mul(rows.into()) as usize;
-        let (from, count) = (bytes(shift.from), bytes(shift.count));
-        Move { window: memory.write(tensor.place), from, count }
+        let window = memory.write(tensor.place);
+        let (to, from) = (window.wrapping_add(bytes(shift.to)), window.wrapping_add(bytes(shift.from)));
+        Move { to, from, count: bytes(shift.count) }
     }
 
     /// # Safety
@@ -57,7 +57,7 @@ impl Move {
     unsafe fn run(self) {
         if self.count != 0 {
             // SAFETY: the caller's promise.
-            unsafe { forward(self.window, self.window.wrapping_add(self.from), self.count) };
+            unsafe { forward(self.to, self.from, self.count) };
         }
     }
 }
