@@ -355,7 +355,8 @@ impl Block {
         windows.lead(&mut |at, lead| {
             let strips = [strips[at], lead.into()];
             let step = self.step(at).map(|step| model.kernel(step));
-            let touched = step.and_then(|step| model.stages.led(step, self.stages[at].rows, strips));
+            let touched =
+                step.and_then(|step| model.stages.led(step, self.stages[at].rows, strips));
             scratch = touched.map_or(scratch, |(bytes, _)| scratch.max(bytes));
             touched.is_some()
         });
@@ -384,7 +385,15 @@ impl Block {
             let (rows, operands) = (half(stage.rows), stage.operands);
             let capacity = if stage.whole { rows } else { 0 };
             let (strip, settles, ends) = (half(strip), false, false);
-            windows.stages.push(rows::Stage { rows, strip, lead: 0, capacity, operands, settles, ends });
+            windows.stages.push(rows::Stage {
+                rows,
+                strip,
+                lead: 0,
+                capacity,
+                operands,
+                settles,
+                ends,
+            });
             windows.shapes.push(stage.shape);
             windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
             windows.bytes.push(model.bytes(stage.output));
@@ -402,7 +411,8 @@ impl Block {
         let none = vec![Rest::There; self.stages.len()];
         let mut best = (none.clone(), self.packed(model, windows)?);
         // Windows that keep rows from firing to firing.
-        let keeps = |(_, stage): &(usize, &rows::Stage)| stage.capacity > stage.strip && !stage.is_whole();
+        let keeps =
+            |(_, stage): &(usize, &rows::Stage)| stage.capacity > stage.strip && !stage.is_whole();
         let kept: Vec<usize> =
             windows.stages.iter().enumerate().filter(keeps).map(|(at, _)| at).collect();
         for first in 0..2.min(kept.len()) {
@@ -450,18 +460,21 @@ impl Block {
 
     /// The stages with what they need.
     pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
-        let rooms = needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.rests));
-        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &rest)))| Planned {
-            lead,
-            rest,
-            output: stage.output,
-            rows: stage.rows,
-            strip,
-            capacity,
-            operands: stage.operands,
-            sums: stage.sums,
-            row_bytes: stage.row_bytes,
-            whole: stage.whole,
+        let rooms =
+            needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.rests));
+        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &rest)))| {
+            Planned {
+                lead,
+                rest,
+                output: stage.output,
+                rows: stage.rows,
+                strip,
+                capacity,
+                operands: stage.operands,
+                sums: stage.sums,
+                row_bytes: stage.row_bytes,
+                whole: stage.whole,
+            }
         })
     }
 

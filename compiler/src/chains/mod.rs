@@ -211,7 +211,8 @@ fn single(model: &Model<'_>, step: usize) -> Vec<Cut> {
         let (strips, capacities) = (Vec::new(), Vec::new());
         let (leads, rests) = (Vec::new(), Vec::new());
         let (activations, scratch) = (bytes - saved, model.scratch(step));
-        let needs = Needs { strips, capacities, leads, rests, activations, scratch, state: 0, cost };
+        let needs =
+            Needs { strips, capacities, leads, rests, activations, scratch, state: 0, cost };
         Cut { first: step, end: step + 1, needs }
     };
     let (saved, more) = model.saved(step);

@@ -48,8 +48,10 @@ impl Trace {
             // The size of a sum of all rows is not known here: it is that of its buffer.
             let row = (by.output.bytes > 0).then_some(by.output.bytes);
             outside.extend(reads(&by, stage.operands, values.len()));
-            let (_, over) = strips(&step.kernel, stage.rows.into(), [stage.strip.into(), stage.lead.into()])?;
-            let over = if program.keeps_taps && copies_taps(&step.kernel) { [None; 2] } else { over };
+            let (_, over) =
+                strips(&step.kernel, stage.rows.into(), [stage.strip.into(), stage.lead.into()])?;
+            let over =
+                if program.keeps_taps && copies_taps(&step.kernel) { [None; 2] } else { over };
             push(&mut windows, Some(by.shape), row, size(output.buffer), over);
             values.push(output.buffer);
         }

@@ -110,7 +110,8 @@ impl Windows {
         let (mut there, strip) = (0, self.stages[usize::from(at)].strip);
         while there < operand.rows {
             there += operand.count(there);
-            let fits = |&count: &u16| self.demand(at, 0, count).is_some_and(|rows| rows.end <= there);
+            let fits =
+                |&count: &u16| self.demand(at, 0, count).is_some_and(|rows| rows.end <= there);
             if let Some(count) = (1..=strip).rev().find(fits) {
                 return count;
             }
@@ -330,7 +331,15 @@ mod tests {
             };
             let settles = false;
             windows.over.push([None; 2]);
-            windows.stages.push(Stage { rows, strip: 1, lead: 0, capacity, operands, settles, ends: false });
+            windows.stages.push(Stage {
+                rows,
+                strip: 1,
+                lead: 0,
+                capacity,
+                operands,
+                settles,
+                ends: false,
+            });
             windows.shapes.push((found || at > 0).then_some(RowShape {
                 out_rows: rows.into(),
                 in_rows: height,
@@ -461,7 +470,13 @@ mod tests {
         }
 
         /// Moves rows to where they lie if memory begins with row `base`. Whether they were there before.
-        fn moved(&mut self, at: usize, rows: Range<u32>, known: &mut Option<u16>, base: u16) -> bool {
+        fn moved(
+            &mut self,
+            at: usize,
+            rows: Range<u32>,
+            known: &mut Option<u16>,
+            base: u16,
+        ) -> bool {
             let Some(before) = known.replace(base).filter(|&before| before != base) else {
                 return true;
             };
@@ -521,7 +536,8 @@ mod tests {
                             let written = self.place(at, first, base).start as u64;
                             let end = self.place(at, first + rows - 1, base).end;
                             let start = self.place(operand.into(), demand.from.into(), from).start;
-                            start >= end || start as u64 >= written + least
+                            start >= end
+                                || start as u64 >= written + least
                                 || read.clone().all(|row| self.holds(operand.into(), row, from))
                         }
                     };

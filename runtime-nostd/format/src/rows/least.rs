@@ -297,7 +297,8 @@ mod tests {
     #[test]
     fn stages_that_read_later_ones_are_no_chain() {
         let operands = [1, OUTSIDE];
-        let stage = Stage { rows: 2, strip: 1, capacity: 2, operands, lead: 0, settles: true, ends: false };
+        let stage =
+            Stage { rows: 2, strip: 1, capacity: 2, operands, lead: 0, settles: true, ends: false };
         let table = [stage.to_bytes(); 2];
         assert!(Schedule::begin(&table, &mut [State::default(); 2]).is_none());
         assert!(Schedule::begin(&table[..1], &mut [State::default(); 2]).is_none());
