@@ -33,6 +33,8 @@ pub struct Emitted {
     pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
+    /// Where the buffers lie that hold values.
+    pub places: HashMap<BufferId, Place>,
 }
 
 /// Plans memory and encodes the artifact; `None` if the program does not fit the memories that there are. If the
@@ -107,9 +109,20 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
         features: Features::default(),
     };
     let memory = MemoryMap::new(program, &problem, &groups, &layout);
+    let held = program.values.iter().map(|&(buffer, _)| (buffer, place(Ref { buffer, offset: 0 })));
+    let places = held.collect();
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = section.bytes.len() as u32;
-    Ok(Some(Emitted { artifact, layout, planning, const_bytes, state_bytes, memory, steps }))
+    Ok(Some(Emitted {
+        artifact,
+        layout,
+        planning,
+        const_bytes,
+        state_bytes,
+        memory,
+        steps,
+        places,
+    }))
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan

@@ -67,7 +67,7 @@ pub fn run_one_with(
 ) -> Result<Outcome, Error> {
     process::check_version(board)?;
     let partition = board.region(RegionKind::Model).map_or(0, |region| region.length);
-    let pieces = match pieces::cut(0, job, partition) {
+    let pieces = match pieces::cut(0, job, &options.debug, partition) {
         Ok(pieces) => pieces,
         Err(error) => return Ok(Err(error)),
     };
@@ -77,6 +77,19 @@ pub fn run_one_with(
     dialogue.run()?;
     let missing = || Error::Protocol { reason: "the guest skipped a job".to_owned() };
     dialogue.into_done().pop().ok_or_else(missing)
+}
+
+/// Starts a runner in QEMU with these bytes at the start of its model partition, for whoever speaks with it.
+///
+/// # Errors
+/// QEMU is missing or does not have the board.
+pub fn start_runner(
+    board: &Board,
+    firmware: &Path,
+    partition: &[u8],
+) -> Result<Box<dyn Line>, Error> {
+    process::check_version(board)?;
+    Ok(Box::new(Emulation::start(board, firmware, partition, &[])?))
 }
 
 /// One start of QEMU.

@@ -105,7 +105,8 @@ fn text_and_exit_code_pass_through() {
         let output = run(&registry, board, "exit", "30");
         assert_eq!(output.status.code(), Some(7), "{}", board.name);
         assert_eq!(text(&output.stdout), "to standard output\n");
-        assert_eq!(text(&output.stderr), "to standard error\n");
+        // QEMU has something of its own to say of some machines.
+        assert!(text(&output.stderr).ends_with("to standard error\n"), "{}", board.name);
     }
 }
 
@@ -131,7 +132,7 @@ fn failures_have_exit_codes_of_their_own() {
 fn failure(registry: &Registry, board: &Board, name: &str) -> Error {
     // Ample, as the computer may be busy, but for the guest that never ends.
     let timeout = Duration::from_millis(if name == "hang" { 500 } else { 30_000 });
-    let options = Options { timeout };
+    let options = Options::within(timeout);
     let elf = firmware(registry, board, name);
     run_jobs_on(board, &elf, &[Job::default()], &options).unwrap_err()
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
@@ -24,6 +24,9 @@ use microhlo_qemu::{Job, Options, Outcome};
 
 /// Models in the project itself.
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
+
+/// Models of the examples, beside these.
+const EXAMPLES: [&str; 1] = ["heartbeat"];
 
 /// Models that lie beside the project's folder where the full test data are installed.
 const SHARED: [&str; 14] = [
@@ -139,6 +142,12 @@ pub fn models() -> Vec<Model> {
         None => eprintln!("only the shipped models are tested: there is no ../shared"),
     }
     models
+}
+
+/// Models of the project that are parts of example firmware.
+pub fn example_models() -> Vec<Model> {
+    let shipped = root().join("examples/models");
+    EXAMPLES.iter().map(|name| model(&shipped, name)).collect()
 }
 
 /// The quantised models, where the full test data are.
@@ -298,7 +307,7 @@ pub fn evaluated(module: &Module, func: FuncId, inputs: &[Vec<u8>]) -> Vec<Vec<u
 
 /// Options with ample time.
 pub fn options() -> Options {
-    Options { timeout: Duration::from_secs(300) }
+    Options::within(Duration::from_secs(300))
 }
 
 /// Leaves the jobs that the board could hold, with their outcomes, and prints how many it could not.

@@ -55,6 +55,9 @@ pub struct Args {
     /// to standard output without `-o`.
     #[arg(long, value_enum)]
     pub(super) emit: Option<Emit>,
+    /// Write to this file which tensors the steps compute, for traces of the artifact.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["share", "pareto"])]
+    debug_info: Option<PathBuf>,
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -210,6 +213,10 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let artifact = load::parse_artifact(&args.model, &compiled.artifact)?;
     if let Some(path) = &args.output {
         write_file(path, &compiled.artifact)?;
+    }
+    if let Some(path) = &args.debug_info {
+        refuse_same("--debug-info", path, args)?;
+        write_file(path, &program.debug_info(&compiled))?;
     }
     let emitted = emit(args, &compiled, &artifact, options.target)?;
     let reported = report(args, &compiled, &artifact, &program, &options)?;

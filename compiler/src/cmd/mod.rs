@@ -5,15 +5,18 @@
 
 mod boards;
 mod check;
-pub mod compare;
+mod compare;
 mod compile;
 mod convert;
+pub mod difference;
 mod emit;
 pub mod exec;
 mod files;
+mod flash;
 mod inspect;
 mod listing;
 pub mod load;
+mod monitor;
 mod ops;
 mod partition;
 mod plan;
@@ -21,14 +24,16 @@ mod profile;
 mod quantize;
 mod report;
 mod run;
-mod share;
+pub(crate) mod share;
 mod size;
 mod slot;
 pub mod text;
+mod trace;
 pub mod vectors;
 mod verify;
+pub mod wire;
 
-pub(crate) use compare::show;
+pub(crate) use difference::show;
 pub(crate) use run::index_text;
 
 use std::path::PathBuf;
@@ -54,9 +59,12 @@ enum Command {
     Quantize(quantize::Args),
     Plan(plan::Args),
     Check(check::Args),
+    Compare(compare::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Slot(slot::Args),
+    Flash(flash::Args),
+    Monitor(monitor::Args),
     Boards(boards::Args),
     Ops(ops::Args),
     Size(size::Args),
@@ -101,9 +109,12 @@ pub fn main() -> ExitCode {
         Command::Quantize(args) => quantize::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Slot(args) => slot::run(&args),
+        Command::Flash(args) => flash::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
         Command::Size(args) => size::run(&args),
