@@ -12,6 +12,10 @@ use std::process::Command;
 /// # Errors
 /// See [`build`].
 pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error> {
+    if board.has_own_firmware() {
+        let package = format!("microhlo-{}", board.name);
+        return Ok(build(registry, board, &package)?.join("runner"));
+    }
     let features: Vec<String> =
         board.runner.runtime_features.iter().map(|name| format!("microhlo/{name}")).collect();
     let mut arguments = Vec::new();
@@ -61,16 +65,27 @@ pub fn build_with(
 pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo
-        .current_dir(registry.root().join("boards"))
+        .current_dir(workspace(registry, board))
         .args([command, "--release", "--target", &board.target, "--target-dir"])
         .arg(target_folder(registry, board))
         .env("MICROHLO_BOARD", &board.name)
-        .env("CARGO_BUILD_BUILD_DIR", registry.build_folder(board));
+        .env("CARGO_BUILD_BUILD_DIR", registry.build_folder());
+    if let Some(variant) = registry.variant(board) {
+        cargo.arg("--features").arg(format!("microhlo-board/{variant}"));
+    }
     // Settings meant for the host's build would break or redo this one.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         cargo.env_remove(name);
     }
     cargo
+}
+
+/// The folder of the workspace with a board's firmware.
+fn workspace(registry: &Registry, board: &Board) -> PathBuf {
+    match board.has_own_firmware() {
+        true => board.folder.clone(),
+        false => registry.root().join("boards"),
+    }
 }
 
 /// The folder with the binaries for a board.

@@ -25,10 +25,11 @@ pub use error::Error;
 pub use firmware::{build, build_runner, build_with, cargo_for};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
-    Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
+    Board, Counter, CounterKind, ImageFormat, Probe, Qemu, Region, RegionKind, Registry,
+    RegistryError,
 };
 pub use microhlo_protocol::Stage;
 pub use mix::{InstructionMix, Kind, MixCounter};
-pub use process::{check_version, run_firmware};
+pub use process::{check_version, read_firmware, run_firmware};
 pub use serial::Serial;
-pub use session::{run_jobs, run_jobs_on};
+pub use session::{run_jobs, run_jobs_on, start_runner};

@@ -79,6 +79,19 @@ pub fn run_one_with(
     dialogue.into_done().pop().ok_or_else(missing)
 }
 
+/// Starts a runner in QEMU with these bytes at the start of its model partition, for whoever speaks with it.
+///
+/// # Errors
+/// QEMU is missing or does not have the board.
+pub fn start_runner(
+    board: &Board,
+    firmware: &Path,
+    partition: &[u8],
+) -> Result<Box<dyn Line>, Error> {
+    process::check_version(board)?;
+    Ok(Box::new(Emulation::start(board, firmware, partition, &[])?))
+}
+
 /// One start of QEMU.
 struct Emulation {
     guest: Guest,
@@ -95,14 +108,15 @@ impl Emulation {
         image: &[u8],
         arguments: &[String],
     ) -> Result<Self, Error> {
-        let image = write_image(board, image)?;
-        let mut command = process::command(board, firmware);
+        let format = process::emulation(board)?.image;
+        let image = write_image(board, format, image)?;
+        let mut command = process::command(board, firmware)?;
         command
-            .args(["-device", &loader_argument(board, image.path())])
+            .args(["-device", &loader_argument(board, format, image.path())])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut guest = Guest::start(board, &mut command)?;
+        let mut guest = Guest::start(&mut command)?;
         let chunks = read_chunks(guest.child().stdout.take());
         let errors = guest.child().stderr.take().map(process::collect);
         Ok(Self { guest, chunks, errors, _image: image })
@@ -141,10 +155,10 @@ impl Line for Emulation {
 }
 
 /// Writes an image to a file in the format the board's machine takes.
-fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
+fn write_image(board: &Board, format: ImageFormat, image: &[u8]) -> Result<NamedTempFile, Error> {
     let failed = || Error::io("writing the image for the model partition");
     let mut file = NamedTempFile::new().map_err(failed())?;
-    match board.qemu.image {
+    match format {
         ImageFormat::Raw => file.write_all(image),
         ImageFormat::Elf => {
             let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
@@ -160,11 +174,11 @@ fn write_image(board: &Board, image: &[u8]) -> Result<NamedTempFile, Error> {
 }
 
 /// The argument of `-device` that fills the model partition.
-fn loader_argument(board: &Board, image: &Path) -> String {
+fn loader_argument(board: &Board, format: ImageFormat, image: &Path) -> String {
     // QEMU reads a comma as the end of a value unless it is doubled.
     let path = image.display().to_string().replace(',', ",,");
     let address = board.region(RegionKind::Model).map_or(0, |region| region.origin);
-    match board.qemu.image {
+    match format {
         ImageFormat::Raw => format!("loader,file={path},addr={address:#x},force-raw=on"),
         ImageFormat::Elf => format!("loader,file={path}"),
     }

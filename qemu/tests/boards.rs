@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 fn boards() -> (Registry, Vec<Board>) {
     let registry = Registry::find().unwrap();
     let required = env::var("MICROHLO_REQUIRE_QEMU").is_ok_and(|value| value == "1");
-    let mut boards = registry.boards().to_vec();
+    let mut boards: Vec<Board> = registry.emulated().cloned().collect();
     assert!(boards.len() >= 2);
     boards.retain(|board| match check_version(board) {
         Ok(_) => true,
@@ -105,7 +105,8 @@ fn text_and_exit_code_pass_through() {
         let output = run(&registry, board, "exit", "30");
         assert_eq!(output.status.code(), Some(7), "{}", board.name);
         assert_eq!(text(&output.stdout), "to standard output\n");
-        assert_eq!(text(&output.stderr), "to standard error\n");
+        // QEMU has something of its own to say of some machines.
+        assert!(text(&output.stderr).ends_with("to standard error\n"), "{}", board.name);
     }
 }
 
@@ -215,7 +216,7 @@ fn an_image_wrapped_as_elf_arrives_too() {
     let (registry, boards) = boards();
     for mut board in boards {
         let runner = build_runner(&registry, &board).unwrap();
-        board.qemu.image = ImageFormat::Elf;
+        board.qemu.as_mut().unwrap().image = ImageFormat::Elf;
         let outcomes =
             run_jobs_on(&board, &runner, &[bad_job(10), bad_job(20)], &Options::default()).unwrap();
         assert_eq!(outcomes.len(), 2);
