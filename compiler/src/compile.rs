@@ -395,7 +395,8 @@ pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoi
     let program = lowered(&mut func, options, &mut |_, _| ())?;
     let arranged = arranged(program, options);
     let point = |choice: Choice| {
-        let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
+        let [activation_bytes, scratch_bytes] =
+            live_bytes(&choice.program, &choice.emitted.layout.plan);
         let chains = choice.program.chains();
         let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
         let (arena_bytes, cost) = (choice.bytes(), choice.cost);
@@ -575,7 +576,7 @@ fn report(
         estimated_instructions: costs.modelled(&step.kernel),
         reason: reason(&step.kernel),
     };
-    let [activation_bytes, scratch_bytes] = live_bytes(program);
+    let [activation_bytes, scratch_bytes] = live_bytes(program, &emitted.layout.plan);
     Report {
         name: options.name.clone(),
         arena_bytes: emitted.layout.plan.arena_bytes,

@@ -7,6 +7,7 @@ use microhlo_format::{Kernel, Target};
 use super::block::{Block, Model, Needs};
 use super::kernel::folded;
 use super::recompute::expanded;
+use super::windows::Rest;
 use super::{Cut, Plan};
 use crate::lower::program::{Buffer, BufferId, Program, Ref, SUMS, Step, Storage};
 
@@ -96,6 +97,9 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             strip: half(stage.strip),
             capacity: half(stage.capacity),
             operands: stage.operands,
+            lead: stage.lead,
+            settles: stage.rest == Rest::Start,
+            ends: stage.rest == Rest::End,
         });
     }
     let feed = block.feed().map(|(buffer, row_bytes)| {

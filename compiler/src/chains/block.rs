@@ -8,9 +8,9 @@ use microhlo_format::rows::{self, MAX_STAGES, OUTSIDE, RowShape};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
-use super::kernel::{Stages, by_rows, reads_columns, scratch, sums, writes_columns};
+use super::kernel::{Stages, by_rows, scratch, sums, writes_columns};
 use super::trace::join;
-use super::windows::{Found, Read, Windows};
+use super::windows::{Found, Read, Rest, Windows};
 use crate::compile::Target;
 use crate::emit::memory_problem;
 use crate::ir::EntityId;
@@ -204,6 +204,10 @@ pub struct Needs {
     pub strips: Vec<u32>,
     /// Rows that each stage's result has room for.
     pub capacities: Vec<u32>,
+    /// Rows of each stage's first firing, if not as many; 0 if as many.
+    pub leads: Vec<u8>,
+    /// Where rows rest in each stage's window.
+    pub rests: Vec<Rest>,
     /// Bytes of values, and of sums that become values.
     pub activations: u64,
     /// Bytes of working memory of the kernels.
@@ -235,6 +239,10 @@ pub struct Planned {
     pub operands: [u8; 2],
     /// Number of sums that it keeps from row to row.
     pub sums: u32,
+    /// Rows at the first time, if not as many; 0 if as many.
+    pub lead: u8,
+    /// Where rows rest in its window.
+    pub rest: Rest,
     row_bytes: u32,
     whole: bool,
 }
@@ -332,7 +340,7 @@ impl Block {
                 continue;
             };
             let whole = u64::from(operand.bytes) * u64::from(by.shape.in_rows);
-            if (offset != 0 && !reads_columns(kernel)) || whole != model.bytes(from) {
+            if offset != 0 || whole != model.bytes(from) {
                 return None;
             }
             // Whoever reads the sum of all rows, or what has columns of several, comes after the chain.
@@ -372,23 +380,35 @@ impl Block {
 
     /// What the block needs if each stage fires about so many rows at a time, if it can.
     pub fn needs(&self, model: &Model<'_>, wanted: &[u32]) -> Option<Needs> {
-        let mut strips = Vec::new();
+        let (mut strips, mut over) = (Vec::new(), Vec::new());
         let (mut scratch, mut cost) = (0, cost::CHAIN);
         for (at, (stage, &wanted)) in self.stages.iter().zip(wanted).enumerate() {
             let Some(step) = self.step(at) else {
                 // The caller may feed more rows at a time if there is room.
                 strips.push(1);
+                over.push([None; 2]);
                 continue;
             };
             let firings = model.stages.firings(model.kernel(step), stage.rows, wanted)?;
             strips.push(firings.strip);
+            over.push(firings.over);
             scratch = scratch.max(firings.scratch);
             cost += firings.cost;
         }
-        let mut windows = self.windows(model, &strips);
+        let mut windows = Windows { over, ..self.windows(model, &strips) };
+        windows.lead(&mut |at, lead| {
+            let strips = [strips[at], lead.into()];
+            let step = self.step(at).map(|step| model.kernel(step));
+            let touched =
+                step.and_then(|step| model.stages.led(step, self.stages[at].rows, strips));
+            scratch = touched.map_or(scratch, |(bytes, _)| scratch.max(bytes));
+            touched.is_some()
+        });
         windows.fit()?;
+        let leads = windows.stages.iter().map(|stage| stage.lead).collect();
         let capacities: Vec<u32> = windows.stages.iter().map(|s| s.capacity.into()).collect();
-        let mut activations = self.outside + self.packed(model, &windows)?;
+        let (rests, packed) = self.rests(model, &mut windows)?;
+        let mut activations = self.outside + packed;
         for (at, stage) in self.stages.iter().enumerate() {
             activations += 4 * u64::from(stage.sums);
             // Before most firings, what is still needed is moved to the front.
@@ -397,7 +417,7 @@ impl Block {
             cost += model.costs.moved(if stage.whole { 0 } else { moved });
         }
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
-        Some(Needs { strips, capacities, activations, scratch, state, cost })
+        Some(Needs { strips, capacities, leads, rests, activations, scratch, state, cost })
     }
 
     /// The values by rows, with windows that are not sized yet.
@@ -408,7 +428,16 @@ impl Block {
         for (stage, &strip) in self.stages.iter().zip(strips) {
             let (rows, operands) = (half(stage.rows), stage.operands);
             let capacity = if stage.whole { rows } else { 0 };
-            windows.stages.push(rows::Stage { rows, strip: half(strip), capacity, operands });
+            let (strip, settles, ends) = (half(strip), false, false);
+            windows.stages.push(rows::Stage {
+                rows,
+                strip,
+                lead: 0,
+                capacity,
+                operands,
+                settles,
+                ends,
+            });
             windows.shapes.push(stage.shape);
             windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
             windows.bytes.push(model.bytes(stage.output));
@@ -422,6 +451,31 @@ impl Block {
             windows.found.push(Found { bytes: model.bytes(value), reads: reads.collect() });
         }
         windows
+    }
+
+    /// Where rows rest in windows, and the bytes that all values take together then: two windows can share
+    /// the bytes between rows that rest at the start of one and at the end of the other.
+    fn rests(&self, model: &Model<'_>, windows: &mut Windows) -> Option<(Vec<Rest>, u64)> {
+        let none = vec![Rest::There; self.stages.len()];
+        let mut best = (none.clone(), self.packed(model, windows)?);
+        // Windows that keep rows from firing to firing.
+        let keeps =
+            |(_, stage): &(usize, &rows::Stage)| stage.capacity > stage.strip && !stage.is_whole();
+        let kept: Vec<usize> =
+            windows.stages.iter().enumerate().filter(keeps).map(|(at, _)| at).collect();
+        for first in 0..2.min(kept.len()) {
+            let mut rests = none.clone();
+            for (i, &at) in kept.iter().enumerate() {
+                rests[at] = if i % 2 == first { Rest::Start } else { Rest::End };
+            }
+            windows.rest(&rests);
+            let bytes = self.packed(model, windows)?;
+            if bytes < best.1 {
+                best = (rests, bytes);
+            }
+        }
+        windows.rest(&best.0);
+        Some(best)
     }
 
     /// Bytes that windows, results, and values that die take together, as some of them share bytes.
@@ -454,16 +508,21 @@ impl Block {
 
     /// The stages with what they need.
     pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
-        let rooms = needs.strips.iter().zip(&needs.capacities);
-        self.stages.iter().zip(rooms).map(|(stage, (&strip, &capacity))| Planned {
-            output: stage.output,
-            rows: stage.rows,
-            strip,
-            capacity,
-            operands: stage.operands,
-            sums: stage.sums,
-            row_bytes: stage.row_bytes,
-            whole: stage.whole,
+        let rooms =
+            needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.rests));
+        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &rest)))| {
+            Planned {
+                lead,
+                rest,
+                output: stage.output,
+                rows: stage.rows,
+                strip,
+                capacity,
+                operands: stage.operands,
+                sums: stage.sums,
+                row_bytes: stage.row_bytes,
+                whole: stage.whole,
+            }
         })
     }
 

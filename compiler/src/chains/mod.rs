@@ -246,8 +246,10 @@ fn single(model: &Model<'_>, step: usize) -> Vec<Cut> {
     let cut = |saved: u64, more: f64| {
         let cost = model.costs.kernel(&model.program.steps[step].kernel) * (1.0 + more);
         let (strips, capacities) = (Vec::new(), Vec::new());
+        let (leads, rests) = (Vec::new(), Vec::new());
         let (activations, scratch) = (bytes - saved, model.scratch(step));
-        let needs = Needs { strips, capacities, activations, scratch, state: 0, cost };
+        let needs =
+            Needs { strips, capacities, leads, rests, activations, scratch, state: 0, cost };
         Cut { first: step, end: step + 1, needs, stripes: None, again: 0 }
     };
     let (saved, more) = model.saved(step);

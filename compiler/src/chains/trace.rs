@@ -4,9 +4,10 @@ use microhlo_format::Kernel;
 use microhlo_format::kernels::ByRows;
 use microhlo_format::rows::{OUTSIDE, RowShape};
 
-use super::kernel::writes_columns;
+use super::kernel::{strips, writes_columns};
 use super::windows::{Found, Joint, Read, Windows};
 use crate::lower::program::{BufferId, Program, Ref};
+use crate::lower::share::copies_taps;
 
 /// What may share memory within a chain.
 pub struct Trace {
@@ -33,7 +34,7 @@ impl Trace {
         let mut values = Vec::new();
         let size = |buffer: BufferId| u64::from(program.buffers[buffer].bytes);
         if let Some(feed) = &chain.feed {
-            push(&mut windows, None, Some(feed.row_bytes), size(feed.place.buffer));
+            push(&mut windows, None, Some(feed.row_bytes), size(feed.place.buffer), [None; 2]);
             values.push(feed.place.buffer);
         }
         let fed = values.len();
@@ -56,7 +57,11 @@ impl Trace {
             // The size of a sum of all rows is not known here: it is that of its buffer.
             let row = (by.output.bytes > 0).then_some(by.output.bytes);
             outside.extend(reads(&by, stage.operands, values.len()));
-            push(&mut windows, Some(by.shape), row, size(output.buffer));
+            let (_, over) =
+                strips(&step.kernel, stage.rows.into(), [stage.strip.into(), stage.lead.into()])?;
+            let over =
+                if program.keeps_taps && copies_taps(&step.kernel) { [None; 2] } else { over };
+            push(&mut windows, Some(by.shape), row, size(output.buffer), over);
             values.push(output.buffer);
         }
         let touched: Vec<BufferId> =
@@ -85,7 +90,14 @@ impl Trace {
     }
 }
 
-fn push(windows: &mut Windows, shape: Option<RowShape>, row: Option<u32>, bytes: u64) {
+fn push(
+    windows: &mut Windows,
+    shape: Option<RowShape>,
+    row: Option<u32>,
+    bytes: u64,
+    over: [Option<u64>; 2],
+) {
+    windows.over.push(over);
     windows.shapes.push(shape);
     windows.rows.push(row);
     windows.bytes.push(bytes);

@@ -216,7 +216,7 @@ macro_rules! stage {
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |_| ()).map_err(StepError::Params)?;
                 let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
-                let Some(strip) = turn.prove(&by)? else { return Ok(()) };
+                let Some(strip) = turn.prove(&by, visitor)? else { return Ok(()) };
                 params.restrict(turn.rows(), &strip);
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)
             }

@@ -355,8 +355,10 @@ impl<P: Copy> Kernel<P> {
             return Err(ParamError::Mismatch);
         }
         let place = |tensor: Option<RowTensor<P>>| tensor.unwrap_or(by.output).place;
-        for first in (0..stage.rows).step_by(stage.strip.into()) {
-            let count = stage.count(first);
+        let mut next = 0;
+        while next < stage.rows {
+            let (first, count) = (next, stage.count(next));
+            next = next.saturating_add(count);
             let demand = by.shape.demand(first, count).ok_or(ParamError::Mismatch)?;
             let strip = Strip {
                 count: count.into(),

@@ -185,7 +185,15 @@ fn pools_over_everything_gather() {
 
 #[test]
 fn few_pixels_need_other_constants() {
-    let stage = |strip| Stage { rows: 4, strip, capacity: 4, operands: [0; 2] };
+    let stage = |strip| Stage {
+        rows: 4,
+        strip,
+        capacity: 4,
+        operands: [0; 2],
+        lead: 0,
+        settles: false,
+        ends: false,
+    };
     let whole = ConvI8 {
         input: ZERO,
         weights: Place::constant(0),
