@@ -26,7 +26,7 @@ const MORE: [More; 4] = [
 ];
 
 fn memory(rows: Rows, arena_limit: Option<u32>, stream_input: bool) -> Options {
-    Options { rows, arena_limit, stream_input }
+    Options { rows, arena_limit, stream_input, ..Options::default() }
 }
 
 /// Runs networks on a board: as they are, within a limit, and in the least memory without and with a fed

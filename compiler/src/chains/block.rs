@@ -1,13 +1,15 @@
 //! What a run of steps needs as a chain: its stages, windows, memory and cost.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use microhlo_format::kernels::STATE_BYTES;
 use microhlo_format::rows::{self, MAX_STAGES, OUTSIDE, RowShape};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
-use super::kernel::{Stages, by_rows, scratch, sums};
+use super::kernel::{Stages, by_rows, scratch, sums, writes_columns};
+use super::trace::join;
 use super::windows::{Found, Read, Rest, Windows};
 use crate::compile::Target;
 use crate::emit::memory_problem;
@@ -37,6 +39,7 @@ pub struct Model<'a> {
     /// The input that the caller feeds row by row, and its rows.
     fed: Option<(BufferId, u32)>,
     stages: Stages,
+    target: Target,
 }
 
 impl<'a> Model<'a> {
@@ -58,7 +61,23 @@ impl<'a> Model<'a> {
         let costs = Costs::new(target);
         let saved = memory_problem(program).0.shared_by_step();
         let (copies, stages) = (target == Target::Rv32imac, Stages::new(costs));
-        Model { program, costs, values, saved, copies, entered, fed: None, stages }
+        Model { program, costs, values, saved, copies, entered, fed: None, stages, target }
+    }
+
+    /// The same for a program that was made of this one.
+    pub fn of<'b>(&self, program: &'b Program) -> Model<'b> {
+        Model { fed: self.fed, ..Model::new(program, self.target) }
+    }
+
+    /// Bytes of what the step before one leaves to others.
+    pub fn leaves(&self, step: usize) -> u64 {
+        let alive = self.values.iter().filter(|(_, life)| life.0 < step && step < life.1);
+        alive.map(|(&buffer, _)| self.bytes(buffer)).sum()
+    }
+
+    /// Whether control may come to some steps otherwise than from the one before.
+    pub fn is_entered(&self, mut steps: Range<usize>) -> bool {
+        steps.any(|step| self.entered[step])
     }
 
     /// The same program, whose only input the caller feeds row by row; `None` if the input is not read
@@ -157,6 +176,8 @@ struct Stage {
     shape: Option<RowShape>,
     /// Sums that it keeps from row to row.
     sums: u32,
+    /// Whether other stages write other columns of the result.
+    joint: bool,
 }
 
 /// Steps that may run as a chain.
@@ -172,6 +193,8 @@ pub struct Block {
     reads: Vec<(BufferId, Read)>,
     /// Values from outside that are read by rows alone, and that nobody needs after the block.
     dying: Vec<BufferId>,
+    /// Values of which the block writes some columns, others were there before.
+    before: Vec<BufferId>,
 }
 
 /// What a block needs with given strips.
@@ -238,13 +261,22 @@ impl Block {
             return None;
         }
         let steps = (first, end);
-        let (stages, reads, dying) = (Vec::new(), Vec::new(), Vec::new());
-        let mut block = Block { steps, stages, fed: 0, outside: 0, reads, dying };
+        let (stages, reads, dying, before) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut block = Block { steps, stages, fed: 0, outside: 0, reads, dying, before };
         if let Some((output, rows)) = model.fed.filter(|_| first == 0) {
             let row_bytes = model.program.buffers[output].bytes / rows;
             let operands = [OUTSIDE; 2];
-            let (whole, shape, sums) = (false, None, 0);
-            block.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
+            let (whole, shape, sums, joint) = (false, None, 0, false);
+            block.stages.push(Stage {
+                output,
+                rows,
+                row_bytes,
+                whole,
+                operands,
+                shape,
+                sums,
+                joint,
+            });
             block.fed = 1;
         }
         for step in first..end {
@@ -253,7 +285,12 @@ impl Block {
         for (buffer, lower, upper) in model.alive(first, end) {
             let inside = first <= lower && upper <= end;
             match block.stage_of(buffer) {
-                Some(stage) => block.stages[stage].whole |= !inside,
+                Some(stage) => {
+                    if lower < first && block.stages[stage].joint {
+                        block.before.push(buffer);
+                    }
+                    block.stages[stage].whole |= !inside;
+                }
                 None if upper <= end && block.reads_rows(model, buffer) => block.dying.push(buffer),
                 None => block.outside += model.bytes(buffer),
             }
@@ -284,8 +321,12 @@ impl Block {
         let by = by_rows(kernel, &rows_of)?;
         let output = by.output.place;
         let buffer = &model.program.buffers[output.buffer];
-        let temporary = matches!(buffer.storage, Storage::Temp) && output.offset == 0;
-        if !temporary || self.stage_of(output.buffer).is_some() {
+        let joint = writes_columns(kernel);
+        let temporary = matches!(buffer.storage, Storage::Temp) && (output.offset == 0 || joint);
+        let with = self.stage_of(output.buffer);
+        let made = with.is_some_and(|at| !joint || !self.stages[at].joint);
+        let read = self.reads.iter().any(|(from, _)| *from == output.buffer);
+        if !temporary || made || (joint && read) {
             return None;
         }
         let mut operands = [OUTSIDE; 2];
@@ -302,8 +343,11 @@ impl Block {
             if offset != 0 || whole != model.bytes(from) {
                 return None;
             }
-            // Whoever reads the sum of all rows comes after the chain.
-            if self.stages[stage].sums > 0 || by.shape.in_rows != self.stages[stage].rows {
+            // Whoever reads the sum of all rows, or what has columns of several, comes after the chain.
+            if self.stages[stage].sums > 0
+                || self.stages[stage].joint
+                || by.shape.in_rows != self.stages[stage].rows
+            {
                 return None;
             }
             *link = stage as u8;
@@ -324,8 +368,8 @@ impl Block {
             return None;
         }
         let (output, row_bytes, shape) = (output.buffer, by.output.bytes, Some(by.shape));
-        let whole = sums > 0;
-        self.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
+        let whole = sums > 0 || joint;
+        self.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums, joint });
         Some(())
     }
 
@@ -397,6 +441,10 @@ impl Block {
             windows.shapes.push(stage.shape);
             windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
             windows.bytes.push(model.bytes(stage.output));
+        }
+        for (at, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.joint) {
+            let with = self.stage_of(stage.output).filter(|&with| with < at);
+            join(&mut windows, at, with, self.before.contains(&stage.output));
         }
         for &value in &self.dying {
             let reads = self.reads.iter().filter(|read| read.0 == value).map(|read| read.1);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use microhlo_format::kernels::{
-    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, PoolI8, Strip,
+    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, Move, PoolI8, Strip,
 };
 use microhlo_format::rows::{OUTSIDE, Stage};
 use microhlo_format::{AccessKind, Kernel, Overlap};
@@ -25,9 +25,30 @@ fn own_rows(kernel: &Kernel<Ref>) -> Option<u32> {
         Kernel::conv_f32(c) => Some(c.out_h),
         Kernel::depthwise_f32(c) => Some(c.out_h),
         Kernel::pool_i8(p) => Some(if p.gathers(p.in_h) { p.in_h } else { p.out_h }),
+        Kernel::move_(m) if takes_columns(m) => m.sizes.first().copied(),
         Kernel::sum_i8(_) | Kernel::table_i8(_) | Kernel::scale_i8(_) => Some(1),
         _ => None,
     }
+}
+
+/// Whether a copy is one of some columns of each row, from or to a value that has more.
+fn takes_columns(copy: &Move<Ref>) -> bool {
+    let ([_, columns], [from, 1], [to, 1]) =
+        (copy.sizes.as_slice(), copy.input_strides.as_slice(), copy.output_strides.as_slice())
+    else {
+        return false;
+    };
+    let columns = i64::from(*columns);
+    let pitches = [i64::from(*from), i64::from(*to)];
+    let [least, most] = [pitches[0].min(pitches[1]), pitches[0].max(pitches[1])];
+    copy.element == 1 && least == columns && columns < most
+}
+
+/// Whether a stage writes some columns of its result, others the rest.
+pub fn writes_columns(kernel: &Kernel<Ref>) -> bool {
+    let Kernel::move_(m) = kernel else { return false };
+    let pitch = m.output_strides.first().map_or(0, |&stride| i64::from(stride));
+    takes_columns(m) && m.sizes.last().is_some_and(|&columns| i64::from(columns) < pitch)
 }
 
 /// A kernel's operands and result as rows. `height` says how many an operand has, where an earlier

@@ -26,6 +26,17 @@ pub struct Windows {
     pub over: Vec<[Option<u64>; 2]>,
     /// Values from outside that are read row by row.
     pub found: Vec<Found>,
+    /// Results of which several stages write some columns each.
+    pub joint: Vec<Joint>,
+}
+
+/// A result of several stages: it goes by the number of the last of them.
+#[derive(Clone, Debug, Default)]
+pub struct Joint {
+    /// The stages, ascending.
+    pub stages: Vec<usize>,
+    /// Whether some of its columns were there before the chain.
+    pub before: bool,
 }
 
 /// Where rows that are kept lie in their window while other stages go on.
@@ -128,6 +139,9 @@ impl Windows {
 
     /// Bytes that a value needs.
     pub fn size(&self, value: usize) -> u64 {
+        if self.value(value) != value {
+            return 0;
+        }
         match value.checked_sub(self.stages.len()) {
             Some(found) => self.found[found].bytes,
             None => match self.rows[value] {
@@ -135,6 +149,15 @@ impl Windows {
                 None => self.bytes[value],
             },
         }
+    }
+
+    fn joint(&self, stage: usize) -> Option<&Joint> {
+        self.joint.iter().find(|joint| joint.stages.contains(&stage))
+    }
+
+    /// The number of a stage's result, or of a value from outside.
+    fn value(&self, stage: usize) -> usize {
+        self.joint(stage).and_then(|joint| joint.stages.last()).map_or(stage, |&last| last)
     }
 
     /// How values may lie over each other; `None` if the chain stalls. What lies above is always read
@@ -147,11 +170,12 @@ impl Windows {
                 near.push(Near { input, output, distance });
             }
         };
-        for later in 0..self.stages.len() {
+        let stages = || (0..self.stages.len()).filter(|&stage| self.value(stage) == stage);
+        for later in stages() {
             for found in self.stages.len()..held.count {
                 add(found, later, held.distance(later, found));
             }
-            for earlier in 0..later {
+            for earlier in stages().take_while(|&earlier| earlier < later) {
                 let distance = held.distance(later, earlier);
                 add(earlier, later, distance);
                 // The proof that results are found where they were written follows the order of stages.
@@ -177,13 +201,13 @@ impl Windows {
             for value in changed {
                 let range = match value.checked_sub(self.stages.len()) {
                     Some(found) => self.unread(schedule, &self.found[found]),
-                    None => self.kept(schedule, value, false),
+                    None => self.kept_of_all(schedule, value, None),
                 };
                 held.set(value, range, &[]);
             }
-            let value = usize::from(firing);
-            let over = self.over(schedule, value);
-            held.set(value, self.kept(schedule, value, true), &over);
+            let value = self.value(firing.into());
+            let over = self.over(schedule, firing.into());
+            held.set(value, self.kept_of_all(schedule, value, Some(firing.into())), &over);
         })?;
         Some(held)
     }
@@ -194,6 +218,9 @@ impl Windows {
         let (Some(row), demand) = (self.rows[value], schedule.state(value as u8).demand) else {
             return Vec::new();
         };
+        if self.joint(value).is_some() {
+            return Vec::new();
+        }
         let count = schedule.firing(value as u8).count;
         let range = self.kept(schedule, value, true);
         let first = range.end - (u64::from(count) * u64::from(row)).min(range.end);
@@ -220,7 +247,26 @@ impl Windows {
             }
         }
         // Rows that it computed may lie over those of operands that it read for the last time.
-        values.push(stage);
+        values.push(self.value(stage));
+    }
+
+    /// The bytes of a value that are held while a stage goes on.
+    fn kept_of_all(
+        &self,
+        schedule: &Schedule<'_>,
+        value: usize,
+        firing: Option<usize>,
+    ) -> Range<u64> {
+        let Some(joint) = self.joint(value) else {
+            return self.kept(schedule, value, firing == Some(value));
+        };
+        if self.value(value) != value {
+            return 0..0;
+        }
+        let written =
+            joint.stages.iter().map(|&stage| self.kept(schedule, stage, firing == Some(stage)));
+        let end = written.map(|range| range.end).max().unwrap_or(0);
+        0..if joint.before { self.bytes[value] } else { end }
     }
 
     /// The bytes of a stage's result that are held: while it goes on, those of the rows that it computes
@@ -439,6 +485,26 @@ mod tests {
         // Row 6 of the result is written before row 7 of the one before it is made of the last two of
         // three rows of the first.
         assert_eq!(distance(&chain(&table, false), 0, 2), Some(7 * 4 - 2));
+    }
+
+    #[test]
+    fn columns_of_several_stages_are_one_value() {
+        let table: [Row<'_>; 4] =
+            [(8, 4, &[], POINT), (8, 4, &[0], THREE), (8, 8, &[1], POINT), (8, 8, &[1], POINT)];
+        let mut windows = chain(&table, false);
+        windows.stages[2].capacity = 8;
+        let joint = |before| Joint { stages: vec![2, 3], before };
+        windows.joint = vec![joint(false)];
+        assert_eq!((windows.size(2), windows.size(3)), (0, 64));
+        let with = |windows: &Windows, value| {
+            let near = windows.near().expect("a chain");
+            near.into_iter().filter(|n| n.input == value || n.output == value).count()
+        };
+        assert_eq!(with(&windows, 2), 0);
+        assert!(distance(&windows, 0, 3).is_some(), "rows to come lie over the first window");
+        // What was there before stays.
+        windows.joint = vec![joint(true)];
+        assert_eq!((with(&windows, 2), with(&windows, 3)), (0, 0));
     }
 
     /// Which row of which value lies in each byte.

@@ -126,9 +126,13 @@ impl Turn<'_, '_, '_> {
     /// stage's lies apart from each; windows may lie over each other.
     fn window(&self, tensor: RowTensor<Place>, stage: u8, visitor: &mut dyn Visitor) {
         visitor.forget(own(&self.sums));
-        let capacity = self.schedule.stage(stage).capacity;
+        let stage = self.schedule.stage(stage);
+        if stage.is_whole() {
+            // No row of it ever moves: each strip is checked where it lies.
+            return;
+        }
         let (kind, place) = (AccessKind::Write, tensor.place);
-        let end = i64::from(capacity) * i64::from(tensor.bytes);
+        let end = i64::from(stage.capacity) * i64::from(tensor.bytes);
         visitor.access(Access { kind, place, start: 0, end, align: 1, overlap: Overlap::NEVER });
     }
 }
