@@ -6,7 +6,8 @@ use microhlo_format::{AccessKind, Kernel, Place};
 use microhlo_tests::networks::{Int8Network, generated};
 
 /// Rows where they save memory.
-const LEAST: Options = Options { rows: Rows::Least, arena_limit: None, stream_input: false };
+const LEAST: Options =
+    Options { rows: Rows::Least, arena_limit: None, stream_input: false, recompute: 0 };
 /// The same, with an input that is fed.
 const FED: Options = Options { stream_input: true, ..LEAST };
 

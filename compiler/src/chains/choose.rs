@@ -30,6 +30,8 @@ pub struct Options {
     pub arena_limit: Option<u32>,
     /// Whether the caller gives the input row by row.
     pub stream_input: bool,
+    /// Most multiply-accumulates, in percent of all, that may be computed again for that.
+    pub recompute: u32,
 }
 
 impl Options {
@@ -57,7 +59,7 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     if !options.memories.arenas.is_empty() {
         return in_memories(program, options);
     }
-    let Options { rows, arena_limit, stream_input } = options.memory;
+    let Options { rows, arena_limit, stream_input, recompute } = options.memory;
     if !stream_input {
         let whole = Choice::new(program.shared.clone(), 0.0, options)?;
         let fits = arena_limit.is_none_or(|limit| whole.bytes() <= limit);
@@ -66,7 +68,7 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
         }
     }
     let model = model(&program.ordered, options)?;
-    let cuts = Cuts::new(&model);
+    let cuts = Cuts::new(&model, recompute);
     let front = match rows {
         Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
         _ => cuts.front(),
@@ -88,16 +90,38 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     match smallest {
         Some((choice, plan)) => {
             let bytes = choice.bytes();
-            choice.or_wider(&model, plan, bytes, options)?.within(arena_limit)
+            let choice = choice.or_wider(&model, plan, bytes, options)?;
+            let bytes = choice.bytes();
+            choice.within(arena_limit).map_err(|error| {
+                let more = with_recomputation(program, options, bytes).unwrap_or_default();
+                CompileError { message: error.message + &more, ..error }
+            })
         }
         None => Err(error("the input cannot be fed row by row: too much of it is needed at once")),
     }
 }
 
+/// Percent of the multiply-accumulates that are thought of when nothing fits.
+const WORTH: u32 = 50;
+
+/// What computing some results again would reach, if that is less than so many bytes.
+fn with_recomputation(program: &Arranged, options: &CompileOptions, bytes: u32) -> Option<String> {
+    if options.memory.recompute >= WORTH || options.memory.rows == Rows::Off {
+        return None;
+    }
+    let memory =
+        Options { rows: Rows::Least, arena_limit: None, recompute: WORTH, ..options.memory };
+    let smallest = choose(program, &CompileOptions { memory, ..options.clone() }).ok()?;
+    let percent = 100 * smallest.again(&program.ordered);
+    let percent = percent.div_ceil(program.ordered.macs().max(1));
+    let less = smallest.bytes() < bytes && percent > 0;
+    less.then(|| format!("; --recompute {percent} reaches {} bytes", smallest.bytes()))
+}
+
 /// Chooses the fastest program that fits the memories that there are; the smallest of those, if memory is
 /// to be saved.
 fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
-    let Options { rows, stream_input, .. } = options.memory;
+    let Options { rows, stream_input, recompute, .. } = options.memory;
     if !stream_input && rows != Rows::Least {
         let whole = Choice::fitting(program.shared.clone(), 0.0, options)?;
         if let Some(choice) = whole {
@@ -106,7 +130,7 @@ fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, C
     }
     if stream_input || rows != Rows::Off {
         let model = model(&program.ordered, options)?;
-        let cuts = Cuts::new(&model);
+        let cuts = Cuts::new(&model, options.memory.recompute);
         let mut front: Vec<Plan> = match rows {
             Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
             _ => cuts.front(),
@@ -122,7 +146,7 @@ fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, C
         }
     }
     let rows = if rows == Rows::Off { Rows::Off } else { Rows::Least };
-    let memory = Options { rows, arena_limit: None, stream_input };
+    let memory = Options { rows, arena_limit: None, stream_input, recompute };
     let memories = Memories::default();
     let smallest = choose(program, &CompileOptions { memory, memories, ..options.clone() })?;
     let names = options.memories.arenas.iter().map(|m| format!("{} of {} bytes", m.name, m.bytes));
@@ -166,7 +190,7 @@ pub(crate) fn pareto(
     let options = &CompileOptions { memories: Memories::default(), ..options.clone() };
     let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
-    for plan in Cuts::new(&model).front() {
+    for plan in Cuts::new(&model, options.memory.recompute).front() {
         let choice = Choice::new(options.shared(&apply(&model, &plan)), plan.cost(), options)?;
         let bytes = choice.bytes();
         let choice = choice.or_wider(&model, &plan, bytes, options)?;
@@ -226,6 +250,11 @@ impl Choice {
         }
         let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
         Ok(if wide.bytes() <= limit { wide } else { self })
+    }
+
+    /// Multiply-accumulates that it has more than the program without stripes.
+    pub(crate) fn again(&self, program: &Program) -> u64 {
+        self.program.macs().saturating_sub(program.macs())
     }
 
     /// Bytes of the arena.

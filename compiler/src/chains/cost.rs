@@ -106,6 +106,10 @@ impl Costs {
                     f64::from(s.rows) * f64::from(s.channels_count) * 1.5 * self.result
                 }
                 Kernel::table_i8(t) => f64::from(t.count) * 5.0,
+                Kernel::move_(m) => {
+                    let elements: f64 = m.sizes.iter().map(|&n| f64::from(n)).product();
+                    self.moved * elements * f64::from(m.element)
+                }
                 other => other.macs() as f64 * 4.0,
             }
     }
