@@ -19,9 +19,6 @@ use crate::lower::program::{BufferId, Program, Ref, Storage};
 use crate::lower::share::{copies_taps, in_place_pairs};
 use crate::plan::{self, Buffer, Distance, Overlap, Problem};
 
-/// By what part copies of single bytes make a convolution slower; those of words hardly do.
-const COPIED: f64 = 0.5;
-
 /// A program as the choice of chains sees it.
 pub struct Model<'a> {
     /// The program.
@@ -126,7 +123,7 @@ impl<'a> Model<'a> {
         let kernel = &self.program.steps[step].kernel;
         let words = matches!(kernel, Kernel::conv_i8(conv) if conv.run().is_multiple_of(4));
         let copies = self.copies && copies_taps(kernel) && !words;
-        let more = if copies { COPIED } else { 0.0 };
+        let more = if copies { cost::COPIED } else { 0.0 };
         (partly.max(self.saved_in_place(step)), more)
     }
 

@@ -116,11 +116,14 @@ pub struct Firings {
 /// Bytes of working memory, and how rows may lie over each other; see [`strips`].
 pub type Touched = (u64, [Option<u64>; 2]);
 
+/// A step, the rows that it makes, and those of a strip and of the first one.
+type Led = (usize, u32, [u32; 2]);
+
 /// What stages need, worked out once for each step and number of rows at a time.
 pub struct Stages {
     costs: Costs,
     known: RefCell<HashMap<(usize, u32, u32), Option<Firings>>>,
-    led: RefCell<HashMap<(usize, u32, [u32; 2]), Option<Touched>>>,
+    led: RefCell<HashMap<Led, Option<Touched>>>,
 }
 
 impl Stages {
@@ -192,9 +195,9 @@ fn restricted(kernel: &Kernel<Ref>, rows: u32, first: u32, count: u32) -> Option
     kernel.restricted(rows, &strip).ok()
 }
 
-/// Of strips of so many rows, and so many the first time if that is not 0, if they are possible: bytes of working memory, and for each operand the least
-/// bytes from the start of rows that are computed to that of the rows that they are made of, if the former
-/// may lie over the latter.
+/// Of strips of so many rows, and so many the first time if that is not 0, if they are possible: bytes of
+/// working memory, and for each operand the least bytes from the start of rows that are computed to that of
+/// the rows that they are made of, if the former may lie over the latter.
 pub fn strips(kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Option<Touched> {
     let by = kernel.by_rows(rows).ok()?;
     let (rows, strip) = (u16::try_from(rows).ok()?, u16::try_from(strip).ok()?);

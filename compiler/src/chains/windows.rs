@@ -564,11 +564,11 @@ mod tests {
             let demands = &mut |stage, first, rows| windows.demand(stage, first, rows);
             rows::follow(&windows.stages, demands, &mut |schedule, stage| {
                 // Rows of windows that settle have moved.
-                for at in 0..count {
+                for (at, known) in bases.iter_mut().enumerate() {
                     let (base, firing) = (schedule.state(at as u8).base, schedule.firing(at as u8));
                     let produced = u32::from(firing.first);
                     let keep = produced + u32::from(firing.count) - schedule.held(at as u8);
-                    right &= self.moved(at, keep..produced, &mut bases[at], base);
+                    right &= self.moved(at, keep..produced, known, base);
                 }
                 let (at, firing) = (usize::from(stage), schedule.firing(stage));
                 let (state, held) = (schedule.state(stage), schedule.held(stage));

@@ -116,8 +116,8 @@ pub fn least_capacities(
 }
 
 /// The most rows that a firing of each stage computes, or one of its readers demands; of those that are
-/// whole, all. With it, the rows of each that are needed. Rows that neither the last stage nor a whole one needs demand nothing: the chain ends
-/// before they are computed.
+/// whole, all. With it, the rows of each that are needed. Rows that neither the last stage nor a whole one
+/// needs demand nothing: the chain ends before they are computed.
 fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<(Vec<u16>, Vec<u16>)> {
     let mut spans: Vec<u16> = stages.iter().map(|stage| stage.count(0)).collect();
     let end = |stage: &Stage| if stage.is_whole() { stage.rows } else { 0 };
@@ -289,9 +289,15 @@ mod tests {
 
     #[test]
     fn a_three_row_kernel_holds_three_rows() {
-        let chain =
-            chain(25, &[(10, 2, 4, 1, 1, false), (3, 1, 1, 1, 1, false), (1, 1, 0, 1, 1, false)]);
-        assert_eq!(chain.least(), [3, 1, chain.0[2].0.rows]);
+        let layers = [(10, 2, 4, 1, 1, false), (3, 1, 1, 1, 1, false), (1, 1, 0, 1, 1, false)];
+        let mut chain = chain(25, &layers);
+        let rows = chain.0[2].0.rows;
+        chain.0.iter_mut().for_each(|(stage, _)| stage.lead = 0);
+        assert_eq!(chain.least(), [3, 1, rows]);
+        // The last one begins with two rows, made of two.
+        chain.0[2].0.lead = 2;
+        assert_eq!(chain.least(), [3, 2, rows]);
+        assert!(!chain.completes(&[3, 1, rows]));
     }
 
     #[test]
