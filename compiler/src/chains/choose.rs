@@ -83,7 +83,8 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     // Where results lie over operands, the fastest may need no more than any other.
     for plan in front.iter().take(1).chain(front.iter().rev().take(SMALLEST)) {
         let choice = Choice::new(options.shared(&apply(&model, plan)), plan.cost(), options)?;
-        if smallest.as_ref().is_none_or(|(least, _)| choice.bytes() < least.bytes()) {
+        let better = |least: &Choice| (choice.bytes(), choice.cost) < (least.bytes(), least.cost);
+        if smallest.as_ref().is_none_or(|(least, _)| better(least)) {
             smallest = Some((choice, plan));
         }
     }
@@ -167,14 +168,30 @@ fn fastest(
 ) -> Result<Option<Choice>, CompileError> {
     // What is alive bounds the arena from below only if nothing shares memory.
     let may_fit = |plan: &&Plan| plan.bytes() / 2 <= u64::from(limit);
+    let mut best: Option<Choice> = None;
+    let mut fit = 0;
     for plan in front.iter().filter(may_fit) {
         let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
-        if choice.bytes() <= limit {
-            return Ok(Some(choice.or_wider(model, plan, limit, options)?));
+        if choice.bytes() > limit {
+            continue;
+        }
+        let choice = choice.or_wider(model, plan, limit, options)?;
+        if best.as_ref().is_none_or(|best| choice.cost < best.cost) {
+            best = Some(choice);
+        }
+        fit += 1;
+        if fit == FITTING {
+            break;
         }
     }
-    Ok(None)
+    Ok(best)
 }
+
+/// Sizes that strips of a program are given to fit an arena.
+const WIDENINGS: usize = 4;
+
+/// Ways of the front of which the fastest is looked for: one that leaves more room may have longer strips.
+const FITTING: usize = 3;
 
 /// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
 const SMALLEST: usize = 4;
@@ -242,14 +259,23 @@ impl Choice {
         limit: u32,
         options: &CompileOptions,
     ) -> Result<Choice, CompileError> {
-        // As much more may be alive as the arena may grow.
-        let room = limit.saturating_sub(self.bytes());
-        let wide = widened(model, plan, plan.bytes() + u64::from(room));
-        if wide == *plan {
-            return Ok(self);
+        // As much more may be alive as the arena may grow; less if what is alive does not fit there then.
+        let mut room = limit.saturating_sub(self.bytes());
+        for _ in 0..WIDENINGS {
+            let wide = widened(model, plan, plan.bytes() + u64::from(room));
+            if wide == *plan {
+                break;
+            }
+            let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
+            if wide.bytes() <= limit {
+                return Ok(wide);
+            }
+            if room == 0 {
+                break;
+            }
+            room = room.saturating_sub(wide.bytes() - limit);
         }
-        let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
-        Ok(if wide.bytes() <= limit { wide } else { self })
+        Ok(self)
     }
 
     /// Multiply-accumulates that it has more than the program without stripes.
