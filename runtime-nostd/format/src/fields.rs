@@ -4,6 +4,8 @@
 //! the fields of a struct in declaration order. `serde` would read it as well, with a copy of the code
 //! for every type, which is most of a loader's flash.
 
+use core::mem::MaybeUninit;
+
 use crate::{DType, MicroId, Place, Region, Target};
 
 /// Encoded values, taken one after another.
@@ -62,6 +64,21 @@ impl<'b> Fields<'b> {
                 self.fail();
                 &[]
             }
+        }
+    }
+
+    /// Takes as many varints of up to 32 bits as there is room for.
+    #[inline(never)]
+    pub fn words(&mut self, to: &mut [MaybeUninit<u32>]) {
+        for word in to {
+            // Most are a byte.
+            word.write(match self.rest {
+                [byte @ 0..0x80, rest @ ..] => {
+                    self.rest = rest;
+                    (*byte).into()
+                }
+                _ => self.wide(),
+            });
         }
     }
 

@@ -15,6 +15,7 @@ use crate::micro::{Dst, Row, Src};
 use crate::registry::{KernelEntry, Kernels, MicroEntry, Undecodable, Visitor};
 pub(crate) use rows::Turn;
 
+mod decode;
 mod f32_block;
 mod i8_block;
 #[cfg(mve_kernels)]
@@ -152,30 +153,62 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
     Dst { ptr, stride }
 }
 
+/// Decodes parameters and runs a kernel on them, after a function has changed them if there is one. With
+/// `prepare`, the kernel runs on what that makes of them: they are gone then, and take no stack.
+macro_rules! decode_and_run {
+    ($params:ident, $body:ident, $change:expr, $memory:ident, $execute:expr) => {{
+        let mut params = MaybeUninit::<$params<Place>>::uninit();
+        let params = decode(&mut params, $body)?;
+        if !$change(params)? {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { $execute(params, $memory) }
+    }};
+    ($params:ident, $body:ident, $change:expr, $memory:ident, $execute:expr, $prepare:ident) => {{
+        let prepared = {
+            let mut params = MaybeUninit::<$params<Place>>::uninit();
+            let params = decode(&mut params, $body)?;
+            if !$change(params)? {
+                return Ok(());
+            }
+            $prepare(params, $memory)
+        };
+        // SAFETY: the caller's promise.
+        unsafe { $execute(&prepared) }
+    }};
+}
+
 /// Makes the `ENTRY` of a kernel module from its parameter type and its function
 /// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
 ///
+/// With `=> prepare`, these are two functions, `fn prepare(params: &Params<Place>, memory: &Memory) ->
+/// Prepared` and `unsafe fn execute(prepared: &Prepared) -> Result<(), Undecodable>`.
+///
 /// With `targets`, those of the parameters are proved to be steps of the program.
 macro_rules! entry {
-    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
+    ($kernel:ident, $params:ident $(=> $prepare:ident)? $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
-            use microhlo_format::kernels::{Params, decode_exact, empty, $params};
+            use core::mem::MaybeUninit;
+
+            use microhlo_format::kernels::{Params, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
+            use $crate::kernels::decode::decode;
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
                 $(if params.dtype != microhlo_format::DType::$dtype {
                     return Err(StepError::Params(microhlo_format::ParamError::BadCode));
                 })?
-                $($crate::kernels::$targets(Params::<Place>::targets(&params), visitor)?;)?
+                $($crate::kernels::$targets(Params::<Place>::targets(params), visitor)?;)?
                 Ok(())
             }
 
@@ -183,10 +216,7 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                // SAFETY: the caller's promise.
-                unsafe { execute(&params, memory) }
+                decode_and_run!($params, body, |_: &mut _| Ok::<bool, Undecodable>(true), memory, execute $(, $prepare)?)
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
@@ -195,15 +225,18 @@ macro_rules! entry {
 }
 
 /// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
-/// that has parts, the bits of all of them are given.
+/// that has parts, the bits of all of them are given; `prepare` as for [`entry`].
 macro_rules! stage {
-    ($params:ident $(, $parts:literal)?) => {
+    ($params:ident $(=> $prepare:ident)? $(, $parts:literal)?) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
+            use core::mem::MaybeUninit;
+
             use microhlo_format::Place;
-            use microhlo_format::kernels::{Params, Strips, decode_exact, empty, $params};
+            use microhlo_format::kernels::{Params, Strips, $params};
 
             use $crate::StepError;
+            use $crate::kernels::decode::decode;
             use $crate::kernels::{Memory, Turn};
             use $crate::registry::{StageEntry, Undecodable, Visitor};
 
@@ -212,8 +245,8 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |_| ()).map_err(StepError::Params)?;
                 let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
                 let Some(strip) = turn.prove(&by)? else { return Ok(()) };
@@ -226,14 +259,14 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                let rows = turn.rows();
-                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
-                let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-                params.restrict(rows, &strip);
-                // SAFETY: the caller's promise.
-                unsafe { execute $(::<$parts>)? (&params, memory) }
+                let mut restrict = |params: &mut $params<Place>| {
+                    let rows = turn.rows();
+                    let by = params.by_rows(rows).map_err(|_| Undecodable)?;
+                    let Some(strip) = turn.strip(&by)? else { return Ok(false) };
+                    params.restrict(rows, &strip);
+                    Ok::<bool, Undecodable>(true)
+                };
+                decode_and_run!($params, body, restrict, memory, execute $(::<$parts>)? $(, $prepare)?)
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
@@ -244,16 +277,19 @@ macro_rules! stage {
 /// As [`entry`], for kernels of which some parts can be left out. They run
 /// `unsafe fn execute::<PARTS>`, where `PARTS` are the bits of the `Parts` that are linked.
 macro_rules! parted_entry {
-    ($kernel:ident, $params:ident) => {
+    ($kernel:ident, $params:ident $(=> $prepare:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = entry::<{ u32::MAX }>();
 
         #[doc = concat!("Links parts of `", stringify!($kernel), "`. Steps that need others are refused.")]
         pub const fn entry<const PARTS: u32>() -> $crate::KernelEntry {
-            use microhlo_format::kernels::{Params, Parts, decode_exact, empty, $params};
+            use core::mem::MaybeUninit;
+
+            use microhlo_format::kernels::{Params, Parts, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
+            use $crate::kernels::decode::decode;
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
@@ -261,8 +297,8 @@ macro_rules! parted_entry {
                 body: &[u8],
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 let missing = params.parts().without(Parts(PARTS));
                 if missing != Parts::NONE {
@@ -275,10 +311,7 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
-                // SAFETY: the caller's promise.
-                unsafe { execute::<PARTS>(&params, memory) }
+                decode_and_run!($params, body, |_: &mut _| Ok::<bool, Undecodable>(true), memory, execute::<PARTS> $(, $prepare)?)
             }
 
             KernelEntry {

@@ -30,7 +30,7 @@ pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
-pub use decode::{Decode, decode_exact, empty};
+pub use decode::{Decode, Repeated, decode_exact, empty};
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};

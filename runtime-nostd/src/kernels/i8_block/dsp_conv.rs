@@ -646,14 +646,15 @@ unsafe fn gather_others<const PARTS: u32>(
     // results may lie on their taps.
     let mut pixel = *next;
     let mut together = [pixel; LANES];
-    let mut lanes = together.iter_mut().zip(&mut job.output);
-    for (place, output) in lanes.by_ref().take(here as usize) {
-        pixel = conv.next(next);
+    for (lane, (place, output)) in together.iter_mut().zip(&mut job.output).enumerate() {
+        if lane < here as usize {
+            pixel = *next;
+            conv.skip::<PARTS>(next, 1);
+        }
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
-    for (place, output) in lanes.take((count - here) as usize) {
-        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
-    }
+    let alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS);
+    let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // SAFETY: the caller's promise.
     unsafe { gather::<PARTS>(conv, group, &together, count as usize) };
 }

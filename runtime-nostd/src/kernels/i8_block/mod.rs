@@ -236,6 +236,8 @@ pub(super) struct Conv {
     pub axes: [Axis; 2],
     /// Bytes of one image's input.
     pub image: usize,
+    /// Channel groups.
+    pub groups: u32,
     pub in_c: i32,
     pub out_c: usize,
     /// Output pixels.
@@ -288,6 +290,7 @@ impl Conv {
         Conv {
             axes: [axis(0, heights, row), axis(1, widths, pixel)],
             image: heights[0] as usize * row as usize,
+            groups: p.groups,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
             pixels: p.pixels(),
@@ -335,13 +338,13 @@ impl Conv {
     /// A pixel, which becomes the one after it.
     pub fn next(&self, pixel: &mut Pixel) -> Pixel {
         let this = *pixel;
-        self.skip(pixel, 1);
+        self.skip::<{ u32::MAX }>(pixel, 1);
         this
     }
 
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
-    pub fn skip(&self, pixel: &mut Pixel, count: i32) {
+    pub fn skip<const PARTS: u32>(&self, pixel: &mut Pixel, count: i32) {
         let [h, w] = &self.axes;
         pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
         pixel.x = pixel.x.wrapping_add(count * w.stride);
@@ -350,7 +353,7 @@ impl Conv {
             (pixel.columns, pixel.x) = (w.output, -w.pad);
             pixel.y = pixel.y.wrapping_add(h.stride);
             pixel.rows -= 1;
-            if pixel.rows == 0 {
+            if has(PARTS, Parts::IMAGES) && pixel.rows == 0 {
                 (pixel.rows, pixel.y) = (h.output, -h.pad);
                 pixel.image = pixel.image.wrapping_add(self.image);
             }
@@ -466,7 +469,9 @@ impl Depthwise {
             output_step: results,
             weights_step: 1,
         };
-        let (across, along) = if p.vertical() { (width, height) } else { (height, width) };
+        // By an index: to choose each field takes several times as much code.
+        let (axes, vertical) = ([height, width], usize::from(p.vertical()));
+        let (across, along) = (axes[vertical], axes[1 - vertical]);
         let (_, row) = p.lines();
         let line = p.line().unwrap_or_default() as usize;
         let slots = if let DepthwiseLayout::Lines(count) = p.layout { count as usize } else { 0 };
