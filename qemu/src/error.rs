@@ -13,6 +13,17 @@ pub enum Error {
     /// No such board.
     #[error(transparent)]
     Board(#[from] RegistryError),
+    /// QEMU does not have the board.
+    #[error(
+        "{board} cannot be emulated; its firmware runs on the real board (chip {chip}), or take one of \
+         the emulated boards that `microhlo boards` lists"
+    )]
+    NotEmulated {
+        /// The board.
+        board: String,
+        /// The name of its chip for probe-rs.
+        chip: String,
+    },
     /// QEMU is not installed.
     #[error(
         "{binary} is not installed; install QEMU 7.2 or newer (Debian and Ubuntu: `apt-get install {package}`, \
@@ -104,6 +115,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What carries the messages of a runner fails: a debug probe, say.
+    #[error(transparent)]
+    Line(Box<dyn std::error::Error + Send + Sync>),
     /// QEMU or the guest ended before its work did.
     #[error("QEMU ended with {status} before the work was done: {report}")]
     Ended {

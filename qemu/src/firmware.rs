@@ -65,7 +65,10 @@ pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
         .args([command, "--release", "--target", &board.target, "--target-dir"])
         .arg(target_folder(registry, board))
         .env("MICROHLO_BOARD", &board.name)
-        .env("CARGO_BUILD_BUILD_DIR", registry.build_folder(board));
+        .env("CARGO_BUILD_BUILD_DIR", registry.build_folder());
+    if let Some(variant) = registry.variant(board) {
+        cargo.arg("--features").arg(format!("microhlo-board/{variant}"));
+    }
     // Settings meant for the host's build would break or redo this one.
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
         cargo.env_remove(name);

@@ -5,6 +5,8 @@
 //! QEMU, and returns outputs and instruction counts. [`run_firmware`] starts
 //! any firmware and passes its text and exit code on.
 
+mod batches;
+mod dialogue;
 mod elf;
 mod error;
 mod firmware;
@@ -16,12 +18,15 @@ mod process;
 mod serial;
 mod session;
 
+pub use batches::run_jobs_over;
+pub use dialogue::Line;
 pub use elf::board_name;
 pub use error::Error;
 pub use firmware::{build, build_runner, build_with, cargo_for};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
-    Board, Counter, CounterKind, ImageFormat, Qemu, Region, RegionKind, Registry, RegistryError,
+    Board, Counter, CounterKind, ImageFormat, Probe, Qemu, Region, RegionKind, Registry,
+    RegistryError,
 };
 pub use microhlo_protocol::Stage;
 pub use mix::{InstructionMix, Kind, MixCounter};

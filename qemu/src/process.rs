@@ -1,7 +1,7 @@
 //! Starting QEMU, and ending it whatever happens.
 
 use crate::error::Error;
-use microhlo_boards::Board;
+use microhlo_boards::{Board, Qemu};
 use microhlo_protocol::{EXIT_FAULT, EXIT_PANIC};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -12,16 +12,26 @@ use std::time::{Duration, Instant};
 /// Oldest version that has what the boards need.
 const OLDEST: (u32, u32) = (7, 2);
 
+/// How QEMU emulates a board.
+///
+/// # Errors
+/// It does not.
+pub fn emulation(board: &Board) -> Result<&Qemu, Error> {
+    let chip = || board.probe.as_ref().map_or("unknown", |probe| &probe.chip).to_owned();
+    let not_emulated = || Error::NotEmulated { board: board.name.clone(), chip: chip() };
+    board.qemu.as_ref().ok_or_else(not_emulated)
+}
+
 /// Checks that the board's QEMU is installed and new enough; returns its version.
 ///
 /// # Errors
-/// [`Error::QemuMissing`], [`Error::QemuTooOld`] or [`Error::QemuVersion`].
+/// [`Error::NotEmulated`], [`Error::QemuMissing`], [`Error::QemuTooOld`] or [`Error::QemuVersion`].
 pub fn check_version(board: &Board) -> Result<String, Error> {
-    let binary = &board.qemu.binary;
+    let binary = &emulation(board)?.binary;
     let output = Command::new(binary)
         .arg("--version")
         .output()
-        .map_err(|source| start_error(board, source))?;
+        .map_err(|source| start_error(binary, source))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let Some(version) = version_of(&text) else {
         return Err(Error::QemuVersion { binary: binary.clone(), output: text.into_owned() });
@@ -40,8 +50,8 @@ fn version_of(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn start_error(board: &Board, source: io::Error) -> Error {
-    let binary = board.qemu.binary.clone();
+fn start_error(binary: &str, source: io::Error) -> Error {
+    let binary = binary.to_owned();
     if source.kind() != io::ErrorKind::NotFound {
         return Error::Io { what: format!("{binary} cannot be started"), source };
     }
@@ -50,25 +60,32 @@ fn start_error(board: &Board, source: io::Error) -> Error {
 }
 
 /// The command that starts a firmware on a board.
-pub fn command(board: &Board, firmware: &Path) -> Command {
+///
+/// # Errors
+/// [`Error::NotEmulated`].
+pub fn command(board: &Board, firmware: &Path) -> Result<Command, Error> {
     command_with(board, firmware, "none")
 }
 
 /// The same with its first serial line led to `serial`, as QEMU's `-serial` says it.
-pub fn command_with(board: &Board, firmware: &Path, serial: &str) -> Command {
-    let mut command = Command::new(&board.qemu.binary);
-    command.args(["-machine", &board.qemu.machine]);
-    if let Some(cpu) = &board.qemu.cpu {
+///
+/// # Errors
+/// [`Error::NotEmulated`].
+pub fn command_with(board: &Board, firmware: &Path, serial: &str) -> Result<Command, Error> {
+    let qemu = emulation(board)?;
+    let mut command = Command::new(&qemu.binary);
+    command.args(["-machine", &qemu.machine]);
+    if let Some(cpu) = &qemu.cpu {
         command.args(["-cpu", cpu]);
     }
     command
-        .args(&board.qemu.args)
-        .args(["-icount", &format!("shift={}", board.counter.icount_shift)])
+        .args(&qemu.args)
+        .args(["-icount", &format!("shift={}", qemu.icount_shift)])
         .args(["-display", "none", "-monitor", "none", "-serial", serial])
         .args(["-semihosting-config", "enable=on,target=native"])
         .arg("-kernel")
         .arg(firmware);
-    command
+    Ok(command)
 }
 
 /// A running QEMU that is killed when it goes out of scope.
@@ -78,13 +95,15 @@ pub struct Guest {
 
 impl Guest {
     /// Starts it.
-    pub fn start(board: &Board, command: &mut Command) -> Result<Self, Error> {
-        Self::start_as_is(board, command.stdin(Stdio::null()))
+    pub fn start(command: &mut Command) -> Result<Self, Error> {
+        Self::start_as_is(command.stdin(Stdio::null()))
     }
 
     /// Starts it with the standard input that the command says.
-    pub fn start_as_is(board: &Board, command: &mut Command) -> Result<Self, Error> {
-        let child = command.spawn().map_err(|source| start_error(board, source))?;
+    pub fn start_as_is(command: &mut Command) -> Result<Self, Error> {
+        let child = command
+            .spawn()
+            .map_err(|source| start_error(&command.get_program().to_string_lossy(), source))?;
         Ok(Self { child })
     }
 
@@ -156,7 +175,7 @@ fn report(errors: &str) -> String {
 /// code and has said why.
 pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result<u8, Error> {
     check_version(board)?;
-    let mut guest = Guest::start(board, command(board, firmware).stderr(Stdio::piped()))?;
+    let mut guest = Guest::start(command(board, firmware)?.stderr(Stdio::piped()))?;
     let errors = guest.child().stderr.take().map(pass_on);
     let Some(status) = guest.wait_until(Instant::now() + timeout)? else {
         return Err(Error::TimedOut { limit: timeout });

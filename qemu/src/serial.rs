@@ -28,9 +28,9 @@ impl Serial {
     /// QEMU is missing or too old.
     pub fn start(board: &Board, firmware: &Path) -> Result<Self, Error> {
         process::check_version(board)?;
-        let mut command = process::command_with(board, firmware, "stdio");
+        let mut command = process::command_with(board, firmware, "stdio")?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut guest = Guest::start_as_is(board, &mut command)?;
+        let mut guest = Guest::start_as_is(&mut command)?;
         let child = guest.child();
         let (to, from) = (child.stdin.take(), read_chunks(child.stdout.take()));
         let errors = child.stderr.take().map(process::collect);

@@ -3,14 +3,14 @@
 //! The loader refuses the latter, so kernels run here with a check that accepts everything.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, PoolI8, ProductI8, Requant, Rounding,
-    SoftmaxI8, SumI8, TableI8,
+    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand, Move, PoolI8,
+    ProductI8, Requant, Rounding, SoftmaxI8, SumI8, TableI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
 
 use crate::registry::{KernelEntry, Kernels};
-use crate::{Model, kernels};
+use crate::{Model, kernels, micro};
 
 const ACCEPTING: &[KernelEntry] = &{
     const fn accepting(entry: KernelEntry) -> KernelEntry {
@@ -20,6 +20,8 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::conv_i8::ENTRY),
         accepting(kernels::conv_i8_mve::ENTRY),
         accepting(kernels::depthwise_i8::ENTRY),
+        accepting(kernels::map::ENTRY),
+        accepting(kernels::move_::ENTRY),
         accepting(kernels::pool_i8::ENTRY),
         accepting(kernels::product_i8::ENTRY),
         accepting(kernels::softmax_i8::ENTRY),
@@ -28,11 +30,13 @@ const ACCEPTING: &[KernelEntry] = &{
     ]
 };
 
-static KERNELS: Kernels = Kernels { kernels: ACCEPTING, micro: &[] };
+static KERNELS: Kernels =
+    Kernels { kernels: ACCEPTING, micro: &[micro::add::I8, micro::add::I32, micro::xor::I8] };
 
 /// Reproducible bytes.
 fn bytes(seed: u32, count: usize) -> Vec<u8> {
-    let mut state = seed;
+    // Seeds that follow each other give other first bytes.
+    let mut state = seed.wrapping_mul(0x9e37_79b9);
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
@@ -324,4 +328,83 @@ fn elementwise_kernels_in_place_or_behind() {
         max: 127.0,
     };
     check(&Kernel::softmax_i8(softmax));
+}
+
+/// A copy with these sizes, and strides of operand and result, in elements.
+fn moved<const N: usize>(
+    element: u8,
+    sizes: [u32; N],
+    input: [i32; N],
+    output: [i32; N],
+) -> Kernel<u8> {
+    let bytes = |strides: [i32; N]| strides.map(|s| s * i32::from(element)).into_iter().collect();
+    Kernel::move_(Move {
+        input: INPUT,
+        output: OUTPUT,
+        element,
+        sizes: sizes.into_iter().collect(),
+        input_strides: bytes(input),
+        output_strides: bytes(output),
+    })
+}
+
+fn distance(kernel: &Kernel<u8>) -> Option<(u32, bool)> {
+    accesses(kernel)[0].overlap.least()
+}
+
+#[test]
+fn copies_at_their_distance() {
+    for (kernel, bytes) in [
+        // Parts of rows, and of columns, closed up: at once, and element by element.
+        (moved(1, [7, 5], [9, 1], [5, 1]), 0),
+        (moved(1, [4, 3, 2], [24, 4, 1], [6, 2, 1]), 0),
+        (moved(1, [6, 2], [2, 1], [2, 1]), 0),
+        // Transposed, repeated, groups of rows in another order.
+        (moved(1, [3, 8], [1, 3], [8, 1]), 14),
+        (moved(1, [4, 6], [0, 1], [6, 1]), 18),
+        (moved(1, [2, 3, 4], [4, 8, 1], [12, 4, 1]), 8),
+    ] {
+        assert_eq!(distance(&kernel), Some((bytes, false)), "{kernel:?}");
+        check(&kernel);
+    }
+    check_by(&moved(4, [3, 5], [1, 3], [5, 1]), 4);
+    check_by(&moved(2, [2, 4, 3], [3, 6, 1], [12, 3, 1]), 2);
+    // The element at which it starts is the last one.
+    let reversed = moved(1, [9], [-1], [1]);
+    assert_eq!(distance(&reversed), Some((8, false)));
+    // No memory of a microcontroller is as large.
+    assert_eq!(distance(&moved(1, [1 << 30], [1], [1])), None);
+}
+
+/// A sum of an operand and a constant.
+fn mapped<const N: usize>(sizes: [u32; N], strides: [i32; N], constant: [i32; N]) -> Kernel<u8> {
+    let operand =
+        |place, strides: [i32; N]| MapOperand { place, strides: strides.into_iter().collect() };
+    Kernel::map(Map {
+        sizes: sizes.into_iter().collect(),
+        inputs: [operand(INPUT, strides), operand(CONSTANTS, constant)].into_iter().collect(),
+        outputs: [operand(OUTPUT, strides)].into_iter().collect(),
+        scratch: None,
+        temps: 0,
+        temp_size: 0,
+        tile: 4,
+        code: [MapInstr { op: micro::add::I8.id, dst: 2, args: [0, 1, 0] }].into_iter().collect(),
+    })
+}
+
+#[test]
+fn maps_in_place_or_behind() {
+    for kernel in [
+        mapped([30], [1], [0]),
+        mapped([5, 6], [6, 1], [0, 1]),
+        mapped([2, 3, 7], [21, 7, 1], [0, 1, 0]),
+        mapped([4, 1, 5], [5, 0, 1], [1, 0, 0]),
+    ] {
+        assert_eq!(distance(&kernel), Some((0, false)), "{kernel:?}");
+        check(&kernel);
+    }
+    // Another order than that in memory.
+    let transposed = mapped([6, 5], [1, 6], [0, 1]);
+    assert_eq!(distance(&transposed), Some((0, true)));
+    check(&transposed);
 }

@@ -32,16 +32,25 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
 
 fn table(board: &Board) -> Table {
     let length = |kind| board.region(kind).map_or("none".to_owned(), |r| size(r.length));
-    let version = match microhlo_qemu::check_version(board) {
-        Ok(version) => format!("version {version}"),
-        Err(error) => error.to_string(),
-    };
     let mut table = Table::new(2);
     table.row(["core", &board.core]);
     table.row(["target", &board.target]);
     table.row(["features", &board.features.join(", ")]);
-    table.row(["runs in", &format!("{} -machine {}", board.qemu.binary, board.qemu.machine)]);
-    table.row(["emulator", &version]);
+    if let Some(qemu) = &board.qemu {
+        let version = match microhlo_qemu::check_version(board) {
+            Ok(version) => format!("version {version}"),
+            Err(error) => error.to_string(),
+        };
+        table.row(["runs in", &format!("{} -machine {}", qemu.binary, qemu.machine)]);
+        table.row(["emulator", &version]);
+    }
+    if let Some(probe) = &board.probe {
+        table.row(["probe-rs chip", &probe.chip]);
+    }
+    if let Some(hz) = board.clock_hz {
+        table.row(["clock", &format!("{} MHz", hz as f64 / 1e6)]);
+    }
+    table.row(["counts", board.counter.kind.unit()]);
     table.row(["flash", &length(RegionKind::Flash)]);
     table.row(["ram", &length(RegionKind::Ram)]);
     table.row(["arena", &length(RegionKind::Arena)]);
@@ -49,9 +58,6 @@ fn table(board: &Board) -> Table {
     let left_out = left_out(board);
     if !left_out.is_empty() {
         table.row(["runner is without", &left_out.join(", ")]);
-    }
-    if let Some(chip) = &board.probe_rs_chip {
-        table.row(["probe-rs chip", chip]);
     }
     table
 }
@@ -75,12 +81,14 @@ fn json_of(board: &Board) -> Value {
         "runner_without": left_out(board),
         "target": board.target,
         "features": board.features,
-        "qemu": { "binary": board.qemu.binary, "machine": board.qemu.machine },
+        "qemu": board.qemu.as_ref().map(|q| json!({ "binary": q.binary, "machine": q.machine })),
         "installed": microhlo_qemu::check_version(board).is_ok(),
         "flash_bytes": length(RegionKind::Flash),
         "ram_bytes": length(RegionKind::Ram),
         "arena_bytes": length(RegionKind::Arena),
         "model_bytes": length(RegionKind::Model),
-        "probe_rs_chip": board.probe_rs_chip,
+        "probe_rs_chip": board.probe.as_ref().map(|probe| &probe.chip),
+        "clock_hz": board.clock_hz,
+        "counts": board.counter.kind.unit(),
     })
 }

@@ -4,6 +4,7 @@
 //! emulator; the firmware's build script reads them to lay out memory. A board
 //! is named by its folder and listed nowhere else.
 
+mod check;
 mod registry;
 
 use serde::Deserialize;
@@ -32,16 +33,21 @@ pub struct Board {
     pub features: Vec<String>,
     /// Memory regions.
     pub memory: Vec<Region>,
-    /// How to emulate the board.
-    pub qemu: Qemu,
-    /// How instructions are counted.
+    /// How to emulate the board, if QEMU can.
+    #[serde(default)]
+    pub qemu: Option<Qemu>,
+    /// How to reach the real board's chip, where there is one.
+    #[serde(default)]
+    pub probe: Option<Probe>,
+    /// Frequency in Hz at which the core runs once its firmware has started; it turns counted cycles
+    /// into time.
+    #[serde(default)]
+    pub clock_hz: Option<u64>,
+    /// How instructions, or cycles on real boards, are counted.
     pub counter: Counter,
     /// How the runner firmware is built.
     #[serde(default)]
     pub runner: Runner,
-    /// Name of the chip for probe-rs, where real hardware exists.
-    #[serde(default)]
-    pub probe_rs_chip: Option<String>,
 }
 
 /// A range of addresses with one purpose.
@@ -59,9 +65,17 @@ pub struct Region {
     /// What an access costs, relative to the other regions.
     #[serde(default = "Region::usual_cost")]
     pub cost: u32,
+    /// Where a programmer writes what firmware reads at `origin`, if that is another address.
+    #[serde(default)]
+    pub programmed_at: Option<u64>,
 }
 
 impl Region {
+    /// The address at which a programmer writes the region.
+    pub fn programmer_address(&self) -> u64 {
+        self.programmed_at.unwrap_or(self.origin)
+    }
+
     const fn usual_cost() -> u32 {
         1
     }
@@ -100,6 +114,19 @@ pub struct Qemu {
     pub args: Vec<String>,
     /// How the model partition's content is handed to the loader device.
     pub image: ImageFormat,
+    /// Value of `-icount shift=`: an instruction takes 2^shift ns.
+    pub icount_shift: u8,
+}
+
+/// How a debug probe reaches a real board's chip.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Probe {
+    /// The chip's name for probe-rs, such as `nRF52840_xxAA`.
+    pub chip: String,
+    /// File in the board's folder that describes the chip's family, where probe-rs does not know it.
+    #[serde(default)]
+    pub chip_description: Option<PathBuf>,
 }
 
 /// File format for the loader device.
@@ -137,8 +164,6 @@ pub struct Runner {
 pub struct Counter {
     /// The means.
     pub kind: CounterKind,
-    /// Value of `-icount shift=`: an instruction takes 2^shift ns.
-    pub icount_shift: u8,
 }
 
 /// The hardware that counts.
@@ -151,11 +176,44 @@ pub enum CounterKind {
     SseCounter,
     /// Timers 0 and 1 of an nRF51.
     Nrf51Timer,
+    /// Timers 2 and 5 of an STM32.
+    Stm32Timer,
+    /// The watchdog of a Stellaris LM3S, and its real-time clock.
+    StellarisWatchdog,
     /// The RISC-V `minstret` counter.
     Minstret,
+    /// Cycles: the counter of the debug watchpoint and trace unit of Armv7-M and Armv8-M.
+    Dwt,
+    /// Cycles: the system timer of the core, and a slower timer that tells how often it has wrapped.
+    SysTick,
+    /// Cycles: the RISC-V `mcycle` counter.
+    Mcycle,
+    /// Cycles: the counter of an ESP32-C3, which has neither `mcycle` nor `minstret`.
+    EspCycles,
+}
+
+impl CounterKind {
+    /// What is counted, in the plural.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Dwt | Self::SysTick | Self::Mcycle | Self::EspCycles => "cycles",
+            _ => "instructions",
+        }
+    }
 }
 
 impl Board {
+    /// Whether QEMU can emulate the board.
+    pub fn is_emulated(&self) -> bool {
+        self.qemu.is_some()
+    }
+
+    /// The file that describes the chip to probe-rs, for a chip that probe-rs does not know.
+    pub fn chip_description(&self) -> Option<PathBuf> {
+        let probe = self.probe.as_ref()?;
+        Some(self.folder.join(probe.chip_description.as_ref()?))
+    }
+
     /// The first region of a kind.
     pub fn region(&self, kind: RegionKind) -> Option<&Region> {
         self.memory.iter().find(|region| region.kind == kind)

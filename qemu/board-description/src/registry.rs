@@ -40,6 +40,14 @@ pub enum RegistryError {
         /// The kind that is missing.
         kind: &'static str,
     },
+    /// What a description says cannot be.
+    #[error("{path}: {reason}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
     /// No board has the name.
     #[error("unknown board `{name}`; known boards: {}", known.join(", "))]
     UnknownBoard {
@@ -118,20 +126,34 @@ impl Registry {
         })
     }
 
-    /// The first board, by name, that has the target triple.
+    /// The emulated boards, sorted by name.
+    pub fn emulated(&self) -> impl Iterator<Item = &Board> {
+        self.boards.iter().filter(|board| board.is_emulated())
+    }
+
+    /// Of the boards that have the target triple, the one with the most memory for models; an emulated
+    /// one if there is any, and of equal ones the first by name.
     pub fn board_for_target(&self, target: &str) -> Result<&Board, RegistryError> {
-        self.boards.iter().find(|board| board.target == target).ok_or_else(|| {
+        let room = |board: &Board| board.arenas().map(|arena| arena.length).sum::<u64>();
+        let of_target = self.boards.iter().rev().filter(|board| board.target == target);
+        of_target.max_by_key(|board| (board.is_emulated(), room(board))).ok_or_else(|| {
             RegistryError::UnknownTarget { target: target.to_owned(), known: self.names() }
         })
     }
 
-    /// The folder for what builds of firmware for a board leave besides its binaries. Boards of
-    /// different targets share it, as they share their build scripts, the largest part. Boards of
-    /// one target do not, so that they do not undo each other's builds.
-    pub fn build_folder(&self, board: &Board) -> PathBuf {
-        let same = self.boards.iter().take_while(|other| other.name != board.name);
+    /// The folder for what builds of firmware leave besides the binaries. All boards share it, as they
+    /// share their build scripts, the largest part.
+    pub fn build_folder(&self) -> PathBuf {
+        self.root.join("target/firmware/build")
+    }
+
+    /// The feature of the start-up crate `microhlo-board` that tells the builds for a board from those
+    /// for the other emulated boards of its target, so that they do not undo each other; none for the
+    /// first.
+    pub fn variant(&self, board: &Board) -> Option<String> {
+        let same = self.emulated().take_while(|other| other.name != board.name);
         let before = same.filter(|other| other.target == board.target).count();
-        self.root.join(format!("target/firmware/build-{before}"))
+        (board.is_emulated() && before > 0).then(|| format!("variant-{before}"))
     }
 
     fn names(&self) -> Vec<String> {
@@ -165,5 +187,8 @@ fn read_board(folder: &Path) -> Result<Board, RegistryError> {
     }
     board.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     board.folder = folder.to_owned();
-    Ok(board)
+    match crate::check::check(&board) {
+        Ok(()) => Ok(board),
+        Err(reason) => Err(RegistryError::Invalid { path, reason }),
+    }
 }

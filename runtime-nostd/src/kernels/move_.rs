@@ -40,15 +40,17 @@ unsafe fn execute(p: &Move<Place>, memory: &Memory<'_>) -> Result<(), Undecodabl
     }
 }
 
-/// Copies `n` elements of `element` bytes between strided runs that do not overlap.
+/// Copies `n` elements of `element` bytes between strided runs, one after the other.
 ///
 /// # Safety
 /// Source and destination hold `n` aligned elements at their strides.
 pub(super) unsafe fn copy_run(element: u8, to: Dst, from: Src, n: usize) {
     let size = i32::from(element);
-    if to.stride == size && from.stride == size {
-        // SAFETY: both runs are contiguous and inside their extents.
-        unsafe { core::ptr::copy_nonoverlapping(from.ptr, to.ptr, n * usize::from(element)) };
+    let bytes = n.wrapping_mul(usize::from(element));
+    let apart = from.ptr.addr().abs_diff(to.ptr.addr()) >= bytes;
+    if to.stride == size && from.stride == size && apart {
+        // SAFETY: both runs are contiguous and inside their extents, and do not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(from.ptr, to.ptr, bytes) };
         return;
     }
     // SAFETY: the caller's promise; the loader checks alignment for these sizes.

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 fn bench(args: &Args) -> Result<bool, String> {
     let models = Chosen::find(&args.models)?;
     let registry = Registry::find().map_err(|e| e.to_string())?;
-    let all = registry.boards().iter().map(|board| board.name.as_str());
+    let all = registry.emulated().map(|board| board.name.as_str());
     let boards: Vec<(&str, u64)> = match args.board.is_empty() {
         true => all.map(|b| (b, if b == MAIN_BOARD { u64::MAX } else { SMALL })).collect(),
         false => args.board.iter().map(|board| (board.as_str(), u64::MAX)).collect(),

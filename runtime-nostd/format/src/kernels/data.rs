@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::check::{dense, element_align, nonzero, product, read, scratch, strided, write};
+use super::overlap::InOrder;
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Strided copy of elements of `element` bytes (1, 2, 4, 8 or 16): for every index,
-/// `output[index * output_strides] = input[index * input_strides]`.
+/// `output[index * output_strides] = input[index * input_strides]`, one after the other, the last dimension
+/// fastest: the output may lie over what has been read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Move<P> {
     /// First element read.
@@ -102,7 +104,13 @@ impl<P: Copy> Params<P> for Move<P> {
         product(&self.sizes)?;
         let read = strided(&[(&self.sizes, &self.input_strides)], element, align)?;
         let write = strided(&[(&self.sizes, &self.output_strides)], element, align)?;
-        visit(read.access(AccessKind::Read, self.input, align));
+        let mut order = InOrder::element(self.element.into());
+        let strides = self.input_strides.iter().zip(&self.output_strides);
+        for (&size, (&input, &output)) in self.sizes.iter().zip(strides).rev() {
+            order.repeat(size, input, output);
+        }
+        let overlap = order.behind(read, write);
+        visit(read.access(AccessKind::Read, self.input, align).over(overlap));
         visit(write.access(AccessKind::Write, self.output, align));
         Ok(())
     }

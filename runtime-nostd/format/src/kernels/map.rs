@@ -134,13 +134,17 @@ impl<P: Copy> Map<P> {
         same && read.size == written.size && read.last_read < written.first_write
     }
 
-    /// How outputs may lie over an input that they share the order of: elements of one dimension are
-    /// passed from the first to the last.
-    fn overlap(&self, strides: &Strides) -> Overlap {
-        match strides[..] {
-            [stride] if stride >= 0 => Overlap::behind(0),
-            _ => Overlap::IN_PLACE,
+    /// How outputs may lie over an input that they share the order of: elements are passed as they lie, from
+    /// the first to the last, unless strides say otherwise.
+    fn overlap(&self, strides: &Strides, element: u8) -> Overlap {
+        let mut reach = i32::from(element);
+        for (&size, &stride) in self.sizes.iter().zip(strides).rev().filter(|(n, _)| **n > 1) {
+            if stride < reach {
+                return Overlap::IN_PLACE;
+            }
+            reach = reach.wrapping_add(stride.wrapping_mul(size.wrapping_sub(1) as i32));
         }
+        Overlap::behind(0)
     }
 
     fn scratch_access(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
@@ -207,7 +211,7 @@ impl<P: Copy> Params<P> for Map<P> {
             let mut access = input.access(&self.sizes, register, AccessKind::Read)?;
             *share = outputs().any(|output| self.may_share((&input.strides, register), output));
             if *share {
-                access.overlap = self.overlap(&input.strides);
+                access.overlap = self.overlap(&input.strides, register.size);
             }
             visit(access);
         }

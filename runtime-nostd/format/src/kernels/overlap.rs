@@ -1,6 +1,6 @@
-//! How far results of windowed kernels may lie over their operand.
+//! How far results of kernels may lie over their operand.
 
-use super::check::Slide;
+use super::check::{Extent, Slide};
 use crate::Overlap;
 
 /// Output pixels or lines that are gone through at most: a loader should not take long.
@@ -53,6 +53,50 @@ impl Pixels<'_> {
     }
 }
 
+/// Extents up to which distances are computed, in bytes: sums of a few fit in an `i32`.
+const LARGEST: i64 = 1 << 28;
+
+/// How far an operand has to start behind the result if a kernel goes through an index space, last
+/// dimension fastest, and reads at each index before it writes: no byte that is written belongs to what
+/// a later index reads. Built from the innermost dimension outwards.
+pub(super) struct InOrder {
+    /// The largest of written ends less read starts, of an index and a later one.
+    later: i32,
+    /// The same of any two indices.
+    any: i32,
+}
+
+impl InOrder {
+    /// One index at which an element of so many bytes is read, then written.
+    pub(super) fn element(bytes: u32) -> InOrder {
+        InOrder { later: i32::MIN, any: bytes as i32 }
+    }
+
+    /// All of it `size` times, so many bytes of operand and result apart. The extents are accepted.
+    #[inline(never)]
+    pub(super) fn repeat(&mut self, size: u32, input: i32, output: i32) {
+        let Some(last @ 1..) = size.checked_sub(1) else { return };
+        let [read, written] = [input, output].map(|stride| stride.wrapping_mul(last as i32));
+        // Of two indices of this dimension, a lower and a higher one, these are the corners.
+        let ends = written.wrapping_sub(output).wrapping_sub(read);
+        let corner = ends.max(input.wrapping_neg()).max(read.wrapping_neg());
+        let same = self.later.wrapping_add(written.wrapping_sub(read).max(0));
+        self.later = same.max(self.any.wrapping_add(corner));
+        self.any = self.any.wrapping_add(written.max(0)).wrapping_sub(read.min(0));
+    }
+
+    /// The distance of the first bytes of both extents.
+    #[inline(never)]
+    pub(super) fn behind(&self, input: Extent, output: Extent) -> Overlap {
+        let large = |extent: Extent| extent.end - extent.start > LARGEST;
+        if large(input) || large(output) {
+            return Overlap::NEVER;
+        }
+        let shift = (input.start as i32).wrapping_sub(output.start as i32);
+        Overlap::behind(self.later.saturating_add(shift).max(0) as u32)
+    }
+}
+
 impl Slide {
     /// The input coordinate before which an output and those behind it read nothing.
     pub(super) fn start(&self, output: u32) -> u32 {
@@ -69,5 +113,46 @@ impl Slide {
     fn inside(&self, padded: u32) -> u32 {
         let at = padded.wrapping_sub(self.pad as u32) as i32;
         (at.max(0) as u32).min(self.input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest of written ends less read starts of each index and all later ones.
+    fn enumerated(sizes: [u32; 2], input: [i32; 2], output: [i32; 2]) -> i32 {
+        let indices =
+            || (0..sizes[0]).flat_map(|a| (0..sizes[1]).map(move |b| [a as i32, b as i32]));
+        let at = |index: &[i32; 2], strides: [i32; 2]| {
+            index.iter().zip(strides).map(|(i, stride)| i * stride).sum::<i32>()
+        };
+        let mut most = i32::MIN;
+        for (n, written) in indices().enumerate() {
+            for read in indices().skip(n + 1) {
+                most = most.max(at(&written, output) + 2 - at(&read, input));
+            }
+        }
+        most
+    }
+
+    #[test]
+    fn distances_are_those_of_all_pairs() {
+        let strides = [-5, -1, 0, 1, 2, 3, 7];
+        for n in 0..7usize.pow(4) {
+            let stride = |place: u32| strides[n / 7usize.pow(place) % 7];
+            let (input, output) = ([stride(0), stride(1)], [stride(2), stride(3)]);
+            for sizes in [[1, 1], [1, 4], [3, 1], [2, 2], [3, 4], [4, 2]] {
+                let mut order = InOrder::element(2);
+                for d in [1, 0] {
+                    order.repeat(sizes[d], input[d], output[d]);
+                }
+                let (expected, found) = (enumerated(sizes, input, output), order.later);
+                assert!(
+                    found == expected || (expected == i32::MIN && found < -1000),
+                    "{sizes:?} {input:?} {output:?}: {found}, not {expected}"
+                );
+            }
+        }
     }
 }

@@ -77,7 +77,7 @@ pub fn least_capacities(
     row_bytes: &[u32],
     demands: Demands<'_>,
 ) -> Option<Vec<u16>> {
-    let mut capacities = spans(stages, demands)?;
+    let (mut capacities, needed) = spans(stages, demands)?;
     let with = |capacities: &[u16]| -> Vec<[u8; STAGE_BYTES]> {
         let sized = stages.iter().zip(capacities);
         sized.map(|(&stage, &capacity)| Stage { capacity, ..stage }.to_bytes()).collect()
@@ -103,6 +103,9 @@ pub fn least_capacities(
             u64::from(rows) * u64::from(row_bytes.get(usize::from(stage)).copied().unwrap_or(1))
         };
         let (stage, rows) = (0..schedule.len() as u8)
+            .filter(|&i| {
+                needed.get(usize::from(i)).is_some_and(|&n| schedule.state(i).produced < n)
+            })
             .filter_map(|i| Some((i, schedule.missing(i)?)))
             .min_by_key(|&(i, rows)| (bytes(i, rows), i))?;
         let capacity = capacities.get_mut(usize::from(stage))?;
@@ -113,16 +116,25 @@ pub fn least_capacities(
 }
 
 /// The most rows that a firing of each stage computes, or one of its readers demands; of those that are
-/// whole, all.
-fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
+/// whole, all. With it, the rows of each that are needed. Rows that neither the last stage nor a whole one needs demand nothing: the chain ends
+/// before they are computed.
+fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<(Vec<u16>, Vec<u16>)> {
     let mut spans: Vec<u16> = stages.iter().map(|stage| stage.count(0)).collect();
-    for (i, stage) in stages.iter().enumerate() {
+    let end = |stage: &Stage| if stage.is_whole() { stage.rows } else { 0 };
+    let mut needed: Vec<u16> = stages.iter().map(end).collect();
+    if let (Some(needed), Some(last)) = (needed.last_mut(), stages.last()) {
+        *needed = last.rows;
+    }
+    // Readers come after what they read.
+    for (i, stage) in stages.iter().enumerate().rev() {
         let mut first = 0;
-        while stage.count(first) > 0 {
+        while stage.count(first) > 0 && first < *needed.get(i)? {
             let demand = demands(i as u8, first, stage.count(first))?;
             for operand in stage.operands.into_iter().filter(|&operand| operand != OUTSIDE) {
-                let span = spans.get_mut(usize::from(operand))?;
+                let operand = usize::from(operand);
+                let (span, needed) = (spans.get_mut(operand)?, needed.get_mut(operand)?);
                 *span = demand.end.saturating_sub(demand.from).max(*span);
+                *needed = demand.end.max(*needed);
             }
             first += stage.count(first);
         }
@@ -130,7 +142,7 @@ fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<Vec<u16>> {
     for (stage, span) in stages.iter().zip(&mut spans).filter(|(stage, _)| stage.is_whole()) {
         *span = stage.rows;
     }
-    Some(spans)
+    Some((spans, needed))
 }
 
 /// Whether a chain with the capacities it has comes to its end.
