@@ -359,16 +359,17 @@ pub(super) unsafe fn gather<const PARTS: u32>(
     let within = |pixel: &Pixel| inside(h, pixel.y) && inside(w, pixel.x);
     let mut lanes = (1 << count) - 1u32;
     if by_fours::<PARTS>(conv) && count == LANES {
-        // Others have some taps that may lie outside of memory: in their place, one that is inside. Twice
-        // through all, so that the first ones get one of those behind them.
+        // Others have some taps that may lie outside of memory: in their place, the last one inside before
+        // them, or else the last of all.
         let (mut from, mut at) = ([null(); LANES], null());
-        for lane in (0..2 * LANES).map(|lane| lane & 3) {
-            if within(&pixels[lane]) {
-                at = pixels[lane].at(conv, group);
+        for (lane, (place, pixel)) in from.iter_mut().zip(pixels).enumerate() {
+            if within(pixel) {
+                at = pixel.at(conv, group);
                 lanes &= !(1 << lane);
             }
-            from[lane] = at;
+            *place = at;
         }
+        from.iter_mut().take_while(|place| place.is_null()).for_each(|place| *place = at);
         if !at.is_null() {
             // SAFETY: the caller's promise; all taps lie inside the image.
             unsafe { gather_inside::<PARTS>(conv, from) };
