@@ -7,6 +7,16 @@ use microhlo_boards::{Board, CounterKind, RegionKind, Registry, RegistryError};
 use std::path::Path;
 use std::{env, error::Error, fs};
 
+/// The counters that this crate has code for, or must know.
+const COUNTERS: [(CounterKind, &str); 6] = [
+    (CounterKind::CmsdkTimer, "cmsdk-timer"),
+    (CounterKind::Minstret, "minstret"),
+    (CounterKind::Mcycle, "mcycle"),
+    (CounterKind::Dwt, "dwt"),
+    (CounterKind::SysTick, "sys-tick"),
+    (CounterKind::EspCycles, "esp-cycles"),
+];
+
 fn main() {
     if let Err(error) = lay_out() {
         println!("cargo::error={error}");
@@ -30,7 +40,7 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
 
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
-    fs::write(out.join("memory.x"), board.linker_script())?;
+    write_scripts(board, out)?;
     configure(board);
     fs::write(out.join("board.rs"), source(board))?;
     println!("cargo::rustc-link-search={}", out.display());
@@ -44,12 +54,32 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Writes the linker script of the board's memory, with what a `board.x` in its folder adds. A `link.x` there
+/// takes the place of the start-up crate's, and includes that of the memory as `board-memory.x`.
+fn write_scripts(board: &Board, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut memory = board.linker_script();
+    let own = board.folder.join("board.x");
+    println!("cargo::rerun-if-changed={}", board.folder.display());
+    if own.is_file() {
+        memory += &fs::read_to_string(own)?;
+    }
+    let link = board.folder.join("link.x");
+    if link.is_file() {
+        fs::copy(link, out.join("link.x"))?;
+        fs::write(out.join("board-memory.x"), memory)?;
+    } else {
+        fs::write(out.join("memory.x"), memory)?;
+    }
+    Ok(())
+}
+
 /// Tells the code what the board has: the counter, and by `arm` the version of the architecture.
 fn configure(board: &Board) {
-    println!("cargo::rustc-check-cfg=cfg(counter, values(\"cmsdk-timer\"))");
+    let known = COUNTERS.map(|(_, name)| format!("{name:?}")).join(", ");
+    println!("cargo::rustc-check-cfg=cfg(counter, values({known}))");
     println!("cargo::rustc-check-cfg=cfg(arm, values(\"v6m\", \"v7m\", \"v8m\"))");
-    if board.counter.kind == CounterKind::CmsdkTimer {
-        println!("cargo::rustc-cfg=counter=\"cmsdk-timer\"");
+    for (_, name) in COUNTERS.iter().filter(|(kind, _)| *kind == board.counter.kind) {
+        println!("cargo::rustc-cfg=counter={name:?}");
     }
     let versions = [("thumbv6m", "v6m"), ("thumbv7", "v7m"), ("thumbv8m.main", "v8m")];
     for (_, version) in versions.iter().filter(|(start, _)| board.target.starts_with(start)) {
@@ -76,15 +106,18 @@ fn source(board: &Board) -> String {
         format!("({name:?}, Region {{ origin: {origin:#x}, length: {length:#x} }}), ")
     };
     let arenas: Vec<String> = board.arenas().map(arena).collect();
+    let own = match board.is_emulated() {
+        true => format!("#[path = {:?}]\nmod board;\n", board.folder.join("board.rs")),
+        false => format!("const CLOCK_HZ: u64 = {};\n", board.clock_hz.unwrap_or_default()),
+    };
     format!(
-        "#[path = {path:?}]\nmod board;\n\
+        "{own}\
          /// The board's name.\npub const NAME: &str = {name:?};\n\
          #[used]\n#[unsafe(link_section = \".microhlo.board\")]\n\
          static NAME_IN_ELF: [u8; {length}] = *b{name:?};\n\
          const STACK: Region = {stack};\n\
          const ARENAS: [(&str, Region); {count}] = [{arenas}];\n\
          const MODEL: Region = {model};\n",
-        path = board.folder.join("board.rs"),
         name = board.name,
         length = board.name.len(),
         stack = region(RegionKind::Stack),

@@ -3,6 +3,7 @@
 //! Two files per model: the artifact, and a Rust module that includes it, names the kernels to
 //! link and tells the model's sizes and signature as constants.
 
+mod sharing;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ use microhlo_format::kernels::Parts;
 use crate::cmd::CmdError;
 use crate::cmd::load::{model_name, open_program, parse_artifact};
 use crate::compile::{CompileOptions, Compiled, Report, TensorReport};
+
+pub use sharing::{SHARED_MODULE, share_for_firmware};
+use typed::Memory;
 
 /// Linker section of the artifact. Linker scripts may place it, size reports leave it out.
 pub const MODEL_SECTION: &str = ".microhlo.model";
@@ -42,11 +46,21 @@ pub fn compile_for_firmware(
     out_dir: &Path,
 ) -> Result<Generated, CmdError> {
     let compiled = open_program(model)?.compile(options)?;
-    let name = model_name(model);
+    generate(&model_name(model), compiled, out_dir, Memory::Own)
+}
+
+/// Writes the two files of a compiled model.
+fn generate(
+    name: &str,
+    compiled: Compiled,
+    out_dir: &Path,
+    memory: Memory,
+) -> Result<Generated, CmdError> {
     let artifact = out_dir.join(format!("{name}.mhlo"));
     let module = out_dir.join(format!("{name}.rs"));
-    let mut source = rust_module(&compiled.report) + &artifact_item(&compiled.report, &name);
-    typed::network(&mut source, &compiled.report, &parse_artifact(&artifact, &compiled.artifact)?);
+    let mut source = rust_module(&compiled.report) + &artifact_item(&compiled.report, name);
+    let parsed = parse_artifact(&artifact, &compiled.artifact)?;
+    typed::network(&mut source, &compiled.report, &parsed, memory);
     write(&artifact, &compiled.artifact)?;
     write(&module, source.as_bytes())?;
     Ok(Generated { artifact, module, compiled })

@@ -12,6 +12,10 @@ use std::process::Command;
 /// # Errors
 /// See [`build`].
 pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error> {
+    if board.has_own_firmware() {
+        let package = format!("microhlo-{}", board.name);
+        return Ok(build(registry, board, &package)?.join("runner"));
+    }
     let features: Vec<String> =
         board.runner.runtime_features.iter().map(|name| format!("microhlo/{name}")).collect();
     let mut arguments = Vec::new();
@@ -61,7 +65,7 @@ pub fn build_with(
 pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo
-        .current_dir(registry.root().join("boards"))
+        .current_dir(workspace(registry, board))
         .args([command, "--release", "--target", &board.target, "--target-dir"])
         .arg(target_folder(registry, board))
         .env("MICROHLO_BOARD", &board.name)
@@ -74,6 +78,14 @@ pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
         cargo.env_remove(name);
     }
     cargo
+}
+
+/// The folder of the workspace with a board's firmware.
+fn workspace(registry: &Registry, board: &Board) -> PathBuf {
+    match board.has_own_firmware() {
+        true => board.folder.clone(),
+        false => registry.root().join("boards"),
+    }
 }
 
 /// The folder with the binaries for a board.

@@ -105,7 +105,8 @@ fn text_and_exit_code_pass_through() {
         let output = run(&registry, board, "exit", "30");
         assert_eq!(output.status.code(), Some(7), "{}", board.name);
         assert_eq!(text(&output.stdout), "to standard output\n");
-        assert_eq!(text(&output.stderr), "to standard error\n");
+        // QEMU has something of its own to say of some machines.
+        assert!(text(&output.stderr).ends_with("to standard error\n"), "{}", board.name);
     }
 }
 

@@ -25,6 +25,9 @@ use microhlo_qemu::{Job, Options, Outcome};
 /// Models in the project itself.
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
 
+/// Models of the examples, beside these.
+const EXAMPLES: [&str; 1] = ["heartbeat"];
+
 /// Models that lie beside the project's folder where the full test data are installed.
 const SHARED: [&str; 14] = [
     "digits_cnn",
@@ -139,6 +142,12 @@ pub fn models() -> Vec<Model> {
         None => eprintln!("only the shipped models are tested: there is no ../shared"),
     }
     models
+}
+
+/// Models of the project that are parts of example firmware.
+pub fn example_models() -> Vec<Model> {
+    let shipped = root().join("examples/models");
+    EXAMPLES.iter().map(|name| model(&shipped, name)).collect()
 }
 
 /// The quantised models, where the full test data are.

@@ -57,6 +57,20 @@ fn listed_targets_of_custom_calls_are_known() {
 }
 
 #[test]
+fn every_example_is_listed() {
+    let text = document("docs/examples.md");
+    let folders = fs::read_dir(root().join("examples")).expect("the examples");
+    for folder in folders.map(|entry| entry.expect("an entry")) {
+        let name = folder.file_name().into_string().expect("a name");
+        let member = folder.path().join("Cargo.toml").exists();
+        let listed = text.contains(&format!("\n| `{name}` |"));
+        assert!(listed || name == "models", "docs/examples.md does not list {name}");
+        let workspace = document("boards/Cargo.toml");
+        assert!(!member || workspace.contains(&format!("../examples/{name}\"")), "{name}");
+    }
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     let docs = fs::read_dir(root().join("docs")).expect("the documents");
     let mut names: Vec<PathBuf> = docs.map(|entry| entry.expect("an entry").path()).collect();

@@ -2,11 +2,11 @@
 
 use microhlo_compiler::compile::Target;
 use microhlo_compiler::ir::Module;
-use microhlo_tests::{Prepared, evaluated, models};
+use microhlo_tests::{Prepared, evaluated, example_models, models};
 
 #[test]
 fn outputs_are_the_expected_ones() {
-    for model in models() {
+    for model in models().into_iter().chain(example_models()) {
         let prepared = model.prepare(Target::Host);
         prepared.assert_expected(&prepared.run_on_host());
     }
@@ -25,7 +25,7 @@ const FEW_MACS: u64 = 200_000;
 
 #[test]
 fn kernels_and_evaluator_agree_to_the_bit() {
-    for model in models() {
+    for model in models().into_iter().chain(example_models()) {
         let prepared = model.prepare(Target::Host);
         let outputs = prepared.run_on_host();
         let few = prepared.compiled.report.macs > FEW_MACS;

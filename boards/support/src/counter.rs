@@ -1,12 +1,20 @@
-//! Counting executed instructions.
+//! Counting executed instructions; on real boards, cycles.
 
+#[cfg(feature = "emulated")]
 use crate::board;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Instructions that two readings with nothing between them are apart.
 static OVERHEAD: AtomicU32 = AtomicU32::new(0);
 
+#[cfg(feature = "real")]
+unsafe extern "Rust" {
+    /// Defined by [`counts_with!`](crate::counts_with).
+    safe fn microhlo_board_count() -> u64;
+}
+
 pub(crate) fn init() {
+    #[cfg(feature = "emulated")]
     board::init();
     let first = now();
     let second = now();
@@ -17,7 +25,10 @@ pub(crate) fn init() {
 /// Instructions executed so far, from an arbitrary start; never decreases.
 #[inline]
 pub fn now() -> u64 {
-    board::instructions()
+    #[cfg(feature = "emulated")]
+    return board::instructions();
+    #[cfg(feature = "real")]
+    microhlo_board_count()
 }
 
 /// What counting itself adds to the difference of two readings.

@@ -1,14 +1,14 @@
 //! Panics and processor faults end the emulation, never hang it.
 
 use crate::exit;
-#[cfg(not(any(arm = "v6m", arm = "v8m")))]
+#[cfg(any(arm = "v7m", all(target_arch = "riscv32", feature = "emulated")))]
 use crate::guard;
 use core::panic::PanicInfo;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     #[cfg(feature = "text")]
-    semihosting::eprintln!("{info}");
+    crate::console::say(format_args!("{info}"));
     #[cfg(not(feature = "text"))]
     {
         let _ = info;
@@ -34,7 +34,7 @@ fn say(text: &str) {
 /// Ends the emulation after a fault of the instruction at `address`.
 fn fault(address: u32, cause: u32) -> ! {
     #[cfg(feature = "text")]
-    semihosting::eprintln!("fault at {address:#010x}, cause {cause:#x}");
+    crate::console::say(format_args!("fault at {address:#010x}, cause {cause:#x}"));
     #[cfg(not(feature = "text"))]
     {
         let _ = (address, cause);
@@ -147,7 +147,32 @@ mod armv8m {
     }
 }
 
-#[cfg(target_arch = "riscv32")]
+/// On real boards the start-up crate of the HAL takes traps. Which one it is differs, but all of them call
+/// this symbol.
+#[cfg(all(target_arch = "riscv32", feature = "real"))]
+mod riscv32 {
+    use super::fault;
+    use core::arch::asm;
+
+    // SAFETY: the start-up code calls this symbol with the address of what it has saved.
+    #[unsafe(export_name = "ExceptionHandler")]
+    extern "C" fn exception(_: *const u8) -> ! {
+        let (address, cause): (u32, u32);
+        // SAFETY: reading these registers has no effect.
+        unsafe {
+            asm!(
+                "csrr {address}, mepc",
+                "csrr {cause}, mcause",
+                address = out(reg) address,
+                cause = out(reg) cause,
+                options(nomem, nostack),
+            );
+        }
+        fault(address, cause)
+    }
+}
+
+#[cfg(all(target_arch = "riscv32", feature = "emulated"))]
 mod riscv32 {
     use super::{fault, guard, stack_exhausted};
     use core::arch::global_asm;

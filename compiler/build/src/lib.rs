@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use microhlo_compiler::cmd::CmdError;
 use microhlo_compiler::cmd::load::options_for;
 use microhlo_compiler::compile::{CompileOptions, Target};
-use microhlo_compiler::firmware::compile_for_firmware;
+use microhlo_compiler::firmware::{compile_for_firmware, share_for_firmware};
 
 /// A model to compile. [`finish`](Build::finish) does it.
 #[derive(Clone, Debug)]
@@ -66,18 +66,13 @@ impl Build {
     /// went wrong; the result is what the build script's `main` returns.
     #[must_use = "the build script has to fail if the model does not compile"]
     pub fn finish(self) -> ExitCode {
+        self.watch();
+        finish(|folder| self.compile(folder))
+    }
+
+    /// Tells cargo when to compile again.
+    fn watch(&self) {
         println!("cargo::rerun-if-changed={}", self.model.display());
-        println!("cargo::rerun-if-changed=build.rs");
-        let out_dir = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
-            CmdError::BadInput("OUT_DIR is not set; this is for build scripts".to_owned())
-        });
-        let result = out_dir.and_then(|folder| self.compile(&folder));
-        let Err(error) = result else { return ExitCode::SUCCESS };
-        // Cargo takes one line per error.
-        for line in error.to_string().lines() {
-            println!("cargo::error={line}");
-        }
-        ExitCode::FAILURE
     }
 
     fn compile(&self, folder: &Path) -> Result<(), CmdError> {
@@ -114,6 +109,51 @@ impl Build {
             CmdError::BadInput(text)
         })
     }
+}
+
+/// Models that run in one arena, one after the other. [`finish`](Share::finish) compiles them.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is compiled before `finish`"]
+pub struct Share {
+    models: Vec<Build>,
+}
+
+/// Models that run in one arena, one after the other: it is as large as the largest of them needs, and what a model
+/// keeps between its runs ([`Build::state`]) survives those of the others.
+pub fn share(models: impl IntoIterator<Item = Build>) -> Share {
+    Share { models: models.into_iter().collect() }
+}
+
+impl Share {
+    /// Compiles into `OUT_DIR`: `shared.rs`, for `include!`, has the arena as `Arena` and `ARENA_BYTES`, and a module
+    /// per model whose `Network` takes that arena in each call of `run`.
+    #[must_use = "the build script has to fail if a model does not compile"]
+    pub fn finish(self) -> ExitCode {
+        self.models.iter().for_each(Build::watch);
+        finish(|folder| self.compile(folder))
+    }
+
+    fn compile(&self, folder: &Path) -> Result<(), CmdError> {
+        let member = |build: &Build| Ok((build.model.clone(), build.options()?));
+        let models = self.models.iter().map(member).collect::<Result<Vec<_>, CmdError>>()?;
+        share_for_firmware(models, folder).map(|_| ())
+    }
+}
+
+/// Compiles into `OUT_DIR`, and tells cargo what went wrong.
+fn finish(compile: impl FnOnce(&Path) -> Result<(), CmdError>) -> ExitCode {
+    println!("cargo::rerun-if-changed=build.rs");
+    let out_dir = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
+        CmdError::BadInput("OUT_DIR is not set; this is for build scripts".to_owned())
+    });
+    let Err(error) = out_dir.and_then(|folder| compile(&folder)) else {
+        return ExitCode::SUCCESS;
+    };
+    // Cargo takes one line per error.
+    for line in error.to_string().lines() {
+        println!("cargo::error={line}");
+    }
+    ExitCode::FAILURE
 }
 
 /// The usual core of a target triple.
@@ -157,6 +197,21 @@ mod tests {
         assert!(error.to_string().contains("arena"), "{error}");
         let error = build.state("in9").compile(folder.path()).expect_err("no pair");
         assert!(error.to_string().contains("state in9"), "{error}");
+    }
+
+    #[test]
+    fn models_that_share_an_arena_keep_their_own_options() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = ["first.mlir", "second.mlir"].map(|name| folder.path().join(name));
+        for path in &paths {
+            fs::write(path, COUNTER).expect("the program");
+        }
+        let [first, second] = paths.map(|path| model(path).target("cortex-m4f"));
+        let both = share([first, second.state("in1=out0")]);
+        both.compile(folder.path()).expect("they compile");
+        let read = |name| fs::read_to_string(folder.path().join(name)).expect("a module");
+        assert!(read("shared.rs").contains("pub mod second {"));
+        assert!(!read("first.rs").contains("fn reset") && read("second.rs").contains("fn reset"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod profile;
 mod quantize;
 mod report;
 mod run;
-mod share;
+pub(crate) mod share;
 mod size;
 mod slot;
 pub mod text;

@@ -1,7 +1,7 @@
 //! `microhlo compile A B --share`: models of one firmware that use one arena in turn.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -14,24 +14,27 @@ use crate::compile::{CompileOptions, Compiled};
 use crate::lower::state::Kept;
 
 /// One of the models.
-struct Member {
+pub(crate) struct Member {
     path: PathBuf,
     program: Program,
     options: CompileOptions,
 }
 
 impl Member {
+    pub(crate) fn open(path: &Path, options: CompileOptions) -> Result<Member, CmdError> {
+        Ok(Member { path: path.to_owned(), program: load::open_program(path)?, options })
+    }
+
     fn compile(&self) -> Result<Compiled, CmdError> {
         self.program.compile(&self.options)
     }
 }
 
 /// Compiles the models so that one arena, as large as the largest of them needs, serves all: they run one
-/// after the other, and leave each other's states alone.
-pub fn run(args: &Args) -> Result<(), CmdError> {
-    let mut members = members(args)?;
+/// after the other, and leave each other's states alone. Also returns how many bytes the states take.
+pub(crate) fn compile_all(members: &mut [Member]) -> Result<(Vec<Compiled>, u32), CmdError> {
     let mut first = 0;
-    for member in &mut members {
+    for member in &mut *members {
         member.options.room.first = first;
         if !member.options.states.is_empty() {
             // What comes first in the arena is known, and that is all that this depends on.
@@ -39,7 +42,13 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         }
     }
     members.iter_mut().for_each(|member| member.options.room.bytes = first);
-    let all = members.iter().map(Member::compile).collect::<Result<Vec<_>, _>>()?;
+    Ok((members.iter().map(Member::compile).collect::<Result<_, _>>()?, first))
+}
+
+/// Compiles the models of a command, writes what it asks for and reports.
+pub fn run(args: &Args) -> Result<(), CmdError> {
+    let mut members = members(args)?;
+    let (all, kept) = compile_all(&mut members)?;
     if let Some(dir) = &args.output {
         std::fs::create_dir_all(dir).map_err(|e| {
             CmdError::BadInput(format!("cannot make the directory {}: {e}", dir.display()))
@@ -53,7 +62,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
             emit_beside(&path, args, compiled, &artifact, member.options.target)?;
         }
     }
-    report(args, &all, first)
+    report(args, &all, kept)
 }
 
 fn members(args: &Args) -> Result<Vec<Member>, CmdError> {
@@ -70,7 +79,7 @@ fn members(args: &Args) -> Result<Vec<Member>, CmdError> {
         states = others;
         let states = own.into_iter().map(|(_, kept)| kept).collect();
         let options = CompileOptions { states, ..options_of(args, path)? };
-        members.push(Member { path: path.clone(), program: load::open_program(path)?, options });
+        members.push(Member::open(path, options)?);
     }
     match states.first() {
         None => Ok(members),

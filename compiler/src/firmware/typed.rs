@@ -8,25 +8,45 @@ use microhlo_format::{Artifact, DType, Place, Region};
 use super::{UNUSED, put};
 use crate::compile::{Report, TensorReport};
 
+/// Whose memory a model works in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// The model's, for as long as it is loaded.
+    Own,
+    /// That of several models, each during its runs.
+    Shared,
+}
+
 /// Appends types for all inputs and outputs and, unless an input is fed row by row, the type `Network`.
-pub(super) fn network(out: &mut String, report: &Report, artifact: &Artifact<'_>) {
+pub(super) fn network(out: &mut String, report: &Report, artifact: &Artifact<'_>, memory: Memory) {
     types(out, "Input", &report.inputs);
     types(out, "Output", &report.outputs);
-    put(
-        out,
-        format_args!(
-            "\n/// The memory that the model works in, for a static variable.\n{UNUSED}pub type Arena = \
-             ::microhlo::Arena<ARENA_BYTES>;\n"
-        ),
-    );
+    let (what, arena) = match memory {
+        Memory::Own => {
+            ("the model works in, for a static variable", "::microhlo::Arena<ARENA_BYTES>")
+        }
+        Memory::Shared => ("all models work in", "super::Arena"),
+    };
+    put(out, format_args!("\n/// The memory that {what}.\n{UNUSED}pub type Arena = {arena};\n"));
     let inputs = &artifact.manifest().inputs;
     if (0..inputs.len()).filter_map(|i| inputs.get(i)).all(|i| i.place.region != Region::Stream) {
-        put(out, format_args!("{}", structure(report, artifact)));
+        put(out, format_args!("{}", structure(&methods(report, artifact), memory)));
     }
 }
 
-/// The struct that runs the model.
-fn structure(report: &Report, artifact: &Artifact<'_>) -> String {
+/// What differs between the models' structs.
+struct Methods {
+    /// Parameters of `run`, each behind a comma.
+    parameters: String,
+    /// Slices of the inputs' bytes.
+    read: String,
+    /// Slices of the outputs' bytes.
+    written: String,
+    /// Whether the model has states.
+    states: bool,
+}
+
+fn methods(report: &Report, artifact: &Artifact<'_>) -> Methods {
     let manifest = artifact.manifest();
     let place = |i| manifest.inputs.get(i).map(|input| input.place);
     let states: Vec<bool> = (0..report.inputs.len())
@@ -54,35 +74,57 @@ fn structure(report: &Report, artifact: &Artifact<'_>) -> String {
     };
     let (read, written) =
         (given(&inputs, "bytes_of", "&[]"), given(&outputs, "bytes_of_mut", "&mut []"));
-    let (reset, first) = match kept.is_empty() {
-        true => (String::new(), ""),
-        false => (reset(), " Its states are what the arena holds: zeros, in a new one."),
+    Methods { parameters, read, written, states: !kept.is_empty() }
+}
+
+/// The struct that runs the model.
+fn structure(methods: &Methods, memory: Memory) -> String {
+    let Methods { parameters, read, written, states } = methods;
+    let reset = if *states { reset(memory) } else { String::new() };
+    let first = match states {
+        true => " Its states are what the arena holds: zeros, in a new one.",
+        false => "",
+    };
+    // The type, its field, the parameter of `load` and what it gives; the first of `run`, and the bytes there.
+    let [ty, field, load, given, own, bytes] = match memory {
+        Memory::Own => [
+            "Network<'m>",
+            "    arena: &'m mut Arena,\n",
+            "arena: &'m mut Arena",
+            ", arena",
+            "&mut self",
+            "self.arena.0",
+        ],
+        Memory::Shared => ["Network", "", "", "", "&self, arena: &mut Arena", "arena.0"],
+    };
+    let (generics, where_) = match memory {
+        Memory::Own => ("<'m>", "in its arena"),
+        Memory::Shared => ("", "which runs in an arena that other models use in between"),
     };
     format!(
         "
-/// The model in its arena.
+/// The model {where_}.
 {UNUSED}#[derive(Debug)]
-pub struct Network<'m> {{
+pub struct {ty} {{
     model: ::microhlo::Model<'static>,
-    arena: &'m mut Arena,
-}}
+{field}}}
 
-{UNUSED}impl<'m> Network<'m> {{
+{UNUSED}impl{generics} {ty} {{
     /// Proves the artifact.{first}
     ///
     /// # Errors
     /// The artifact has been damaged.
-    pub fn load(arena: &'m mut Arena) -> Result<Network<'m>, ::microhlo::LoadError> {{
+    pub fn load({load}) -> Result<{ty}, ::microhlo::LoadError> {{
         let model = ::microhlo::Model::load_with(ARTIFACT, &KERNELS)?;
-        Ok(Network {{ model, arena }})
+        Ok(Network {{ model{given} }})
     }}
 
     /// Runs the model.
     ///
     /// # Errors
     /// The artifact has been damaged since it was loaded.
-    pub fn run(&mut self{parameters}) -> Result<(), ::microhlo::RunError> {{
-        self.model.run(&mut self.arena.0, &[{read}], &mut [{written}])
+    pub fn run({own}{parameters}) -> Result<(), ::microhlo::RunError> {{
+        self.model.run(&mut {bytes}, &[{read}], &mut [{written}])
     }}
 
     /// The model, for what its type does not offer.
@@ -95,17 +137,22 @@ pub struct Network<'m> {{
 }
 
 /// The method that a model with states has.
-fn reset() -> String {
-    "
-    /// Makes all states zero.
+fn reset(memory: Memory) -> String {
+    let (parameter, bytes) = match memory {
+        Memory::Own => ("&mut self", "self.arena.0"),
+        Memory::Shared => ("&self, arena: &mut Arena", "arena.0"),
+    };
+    format!(
+        "
+    /// Makes all states of this model zero.
     ///
     /// # Errors
     /// None that can happen: the arena is as large as the model needs.
-    pub fn reset(&mut self) -> Result<(), ::microhlo::RunError> {
-        self.model.reset(&mut self.arena.0)
-    }
+    pub fn reset({parameter}) -> Result<(), ::microhlo::RunError> {{
+        self.model.reset(&mut {bytes})
+    }}
 "
-    .to_owned()
+    )
 }
 
 /// A type for each tensor.
@@ -169,7 +216,7 @@ fn arguments(
 }
 
 /// Whether a name can be that of an argument as it is: lower case, no keyword, and none that is made here.
-fn is_identifier(name: &str) -> bool {
+pub(super) fn is_identifier(name: &str) -> bool {
     const KEYWORDS: [&str; 47] = [
         "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum",
         "extern", "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod",

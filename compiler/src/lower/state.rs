@@ -71,7 +71,9 @@ fn refusal(text: String) -> CompileError {
 }
 
 fn position(list: &[Io], name: &str, what: &str) -> Result<usize, CompileError> {
-    let number = name.parse().ok().filter(|&i: &usize| i < list.len());
+    // `in1` and `out0` are numbers, too, as in files of test vectors.
+    let number = name.strip_prefix(what.trim_end_matches("put")).unwrap_or(name);
+    let number = number.parse().ok().filter(|&i: &usize| i < list.len());
     list.iter().position(|io| io.name == name).or(number).ok_or_else(|| {
         let known: Vec<&str> = list.iter().map(|io| io.name.as_str()).collect();
         refusal(format!("--state: there is no {what} `{name}`; known are {}", known.join(", ")))

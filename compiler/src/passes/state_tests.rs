@@ -125,6 +125,19 @@ func.func @main(%a: tensor<2xi32>, %b: tensor<2xi32>) -> (tensor<2xi32>, tensor<
 }
 
 #[test]
+fn names_of_test_vectors_are_numbers_whatever_the_program_says() {
+    let named = "func.func @main(%arg0: tensor<i32>, %arg1: tensor<i32>) -> (tensor<i32>, tensor<i32> {jax.result_info = \"result[1]\"}) {
+  %0 = stablehlo.add %arg0, %arg1 : tensor<i32>
+  return %arg0, %0 : tensor<i32>, tensor<i32>
+}";
+    for pair in ["in1=out1", "1=result[1]"] {
+        let compiled = with_states(named, &[pair], Room::default()).expect("it compiles");
+        assert_eq!(compiled.report.state_bytes, 16, "{pair}");
+    }
+    assert!(refused(named, &["in1=out2"]).contains("no output `out2`; known are out0, result[1]"));
+}
+
+#[test]
 fn pairs_that_cannot_be_states_are_refused() {
     assert!(refused(FILTER, &["in9=0"]).contains("no input `in9`; known are in0, in1, in2, in3"));
     assert!(refused(FILTER, &["in1=7"]).contains("no output `7`"));

@@ -208,6 +208,12 @@ impl Board {
         self.qemu.is_some()
     }
 
+    /// Whether the board's folder is a cargo workspace with firmware around the crates of its chip, rather
+    /// than code that the start-up crate includes.
+    pub fn has_own_firmware(&self) -> bool {
+        self.folder.join("Cargo.toml").is_file()
+    }
+
     /// The file that describes the chip to probe-rs, for a chip that probe-rs does not know.
     pub fn chip_description(&self) -> Option<PathBuf> {
         let probe = self.probe.as_ref()?;

@@ -1,7 +1,7 @@
 //! Bytes and text to the host by semihosting.
 
+use ::semihosting::io::{self, Write as _};
 use core::cell::RefCell;
-use semihosting::io::{self, Write as _};
 
 /// An open stream of the host.
 pub struct Stream {
@@ -35,4 +35,15 @@ impl Stream {
 
 /// Prints a line of formatted text on the emulator's standard output.
 #[cfg(feature = "text")]
-pub use semihosting::{eprintln, print, println};
+pub use ::semihosting::{eprintln, print, println};
+
+/// Ends the emulator with an exit code.
+pub(crate) fn exit(code: u8) -> ! {
+    ::semihosting::process::exit(i32::from(code))
+}
+
+/// Writes formatted text to the emulator's standard error.
+#[cfg(feature = "text")]
+pub(crate) fn say(text: core::fmt::Arguments<'_>) {
+    ::semihosting::eprintln!("{text}");
+}
