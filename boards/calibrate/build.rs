@@ -5,6 +5,10 @@ use std::{env, error::Error, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    if env::var_os("CARGO_FEATURE_LOGS").is_some() {
+        println!("cargo::rustc-link-arg-bin=logs=-Tdefmt.x");
+        println!("cargo::rustc-env=DEFMT_LOG=trace");
+    }
     for known in ["dsp", "fpu_f32", "mve_f32"] {
         println!("cargo::rustc-check-cfg=cfg({known})");
     }

@@ -30,6 +30,6 @@ pub use microhlo_boards::{
 };
 pub use microhlo_protocol::Stage;
 pub use mix::{InstructionMix, Kind, MixCounter};
-pub use process::{check_version, run_firmware};
+pub use process::{check_version, read_firmware, run_firmware};
 pub use serial::Serial;
-pub use session::{run_jobs, run_jobs_on};
+pub use session::{run_jobs, run_jobs_on, start_runner};

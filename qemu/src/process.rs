@@ -1,11 +1,13 @@
 //! Starting QEMU, and ending it whatever happens.
 
 use crate::error::Error;
+use crate::session::read_chunks;
 use microhlo_boards::{Board, Qemu};
 use microhlo_protocol::{EXIT_FAULT, EXIT_PANIC};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,8 +179,18 @@ pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result
     check_version(board)?;
     let mut guest = Guest::start(command(board, firmware)?.stderr(Stdio::piped()))?;
     let errors = guest.child().stderr.take().map(pass_on);
-    let Some(status) = guest.wait_until(Instant::now() + timeout)? else {
-        return Err(Error::TimedOut { limit: timeout });
+    exit_code(guest, errors, Instant::now() + timeout, timeout)
+}
+
+/// Waits for the end of a guest and returns its exit code.
+fn exit_code(
+    mut guest: Guest,
+    errors: Option<thread::JoinHandle<String>>,
+    deadline: Instant,
+    limit: Duration,
+) -> Result<u8, Error> {
+    let Some(status) = guest.wait_until(deadline)? else {
+        return Err(Error::TimedOut { limit });
     };
     let errors = errors.and_then(|thread| thread.join().ok()).unwrap_or_default();
     if locked_up(status, &errors) {
@@ -189,6 +201,35 @@ pub fn run_firmware(board: &Board, firmware: &Path, timeout: Duration) -> Result
         .code()
         .and_then(|code| u8::try_from(code).ok())
         .ok_or_else(|| Error::Fault { report: format!("QEMU ended with {status}") })
+}
+
+/// Runs a firmware and gives what it writes to its standard output to `each`; what it writes to standard
+/// error goes to that of this process. Returns its exit code.
+///
+/// # Errors
+/// See [`run_firmware`]; and those of `each`, which end the emulation.
+pub fn read_firmware(
+    board: &Board,
+    firmware: &Path,
+    timeout: Duration,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<u8, Error> {
+    check_version(board)?;
+    let mut command = command(board, firmware)?;
+    let mut guest = Guest::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let errors = guest.child().stderr.take().map(pass_on);
+    let chunks = read_chunks(guest.child().stdout.take());
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match chunks.recv_timeout(left) {
+            Ok(chunk) => each(&chunk)?,
+            Err(RecvTimeoutError::Timeout) => return Err(Error::TimedOut { limit: timeout }),
+            Err(RecvTimeoutError::Disconnected) => {
+                return exit_code(guest, errors, deadline, timeout);
+            }
+        }
+    }
 }
 
 /// Copies a stream to standard error, and returns the text at its end.

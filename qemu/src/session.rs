@@ -79,6 +79,19 @@ pub fn run_one_with(
     dialogue.into_done().pop().ok_or_else(missing)
 }
 
+/// Starts a runner in QEMU with these bytes at the start of its model partition, for whoever speaks with it.
+///
+/// # Errors
+/// QEMU is missing or does not have the board.
+pub fn start_runner(
+    board: &Board,
+    firmware: &Path,
+    partition: &[u8],
+) -> Result<Box<dyn Line>, Error> {
+    process::check_version(board)?;
+    Ok(Box::new(Emulation::start(board, firmware, partition, &[])?))
+}
+
 /// One start of QEMU.
 struct Emulation {
     guest: Guest,

@@ -38,6 +38,11 @@ pub mod sys_tick;
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
 use memory::Region;
+// Linked for what they define: the logger, and how it keeps interrupts out.
+#[cfg(all(feature = "defmt", target_arch = "arm"))]
+use cortex_m as _;
+#[cfg(feature = "defmt")]
+use defmt_semihosting as _;
 #[cfg(feature = "real")]
 pub use {led::ActiveLow, start::run};
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use microhlo::{Model, RunError};
 use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
+use super::wire::Wire;
 use crate::compile::Target;
 
 /// Where artifacts run.
@@ -16,6 +17,8 @@ pub enum Executor {
     Host,
     /// On an emulated board.
     Board(Box<(Registry, Board)>),
+    /// On a real board, through a debug probe.
+    Probe(Box<(Registry, Board, Wire)>),
 }
 
 impl Executor {
@@ -32,6 +35,23 @@ impl Executor {
         Ok(Executor::Board(Box::new((registry, board))))
     }
 
+    /// The executor called `name`; a board of that name is the real one if `wire` asks for a probe.
+    ///
+    /// # Errors
+    /// No board has the name, or none with a probe can have it.
+    pub fn find_over(name: &str, wire: &Wire) -> Result<Executor, String> {
+        match Executor::find(name)? {
+            executor if !wire.is_asked_for() => Ok(executor),
+            Executor::Board(at) => {
+                let (registry, board) = *at;
+                Ok(Executor::Probe(Box::new((registry, board, wire.clone()))))
+            }
+            _ => Err(format!(
+                "--probe needs a board, but `--on {name}` is none; see `microhlo boards`"
+            )),
+        }
+    }
+
     /// What to compile for.
     ///
     /// # Errors
@@ -39,22 +59,43 @@ impl Executor {
     pub fn target(&self) -> Result<Target, String> {
         match self {
             Executor::Host => Ok(Target::Host),
-            Executor::Board(at) => at.1.core.parse().map_err(|_| {
-                format!("board `{}`: the compiler does not know core `{}`", at.1.name, at.1.core)
-            }),
+            Executor::Board(_) | Executor::Probe(_) => {
+                self.board().map_or(Ok(Target::Host), |board| {
+                    board.core.parse().map_err(|_| {
+                        format!(
+                            "board `{}`: the compiler does not know core `{}`",
+                            board.name, board.core
+                        )
+                    })
+                })
+            }
         }
+    }
+
+    /// The board, if it is one.
+    pub fn board(&self) -> Option<&Board> {
+        match self {
+            Executor::Host => None,
+            Executor::Board(at) => Some(&at.1),
+            Executor::Probe(at) => Some(&at.1),
+        }
+    }
+
+    /// What is counted: instructions, or cycles on real boards.
+    pub fn unit(&self) -> &'static str {
+        self.board().map_or("instructions", |board| board.counter.kind.unit())
     }
 
     /// Whether instructions are counted.
     pub fn counts_instructions(&self) -> bool {
-        matches!(self, Executor::Board(_))
+        self.board().is_some()
     }
 
     /// How many jobs one call takes with advantage: a start of QEMU serves many.
     pub fn batch(&self) -> usize {
         match self {
             Executor::Host => 1,
-            Executor::Board(_) => 128,
+            Executor::Board(_) | Executor::Probe(_) => 128,
         }
     }
 
@@ -69,6 +110,7 @@ impl Executor {
                 let (registry, board) = &**at;
                 microhlo_qemu::run_jobs(registry, board, jobs, options).map_err(|e| e.to_string())
             }
+            Executor::Probe(at) => run_on_probe(at, jobs, options),
         }
     }
 }
@@ -78,8 +120,34 @@ impl fmt::Display for Executor {
         match self {
             Executor::Host => f.write_str("host"),
             Executor::Board(at) => f.write_str(&at.1.name),
+            Executor::Probe(at) => write!(f, "{} over a probe", at.1.name),
         }
     }
+}
+
+#[cfg(feature = "probe")]
+fn run_on_probe(
+    at: &(Registry, Board, Wire),
+    jobs: &[Job],
+    options: &Options,
+) -> Result<Vec<Outcome>, String> {
+    let (registry, board, wire) = at;
+    // A chip that is not there is found out before its firmware is built.
+    let place =
+        microhlo_probe::Place::of(board, &microhlo_probe::ProbeRs).map_err(|e| e.to_string())?;
+    let mut target =
+        super::wire::attach(&microhlo_probe::ProbeRs, &place, wire).map_err(|e| e.to_string())?;
+    let runner = microhlo_qemu::build_runner(registry, board).map_err(|e| e.to_string())?;
+    super::wire::run_jobs(&mut *target, &place, &runner, jobs, options).map_err(|e| e.to_string())
+}
+
+#[cfg(not(feature = "probe"))]
+fn run_on_probe(
+    _: &(Registry, Board, Wire),
+    _: &[Job],
+    _: &Options,
+) -> Result<Vec<Outcome>, String> {
+    Err(super::wire::LEFT_OUT.to_owned())
 }
 
 /// Bytes that start at a multiple of 16, as the runtime asks of artifact and arena.

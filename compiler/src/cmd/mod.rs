@@ -11,9 +11,11 @@ mod convert;
 mod emit;
 pub mod exec;
 mod files;
+mod flash;
 mod inspect;
 mod listing;
 pub mod load;
+mod monitor;
 mod ops;
 mod partition;
 mod plan;
@@ -27,6 +29,7 @@ mod slot;
 pub mod text;
 pub mod vectors;
 mod verify;
+pub mod wire;
 
 pub(crate) use compare::show;
 pub(crate) use run::index_text;
@@ -57,6 +60,8 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Slot(slot::Args),
+    Flash(flash::Args),
+    Monitor(monitor::Args),
     Boards(boards::Args),
     Ops(ops::Args),
     Size(size::Args),
@@ -104,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Slot(args) => slot::run(&args),
+        Command::Flash(args) => flash::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Boards(args) => boards::run(&args),
         Command::Ops(args) => ops::run(&args),
         Command::Size(args) => size::run(&args),

@@ -1,4 +1,4 @@
-//! Instruction counts: per inference and per kernel.
+//! Instruction counts, or those of cycles: per inference and per kernel.
 
 use microhlo_qemu::{Case, JobReport, Step};
 use serde_json::{Value, json};
@@ -13,13 +13,15 @@ pub struct Profile {
     pub instructions: u64,
     /// Instructions of the fastest case.
     pub least: u64,
+    /// What is counted; where this says instructions it may be cycles.
+    pub unit: &'static str,
     /// The steps that ran, by index, if the job was profiled.
     pub steps: Option<Vec<Step>>,
 }
 
 impl Profile {
-    /// The profile of a report; `None` if no case ran or instructions are not counted.
-    pub fn of(report: &JobReport, profiled: bool) -> Option<Profile> {
+    /// The profile of a report, counted in `unit`; `None` if no case ran or instructions are not counted.
+    pub fn of(report: &JobReport, profiled: bool, unit: &'static str) -> Option<Profile> {
         let cases = || report.cases.iter().flatten();
         let worst: &Case = cases().max_by_key(|c| c.instructions)?;
         let least = cases().map(|c| c.instructions).min()?;
@@ -27,7 +29,7 @@ impl Profile {
             return None;
         }
         let steps = profiled.then(|| worst.kernels.clone());
-        Some(Profile { instructions: worst.instructions, least, steps })
+        Some(Profile { instructions: worst.instructions, least, unit, steps })
     }
 
     /// Multiply-accumulates of all steps as often as they ran, if the job was profiled.
@@ -41,7 +43,7 @@ impl Profile {
 
     /// The counts in one line.
     pub fn summary(&self, macs: u64) -> String {
-        let mut text = format!("{} instructions per inference", grouped(self.instructions));
+        let mut text = format!("{} {} per inference", grouped(self.instructions), self.unit);
         if self.least != self.instructions {
             text += &format!(" at most, {} at least", grouped(self.least));
         }
@@ -63,7 +65,7 @@ impl Profile {
             let macs = step.macs.saturating_mul(runs);
             let ratio = if macs == 0 { String::new() } else { per_mac(count, macs) };
             let macs = if macs == 0 { String::new() } else { grouped(macs) + " MACs" };
-            let count = format!("{} instructions", grouped(count));
+            let count = format!("{} {}", grouped(count), self.unit);
             let share = format!("{share:.1} %");
             let runs = if looped { format!("{} times", grouped(runs)) } else { String::new() };
             table.row([&step.name, step.op, &count, &share, &macs, &ratio, &runs]);
@@ -97,6 +99,7 @@ pub fn add_json(value: &mut Value, profile: Option<&Profile>, listing: &[StepLis
     let Value::Object(map) = value else { return };
     let instructions = profile.map(|p| p.instructions);
     map.insert("instructions".to_owned(), json!(instructions));
+    map.insert("unit".to_owned(), json!(profile.map(|p| p.unit)));
     map.insert("macs".to_owned(), json!(macs));
     let macs = profile.and_then(|p| p.macs(listing)).unwrap_or(macs);
     let ratio = instructions.filter(|_| macs > 0).map(|n| n as f64 / macs as f64);

@@ -14,6 +14,7 @@ use super::load::{self, Input, Program};
 use super::profile::{self, Profile};
 use super::text::{Table, grouped};
 use super::vectors::{self, Port, Values};
+use super::wire::Wire;
 use super::{CmdError, JsonTarget, print_text};
 use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
@@ -21,7 +22,7 @@ use crate::ir::{Module, TensorType};
 use crate::npz;
 use crate::passes::bind_shapes::Size;
 
-/// Run a program or an artifact on the host or on an emulated board.
+/// Run a program or an artifact on the host, on an emulated board, or with --probe on a real one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A StableHLO program or a compiled artifact.
@@ -52,7 +53,7 @@ pub struct Args {
     /// beside the labels in this array of the inputs' file.
     #[arg(long, value_name = "KEY", requires = "inputs")]
     labels: Option<String>,
-    /// Count the instructions of every kernel (boards only).
+    /// Count the instructions of every kernel, on real boards the cycles (boards only).
     #[arg(long)]
     profile: bool,
     /// Run only the first N cases.
@@ -67,6 +68,8 @@ pub struct Args {
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    #[command(flatten)]
+    wire: Wire,
     #[command(flatten)]
     json: JsonTarget,
 }
@@ -153,7 +156,7 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         };
         return prepare_evaluator(args, program);
     }
-    let executor = Executor::find(&args.on).map_err(CmdError::BadInput)?;
+    let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
     let (bytes, names) = match input {
         Input::Artifact(bytes) => (bytes, Vec::new()),
         Input::Program(program) => {
@@ -350,7 +353,11 @@ fn finish(
     comparison: Option<&[Difference]>,
     predictions: Option<&Predictions>,
 ) -> Result<(), CmdError> {
-    let profile = Profile::of(&results.report, args.profile);
+    let unit = match &model.engine {
+        Engine::Artifact { executor, .. } => executor.unit(),
+        Engine::Evaluator(..) => "instructions",
+    };
+    let profile = Profile::of(&results.report, args.profile, unit);
     args.json.write(&json_of(args, model, results, comparison, predictions, profile.as_ref()))?;
     if !args.json.owns_stdout() {
         let mut text = text(args, model, results, profile.as_ref());

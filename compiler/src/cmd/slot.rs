@@ -71,7 +71,8 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     Ok(())
 }
 
-fn read_key(path: &Path) -> Result<SigningKey, CmdError> {
+/// Reads an Ed25519 secret key.
+pub(super) fn read_key(path: &Path) -> Result<SigningKey, CmdError> {
     let file = load::read(path)?;
     secret_key(&file).ok_or_else(|| {
         CmdError::BadInput(format!(

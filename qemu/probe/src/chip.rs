@@ -1,0 +1,139 @@
+//! What a chip has in its memory map, as far as flashing goes.
+
+use crate::error::Error;
+use microhlo_boards::{Board, Region, RegionKind};
+use std::ops::Range;
+
+/// A chip's flash and RAM, at the addresses that a programmer uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chip {
+    /// Its name.
+    pub name: String,
+    /// Its flash, sorted by address.
+    pub flash: Vec<Flash>,
+    /// Its RAM.
+    pub ram: Vec<Range<u64>>,
+}
+
+/// Flash that one algorithm programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flash {
+    /// Its addresses.
+    pub range: Range<u64>,
+    /// From which address on sectors have which size, sorted by address; the first is the start.
+    pub sectors: Vec<(u64, u64)>,
+}
+
+/// What is erased at once.
+pub type Sector = Range<u64>;
+
+impl Chip {
+    /// The flash that holds all of a range.
+    pub fn flash_with(&self, range: &Range<u64>) -> Option<&Flash> {
+        self.flash.iter().find(|flash| contains(&flash.range, range))
+    }
+
+    /// The sectors that a range touches; none where there is no flash.
+    pub fn sectors(&self, range: &Range<u64>) -> Vec<Sector> {
+        let mut sectors = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let flash = self.flash.iter().find(|flash| flash.range.contains(&at));
+            let Some(sector) = flash.and_then(|flash| flash.sector(at)) else { break };
+            at = sector.end;
+            sectors.push(sector);
+        }
+        sectors
+    }
+
+    /// Compares a board's description with the chip: flash and model partition are flash, and no sector of
+    /// the partition is shared with the firmware; all else is RAM.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn check(&self, board: &Board) -> Result<(), Error> {
+        let disagree = |reason| Error::Disagree { board: board.name.clone(), reason };
+        for region in &board.memory {
+            let range = range_of(region);
+            let flash = self.flash_with(&range);
+            let known = match region.kind {
+                RegionKind::Flash | RegionKind::Model => flash.is_some(),
+                RegionKind::Ram | RegionKind::Stack | RegionKind::Arena => self.has_ram(&range),
+            };
+            if !known {
+                let kind = if is_flash(region) { "flash" } else { "RAM" };
+                return Err(disagree(format!(
+                    "region `{}` at {:#010x}, {} bytes, is not {kind} of {}, which has {}",
+                    region.name,
+                    range.start,
+                    range.end - range.start,
+                    self.name,
+                    self.listing(is_flash(region)),
+                )));
+            }
+            self.check_partition(region, &range).map_err(disagree)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a model partition has its sectors for itself.
+    fn check_partition(&self, region: &Region, range: &Range<u64>) -> Result<(), String> {
+        if region.kind != RegionKind::Model {
+            return Ok(());
+        }
+        for end in [range.start, range.end] {
+            let inside = self.sectors(&(end..end + 1)).first().is_some_and(|s| s.start < end);
+            if inside {
+                return Err(format!(
+                    "the model partition `{}` is {:#010x} to {:#010x}, and {end:#010x} lies inside a sector \
+                     of {}: a model would be erased with what is beside it; move it to a sector's start",
+                    region.name, range.start, range.end, self.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether RAM, in one region or several that follow each other, holds all of a range.
+    fn has_ram(&self, range: &Range<u64>) -> bool {
+        let mut at = range.start;
+        while at < range.end {
+            let Some(ram) = self.ram.iter().find(|ram| ram.contains(&at)) else { return false };
+            at = ram.end;
+        }
+        true
+    }
+
+    fn listing(&self, flash: bool) -> String {
+        let flashes = self.flash.iter().map(|flash| &flash.range);
+        let ranges: Vec<&Range<u64>> =
+            if flash { flashes.collect() } else { self.ram.iter().collect() };
+        let text = |r: &&Range<u64>| format!("{:#010x} to {:#010x}", r.start, r.end);
+        ranges.iter().map(text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Flash {
+    /// The sector with an address.
+    fn sector(&self, address: u64) -> Option<Sector> {
+        let after = self.sectors.iter().position(|&(start, _)| start > address);
+        let at = after.unwrap_or(self.sectors.len()).checked_sub(1)?;
+        let &(first, size) = self.sectors.get(at)?;
+        let start = first + (address - first) / size.max(1) * size.max(1);
+        Some(start..start + size.max(1))
+    }
+}
+
+fn is_flash(region: &Region) -> bool {
+    matches!(region.kind, RegionKind::Flash | RegionKind::Model)
+}
+
+/// A region's addresses for a programmer.
+pub(crate) fn range_of(region: &Region) -> Range<u64> {
+    let start = region.programmer_address();
+    start..start.saturating_add(region.length)
+}
+
+fn contains(outer: &Range<u64>, inner: &Range<u64>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
