@@ -70,16 +70,23 @@ impl<'b> Fields<'b> {
     /// Takes as many varints of up to 32 bits as there is room for.
     #[inline(never)]
     pub fn words(&mut self, to: &mut [MaybeUninit<u32>]) {
+        let mut rest = self.rest;
         for word in to {
             // Most are a byte.
-            word.write(match self.rest {
-                [byte @ 0..0x80, rest @ ..] => {
-                    self.rest = rest;
+            word.write(match rest {
+                [byte @ 0..0x80, others @ ..] => {
+                    rest = others;
                     (*byte).into()
                 }
-                _ => self.wide(),
+                _ => {
+                    self.rest = rest;
+                    let word = self.wide();
+                    rest = self.rest;
+                    word
+                }
             });
         }
+        self.rest = rest;
     }
 
     #[inline(never)]

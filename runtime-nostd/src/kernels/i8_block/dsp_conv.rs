@@ -642,19 +642,20 @@ unsafe fn gather_others<const PARTS: u32>(
     [here, count]: [u32; 2],
     job: &mut Job,
 ) {
+    let alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS);
+    let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // If there are too few, the last one is computed several times: those before have been, and their
     // results may lie on their taps.
     let mut pixel = *next;
     let mut together = [pixel; LANES];
-    for (lane, (place, output)) in together.iter_mut().zip(&mut job.output).enumerate() {
+    let lanes = together.iter_mut().zip(&mut job.output).take(count as usize);
+    for (lane, (place, output)) in lanes.enumerate() {
         if lane < here as usize {
             pixel = *next;
             conv.skip::<PARTS>(next, 1);
         }
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
-    let alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS);
-    let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // SAFETY: the caller's promise.
     unsafe { gather::<PARTS>(conv, group, &together, count as usize) };
 }
