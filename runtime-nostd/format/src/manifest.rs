@@ -26,8 +26,6 @@ pub struct Tensor<'a> {
 
 impl Tensor<'_> {
     /// Size in bytes, or `None` when it exceeds 2^31 - 1.
-    // Called rather than inlined: loader and runs need it in several places.
-    #[inline(never)]
     pub fn byte_len(&self) -> Option<usize> {
         let mut bytes = self.dtype.size() as u64;
         for &dim in &self.dims {

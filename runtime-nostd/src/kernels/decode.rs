@@ -1,8 +1,8 @@
 //! Decoding of parameters by tables.
 //!
-//! What [`decode_exact`](microhlo_format::kernels::decode_exact) does in code of its own for each struct is
-//! half of a kernel's share of the loader. Here it is one function for all, and eight bytes for each field, or
-//! for several of a type one behind the other.
+//! What [`decode_exact`] does in code of its own for each struct is half of a kernel's share of the loader. Here
+//! it is one function for all, and eight bytes for each field, or for several of a type one behind the other. It
+//! takes some 80 instructions more for each step, so only kernels have it whose steps take thousands.
 
 use core::mem::{MaybeUninit, offset_of};
 
@@ -29,14 +29,22 @@ pub(crate) struct Run {
 pub(crate) unsafe trait Table: Decode {
     /// All fields in the order of the encoding.
     const RUNS: &'static [Run];
+
+    /// Whether parameters are decoded by the table.
+    const USED: bool = false;
 }
 
 /// Decodes a value that must fill `bytes` exactly; left-over bytes are an error.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn decode<'v, T: Table>(
     value: &'v mut MaybeUninit<T>,
     bytes: &[u8],
 ) -> Result<&'v mut T, Undecodable> {
+    if !T::USED {
+        let value = value.write(T::empty());
+        decode_exact(value, bytes)?;
+        return Ok(value);
+    }
     // SAFETY: the table is that of the type, whose fields have all been written then.
     unsafe {
         decode_runs(value.as_mut_ptr().cast(), T::RUNS, bytes)?;
@@ -149,6 +157,11 @@ const fn only<S, T: Table>(_: fn(&S) -> &T, offset: usize) -> &'static [Run] {
     T::RUNS
 }
 
+/// Whether parameters of this name are decoded by their table.
+const fn used(name: &str) -> bool {
+    matches!(name.as_bytes(), b"DepthwiseThreeI8" | b"PoolI8" | b"SoftmaxI8")
+}
+
 /// The table of a type: of what is in it, if that is one convolution, which other parameters are, too.
 macro_rules! table {
     ($value:ident, { conv }) => {
@@ -172,6 +185,7 @@ macro_rules! tables {
             // the list is the one that `Decode` follows, where a pattern makes sure that all are in it.
             unsafe impl Table for Value {
                 const RUNS: &'static [Run] = table!(Value, { $($field),* });
+                const USED: bool = used(stringify!($ty));
             }
         };
     )*};

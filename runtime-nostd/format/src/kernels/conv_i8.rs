@@ -254,7 +254,6 @@ impl<P> ConvI8<P> {
 
     /// Pixels that are computed together, which scratch has the taps of: 4, or 1 if there are fewer of
     /// at least 1024 products.
-    #[inline(never)]
     pub fn lanes(&self) -> u32 {
         let few = self.taps().wrapping_mul(self.out_c) < FEW;
         if self.pixels() < PIXELS && !few { 1 } else { PIXELS }

@@ -648,12 +648,13 @@ unsafe fn gather_others<const PARTS: u32>(
     // results may lie on their taps.
     let mut pixel = *next;
     let mut together = [pixel; LANES];
-    let lanes = together.iter_mut().zip(&mut job.output).take(count as usize);
-    for (lane, (place, output)) in lanes.enumerate() {
-        if lane < here as usize {
-            pixel = *next;
-            conv.skip::<PARTS>(next, 1);
-        }
+    let mut lanes = together.iter_mut().zip(&mut job.output);
+    for (place, output) in lanes.by_ref().take(here as usize) {
+        pixel = *next;
+        conv.skip::<PARTS>(next, 1);
+        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
+    }
+    for (place, output) in lanes.take((count - here) as usize) {
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
     // SAFETY: the caller's promise.
