@@ -24,6 +24,7 @@ use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
 use crate::regions::{Memories, RegionReport};
 use crate::schedule;
+use crate::taps::Taps;
 use crate::verify::{Verified, verify};
 
 /// Why a program cannot be compiled.
@@ -218,6 +219,8 @@ pub struct Compiled {
     pub dumps: Vec<(String, String)>,
     /// Time spent per pass, in order of first execution.
     pub timings: Vec<(&'static str, Duration)>,
+    /// The values that lie whole in memory at some time, and when.
+    pub taps: Taps,
     /// The function after all passes, which the evaluator runs to the same bits as the kernels.
     pub optimized: Func,
 }
@@ -448,8 +451,9 @@ pub fn compile_verified(
     }
     let report = report(&program, &emitted, arranged.schedule, options);
     let timings = clock.timings;
+    let taps = Taps::new(&func, &program, &emitted.places);
     let Emitted { artifact, memory, .. } = emitted;
-    Ok(Compiled { artifact, report, memory, dumps, timings, optimized: func })
+    Ok(Compiled { artifact, report, memory, dumps, timings, taps, optimized: func })
 }
 
 /// The entry function alone: calls inlined, and every shape static.

@@ -33,6 +33,8 @@ pub struct Emitted {
     pub memory: MemoryMap,
     /// The program as encoded.
     pub steps: Vec<Kernel<Place>>,
+    /// Where the buffers lie that hold values.
+    pub places: HashMap<BufferId, Place>,
 }
 
 /// Plans memory and encodes the artifact; `None` if the program does not fit the memories that there are. If the
@@ -107,9 +109,20 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
         features: Features::default(),
     };
     let memory = MemoryMap::new(program, &problem, &groups, &layout);
+    let held = program.values.iter().map(|&(buffer, _)| (buffer, place(Ref { buffer, offset: 0 })));
+    let places = held.collect();
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = section.bytes.len() as u32;
-    Ok(Some(Emitted { artifact, layout, planning, const_bytes, state_bytes, memory, steps }))
+    Ok(Some(Emitted {
+        artifact,
+        layout,
+        planning,
+        const_bytes,
+        state_bytes,
+        memory,
+        steps,
+        places,
+    }))
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan
@@ -130,12 +143,15 @@ pub(crate) fn plan_arena(
 ) -> Result<Plan, CompileError> {
     let mut plan = plan_memory(program, (problem, groups), (kept, room), limits)?;
     spread_within(program, (problem, groups), (kept, room), &mut plan, limit);
-    match plan::check(problem, &plan.offsets, plan.arena_bytes) {
-        Ok(()) => Ok(plan),
-        Err(violation) => {
-            let text = format!("internal error: the memory plan is wrong: {violation}");
-            Err(CompileError::at(Span::default(), text))
-        }
+    let wrong = |violation: String| {
+        let text = format!("internal error: the memory plan is wrong: {violation}");
+        CompileError::at(Span::default(), text)
+    };
+    plan::check(problem, &plan.offsets, plan.arena_bytes).map_err(|v| wrong(v.to_string()))?;
+    let tramples = |(i, &offset): (usize, &u32)| offset < room.bytes && !kept.contains(&i);
+    match plan.offsets.iter().enumerate().position(tramples) {
+        None => Ok(plan),
+        Some(i) => Err(wrong(format!("buffer {i} lies where states of all models are kept"))),
     }
 }
 
@@ -181,7 +197,8 @@ fn spread_within(
     let least = plan.arena_bytes;
     let small = |problem: &Problem| plan::plan_around(problem, kept, room, &SPREAD).ok();
     let find = |problem: &Problem, most: u32| {
-        if !kept.is_empty() {
+        // What is kept there, also of other models, is not part of the problem.
+        if !kept.is_empty() || room != plan::Room::default() {
             return small(problem).filter(|plan| plan.arena_bytes <= most);
         }
         match plan::fit(problem, most, &SPREAD) {

@@ -29,5 +29,6 @@ pub mod quantize;
 pub mod regions;
 pub mod schedule;
 pub mod slot_image;
+pub mod taps;
 pub mod verify;
 pub mod vhlo_version;

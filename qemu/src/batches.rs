@@ -23,7 +23,7 @@ pub fn run_jobs_over<'l>(
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     let mut pieces = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
-        match pieces::cut(index, job, partition) {
+        match pieces::cut(index, job, &options.debug, partition) {
             Ok(cut) => {
                 pieces.extend(cut);
                 outcomes.push(None);
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_failure_is_the_outcome_of_the_job_that_was_running() {
         let cases = [vec![]];
-        let piece = |job| Piece { job, artifact: &[], cases: &cases, profile: false };
+        let piece = |job| Piece { job, artifact: &[], cases: &cases, profile: false, debug: &[] };
         let batch = [piece(0), piece(1), piece(2)];
         let fault = || Error::Fault { report: String::new() };
         let mut outcomes = vec![None, None, None];

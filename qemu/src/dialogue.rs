@@ -44,7 +44,11 @@ struct Current {
 /// What a frame asks of the session beyond itself.
 enum Next {
     Continue,
-    Payload(usize),
+    /// The bytes of an output, or of the tensor with this position in the debug information.
+    Payload {
+        tensor: Option<u32>,
+        length: usize,
+    },
     Finished,
 }
 
@@ -67,7 +71,7 @@ impl<'l> Dialogue<'l> {
         loop {
             match self.message()? {
                 Some(Next::Continue) => {}
-                Some(Next::Payload(length)) => self.payload(length)?,
+                Some(Next::Payload { tensor, length }) => self.payload(tensor, length)?,
                 Some(Next::Finished) => return self.line.end(),
                 None => self.receive()?,
             }
@@ -99,8 +103,8 @@ impl<'l> Dialogue<'l> {
         Ok(Some(next))
     }
 
-    /// Takes the bytes of an output.
-    fn payload(&mut self, length: usize) -> Result<(), Error> {
+    /// Takes the bytes of an output or a tensor.
+    fn payload(&mut self, tensor: Option<u32>, length: usize) -> Result<(), Error> {
         while self.buffer.len() - self.consumed < length {
             self.receive()?;
         }
@@ -108,7 +112,10 @@ impl<'l> Dialogue<'l> {
         let bytes = self.buffer.get(self.consumed..end).unwrap_or_default().to_vec();
         self.consumed = end;
         if let Some(current) = &mut self.current {
-            current.case.outputs.push(bytes);
+            match tensor {
+                Some(tap) => drop(current.case.tensors.insert(tap, bytes)),
+                None => current.case.outputs.push(bytes),
+            }
         }
         Ok(())
     }
@@ -176,7 +183,10 @@ impl Current {
                 self.case.count(index, kernel, instructions);
             }
             Message::Output { index, length } if index as usize == self.case.outputs.len() => {
-                return Ok(Next::Payload(length as usize));
+                return Ok(Next::Payload { tensor: None, length: length as usize });
+            }
+            Message::Tensor { tap, length } => {
+                return Ok(Next::Payload { tensor: Some(tap), length: length as usize });
             }
             Message::CaseDone { case, instructions }
                 if case as usize == self.report.cases.len() =>
@@ -208,15 +218,18 @@ mod tests {
     use super::*;
     use crate::job::Step;
 
+    /// The tensor that a payload is of, or `None` if it is an output, and its length.
+    type Payload = (Option<u32>, usize);
+
     /// Takes messages as a session does, without payloads.
-    fn take(messages: &[Message<'_>]) -> Result<(Vec<Outcome>, Option<usize>), Error> {
-        let (mut current, mut done, mut payload) = (None, Vec::new(), None);
+    fn take(messages: &[Message<'_>]) -> Result<(Vec<Outcome>, Vec<Payload>), Error> {
+        let (mut current, mut done, mut payloads) = (None, Vec::new(), Vec::new());
         for message in messages {
-            if let Next::Payload(length) = handle(*message, &mut current, &mut done)? {
-                payload = Some(length);
+            if let Next::Payload { tensor, length } = handle(*message, &mut current, &mut done)? {
+                payloads.push((tensor, length));
             }
         }
-        Ok((done, payload))
+        Ok((done, payloads))
     }
 
     const LOADED: Message<'_> =
@@ -226,11 +239,12 @@ mod tests {
 
     #[test]
     fn messages_become_a_report() {
-        let (done, payload) = take(&[
+        let (done, payloads) = take(&[
             Message::Hello { version: VERSION, board: "b", arena_bytes: 1 },
             STARTED,
             LOADED,
             Message::Step { index: 0, kernel: 6, instructions: 30 },
+            Message::Tensor { tap: 3, length: 5 },
             Message::Step { index: 1, kernel: 12, instructions: 2 },
             Message::Step { index: 0, kernel: 6, instructions: 7 },
             Message::Output { index: 0, length: 12 },
@@ -241,7 +255,7 @@ mod tests {
             Message::Finished,
         ])
         .unwrap();
-        assert_eq!(payload, Some(12));
+        assert_eq!(payloads, [(Some(3), 5), (None, 12)]);
         let report = done.into_iter().next().unwrap().unwrap();
         assert_eq!((report.arena_bytes, report.steps), (64, 2));
         assert_eq!((report.stack_bytes, report.run_stack_bytes), (900, 300));

@@ -15,7 +15,7 @@ pub enum Error {
     Board(#[from] RegistryError),
     /// QEMU does not have the board.
     #[error(
-        "{board} cannot be emulated; its firmware runs on the real board (chip {chip}), or take one of \
+        "{board} cannot be emulated; add --probe to run on the real board (chip {chip}), or take one of \
          the emulated boards that `microhlo boards` lists"
     )]
     NotEmulated {

@@ -16,14 +16,18 @@ pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error
         let package = format!("microhlo-{}", board.name);
         return Ok(build(registry, board, &package)?.join("runner"));
     }
-    let features: Vec<String> =
-        board.runner.runtime_features.iter().map(|name| format!("microhlo/{name}")).collect();
-    let mut arguments = Vec::new();
-    if !features.is_empty() {
-        arguments.extend(["--features".to_owned(), features.join(",")]);
-    }
+    let arguments = runtime_features(board);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     Ok(build_with(registry, board, "microhlo-runner", &arguments)?.join("runner"))
+}
+
+/// Arguments of cargo that enable the features of the runtime which a board's core allows, in packages that
+/// depend on it.
+#[must_use]
+pub fn runtime_features(board: &Board) -> Vec<String> {
+    let features: Vec<String> =
+        board.runner.runtime_features.iter().map(|name| format!("microhlo/{name}")).collect();
+    if features.is_empty() { Vec::new() } else { vec!["--features".to_owned(), features.join(",")] }
 }
 
 /// Builds a package of the firmware workspace for a board, with its binaries in

@@ -7,7 +7,7 @@ use microhlo_protocol::image::{ALIGNMENT, FLAG_PROFILE, HEADER, INPUT_RECORD, JO
 /// Bytes a piece adds to an image.
 pub fn size_of(piece: &Piece<'_>) -> u64 {
     let cases: u64 = piece.cases.iter().map(|case| size_of_case(case)).sum();
-    (JOB_RECORD + aligned(piece.artifact.len())) as u64 + cases
+    (JOB_RECORD + aligned(piece.artifact.len()) + aligned(piece.debug.len())) as u64 + cases
 }
 
 /// Bytes a case adds to an image.
@@ -31,6 +31,7 @@ pub fn build(pieces: &[Piece<'_>]) -> Vec<u8> {
     for job in pieces {
         let first_input = inputs.len() / 2;
         let artifact = builder.blob(job.artifact);
+        let debug = builder.blob(job.debug);
         let per_case = job.cases.first().map_or(0, Vec::len);
         builder.records.extend([
             artifact,
@@ -39,6 +40,8 @@ pub fn build(pieces: &[Piece<'_>]) -> Vec<u8> {
             per_case,
             first_input,
             if job.profile { FLAG_PROFILE as usize } else { 0 },
+            debug,
+            job.debug.len(),
         ]);
         for input in job.cases.iter().flatten() {
             inputs.extend([builder.blob(input), input.len()]);
@@ -91,12 +94,14 @@ mod tests {
         ]
     }
 
+    const DEBUG: &[u8] = &[5; 18];
+
     fn built(jobs: &[Job]) -> Vec<u8> {
         build(&pieces(jobs))
     }
 
     fn pieces(jobs: &[Job]) -> Vec<Piece<'_>> {
-        jobs.iter().flat_map(|job| crate::pieces::cut(0, job, 1 << 20).unwrap()).collect()
+        jobs.iter().flat_map(|job| crate::pieces::cut(0, job, DEBUG, 1 << 20).unwrap()).collect()
     }
 
     #[test]
@@ -109,6 +114,7 @@ mod tests {
             let read = image.job(index as u32).unwrap();
             assert_eq!(read.artifact, job.artifact);
             assert_eq!(read.profile, job.profile);
+            assert_eq!(read.debug, DEBUG);
             assert_eq!(read.cases as usize, job.cases.len());
             for (case, inputs) in job.cases.iter().enumerate() {
                 for (input, bytes) in inputs.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use microhlo_protocol::Stage;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -21,11 +22,21 @@ pub struct Job {
 pub struct Options {
     /// Longest time a job may take, in real time.
     pub timeout: Duration,
+    /// Debug information of the jobs' artifact: the tensors that it tells of are reported. Empty for none,
+    /// and of no effect on jobs with other artifacts.
+    pub debug: Vec<u8>,
+}
+
+impl Options {
+    /// Without debug information.
+    pub fn within(timeout: Duration) -> Self {
+        Self { timeout, debug: Vec::new() }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60) }
+        Self::within(Duration::from_secs(60))
     }
 }
 
@@ -57,6 +68,8 @@ pub struct Case {
     pub instructions: u64,
     /// The steps that ran, by index, if the job asked for a profile.
     pub kernels: Vec<Step>,
+    /// The tensors of the debug information by their positions there, as they were when last computed.
+    pub tensors: BTreeMap<u32, Vec<u8>>,
 }
 
 impl Case {

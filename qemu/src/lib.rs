@@ -22,7 +22,7 @@ pub use batches::run_jobs_over;
 pub use dialogue::Line;
 pub use elf::board_name;
 pub use error::Error;
-pub use firmware::{build, build_runner, build_with, cargo_for};
+pub use firmware::{build, build_runner, build_with, cargo_for, runtime_features};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Probe, Qemu, Region, RegionKind, Registry,

@@ -15,17 +15,25 @@ pub struct Piece<'j> {
     pub cases: &'j [Vec<Vec<u8>>],
     /// Whether to count every kernel.
     pub profile: bool,
+    /// Debug information that says which tensors to report.
+    pub debug: &'j [u8],
 }
 
 /// Cuts a job into as few pieces as the partition's size allows; a job that
 /// fits is one piece.
-pub fn cut<'j>(index: usize, job: &'j Job, available: u64) -> Result<Vec<Piece<'j>>, JobError> {
+pub fn cut<'j>(
+    index: usize,
+    job: &'j Job,
+    debug: &'j [u8],
+    available: u64,
+) -> Result<Vec<Piece<'j>>, JobError> {
     let inputs = job.cases.first().map_or(0, Vec::len);
     if job.cases.iter().any(|case| case.len() != inputs) {
         let text = "its cases differ in their number of inputs".to_owned();
         return Err(JobError::Rejected { stage: Stage::Job, text });
     }
-    let piece = |cases| Piece { job: index, artifact: &job.artifact, cases, profile: job.profile };
+    let (artifact, profile) = (&job.artifact, job.profile);
+    let piece = |cases| Piece { job: index, artifact, cases, profile, debug };
     let fixed = image::FIXED_SIZE + image::size_of(&piece(&[]));
     if fixed > available {
         return Err(JobError::TooLarge { needed: fixed, available });
@@ -75,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_job_that_fits_is_one_piece() {
-        assert_eq!(cut(0, &job(10, 100), 10_000).unwrap().len(), 1);
-        assert_eq!(cut(0, &job(0, 0), 10_000).unwrap().len(), 1);
+        assert_eq!(cut(0, &job(10, 100), &[], 10_000).unwrap().len(), 1);
+        assert_eq!(cut(0, &job(0, 0), &[], 10_000).unwrap().len(), 1);
     }
 
     #[test]
@@ -85,7 +93,7 @@ mod tests {
         for (number, case) in job.cases.iter_mut().enumerate() {
             case[0][0] = number as u8;
         }
-        let pieces = cut(3, &job, 4000).unwrap();
+        let pieces = cut(3, &job, &[], 4000).unwrap();
         assert_eq!(pieces.len(), 4);
         let numbers: Vec<u8> = pieces.iter().flat_map(|p| p.cases).map(|case| case[0][0]).collect();
         assert_eq!(numbers, (0..10).collect::<Vec<u8>>());
@@ -101,8 +109,10 @@ mod tests {
             Err(JobError::TooLarge { needed, available: 4000 }) => needed,
             other => panic!("{other:?}"),
         };
-        assert!(needed(cut(0, &job(2, 4000), 4000)) > 4000);
-        assert!(needed(cut(0, &Job { artifact: vec![0; 4000], ..Job::default() }, 4000)) > 4000);
+        assert!(needed(cut(0, &job(2, 4000), &[], 4000)) > 4000);
+        assert!(
+            needed(cut(0, &Job { artifact: vec![0; 4000], ..Job::default() }, &[], 4000)) > 4000
+        );
     }
 
     #[test]

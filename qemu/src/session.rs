@@ -67,7 +67,7 @@ pub fn run_one_with(
 ) -> Result<Outcome, Error> {
     process::check_version(board)?;
     let partition = board.region(RegionKind::Model).map_or(0, |region| region.length);
-    let pieces = match pieces::cut(0, job, partition) {
+    let pieces = match pieces::cut(0, job, &options.debug, partition) {
         Ok(pieces) => pieces,
         Err(error) => return Ok(Err(error)),
     };

@@ -132,7 +132,7 @@ fn failures_have_exit_codes_of_their_own() {
 fn failure(registry: &Registry, board: &Board, name: &str) -> Error {
     // Ample, as the computer may be busy, but for the guest that never ends.
     let timeout = Duration::from_millis(if name == "hang" { 500 } else { 30_000 });
-    let options = Options { timeout };
+    let options = Options::within(timeout);
     let elf = firmware(registry, board, name);
     run_jobs_on(board, &elf, &[Job::default()], &options).unwrap_err()
 }

@@ -97,7 +97,7 @@ impl Arenas<'_> {
     /// An input or output is missing or has another length.
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
         let model = self.model;
-        model.complete(Ok(self.start()), inputs, outputs)
+        model.complete(Ok(self.start()), inputs, outputs, Run::step_fed)
     }
 
     /// Begins a run as [`Model::start`] does.

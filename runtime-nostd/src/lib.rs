@@ -7,6 +7,8 @@
 //! A model that was compiled for several memories, such as tightly coupled and external RAM, runs in the
 //! [`Arenas`] that [`Model::arenas`] makes of them.
 //!
+//! [`Run::step_traced`] and [`Model::run_traced`] tell a [`Tracer`] of every step.
+//!
 //! Firmware that names the kernels its model needs ([`Model::load_with`]) links no others.
 //!
 //! # Numbers
@@ -24,7 +26,8 @@
 //! then use. `cortex-m55-mve`: the core has M-profile Vector Extension (Cortex-M55, M85); links the
 //! kernels of programs that are compiled for it. Both are for `thumbv8m.main-*`, which does not say so.
 //!
-//! `defmt`: a trace event per step, and `defmt::Format` for errors and step information.
+//! `defmt`: `DefmtTracer`, which logs steps and the ranges of tensors, and `defmt::Format` for errors and
+//! step information. Nothing is logged without the tracer.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -39,8 +42,10 @@ pub mod micro;
 mod model;
 #[cfg(test)]
 mod overlap_tests;
+mod range;
 mod registry;
 mod tensor;
+mod trace;
 
 pub use arenas::{ArenaInfo, Arenas};
 // Generated modules see tensors as bytes with it.
@@ -48,8 +53,13 @@ pub use arenas::{ArenaInfo, Arenas};
 pub use bytemuck;
 pub use error::{LoadError, RunError, StepError};
 pub use microhlo_format::{
-    ArtifactError, DType, KernelId, Micro, MicroId, MicroOp, ParamError, Region, artifact_len,
+    ArtifactError, DType, DebugInfo, DebugInfoError, KernelId, Micro, MicroId, MicroOp, ParamError,
+    Region, artifact_len,
 };
 pub use model::{Model, Run, StepInfo};
+pub use range::Range;
 pub use registry::{KernelEntry, Kernels, MicroEntry};
 pub use tensor::{Arena, Tensor, TensorInfo, TensorMut};
+#[cfg(feature = "defmt")]
+pub use trace::DefmtTracer;
+pub use trace::{TensorTap, Tracer};

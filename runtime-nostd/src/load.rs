@@ -190,6 +190,11 @@ impl Model<'_> {
     }
 }
 
+/// Whether a tensor that the artifact does not name lies in the memories of its model.
+pub(crate) fn holds(artifact: &Artifact<'_>, tensor: &Tensor<'_>) -> bool {
+    Memories::of(artifact).holds(tensor, AccessKind::Read)
+}
+
 /// Whether the bytes start at an address that keeps the constants aligned.
 pub(crate) fn is_aligned(bytes: &[u8]) -> bool {
     bytes.as_ptr().addr().is_multiple_of(ALIGN)

@@ -8,7 +8,7 @@ use microhlo_format::{
 
 use crate::error::{LoadError, RunError};
 use crate::kernels::{Feeding, Memory, Regions};
-use crate::load::{is_aligned, verify};
+use crate::load::{holds, is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
 
@@ -121,15 +121,16 @@ impl<'a> Model<'a> {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<(), RunError> {
-        self.complete(self.start(arena), inputs, outputs)
+        self.complete(self.start(arena), inputs, outputs, Run::step_fed)
     }
 
-    /// Takes a run that has just begun to its end.
-    pub(crate) fn complete(
+    /// Takes a run that has just begun to its end, by `step`.
+    pub(crate) fn complete<'m>(
         &self,
-        run: Result<Run<'_>, RunError>,
+        run: Result<Run<'m>, RunError>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
+        mut step: impl FnMut(&mut Run<'m>, &[u8]) -> Result<Option<StepInfo>, RunError>,
     ) -> Result<(), RunError> {
         let (needed, given) = (self.input_count(), inputs.len());
         if needed != given {
@@ -150,7 +151,7 @@ impl<'a> Model<'a> {
                 result => result?,
             }
         }
-        while run.step_fed(rows)?.is_some() {}
+        while step(&mut run, rows)?.is_some() {}
         for (index, output) in outputs.iter_mut().enumerate() {
             if output.is_empty() && self.is_kept(index) {
                 continue;
@@ -333,8 +334,6 @@ impl<'m> Run<'m> {
         let corrupted = RunError::Corrupted { step: index };
         let kernels = self.model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
-        #[cfg(feature = "defmt")]
-        defmt::trace!("step {=u32} {}", index, step.kernel);
         let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
         let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
@@ -346,6 +345,32 @@ impl<'m> Run<'m> {
         }
         self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &'m Model<'m> {
+        self.model
+    }
+
+    /// The step that is next; none if there is none, or it does not decode any more.
+    pub(crate) fn next_step(&self) -> Option<StepInfo> {
+        let index = self.cursor.index();
+        let mut next = self.cursor;
+        let step = self.model.artifact.program().next(&mut next)?;
+        Some(StepInfo { index, kernel: step.kernel })
+    }
+
+    /// A tensor of debug information; none if it does not lie in memory.
+    pub(crate) fn tapped<'r>(&'r self, tensor: &Declared<'r>) -> Option<Tensor<'r>> {
+        let info = info(tensor.clone());
+        let bytes = match info.bytes {
+            0 => &[],
+            _ if holds(&self.model.artifact, tensor) => {
+                self.regions.output(tensor.place, info.bytes)
+            }
+            _ => return None,
+        };
+        Some(Tensor { info, bytes })
     }
 
     /// Whether all steps have run.

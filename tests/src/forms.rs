@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::load;
 use microhlo_compiler::cmd::vectors::{self, Port, Values};

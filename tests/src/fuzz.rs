@@ -138,7 +138,7 @@ pub fn agree(text: &str, seed: u64) -> Result<Outcome, String> {
         cases: vec![inputs.iter().map(|t| t.bytes().to_vec()).collect()],
         profile: false,
     };
-    let report = run_on_host(&job, &Options { timeout: Duration::from_secs(20) });
+    let report = run_on_host(&job, &Options::within(Duration::from_secs(20)));
     let mut cases = report.map_err(|e| e.to_string())?.cases;
     let outputs = cases.pop().ok_or("there is no case")??.outputs;
     for (i, (bytes, want)) in outputs.iter().zip(&before).enumerate() {

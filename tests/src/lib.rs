@@ -9,10 +9,10 @@ pub mod model_update;
 pub mod networks;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitCode, Output};
 use std::time::Duration;
 
-use microhlo_compiler::cmd::compare::{Difference, Tolerance};
+use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
 use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
@@ -20,13 +20,13 @@ use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::ir::{Dim, Func, FuncId, Module, Type, ValueId};
 use microhlo_compiler::passes::bind_shapes::Size;
 use microhlo_format::Artifact;
-use microhlo_qemu::{Job, Options, Outcome};
+use microhlo_qemu::{Error, Job, Options, Outcome};
 
 /// Models in the project itself.
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
 
 /// Models of the examples, beside these.
-const EXAMPLES: [&str; 1] = ["heartbeat"];
+const EXAMPLES: [&str; 4] = ["heartbeat", "keywords_frontend", "keywords_net", "vibration"];
 
 /// Models that lie beside the project's folder where the full test data are installed.
 const SHARED: [&str; 14] = [
@@ -148,6 +148,22 @@ pub fn models() -> Vec<Model> {
 pub fn example_models() -> Vec<Model> {
     let shipped = root().join("examples/models");
     EXAMPLES.iter().map(|name| model(&shipped, name)).collect()
+}
+
+/// Tells a story on the board that the first argument names: the main function of programs that talk to an
+/// example's firmware.
+pub fn on_named_board(program: &str, story: fn(&str) -> Result<(), Error>) -> ExitCode {
+    let Some(board) = std::env::args().nth(1) else {
+        eprintln!("usage: {program} BOARD");
+        return ExitCode::from(2);
+    };
+    match story(&board) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The quantised models, where the full test data are.
@@ -307,7 +323,7 @@ pub fn evaluated(module: &Module, func: FuncId, inputs: &[Vec<u8>]) -> Vec<Vec<u
 
 /// Options with ample time.
 pub fn options() -> Options {
-    Options { timeout: Duration::from_secs(300) }
+    Options::within(Duration::from_secs(300))
 }
 
 /// Leaves the jobs that the board could hold, with their outcomes, and prints how many it could not.

@@ -15,6 +15,8 @@ use microhlo_format::DType;
 use microhlo_qemu::{Job, Registry, build, build_with, run_firmware};
 use microhlo_tests::networks::generated;
 use microhlo_tests::{int8_models, options, outputs};
+use object::read::elf::ElfFile32;
+use object::{Endianness, Object, ObjectSegment};
 
 /// Most bytes of flash on the Cortex-M4F, without the model.
 const FLASH: u64 = 19 * 1024;
@@ -58,6 +60,50 @@ fn nothing_of_a_panic_is_linked() {
         let image = measured(board);
         assert_eq!(image.panics, Vec::<String>::new(), "{board}");
         assert_eq!(image.texts, Vec::<String>::new(), "{board}");
+    }
+}
+
+/// Pieces of the texts in the runtime's source that have a space, such as messages of errors.
+fn texts_of_the_runtime() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-nostd");
+    let mut folders = vec![root.join("src"), root.join("format/src")];
+    let mut texts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the source") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("the source");
+            let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with(['/', '#']));
+            let quoted = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
+            let pieces = quoted.flat_map(|text| text.split(['{', '}', '\\']));
+            let long = pieces.filter(|text| text.len() >= 8 && text.trim().contains(' '));
+            texts.extend(long.map(str::to_owned));
+        }
+    }
+    texts
+}
+
+/// Names, messages and formats are linked by who prints or logs them alone.
+#[test]
+fn a_release_image_holds_no_text_of_the_runtime() {
+    let texts = texts_of_the_runtime();
+    let message = microhlo::LoadError::Misaligned.to_string();
+    assert!(texts.len() > 50 && texts.iter().any(|text| message.contains(text.as_str())));
+    for board in ["mps2-an386", "virt-rv32"] {
+        let _one_at_a_time = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, file) = silent(board);
+        let elf = ElfFile32::<Endianness>::parse(file.as_slice()).expect("an ELF file");
+        let loaded: Vec<u8> =
+            elf.segments().flat_map(|s| s.data().expect("a part").to_vec()).collect();
+        assert!(loaded.len() > 4096, "{board}: what is loaded was not found");
+        for text in &texts {
+            let found = memchr::memmem::find(&loaded, text.as_bytes()).is_some();
+            assert!(!found, "{board}: {text:?}");
+        }
     }
 }
 

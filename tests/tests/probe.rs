@@ -65,7 +65,7 @@ fn run(
 ) -> Result<Vec<Outcome>, microhlo_probe::Error> {
     let place = Place::of(board, probes)?;
     let mut target = attach(probes, &place, None, &Attach::default())?;
-    let options = Options { timeout: Duration::from_secs(120) };
+    let options = Options::within(Duration::from_secs(120));
     run_jobs(&mut *target, &place, runner, jobs, &options, &mut |_| {})
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use microhlo::{Arena, Model};
-use microhlo_tests::{microhlo, stderr, stdout};
+use microhlo_tests::{microhlo, root, stderr, stdout};
 
 const MEAN: &str = "func.func @main(%x: tensor<4xf32>, %mean: tensor<4xf32>) -> tensor<4xf32> {
   %half = stablehlo.constant dense<0.5> : tensor<4xf32>
@@ -67,6 +67,23 @@ fn models_run_in_one_arena_and_keep_their_states() {
         wide.run(&mut arena.0, &[&x], &mut [&mut wides]).expect("it runs");
         assert_eq!(wides, *[16f32; 200].map(f32::to_le_bytes).as_flattened());
     }
+}
+
+#[test]
+fn models_without_states_leave_those_of_others_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Its layers move off their operands where there is room: not to where states are.
+    let spotter = root().join("examples/models/keywords_int8.stablehlo.mlir").display().to_string();
+    let args = ["mean.mlir", &spotter, "--share", "--state", "mean:in1=out0", "-o", "out"];
+    let output = compile(folder.path(), &[&args[..], &["--target", "cortex-m4f"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let file = artifact(&folder.path().join("out/keywords_int8.mhlo"));
+    let len = microhlo::artifact_len(&file.0).expect("a header");
+    let model = Model::load(&file.0[..len]).expect("it loads");
+    let mut arena = Arena([0x5a; 8192]);
+    model.run(&mut arena.0, &[&[0; 2000]], &mut [&mut [0; 20]]).expect("it runs");
+    assert_eq!(arena.0[..16], [0x5a; 16]);
+    assert_ne!(arena.0[16..], [0x5a; 8176]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod report;
 mod runtime;
 
 use core::fmt::Display;
+use microhlo::DebugInfo;
 use microhlo_board::memory::Arena;
 use microhlo_board::{counter, mark, memory, stack};
 use microhlo_protocol::image::{Image, Job};
@@ -60,9 +61,13 @@ fn execute(report: &Report, job: &Job<'_>, arenas: &mut [Arena], used: &mut Stac
         Ok(model) => model,
         Err(error) => return report.fail(error.stage(Stage::Load), 0, &error as &dyn Display),
     };
+    let debug = match runtime::debug_info(job.debug) {
+        Ok(debug) => debug,
+        Err(error) => return report.fail(error.stage(Stage::Job), 0, &error as &dyn Display),
+    };
     report.send(&runtime::describe(&model));
     for case in 0..job.cases {
-        match run_case(report, &model, job, case, arenas, used) {
+        match run_case(report, (&model, debug.as_ref()), job, case, arenas, used) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
             Err(error) => report.fail(error.stage(Stage::Run), case, &error as &dyn Display),
         }
@@ -72,7 +77,7 @@ fn execute(report: &Report, job: &Job<'_>, arenas: &mut [Arena], used: &mut Stac
 /// Runs one case, sends its outputs, and returns the instructions it took.
 fn run_case<'m>(
     report: &Report,
-    model: &'m runtime::Model<'_>,
+    (model, debug): (&'m runtime::Model<'_>, Option<&DebugInfo<'m>>),
     job: &Job<'m>,
     case: u32,
     arenas: &'m mut [Arena],
@@ -90,12 +95,14 @@ fn run_case<'m>(
     loop {
         let (step, took) = used.watch(job, || run.step());
         instructions += took;
-        let Some((index, kernel)) = step? else {
+        let Some(step) = step? else {
             break;
         };
         if job.profile {
+            let (index, kernel) = (step.index, step.kernel as u32);
             report.send(&Message::Step { index, kernel, instructions: took });
         }
+        run.tensors(step, debug, |tap, bytes| report.send_tensor(tap, bytes));
     }
     run.outputs(|index, bytes| report.send_output(index, bytes))?;
     Ok(instructions)

@@ -36,6 +36,13 @@ impl Report {
         self.write(bytes);
     }
 
+    /// Sends a tensor of debug information and its bytes.
+    pub fn send_tensor(&self, tap: u32, bytes: &[u8]) {
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.send(&Message::Tensor { tap, length });
+        self.write(bytes);
+    }
+
     /// Sends an error, cut to the longest text a frame takes.
     pub fn fail(&self, stage: Stage, case: u32, error: &dyn fmt::Display) {
         let mut text = Text { bytes: [0; MAX_TEXT], length: 0 };

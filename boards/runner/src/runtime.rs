@@ -2,7 +2,7 @@
 
 use crate::linked;
 use core::fmt;
-use microhlo::{ArenaInfo, LoadError, RunError, StepError};
+use microhlo::{ArenaInfo, DebugInfo, DebugInfoError, LoadError, RunError, StepError, StepInfo};
 use microhlo_board::memory::Arena;
 use microhlo_protocol::image::ImageError;
 use microhlo_protocol::{Message, Stage};
@@ -27,6 +27,8 @@ pub enum Error {
     },
     /// The job's inputs are not in the image.
     Image(ImageError),
+    /// The job's debug information is none.
+    Debug(DebugInfoError),
 }
 
 impl Error {
@@ -56,6 +58,7 @@ impl fmt::Display for Error {
             Self::Inputs { model, job } => {
                 write!(f, "the model has {model} inputs, but {job} are given")
             }
+            Self::Debug(error) => write!(f, "{error}"),
             Self::Image(error) => write!(f, "the job's inputs cannot be read: {error:?}"),
         }
     }
@@ -72,6 +75,14 @@ pub struct Run<'m> {
 /// Loads an artifact, with every kernel that the board has room for.
 pub fn load(artifact: &[u8]) -> Result<Model<'_>, Error> {
     Model::load_with(artifact, &linked::KERNELS).map_err(Error::Load)
+}
+
+/// The debug information of a job, if it has any.
+pub fn debug_info(bytes: &[u8]) -> Result<Option<DebugInfo<'_>>, Error> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    DebugInfo::parse(bytes).map(Some).map_err(Error::Debug)
 }
 
 /// What the host is told of a model.
@@ -137,10 +148,22 @@ impl<'m> Run<'m> {
         Ok(())
     }
 
-    /// Executes the next kernel: its index and number, or `None` at the end.
-    pub fn step(&mut self) -> Result<Option<(u32, u32)>, Error> {
-        let step = self.run.step_fed(self.rows).map_err(Error::Run)?;
-        Ok(step.map(|step| (step.index, step.kernel as u32)))
+    /// Executes the next kernel; `None` at the end.
+    pub fn step(&mut self) -> Result<Option<StepInfo>, Error> {
+        self.run.step_fed(self.rows).map_err(Error::Run)
+    }
+
+    /// Calls `each` with the tensors that the last step has computed: their positions in the debug
+    /// information, and their bytes.
+    pub fn tensors(
+        &self,
+        step: StepInfo,
+        debug: Option<&DebugInfo<'_>>,
+        mut each: impl FnMut(u32, &[u8]),
+    ) {
+        for tap in self.run.taps(step, debug) {
+            each(tap.number(), tap.tensor().bytes());
+        }
     }
 
     /// Calls `each` with every output's index and bytes.

@@ -34,6 +34,7 @@ pub mod stack;
 mod start;
 #[cfg(counter = "sys-tick")]
 pub mod sys_tick;
+pub mod uart;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 

@@ -192,7 +192,7 @@ fn check_batch(
         .collect();
     let outcomes = match engine {
         Engine::Device(executor, _) if !jobs.is_empty() => {
-            executor.run(&jobs, &Options { timeout })?
+            executor.run(&jobs, &Options::within(timeout))?
         }
         _ => Vec::new(),
     };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::emit::{Emit, emit, refuse_binary, refuse_same};
 use super::exec::Executor;
+use super::function::Function;
 use super::load::{self, Program};
 use super::share;
 use super::text::{Table, grouped, size};
@@ -16,7 +17,6 @@ use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_fi
 use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
-use crate::passes::bind_shapes::Size;
 use crate::regions::{self, Memories, Memory as RegionMemory};
 
 /// Compile a StableHLO program and print what it costs.
@@ -42,19 +42,17 @@ pub struct Args {
     /// What to compile for: `host`, a core such as `cortex-m4f` or `rv32imac`, or a board.
     #[arg(long, default_value = "host")]
     target: String,
-    /// The function to compile; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument by its name or number:
-    /// `m=8`, `arg0=8x16`, `arg0.0=8`. May be repeated.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     #[command(flatten, next_help_heading = "Memory")]
     memory: Memory,
     /// Also write this: beside OUT with the extension `.rs`, `.json`, `.c` and `.h`, or `.o` and `.h`; or
     /// to standard output without `-o`.
     #[arg(long, value_enum)]
     pub(super) emit: Option<Emit>,
+    /// Write to this file which tensors the steps compute, for traces of the artifact.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["share", "pareto"])]
+    debug_info: Option<PathBuf>,
     /// Print the program after this pass, to standard error. May be repeated.
     #[arg(long, value_name = "PASS")]
     dump_after: Vec<String>,
@@ -211,6 +209,10 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if let Some(path) = &args.output {
         write_file(path, &compiled.artifact)?;
     }
+    if let Some(path) = &args.debug_info {
+        refuse_same("--debug-info", path, args)?;
+        write_file(path, &program.debug_info(&compiled))?;
+    }
     let emitted = emit(args, &compiled, &artifact, options.target)?;
     let reported = report(args, &compiled, &artifact, &program, &options)?;
     let mut json = json_of(args, &compiled, &artifact);
@@ -242,15 +244,13 @@ fn refuse_two_outputs(args: &Args) -> Result<(), CmdError> {
 
 /// The options for one program, but for its states.
 pub(super) fn options_of(args: &Args, model: &Path) -> Result<CompileOptions, CmdError> {
-    Ok(CompileOptions {
-        entry: args.function.clone(),
-        sizes: args.shape.clone(),
+    Ok(args.function.of(CompileOptions {
         dump_after: args.dump_after.clone(),
         memory: args.memory.options(),
         memories: args.memory.memories(&args.target)?,
         without: args.without.clone(),
         ..load::options_for(model, target(&args.target)?)
-    })
+    }))
 }
 
 /// Writes what `--report` asks for; returns what is left to print.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use microhlo::{Model, RunError};
+use microhlo::{DebugInfo, Model, RunError};
 use microhlo_qemu::{Board, Case, Job, JobError, JobReport, Options, Outcome, Registry, Stage};
 
 use super::wire::Wire;
@@ -205,13 +205,22 @@ fn host_job(job: &Job, options: &Options) -> Outcome {
         steps: u32::try_from(model.step_count()).unwrap_or(u32::MAX),
         ..JobReport::default()
     };
+    let debug = match options.debug.as_slice() {
+        [] => None,
+        bytes => Some(DebugInfo::parse(bytes).map_err(|e| rejected(Stage::Job, e))?),
+    };
     for case in &job.cases {
-        report.cases.push(host_case(&model, case, options.timeout));
+        report.cases.push(host_case(&model, case, debug.as_ref(), options.timeout));
     }
     Ok(report)
 }
 
-fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<Case, String> {
+fn host_case(
+    model: &Model<'_>,
+    inputs: &[Vec<u8>],
+    debug: Option<&DebugInfo<'_>>,
+    limit: Duration,
+) -> Result<Case, String> {
     let started = Instant::now();
     let sizes = (0..model.arena_count()).filter_map(|i| model.arena(i)).map(|a| a.byte_len());
     let mut memories: Vec<Aligned> = sizes.map(|bytes| Aligned::filled(bytes, POISON)).collect();
@@ -228,6 +237,9 @@ fn host_case(model: &Model<'_>, inputs: &[Vec<u8>], limit: Duration) -> Result<C
     let mut case = Case::default();
     while let Some(info) = run.step_fed(rows).map_err(text)? {
         case.count(info.index, info.kernel as u32, 0);
+        for tap in run.taps(info, debug) {
+            case.tensors.insert(tap.number(), tap.tensor().bytes().to_vec());
+        }
         if started.elapsed() > limit {
             return Err(format!("the run did not end within {limit:?}; allow more with --timeout"));
         }

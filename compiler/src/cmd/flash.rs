@@ -7,7 +7,6 @@ use super::{CmdError, JsonTarget};
 
 /// Write a model, a firmware or both into the flash of a real board, verify them, and reset it.
 #[derive(Debug, clap::Args)]
-#[cfg_attr(not(feature = "probe"), expect(dead_code, reason = "read with the feature `probe`"))]
 pub struct Args {
     /// The artifact, for the model partition; or the contents of a slot, which `microhlo slot` has made.
     #[arg(value_name = "ARTIFACT", required_unless_present = "firmware")]

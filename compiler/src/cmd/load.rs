@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use microhlo_format::{Artifact, MAGIC};
+use microhlo_format::{Artifact, DebugInfo, Header, MAGIC};
 
 use super::CmdError;
 use super::vectors::Port;
@@ -65,6 +65,21 @@ pub fn open_artifact(path: &Path) -> Result<Vec<u8>, CmdError> {
             path.display(),
             path.display()
         ))),
+    }
+}
+
+/// Reads the debug information of an artifact.
+pub(super) fn debug_info(path: &Path, artifact: &[u8]) -> Result<Vec<u8>, CmdError> {
+    let bytes = read(path)?;
+    let bad = |text: String| CmdError::BadInput(format!("{}: {text}", path.display()));
+    let info = DebugInfo::parse(&bytes).map_err(|e| bad(e.to_string()))?;
+    match Header::decode(artifact) {
+        Ok(header) if info.describes(&header) => Ok(bytes),
+        _ => {
+            Err(bad("this is the debug information of another artifact; compile the model again \
+                      with --debug-info"
+                .to_owned()))
+        }
     }
 }
 
@@ -216,6 +231,12 @@ impl Program {
     /// A compile error with its place in the program.
     pub fn error(&self, error: &CompileError) -> CmdError {
         CmdError::Diagnostic(diagnostic(error).render(&self.source))
+    }
+
+    /// The debug information of the program, compiled.
+    pub fn debug_info(&self, compiled: &Compiled) -> Vec<u8> {
+        // What the compiler has made is an artifact.
+        compiled.taps.debug_info(&self.source, &compiled.artifact).unwrap_or_default()
     }
 
     /// Compiles the program.

@@ -5,13 +5,15 @@
 
 mod boards;
 mod check;
-pub mod compare;
+mod compare;
 mod compile;
 mod convert;
+pub mod difference;
 mod emit;
 pub mod exec;
 mod files;
 mod flash;
+mod function;
 mod inspect;
 mod listing;
 pub mod load;
@@ -27,11 +29,12 @@ pub(crate) mod share;
 mod size;
 mod slot;
 pub mod text;
+mod trace;
 pub mod vectors;
 mod verify;
 pub mod wire;
 
-pub(crate) use compare::show;
+pub(crate) use difference::show;
 pub(crate) use run::index_text;
 
 use std::path::PathBuf;
@@ -57,6 +60,7 @@ enum Command {
     Quantize(quantize::Args),
     Plan(plan::Args),
     Check(check::Args),
+    Compare(compare::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
     Slot(slot::Args),
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Quantize(args) => quantize::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Slot(args) => slot::run(&args),

@@ -8,7 +8,6 @@ use super::wire::Wire;
 
 /// Run a firmware and print what it logs with defmt: in QEMU until it ends, or on a real board.
 #[derive(Debug, clap::Args)]
-#[cfg_attr(not(feature = "probe"), expect(dead_code, reason = "read with the feature `probe`"))]
 pub struct Args {
     /// The ELF file of the firmware, with symbols; with debug information, lines say where they come from.
     #[arg(long, value_name = "FIRMWARE")]

@@ -22,14 +22,18 @@ pub struct Profile {
 impl Profile {
     /// The profile of a report, counted in `unit`; `None` if no case ran or instructions are not counted.
     pub fn of(report: &JobReport, profiled: bool, unit: &'static str) -> Option<Profile> {
-        let cases = || report.cases.iter().flatten();
-        let worst: &Case = cases().max_by_key(|c| c.instructions)?;
-        let least = cases().map(|c| c.instructions).min()?;
+        let worst = Profile::slowest(report)?;
+        let least = report.cases.iter().flatten().map(|c| c.instructions).min()?;
         if worst.instructions == 0 {
             return None;
         }
         let steps = profiled.then(|| worst.kernels.clone());
         Some(Profile { instructions: worst.instructions, least, unit, steps })
+    }
+
+    /// The case that took the most instructions; the last one where they are not counted.
+    pub fn slowest(report: &JobReport) -> Option<&Case> {
+        report.cases.iter().flatten().max_by_key(|c| c.instructions)
     }
 
     /// Multiply-accumulates of all steps as often as they ran, if the job was profiled.

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::function::Function;
 use super::load::{self, Program};
 use super::text::Table;
-use super::vectors::{self, Port, Values};
+use super::vectors::{self, Port};
 use super::{CmdError, JsonTarget, print_text, run, write_file};
 use crate::compile::CompileOptions;
 use crate::eval::Tensor;
 use crate::ir::{Func, TensorType};
-use crate::passes::bind_shapes::Size;
 use crate::quantize::{self, Fidelity, Io, LayerFidelity, Mode, Precision, Quantized, RangeChoice};
 
 /// Quantise a float program after training: weights per channel, activations by calibration.
@@ -26,12 +26,8 @@ pub struct Args {
     output: Option<PathBuf>,
     #[command(flatten)]
     how: How,
-    /// The function to quantise; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument: `m=8`, `arg0=8x16`.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     #[command(flatten)]
     json: JsonTarget,
 }
@@ -130,8 +126,7 @@ fn range(text: &str) -> Result<RangeChoice, String> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let program = load::open_program(&args.model)?;
-    let (entry, sizes) = (args.function.clone(), args.shape.clone());
-    let options = CompileOptions { entry, sizes, ..CompileOptions::default() };
+    let options = args.function.of(CompileOptions::default());
     let done = args.how.apply(&program, &options)?;
     let text = done.quantised.module.to_string();
     match &args.output {
@@ -225,10 +220,7 @@ impl Inputs {
 }
 
 fn read_inputs(ports: &[Port], path: &Path) -> Result<Inputs, CmdError> {
-    let values: Vec<Values> = match vectors::shaped_cases(path, ports)? {
-        Some(cases) => vectors::read_cases(path, "in", ports, &cases)?,
-        None => vectors::read(path, "in", ports)?,
-    };
+    let (values, _) = vectors::read_inputs(path, ports)?;
     let tensors = |case: usize| {
         ports.iter().zip(&values).map(move |(port, values)| {
             let bytes = values.case(case).unwrap_or_default();

@@ -7,12 +7,14 @@ use microhlo_format::Artifact;
 use microhlo_qemu::{Job, JobReport, Options};
 use serde_json::{Value, json};
 
-use super::compare::{Difference, Tolerance, argmax};
+use super::difference::{Difference, Tolerance, argmax};
 use super::exec::Executor;
+use super::function::Function;
 use super::listing::{self, StepListing};
 use super::load::{self, Input, Program};
 use super::profile::{self, Profile};
 use super::text::{Table, grouped};
+use super::trace::Trace;
 use super::vectors::{self, Port, Values};
 use super::wire::Wire;
 use super::{CmdError, JsonTarget, print_text};
@@ -20,7 +22,6 @@ use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Module, TensorType};
 use crate::npz;
-use crate::passes::bind_shapes::Size;
 
 /// Run a program or an artifact on the host, on an emulated board, or with --probe on a real one.
 #[derive(Debug, clap::Args)]
@@ -56,15 +57,19 @@ pub struct Args {
     /// Count the instructions of every kernel, on real boards the cycles (boards only).
     #[arg(long)]
     profile: bool,
+    /// Show what each step computes, with its range, and count its instructions (on boards); of the case
+    /// that takes the most.
+    #[arg(long)]
+    trace: bool,
+    /// The debug information of an artifact, which `microhlo compile --debug-info` writes: without it,
+    /// the trace of an artifact has no results.
+    #[arg(long, value_name = "FILE", requires = "trace")]
+    debug_info: Option<PathBuf>,
     /// Run only the first N cases.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cases: Option<u64>,
-    /// The function to run; by default `main` or the only public one.
-    #[arg(long, alias = "entry", value_name = "NAME")]
-    function: Option<String>,
-    /// The size of a symbolic dimension, or the shape of an argument: `m=8`, `arg0=8x16`.
-    #[arg(long, value_name = "NAME=SIZE")]
-    shape: Vec<Size>,
+    #[command(flatten)]
+    function: Function,
     /// Longest time in seconds that the model may take.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -74,7 +79,7 @@ pub struct Args {
     json: JsonTarget,
 }
 
-fn tolerance(text: &str) -> Result<f64, String> {
+pub(super) fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x >= 0.0 => Ok(x),
         _ => Err("a tolerance is a number that is not negative".to_owned()),
@@ -89,7 +94,14 @@ struct Prepared {
 }
 
 enum Engine {
-    Artifact { executor: Executor, bytes: Vec<u8>, listing: Vec<StepListing>, macs: u64 },
+    Artifact {
+        executor: Executor,
+        bytes: Vec<u8>,
+        /// Debug information; empty if there is none, or no use for it.
+        debug: Vec<u8>,
+        listing: Vec<StepListing>,
+        macs: u64,
+    },
     Evaluator(Box<Program>, String),
 }
 
@@ -103,20 +115,15 @@ struct Results {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<(), CmdError> {
     let model = prepare(args)?;
-    let shaped = match &args.inputs {
-        Some(path) => vectors::shaped_cases(path, &model.inputs)?,
-        None => None,
-    };
-    let inputs = match (&args.inputs, &shaped) {
-        (Some(path), Some(cases)) => vectors::read_cases(path, "in", &model.inputs, cases)?,
-        (Some(path), None) => vectors::read(path, "in", &model.inputs)?,
-        (None, _) => Vec::new(),
+    let (inputs, shaped) = match &args.inputs {
+        Some(path) => vectors::read_inputs(path, &model.inputs)?,
+        None => (Vec::new(), None),
     };
     if args.inputs.is_none() && args.expect.is_some() && !model.inputs.is_empty() {
         let text = "--expect needs --inputs: without it all inputs are zero";
         return Err(CmdError::BadInput(text.to_owned()));
     }
-    let cases = case_limit(args, vectors::case_count(&inputs));
+    let cases = case_limit(args.cases, vectors::case_count(&inputs));
     let expected = match &args.expect {
         Some(path) => {
             let shaped = shaped.as_deref();
@@ -143,8 +150,9 @@ fn vectors_have_axis(inputs: &[Values]) -> bool {
     inputs.iter().any(|v| v.cases().is_some())
 }
 
-fn case_limit(args: &Args, cases: usize) -> usize {
-    args.cases.map_or(cases, |n| cases.min(usize::try_from(n).unwrap_or(usize::MAX)))
+/// So many cases, or the most that are asked for.
+pub(super) fn case_limit(most: Option<u64>, cases: usize) -> usize {
+    most.map_or(cases, |n| cases.min(usize::try_from(n).unwrap_or(usize::MAX)))
 }
 
 fn prepare(args: &Args) -> Result<Prepared, CmdError> {
@@ -156,28 +164,38 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         };
         return prepare_evaluator(args, program);
     }
+    if args.debug_info.is_some() && matches!(input, Input::Program(_)) {
+        let text = "--debug-info is for artifacts; that of a program is known";
+        return Err(CmdError::BadInput(text.to_owned()));
+    }
     let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
-    let (bytes, names) = match input {
-        Input::Artifact(bytes) => (bytes, Vec::new()),
+    let (bytes, debug, names) = match input {
+        Input::Artifact(bytes) => {
+            let debug = args.debug_info.as_deref().map(|path| load::debug_info(path, &bytes));
+            (bytes, debug.transpose()?.unwrap_or_default(), Vec::new())
+        }
         Input::Program(program) => {
             let target = executor.target().map_err(CmdError::BadInput)?;
-            let mut options = load::options_for(&args.model, target);
-            options.entry.clone_from(&args.function);
-            options.sizes.clone_from(&args.shape);
+            let options = args.function.of(load::options_for(&args.model, target));
             let compiled = program.compile(&options)?;
-            (compiled.artifact, compiled.report.kernels.into_iter().map(|k| k.name).collect())
+            let debug = match args.trace {
+                true => program.debug_info(&compiled),
+                false => Vec::new(),
+            };
+            let names = compiled.report.kernels.into_iter().map(|k| k.name).collect();
+            (compiled.artifact, debug, names)
         }
     };
     let artifact: Artifact<'_> = load::parse_artifact(&args.model, &bytes)?;
     let (inputs, outputs) = load::ports(&artifact);
     let listing = listing::steps(&artifact, &names);
     let macs = artifact.manifest().macs;
-    Ok(Prepared { inputs, outputs, engine: Engine::Artifact { executor, bytes, listing, macs } })
+    let engine = Engine::Artifact { executor, bytes, debug, listing, macs };
+    Ok(Prepared { inputs, outputs, engine })
 }
 
 fn prepare_evaluator(args: &Args, mut program: Box<Program>) -> Result<Prepared, CmdError> {
-    let (entry, sizes) = (args.function.clone(), args.shape.clone());
-    let options = CompileOptions { entry, sizes, ..CompileOptions::default() };
+    let options = args.function.of(CompileOptions::default());
     let func = program.specialised(&options)?;
     let body = &func.body;
     let arguments = body.blocks[body.entry].args.iter().map(|&v| body.ty(v));
@@ -203,7 +221,8 @@ pub(super) fn ports<'a>(
     types.enumerate().map(port).collect()
 }
 
-fn case_bytes(ports: &[Port], values: &[Values], case: usize) -> Vec<Vec<u8>> {
+/// The bytes of the inputs of a case; zeros for those that are not given.
+pub(super) fn case_bytes(ports: &[Port], values: &[Values], case: usize) -> Vec<Vec<u8>> {
     let bytes = |(i, port): (usize, &Port)| match values.get(i).and_then(|v| v.case(case)) {
         Some(bytes) => bytes.to_vec(),
         None => vec![0; port.byte_len()],
@@ -224,7 +243,7 @@ fn expected(
         None => vectors::read(path, "out", &model.outputs)?,
     };
     let given = values.iter().find_map(Values::cases);
-    if let Some(n) = given.filter(|&n| case_limit(args, n) != cases) {
+    if let Some(n) = given.filter(|&n| case_limit(args.cases, n) != cases) {
         let inputs = vectors::case_count(inputs);
         return Err(CmdError::BadInput(format!(
             "{}: outputs of {n} cases, but there are inputs of {inputs}",
@@ -236,16 +255,22 @@ fn expected(
 
 fn execute(args: &Args, model: &Prepared, data: Vec<Vec<Vec<u8>>>) -> Result<Results, CmdError> {
     match &model.engine {
-        Engine::Artifact { executor, bytes, .. } => {
-            let job = Job { artifact: bytes.clone(), cases: data, profile: args.profile };
-            run_job(args, executor, job)
+        Engine::Artifact { executor, bytes, debug, .. } => {
+            let profile = args.profile || args.trace;
+            let job = Job { artifact: bytes.clone(), cases: data, profile };
+            run_job(args, executor, job, debug.clone())
         }
         Engine::Evaluator(program, entry) => evaluate(program, entry, model, &data),
     }
 }
 
-fn run_job(args: &Args, executor: &Executor, job: Job) -> Result<Results, CmdError> {
-    let options = Options { timeout: Duration::from_secs(args.timeout) };
+fn run_job(
+    args: &Args,
+    executor: &Executor,
+    job: Job,
+    debug: Vec<u8>,
+) -> Result<Results, CmdError> {
+    let options = Options { debug, ..Options::within(Duration::from_secs(args.timeout)) };
     let bar = super::spinner(format!("running {} cases on {executor}", job.cases.len()));
     let outcomes = executor.run(&[job], &options);
     bar.finish_and_clear();
@@ -357,7 +382,7 @@ fn finish(
         Engine::Artifact { executor, .. } => executor.unit(),
         Engine::Evaluator(..) => "instructions",
     };
-    let profile = Profile::of(&results.report, args.profile, unit);
+    let profile = Profile::of(&results.report, args.profile || args.trace, unit);
     args.json.write(&json_of(args, model, results, comparison, predictions, profile.as_ref()))?;
     if !args.json.owns_stdout() {
         let mut text = text(args, model, results, profile.as_ref());
@@ -375,19 +400,29 @@ fn text(args: &Args, model: &Prepared, results: &Results, profile: Option<&Profi
     let n = results.outputs.len();
     let s = if n == 1 { "" } else { "s" };
     let mut text = format!("{} on {}: {n} case{s}", load::model_name(&args.model), args.on);
-    let Engine::Artifact { executor, listing, macs, .. } = &model.engine else {
+    let Engine::Artifact { executor, debug, listing, macs, .. } = &model.engine else {
         return text + "\n";
     };
     if let Some(profile) = profile {
         text += &format!(", {}", profile.summary(profile.macs(listing).unwrap_or(*macs)));
     }
     text.push('\n');
-    if args.profile && !executor.counts_instructions() {
+    if (args.profile || args.trace) && !executor.counts_instructions() {
         text += "instructions are counted on boards only; see `microhlo boards`\n";
     }
     let stack = results.report.run_stack_bytes;
     if stack > 0 {
         text += &format!("{} B of stack for the runtime at most\n", grouped(stack.into()));
+    }
+    if args.trace {
+        let case = Profile::slowest(&results.report);
+        text += &case.map_or(String::new(), |case| {
+            Trace::new(listing, case, debug, executor.unit()).table().render()
+        });
+        if debug.is_empty() {
+            text += "what the steps compute is known of programs, or with --debug-info\n";
+        }
+        return text;
     }
     text + &profile.map_or(String::new(), |p| p.table(listing).render())
 }
@@ -463,8 +498,11 @@ fn json_of(
         "outputs": outputs,
         "passed": comparison.map(|c| c.iter().all(|d| d.beyond == 0)),
     });
-    if let Engine::Artifact { listing, macs, .. } = &model.engine {
+    if let Engine::Artifact { executor, listing, macs, debug, .. } = &model.engine {
         profile::add_json(&mut value, profile, listing, *macs);
+        let case = Profile::slowest(&results.report).filter(|_| args.trace);
+        value["trace"] =
+            json!(case.map(|case| Trace::new(listing, case, debug, executor.unit()).json()));
         value["arena_bytes"] = json!(results.report.arena_bytes);
         value["stack_bytes"] = json!(results.report.stack_bytes);
         let run = Some(results.report.run_stack_bytes).filter(|&bytes| bytes > 0);

@@ -85,6 +85,22 @@ pub fn shaped_cases(path: &Path, ports: &[Port]) -> Result<Option<Vec<usize>>, C
     }
 }
 
+/// Reads the inputs of a file, with the numbers of their cases if it has cases of several shapes.
+///
+/// # Errors
+/// As [`read`] and [`shaped_cases`].
+pub fn read_inputs(
+    path: &Path,
+    ports: &[Port],
+) -> Result<(Vec<Values>, Option<Vec<usize>>), CmdError> {
+    let shaped = shaped_cases(path, ports)?;
+    let inputs = match &shaped {
+        Some(cases) => read_cases(path, "in", ports, cases)?,
+        None => read(path, "in", ports)?,
+    };
+    Ok((inputs, shaped))
+}
+
 /// Reads the arrays `case{k}_{prefix}0`, `case{k}_{prefix}1`, ... of the cases.
 ///
 /// # Errors

@@ -166,6 +166,21 @@ impl<'m> Evaluator<'m> {
         result
     }
 
+    /// Runs a body as [`body`](Evaluator::body) does, and gives values of its entry block, too; `None` for
+    /// those that were not computed.
+    pub fn values(
+        &mut self,
+        body: &Body,
+        inputs: &[Tensor],
+        values: &[ValueId],
+    ) -> Result<(Vec<Tensor>, Vec<Option<Tensor>>), EvalError> {
+        let outer = std::mem::replace(&mut self.frame, Frame::new(body));
+        let result = self.block(body, body.entry, inputs);
+        let frame = std::mem::replace(&mut self.frame, outer);
+        let value = |value: &ValueId| frame.tensors.get(value.index()).cloned().flatten();
+        Ok((result?, values.iter().map(value).collect()))
+    }
+
     /// Runs the function called `name`.
     pub fn call(&mut self, name: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let func = self.module.find(name);

@@ -253,6 +253,7 @@ impl<'a> Lowerer<'a> {
         let name = value.to_string();
         let place = self.buffer(&name, dtype, &dims, Storage::Temp, span)?;
         self.views.insert(value, View::dense(place, dtype, &dims));
+        self.program.values.push((place.buffer, value));
         Ok((place, dtype, dims))
     }
 
@@ -410,6 +411,7 @@ impl<'a> Lowerer<'a> {
             return Ok(copy);
         }
         let copy = self.copied(&view, &value.to_string(), span)?;
+        self.program.values.push((copy.buffer, value));
         self.dense.insert(value, copy);
         Ok(copy)
     }

@@ -10,7 +10,7 @@ use super::program::{Buffer, BufferId, Program, Ref, Step, Storage};
 use super::share::in_place_pairs;
 use serde::Serialize;
 
-use crate::ir::EntityId;
+use crate::ir::{EntityId, ValueId};
 use crate::schedule::{self, Graph, Order, Task, TaskId, Tensor, TensorId, Variant};
 
 /// A program in another order.
@@ -430,7 +430,13 @@ fn copies(new: &mut Program, region: &Region, variant: &Variant) -> HashMap<Tens
     for (i, original) in variant.added.iter().enumerate() {
         let like = new.buffers[region.buffers[original.index()]].clone();
         let buffer = Buffer { storage: Storage::Temp, ..like };
-        copies.insert(TensorId::new(first + i), new.buffers.push(buffer));
+        let copy = new.buffers.push(buffer);
+        let held = |&(buffer, value): &(BufferId, ValueId)| {
+            (buffer == region.buffers[original.index()]).then_some((copy, value))
+        };
+        let held: Vec<(BufferId, ValueId)> = new.values.iter().filter_map(held).collect();
+        new.values.extend(held);
+        copies.insert(TensorId::new(first + i), copy);
     }
     copies
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use microhlo_format::{AccessKind, DType, Kernel, Target};
 
 use crate::entity;
-use crate::ir::{Arena, EntityId};
+use crate::ir::{Arena, EntityId, ValueId};
 
 entity! {
     /// A buffer of a lowered program.
@@ -116,6 +116,8 @@ pub struct Program {
     pub keeps_taps: bool,
     /// Inputs that keep what the last run left in them: in use at all times.
     pub states: Vec<BufferId>,
+    /// Values that steps compute, each with a buffer that holds it alone, dense and row-major.
+    pub values: Vec<(BufferId, ValueId)>,
 }
 
 impl Program {

@@ -4,7 +4,7 @@ use core::fmt::{Display, Write};
 
 use microhlo_slots::frame::{Frame, Kind, MAX_FRAME, Received, Receiver, encode};
 
-use crate::uart::Uart;
+use microhlo_board::uart::Uart;
 
 /// Longest text in a frame.
 const TEXT: usize = 240;

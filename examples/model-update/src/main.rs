@@ -13,7 +13,6 @@ mod mlp {
 mod flash;
 mod line;
 mod shared;
-mod uart;
 
 use core::fmt;
 
@@ -21,6 +20,7 @@ use flash::{Flash, Mapped};
 use line::Line;
 use microhlo::{Arena, LoadError, Model};
 use microhlo_board::memory::take_arenas;
+use microhlo_board::uart::Uart;
 use microhlo_slots::frame::{Frame, Kind};
 use microhlo_slots::{Error, Header, Slots};
 use static_cell::ConstStaticCell;
@@ -65,7 +65,7 @@ struct Device {
 }
 
 fn main() -> u8 {
-    let (Some(uart), Some(arena)) = (uart::Uart::open(), ARENA.try_take()) else { return NOT_HERE };
+    let (Some(uart), Some(arena)) = (Uart::open(), ARENA.try_take()) else { return NOT_HERE };
     let memories = take_arenas().into_iter().flatten();
     let Some(flash) = memories.map(|memory| memory.bytes).find_map(Flash::new) else {
         return NOT_HERE;

@@ -178,8 +178,6 @@ pub enum CounterKind {
     Nrf51Timer,
     /// Timers 2 and 5 of an STM32.
     Stm32Timer,
-    /// The watchdog of a Stellaris LM3S, and its real-time clock.
-    StellarisWatchdog,
     /// The RISC-V `minstret` counter.
     Minstret,
     /// Cycles: the counter of the debug watchpoint and trace unit of Armv7-M and Armv8-M.
@@ -228,6 +226,11 @@ impl Board {
     /// The regions for arenas of models, in the order of the description.
     pub fn arenas(&self) -> impl Iterator<Item = &Region> {
         self.memory.iter().filter(|region| region.kind == RegionKind::Arena)
+    }
+
+    /// Bytes of memory for arenas of models.
+    pub fn arena_bytes(&self) -> u64 {
+        self.arenas().map(|arena| arena.length).sum()
     }
 
     /// The linker script with the memory regions, for cortex-m-rt and riscv-rt.

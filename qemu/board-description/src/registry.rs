@@ -127,16 +127,15 @@ impl Registry {
     }
 
     /// The emulated boards, sorted by name.
-    pub fn emulated(&self) -> impl Iterator<Item = &Board> {
+    pub fn emulated(&self) -> impl DoubleEndedIterator<Item = &Board> {
         self.boards.iter().filter(|board| board.is_emulated())
     }
 
     /// Of the boards that have the target triple, the one with the most memory for models; an emulated
     /// one if there is any, and of equal ones the first by name.
     pub fn board_for_target(&self, target: &str) -> Result<&Board, RegistryError> {
-        let room = |board: &Board| board.arenas().map(|arena| arena.length).sum::<u64>();
         let of_target = self.boards.iter().rev().filter(|board| board.target == target);
-        of_target.max_by_key(|board| (board.is_emulated(), room(board))).ok_or_else(|| {
+        of_target.max_by_key(|board| (board.is_emulated(), board.arena_bytes())).ok_or_else(|| {
             RegistryError::UnknownTarget { target: target.to_owned(), known: self.names() }
         })
     }

@@ -9,7 +9,7 @@
 //! | 12 | length of the image in bytes |
 //! | 16 | number of jobs |
 //! | 20 | number of inputs of all jobs |
-//! | 24 | per job: artifact offset, artifact length, cases, inputs per case, index of its first input, flags |
+//! | 24 | per job: artifact offset, artifact length, cases, inputs per case, index of its first input, flags, debug information offset, its length |
 //! | then | per input: offset, length |
 //! | then | the bytes, each artifact and input at a multiple of [`ALIGNMENT`] |
 //!
@@ -27,7 +27,7 @@ pub const ALIGNMENT: usize = 16;
 pub const HEADER: usize = 24;
 
 /// Size of a job's record in bytes.
-pub const JOB_RECORD: usize = 24;
+pub const JOB_RECORD: usize = 32;
 
 /// Size of an input's record in bytes.
 pub const INPUT_RECORD: usize = 8;
@@ -66,6 +66,8 @@ pub struct Job<'a> {
     pub inputs: u32,
     /// Whether to count each kernel.
     pub profile: bool,
+    /// Debug information that says which tensors to report; empty if none are.
+    pub debug: &'a [u8],
     first_input: u32,
 }
 
@@ -94,13 +96,15 @@ impl<'a> Image<'a> {
             return Err(ImageError::OutOfBounds);
         }
         let at = record(HEADER, index, JOB_RECORD)?;
-        let [offset, length, cases, inputs, first_input, flags] = words(self.bytes, at)?;
+        let [offset, length, cases, inputs, first_input, flags, debug, debug_length] =
+            words(self.bytes, at)?;
         Ok(Job {
             image: *self,
             artifact: self.blob(offset, length)?,
             cases,
             inputs,
             profile: flags & FLAG_PROFILE != 0,
+            debug: self.blob(debug, debug_length)?,
             first_input,
         })
     }

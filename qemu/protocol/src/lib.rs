@@ -13,7 +13,7 @@ pub mod image;
 use serde::{Deserialize, Serialize};
 
 /// Version of the image and message formats; both sides must agree.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Exit code of a firmware that panicked.
 pub const EXIT_PANIC: u8 = 101;
@@ -69,6 +69,13 @@ pub enum Message<'a> {
         kernel: u32,
         /// Instructions it took.
         instructions: u64,
+    },
+    /// A tensor that the last step has computed; `length` bytes follow the frame.
+    Tensor {
+        /// Its position in the job's debug information.
+        tap: u32,
+        /// Its size in bytes.
+        length: u32,
     },
     /// An output of the current case; `length` bytes follow the frame.
     Output {

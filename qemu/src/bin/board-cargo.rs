@@ -1,7 +1,7 @@
 //! Cargo for the firmware of a board.
 
 use clap::Parser;
-use microhlo_qemu::{Error, Registry, cargo_for};
+use microhlo_qemu::{Error, Registry, cargo_for, runtime_features};
 use std::process::ExitCode;
 
 /// Runs cargo in the firmware workspace, set up for a board, and exits as cargo does.
@@ -21,6 +21,10 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
     let registry = Registry::find()?;
     let board = registry.board(&arguments.board)?;
     let mut cargo = cargo_for(&registry, board, &arguments.command);
+    // Models are compiled for all that the core has, and some package depends on the runtime.
+    if arguments.arguments.iter().any(|argument| argument == "--workspace") {
+        cargo.args(runtime_features(board));
+    }
     let status = cargo.args(&arguments.arguments).status();
     Ok(status.map_err(|source| Error::CargoMissing { source })?.success())
 }

@@ -13,6 +13,7 @@ mod arenas;
 mod artifact;
 pub mod complex;
 mod dd;
+mod debug;
 mod dtype;
 #[cfg(feature = "std")]
 mod encode;
@@ -34,6 +35,9 @@ mod text;
 
 pub use arenas::{ARENA_ENTRY_BYTES, ArenaEntry, Arenas, MAX_ARENAS};
 pub use artifact::Artifact;
+#[cfg(feature = "std")]
+pub use debug::encode_debug;
+pub use debug::{DEBUG_MAGIC, DebugInfo, DebugInfoError, Tap};
 #[cfg(feature = "std")]
 pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};
 pub use error::{ArtifactError, Section};

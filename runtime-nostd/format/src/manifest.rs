@@ -53,6 +53,11 @@ impl<T> Clone for List<'_, T> {
 impl<T> Copy for List<'_, T> {}
 
 impl<'a, T: Field<'a>> List<'a, T> {
+    /// A list of elements that have been decoded once.
+    pub(crate) fn new(count: usize, bytes: &'a [u8]) -> List<'a, T> {
+        List { count, bytes, element: core::marker::PhantomData }
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.count
@@ -161,7 +166,7 @@ impl<'a> Reader<'a> {
             }
         }
         let bytes = start.get(..start.len().saturating_sub(self.fields.left())).unwrap_or(&[]);
-        Ok(List { count: count as usize, bytes, element: core::marker::PhantomData })
+        Ok(List::new(count as usize, bytes))
     }
 }
 

@@ -63,8 +63,9 @@ impl<'m> Regions<'m> {
             // The loader has not looked at the place.
             return &[];
         }
-        // SAFETY: the only caller gives outputs of a loaded model, which the loader has proved to lie in
-        // their memories, and those are borrowed for as long as this is.
+        // SAFETY: the callers give outputs of a loaded model, which the loader has proved to lie in their
+        // memories, or tensors of which they have asked the loader; and the memories are borrowed for as
+        // long as this is.
         unsafe { core::slice::from_raw_parts(self.at(place), bytes) }
     }
 

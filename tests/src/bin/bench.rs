@@ -28,7 +28,7 @@ const SMALL: u64 = 200_000;
 struct Args {
     /// Models by name; by default all that are installed
     models: Vec<String>,
-    /// Boards; by default all models run on mps2-an386, the smaller ones and those of 8 bits on the others
+    /// Boards; by default all models run on mps2-an386, the smaller ones and those of 8 bits on one of each other core
     #[arg(long)]
     board: Vec<String>,
     /// Cases of each model's vectors to run; the costliest counts
@@ -70,9 +70,10 @@ fn main() -> ExitCode {
 fn bench(args: &Args) -> Result<bool, String> {
     let models = Chosen::find(&args.models)?;
     let registry = Registry::find().map_err(|e| e.to_string())?;
-    let all = registry.emulated().map(|board| board.name.as_str());
     let boards: Vec<(&str, u64)> = match args.board.is_empty() {
-        true => all.map(|b| (b, if b == MAIN_BOARD { u64::MAX } else { SMALL })).collect(),
+        true => one_of_each_core(&registry)
+            .map(|b| (b, if b == MAIN_BOARD { u64::MAX } else { SMALL }))
+            .collect(),
         false => args.board.iter().map(|board| (board.as_str(), u64::MAX)).collect(),
     };
     let mut rows = Vec::new();
@@ -84,6 +85,17 @@ fn bench(args: &Args) -> Result<bool, String> {
         update(&rows)?;
     }
     verdicts(&rows)
+}
+
+/// The emulated board of each core that has the most memory: what is executed depends on the core alone.
+fn one_of_each_core(registry: &Registry) -> impl Iterator<Item = &str> {
+    let of_core = |board: &Board| {
+        let same = registry.emulated().filter(move |other| other.core == board.core);
+        same.rev().max_by_key(|other| other.arena_bytes()).map(|most| most.name.clone())
+    };
+    let chosen =
+        registry.emulated().filter(move |board| of_core(board) == Some(board.name.clone()));
+    chosen.map(|board| board.name.as_str())
 }
 
 /// The models to measure.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use microhlo_qemu::Error;
 use microhlo_tests::model_update::{Answer, Device, forged};
+use microhlo_tests::on_named_board;
 
 /// What must come, and what was asked for.
 fn expect(what: &str, want: impl Fn(&Answer) -> bool, answer: Answer) -> Result<(), Error> {
@@ -42,15 +43,5 @@ fn story(board: &str) -> Result<(), Error> {
 }
 
 fn main() -> ExitCode {
-    let Some(board) = std::env::args().nth(1) else {
-        eprintln!("usage: model-update BOARD");
-        return ExitCode::from(2);
-    };
-    match story(&board) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    on_named_board("model-update", story)
 }

@@ -39,6 +39,8 @@ mod dsp_gather;
 mod dsp_product;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
+#[cfg(cortex_m_mla)]
+mod mla;
 mod portable;
 #[cfg(rv32_tiles)]
 mod rv32;

@@ -3,7 +3,14 @@
 
 use microhlo_format::kernels::{Requant, Rounding};
 
-use super::{Axis, Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
+#[cfg(cortex_m_mla)]
+use super::mla::{line_outputs, sums_1x8, sums_4x2};
+#[cfg(not(cortex_m_mla))]
+use super::{
+    Axis,
+    tiles::{sums_1x8, sums_4x2},
+};
+use super::{Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
 /// The widened taps of one pixel of several, in their order.
 struct Lane {
@@ -226,7 +233,7 @@ unsafe fn block_of_four(
             return 4;
         }
         let mut acc = [[0; 2]; LANES];
-        tiles::sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
+        sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
         let acc = acc.get(..count).unwrap_or(&acc);
         results.store_all(common, channels, acc, output, step);
     }
@@ -249,7 +256,7 @@ unsafe fn block_of_one(
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = core::array::from_fn(|c| results.bias(first + c));
-        tiles::sums_1x8(conv.scratch, weights, conv.pairs, &mut acc);
+        sums_1x8(conv.scratch, weights, conv.pairs, &mut acc);
         let output = output.wrapping_add(group.output + first * results.bytes());
         results.store_all(common, [first, conv.out_c], &[acc], output, 0);
     }
@@ -455,6 +462,7 @@ unsafe fn widen_columns(
 /// # Safety
 /// Convolution and block are those of accepted parameters, `first` is the line of the first tap
 /// and `output` the first channel's first result.
+#[cfg(not(cortex_m_mla))]
 unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut u8) {
     let (across, along): (&Axis, &Axis) = (&conv.across, &conv.along);
     let step = along.output_step as usize * block.results.bytes();
@@ -500,7 +508,7 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
 ///
 /// # Safety
 /// As for [`line_outputs`].
-unsafe fn outputs_3x3<const STRIDE: usize>(
+pub(super) unsafe fn outputs_3x3<const STRIDE: usize>(
     conv: &Depthwise,
     block: &Block,
     first: i32,
@@ -508,10 +516,10 @@ unsafe fn outputs_3x3<const STRIDE: usize>(
 ) {
     let dilation = conv.across.dilation;
     let step = conv.along.output_step as usize * block.results.bytes();
+    let slots = [0, 1, 2].map(|tap| conv.slot(first + tap * dilation, tap));
     for channel in 0..block.lanes {
         let at = channel * conv.line;
-        let mut lines = [0, 1, 2]
-            .map(|tap| conv.slot(first + tap * dilation, tap).wrapping_add(at).cast_const());
+        let mut lines = slots.map(|slot| slot.wrapping_add(at).cast_const());
         let result = channel * conv.multiplier;
         let mut output = output.wrapping_add(result * block.results.bytes());
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use microhlo_format::Artifact;
 use microhlo_qemu::{Job, Options};
 
-use crate::cmd::compare::{Difference, Tolerance};
+use crate::cmd::difference::{Difference, Tolerance};
 use crate::cmd::load::{self, Input, Program};
 use crate::cmd::vectors::{self, Port, Values};
 use crate::compile::Target;

@@ -11,9 +11,9 @@ pub enum Uart {
 }
 
 impl Uart {
-    /// The line of the board; `None` if this example does not know one.
+    /// The line of the board; `None` if none is known.
     pub fn open() -> Option<Uart> {
-        match microhlo_board::NAME {
+        match crate::NAME {
             "mps2-an385" | "mps2-an386" | "mps2-an500" => {
                 let base = 0x4000_4000;
                 // The least divisor, then transmitter and receiver on.
