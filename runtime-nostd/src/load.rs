@@ -170,7 +170,7 @@ impl Model<'_> {
     }
 
     /// Whether an input or output lies in memory.
-    fn holds(&self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
+    pub(crate) fn holds(&self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
         let Some(bytes) = tensor.byte_len() else { return false };
         if (tensor.place.region, kind) == (Region::Stream, AccessKind::Write) {
             // Its rows go to a window, which is part of a step.
@@ -188,11 +188,6 @@ impl Model<'_> {
         };
         self.range(&access).is_ok()
     }
-}
-
-/// Whether a tensor that the artifact does not name lies in the memories of its model.
-pub(crate) fn holds(artifact: &Artifact<'_>, tensor: &Tensor<'_>) -> bool {
-    Memories::of(artifact).holds(tensor, AccessKind::Read)
 }
 
 /// Whether the bytes start at an address that keeps the constants aligned.

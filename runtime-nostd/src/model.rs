@@ -2,13 +2,13 @@
 
 use microhlo_format::kernels::Chain;
 use microhlo_format::{
-    Arenas, Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Program, Region,
+    AccessKind, Arenas, Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Program, Region,
     Tensor as Declared, Text,
 };
 
 use crate::error::{LoadError, RunError};
 use crate::kernels::{Feeding, Memory, Regions};
-use crate::load::{holds, is_aligned, verify};
+use crate::load::{is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
 
@@ -16,6 +16,8 @@ use crate::tensor::{Tensor, TensorInfo, TensorMut};
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
     name: Text<'a>,
+    /// Of the artifact, which debug information tells apart by it.
+    pub(crate) checksum: u32,
     pub(crate) inputs: List<'a, Declared<'a>>,
     pub(crate) outputs: List<'a, Declared<'a>>,
     pub(crate) program: Program<'a>,
@@ -53,6 +55,7 @@ impl<'a> Model<'a> {
         let manifest = artifact.manifest();
         let model = Model {
             name: manifest.name,
+            checksum: artifact.header().checksum,
             inputs: manifest.inputs,
             outputs: manifest.outputs,
             program: *artifact.program(),
@@ -356,7 +359,7 @@ impl<'m> Run<'m> {
     pub(crate) fn next_step(&self) -> Option<StepInfo> {
         let index = self.cursor.index();
         let mut next = self.cursor;
-        let step = self.model.artifact.program().next(&mut next)?;
+        let step = self.model.program.next(&mut next)?;
         Some(StepInfo { index, kernel: step.kernel })
     }
 
@@ -365,7 +368,7 @@ impl<'m> Run<'m> {
         let info = info(tensor.clone());
         let bytes = match info.bytes {
             0 => &[],
-            _ if holds(&self.model.artifact, tensor) => {
+            _ if self.model.holds(tensor, AccessKind::Read) => {
                 self.regions.output(tensor.place, info.bytes)
             }
             _ => return None,

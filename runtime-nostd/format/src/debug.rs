@@ -91,9 +91,9 @@ impl<'a> DebugInfo<'a> {
         Ok(DebugInfo { artifact: u32::from_le_bytes(*artifact), taps })
     }
 
-    /// Whether it describes the artifact with this header.
-    pub fn describes(&self, header: &Header) -> bool {
-        self.artifact == header.checksum
+    /// Whether it describes the artifact with this [checksum](Header::checksum).
+    pub fn describes(&self, checksum: u32) -> bool {
+        self.artifact == checksum
     }
 
     /// The taps, by rising number of their step.
