@@ -135,8 +135,9 @@ pub(crate) fn verify(model: &Model<'_>, base: u32) -> Result<(), LoadError> {
         let Some(step) = program.next(&mut next) else { break };
         let offset = base.saturating_add(step.offset as u32);
         let fail = |error| LoadError::Step { step: index, offset, error };
-        let missing = fail(StepError::MissingKernel(step.kernel));
-        let entry = model.kernels.kernel(step.kernel).ok_or(missing)?;
+        let Some(entry) = model.kernels.kernel(step.kernel) else {
+            return Err(fail(StepError::MissingKernel(step.kernel)));
+        };
         let ranges = heapless::Vec::new();
         let mut proof = StepProof { model, next, ranges, error: None };
         (entry.check)(step.body, &mut proof).map_err(fail)?;

@@ -53,7 +53,7 @@ impl<'a> Model<'a> {
         let artifact = Artifact::parse(bytes)?;
         // What runs need: the rest of the artifact's description is several times as large.
         let manifest = artifact.manifest();
-        let model = Model {
+        let loaded = Ok(Model {
             name: manifest.name,
             checksum: artifact.header().checksum,
             inputs: manifest.inputs,
@@ -62,9 +62,14 @@ impl<'a> Model<'a> {
             constants: artifact.constants(),
             memories: artifact.arenas(),
             kernels,
-        };
-        verify(&model, artifact.header().program_offset)?;
-        Ok(model)
+        });
+        // Looked at where the result is: a model is large to move.
+        if let Ok(model) = &loaded
+            && let Err(error) = verify(model, artifact.header().program_offset)
+        {
+            return Err(error);
+        }
+        loaded
     }
 
     /// Name of the model.
@@ -386,8 +391,9 @@ impl<'m> Run<'m> {
         if !self.is_finished() {
             return Err(RunError::NotFinished);
         }
-        let missing = RunError::NoSuchTensor { index: i };
-        let tensor = self.model.outputs.get(i).ok_or(missing)?;
+        let Some(tensor) = self.model.outputs.get(i) else {
+            return Err(RunError::NoSuchTensor { index: i });
+        };
         let info = info(tensor);
         let bytes = self.regions.output(info.tensor.place, info.bytes);
         Ok(Tensor { info, bytes })

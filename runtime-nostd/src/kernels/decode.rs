@@ -159,7 +159,9 @@ const fn only<S, T: Table>(_: fn(&S) -> &T, offset: usize) -> &'static [Run] {
 
 /// Whether parameters of this name are decoded by their table.
 const fn used(name: &str) -> bool {
-    matches!(name.as_bytes(), b"DepthwiseThreeI8" | b"PoolI8" | b"SoftmaxI8")
+    let many =
+        matches!(name.as_bytes(), b"ConvI8" | b"DepthwiseThreeI8" | b"PoolI8" | b"SoftmaxI8");
+    cfg!(cortex_m_dsp) && many
 }
 
 /// The table of a type: of what is in it, if that is one convolution, which other parameters are, too.

@@ -7,17 +7,13 @@ use super::Memory;
 use super::i8_block::{Depthwise, by_lines};
 use crate::registry::Undecodable;
 
-entry!(depthwise_i8, DepthwiseI8 => prepare);
-stage!(DepthwiseI8 => prepare);
-
-fn prepare(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(p, memory)
-}
+entry!(depthwise_i8, DepthwiseI8);
+stage!(DepthwiseI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(conv: &Depthwise) -> Result<(), Undecodable> {
+unsafe fn execute(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_lines(conv) };
+    unsafe { by_lines(&Depthwise::new(p, memory)) };
     Ok(())
 }

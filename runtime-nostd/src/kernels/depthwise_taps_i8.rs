@@ -7,17 +7,13 @@ use super::Memory;
 use super::i8_block::{Depthwise, by_taps};
 use crate::registry::Undecodable;
 
-entry!(depthwise_taps_i8, DepthwiseTapsI8 => prepare);
-stage!(DepthwiseTapsI8 => prepare);
-
-fn prepare(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(&p.conv, memory)
-}
+entry!(depthwise_taps_i8, DepthwiseTapsI8);
+stage!(DepthwiseTapsI8);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(conv: &Depthwise) -> Result<(), Undecodable> {
+unsafe fn execute(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_taps(conv) };
+    unsafe { by_taps(&Depthwise::new(&p.conv, memory)) };
     Ok(())
 }

@@ -7,17 +7,16 @@ use super::Memory;
 use super::i8_block::{Depthwise, three_by_three};
 use crate::registry::Undecodable;
 
-parted_entry!(depthwise_three_i8, DepthwiseThreeI8 => prepare);
-stage!(DepthwiseThreeI8 => prepare, 0xffff_ffff);
-
-fn prepare(p: &DepthwiseThreeI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(&p.conv, memory)
-}
+parted_entry!(depthwise_three_i8, DepthwiseThreeI8);
+stage!(DepthwiseThreeI8, 0xffff_ffff);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute<const PARTS: u32>(conv: &Depthwise) -> Result<(), Undecodable> {
+unsafe fn execute<const PARTS: u32>(
+    p: &DepthwiseThreeI8<Place>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { three_by_three::<PARTS>(conv) };
+    unsafe { three_by_three::<PARTS>(&Depthwise::new(&p.conv, memory)) };
     Ok(())
 }

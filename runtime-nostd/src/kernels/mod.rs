@@ -154,41 +154,12 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
     Dst { ptr, stride }
 }
 
-/// Decodes parameters and runs a kernel on them, after a function has changed them if there is one. With
-/// `prepare`, the kernel runs on what that makes of them: they are gone then, and take no stack.
-macro_rules! decode_and_run {
-    ($params:ident, $body:ident, $change:expr, $memory:ident, $execute:expr) => {{
-        let mut params = MaybeUninit::<$params<Place>>::uninit();
-        let params = decode(&mut params, $body)?;
-        if !$change(params)? {
-            return Ok(());
-        }
-        // SAFETY: the caller's promise.
-        unsafe { $execute(params, $memory) }
-    }};
-    ($params:ident, $body:ident, $change:expr, $memory:ident, $execute:expr, $prepare:ident) => {{
-        let prepared = {
-            let mut params = MaybeUninit::<$params<Place>>::uninit();
-            let params = decode(&mut params, $body)?;
-            if !$change(params)? {
-                return Ok(());
-            }
-            $prepare(params, $memory)
-        };
-        // SAFETY: the caller's promise.
-        unsafe { $execute(&prepared) }
-    }};
-}
-
 /// Makes the `ENTRY` of a kernel module from its parameter type and its function
 /// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
 ///
-/// With `=> prepare`, these are two functions, `fn prepare(params: &Params<Place>, memory: &Memory) ->
-/// Prepared` and `unsafe fn execute(prepared: &Prepared) -> Result<(), Undecodable>`.
-///
 /// With `targets`, those of the parameters are proved to be steps of the program.
 macro_rules! entry {
-    ($kernel:ident, $params:ident $(=> $prepare:ident)? $(, $targets:ident)? $(; $dtype:ident)?) => {
+    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
@@ -217,7 +188,10 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                decode_and_run!($params, body, |_: &mut _| Ok::<bool, Undecodable>(true), memory, execute $(, $prepare)?)
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute(params, memory) }
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
@@ -226,9 +200,9 @@ macro_rules! entry {
 }
 
 /// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
-/// that has parts, the bits of all of them are given; `prepare` as for [`entry`].
+/// that has parts, the bits of all of them are given.
 macro_rules! stage {
-    ($params:ident $(=> $prepare:ident)? $(, $parts:literal)?) => {
+    ($params:ident $(, $parts:literal)?) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
@@ -260,14 +234,14 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut restrict = |params: &mut $params<Place>| {
-                    let rows = turn.rows();
-                    let by = params.by_rows(rows).map_err(|_| Undecodable)?;
-                    let Some(strip) = turn.strip(&by)? else { return Ok(false) };
-                    params.restrict(rows, &strip);
-                    Ok::<bool, Undecodable>(true)
-                };
-                decode_and_run!($params, body, restrict, memory, execute $(::<$parts>)? $(, $prepare)?)
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
+                let rows = turn.rows();
+                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
+                let Some(strip) = turn.strip(&by)? else { return Ok(()) };
+                params.restrict(rows, &strip);
+                // SAFETY: the caller's promise.
+                unsafe { execute $(::<$parts>)? (params, memory) }
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
@@ -278,7 +252,7 @@ macro_rules! stage {
 /// As [`entry`], for kernels of which some parts can be left out. They run
 /// `unsafe fn execute::<PARTS>`, where `PARTS` are the bits of the `Parts` that are linked.
 macro_rules! parted_entry {
-    ($kernel:ident, $params:ident $(=> $prepare:ident)?) => {
+    ($kernel:ident, $params:ident) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = entry::<{ u32::MAX }>();
 
@@ -312,7 +286,10 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                decode_and_run!($params, body, |_: &mut _| Ok::<bool, Undecodable>(true), memory, execute::<PARTS> $(, $prepare)?)
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
+                // SAFETY: the caller's promise.
+                unsafe { execute::<PARTS>(params, memory) }
             }
 
             KernelEntry {

@@ -238,8 +238,6 @@ pub(super) struct Conv {
     pub axes: [Axis; 2],
     /// Bytes of one image's input.
     pub image: usize,
-    /// Channel groups.
-    pub groups: u32,
     pub in_c: i32,
     pub out_c: usize,
     /// Output pixels.
@@ -292,7 +290,6 @@ impl Conv {
         Conv {
             axes: [axis(0, heights, row), axis(1, widths, pixel)],
             image: heights[0] as usize * row as usize,
-            groups: p.groups,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
             pixels: p.pixels(),
@@ -471,9 +468,7 @@ impl Depthwise {
             output_step: results,
             weights_step: 1,
         };
-        // By an index: to choose each field takes several times as much code.
-        let (axes, vertical) = ([height, width], usize::from(p.vertical()));
-        let (across, along) = (axes[vertical], axes[1 - vertical]);
+        let (across, along) = if p.vertical() { (width, height) } else { (height, width) };
         let (_, row) = p.lines();
         let line = p.line().unwrap_or_default() as usize;
         let slots = if let DepthwiseLayout::Lines(count) = p.layout { count as usize } else { 0 };
