@@ -32,3 +32,8 @@ pub mod slot_image;
 pub mod taps;
 pub mod verify;
 pub mod vhlo_version;
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -33,3 +33,8 @@ pub use mix::{InstructionMix, Kind, MixCounter};
 pub use process::{check_version, read_firmware, run_firmware};
 pub use serial::Serial;
 pub use session::{run_jobs, run_jobs_on, start_runner};
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

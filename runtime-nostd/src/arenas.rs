@@ -35,6 +35,27 @@ impl ArenaInfo {
 
 /// The memories of a model that lies in several, with the constants that it has there. The model runs in
 /// them as often as wanted.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{Arena, Model};
+///
+/// let model = Model::load(AFFINE)?;
+/// // This model has one arena. One that was compiled with `--region DTCM=...` names what it needs where.
+/// for index in 0..model.arena_count() {
+///     let arena = model.arena(index).expect("it has so many");
+///     println!("{}: {} bytes", arena.name(), arena.byte_len());
+/// }
+/// let mut memory = Arena::<64>::new();
+/// let mut arenas = model.arenas([&mut memory.0[..]])?; // one per arena, in their order
+/// for input in [[0_u8; 16], [1; 16]] {
+///     let mut output = [0; 16];
+///     arenas.run(&[&input], &mut [&mut output])?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Arenas<'m> {
     model: &'m Model<'m>,

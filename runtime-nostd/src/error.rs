@@ -6,6 +6,22 @@ use microhlo_format::kernels::Parts;
 use microhlo_format::{ArtifactError, KernelId, MicroId, ParamError};
 
 /// Why an artifact was refused.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() {
+/// use microhlo::{Arena, ArtifactError, LoadError, Model};
+///
+/// // A copy with one bit changed, as on a worn flash.
+/// let mut copy = Arena([0; 512]);
+/// let damaged = &mut copy.0[..AFFINE.len()];
+/// damaged.copy_from_slice(AFFINE);
+/// damaged[AFFINE.len() / 2] ^= 1;
+/// let error = Model::load(damaged).expect_err("it is refused");
+/// assert!(matches!(error, LoadError::Artifact(ArtifactError::BadChecksum { .. })));
+/// println!("{error}");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -11,6 +11,21 @@
 //!
 //! Firmware that names the kernels its model needs ([`Model::load_with`]) links no others.
 //!
+//! ```
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use microhlo::{Arena, Model};
+//!
+//! let model = Model::load(AFFINE)?; // the artifact of y = 2x + 1, in flash
+//! let mut arena = Arena::<64>::new(); // in firmware a static
+//! let mut run = model.start(&mut arena.0)?;
+//! run.input_mut(0)?.as_f32_mut().expect("floats").copy_from_slice(&[0.0, 0.5, 1.0, 1.5]);
+//! while run.step()?.is_some() {}
+//! assert_eq!(run.output(0)?.as_f32(), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Numbers
 //!
 //! Every kernel has one order of operations and none is fused, so a model computes the same bits on
@@ -63,3 +78,8 @@ pub use tensor::{Arena, Tensor, TensorInfo, TensorMut};
 #[cfg(feature = "defmt")]
 pub use trace::DefmtTracer;
 pub use trace::{TensorTap, Tracer};
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -13,6 +13,27 @@ use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
 
 /// A proved model. It refers to the artifact's bytes and holds no state of a run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{Arena, DType, Model};
+///
+/// let model = Model::load(AFFINE)?; // y = 2x + 1
+/// assert_eq!((model.name(), model.input_count(), model.output_count()), ("affine", 1, 1));
+/// let input = model.input(0).expect("the input");
+/// assert_eq!((input.dtype(), input.dims(), input.byte_len()), (DType::F32, &[4][..], 16));
+///
+/// let mut arena = Arena::<64>::new();
+/// assert!(model.arena_bytes() <= 64);
+/// let input = [0.0_f32, 0.5, 1.0, 1.5].map(f32::to_le_bytes);
+/// let mut output = [0; 16];
+/// model.run(&mut arena.0, &[input.as_flattened()], &mut [&mut output])?;
+/// let (elements, _) = output.as_chunks();
+/// assert_eq!([1.0, 2.0, 3.0, 4.0].map(f32::to_le_bytes), elements);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
     name: Text<'a>,
@@ -46,6 +67,29 @@ impl<'a> Model<'a> {
     }
 
     /// Proves an artifact for a set of kernels; only those are linked.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Kernels, LoadError, Model, StepError};
+    ///
+    /// // The compiler writes such a list for a model: `microhlo compile --emit rust`.
+    /// static KERNELS: Kernels = Kernels {
+    ///     kernels: &[microhlo::kernels::map::ENTRY],
+    ///     micro: &[microhlo::micro::add::F32, microhlo::micro::multiply::F32],
+    /// };
+    /// Model::load_with(AFFINE, &KERNELS)?;
+    ///
+    /// // What is not linked is missed at once, and by name.
+    /// static TOO_FEW: Kernels = Kernels { kernels: KERNELS.kernels, micro: &[] };
+    /// let refused = Model::load_with(AFFINE, &TOO_FEW);
+    /// assert!(matches!(
+    ///     refused,
+    ///     Err(LoadError::Step { step: 0, error: StepError::MissingMicro(_), .. })
+    /// ));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load_with(bytes: &'a [u8], kernels: &'a Kernels) -> Result<Model<'a>, LoadError> {
         if !is_aligned(bytes) {
             return Err(LoadError::Misaligned);
@@ -191,6 +235,25 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// The arena is too small or not aligned.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(TOTAL)?; // adds its input to a state
+    /// assert!(model.input(1).expect("the state").is_state());
+    /// let mut arena = Arena::<64>::new();
+    /// model.reset(&mut arena.0)?;
+    /// let (one, mut total) = ([1.0_f32; 4].map(f32::to_le_bytes), [0; 16]);
+    /// for run in 1..=3 {
+    ///     // Without bytes the state is what the last run left.
+    ///     model.run(&mut arena.0, &[one.as_flattened(), &[]], &mut [&mut total])?;
+    ///     assert_eq!(total[..4], (run as f32).to_le_bytes());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reset(&self, arena: &mut [u8]) -> Result<(), RunError> {
         self.start(arena)?.reset()
     }
@@ -237,6 +300,25 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> bool {
 }
 
 /// A run in progress.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{Arena, Model, RunError};
+///
+/// let model = Model::load(AFFINE)?; // y = 2x + 1
+/// let mut arena = Arena::<64>::new();
+/// let mut run = model.start(&mut arena.0)?;
+/// run.input_mut(0)?.as_f32_mut().expect("floats").fill(3.0);
+/// assert_eq!(run.output(0).err(), Some(RunError::NotFinished));
+/// while let Some(step) = run.step()? {
+///     // Other work may be done here.
+///     println!("step {} ran {}", step.index, step.kernel.name());
+/// }
+/// assert_eq!(run.output(0)?.as_f32(), Some(&[7.0; 4][..]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Run<'m> {
     model: &'m Model<'m>,

@@ -5,6 +5,16 @@ use microhlo_format::{DType, float};
 use crate::tensor::Tensor;
 
 /// The smallest and the largest element of a tensor.
+///
+/// ```
+/// use microhlo::{DType, Range};
+///
+/// assert_eq!(Range::of(DType::I8, &[5, 0xff, 3]), Some(Range::Signed { min: -1, max: 5 }));
+/// let bytes = [1.5_f32, f32::NAN, -2.0].map(f32::to_le_bytes);
+/// let range = Range::Float { min: -2.0, max: 1.5, nans: 1 };
+/// assert_eq!(Range::of(DType::F32, bytes.as_flattened()), Some(range));
+/// assert_eq!(Range::of(DType::F32, &[]), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Range {

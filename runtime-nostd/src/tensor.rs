@@ -4,6 +4,22 @@
 use microhlo_format::{DType, Region, Tensor as Declared};
 
 /// A statically allocated arena of `N` bytes, aligned as every model needs.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() {
+/// use microhlo::{Arena, Model, RunError};
+///
+/// // In a firmware `static_cell::ConstStaticCell` hands it out once.
+/// let mut arena = const { Arena::<64>::new() };
+/// assert_eq!(arena.0.as_ptr().addr() % 16, 0);
+///
+/// let model = Model::load(AFFINE).expect("a model");
+/// assert!(model.start(&mut arena.0).is_ok());
+/// let error = model.start(&mut arena.0[..8]).err();
+/// assert!(matches!(error, Some(RunError::ArenaTooSmall { needed: 9.., given: 8 })));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
 pub struct Arena<const N: usize>(pub [u8; N]);

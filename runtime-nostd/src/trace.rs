@@ -168,6 +168,16 @@ impl Model<'_> {
 /// A tracer that logs with `defmt`: steps with their ticks, and tensors with their ranges.
 ///
 /// `clock` is read around every step, see [`Tracer::ticks`].
+///
+/// ```no_run
+/// use microhlo::{DefmtTracer, Model, RunError};
+///
+/// fn logged(model: &Model, arena: &mut [u8], input: &[u8], scores: &mut [u8]) -> Result<(), RunError> {
+///     // On a Cortex-M: `|| cortex_m::peripheral::DWT::cycle_count()`.
+///     let mut tracer = DefmtTracer { clock: || 0 };
+///     model.run_traced(arena, &[input], &mut [scores], None, &mut tracer)
+/// }
+/// ```
 #[cfg(feature = "defmt")]
 #[derive(Clone, Debug)]
 pub struct DefmtTracer<C> {

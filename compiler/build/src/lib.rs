@@ -21,6 +21,13 @@ pub struct Build {
 }
 
 /// A program in any form that `microhlo compile` reads. The path is relative to the package's folder.
+///
+/// ```no_run
+/// // A build script that takes the fastest program of a model that fits into 16 KiB.
+/// fn main() -> std::process::ExitCode {
+///     microhlo_build::model("models/kws.stablehlo.mlir").arena_limit(16 * 1024).finish()
+/// }
+/// ```
 pub fn model(path: impl Into<PathBuf>) -> Build {
     Build {
         model: path.into(),
@@ -49,6 +56,13 @@ impl Build {
 
     /// An input that is an output of the run before, `INPUT=OUTPUT` by names or numbers, and survives in the
     /// arena. May be called repeatedly.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// // `Network::run` then takes the other inputs, and `Network::reset` makes the state zero.
+    /// microhlo_build::model("models/heartbeat.stablehlo.mlir").state("in1=out1").finish()
+    /// # }
+    /// ```
     pub fn state(mut self, pair: &str) -> Build {
         self.states.push(pair.to_owned());
         self
@@ -56,6 +70,12 @@ impl Build {
 
     /// The size of a symbolic dimension, `m=8`, or the shape of an argument, `arg0=8x16`. May be called
     /// repeatedly.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// microhlo_build::model("models/batched.stablehlo.mlir").shape("batch=1").finish()
+    /// # }
+    /// ```
     pub fn shape(mut self, pair: &str) -> Build {
         self.shapes.push(pair.to_owned());
         self

@@ -288,3 +288,8 @@ const LINKER_ALIASES: &[(&str, RegionKind)] = &[
     ("REGION_HEAP", RegionKind::Ram),
     ("REGION_STACK", RegionKind::Stack),
 ];
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -29,3 +29,8 @@ pub use probe_rs::ProbeRs;
 pub use runner::{Up, control_block, listen, run_jobs};
 pub use select::{ProbeInfo, Selector, choose};
 pub use target::{Attach, Phase, Probes, Progress, State, Target};
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -115,3 +115,8 @@ pub enum Stage {
     /// Finding what the board must have: kernels that its runner links, and memory.
     Board,
 }
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

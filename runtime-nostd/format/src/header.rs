@@ -131,6 +131,13 @@ pub fn seal(bytes: &mut [u8]) {
 
 /// Length in bytes of the artifact that starts at `bytes`, which may go on after it: how firmware
 /// finds the end of an artifact in a flash partition. Checks the magic number and version only.
+///
+/// ```
+/// use microhlo_format::{ArtifactError, artifact_len};
+///
+/// // A partition that nothing was ever written to.
+/// assert_eq!(artifact_len(&[0xff; 256]), Err(ArtifactError::BadMagic));
+/// ```
 pub fn artifact_len(bytes: &[u8]) -> Result<usize, ArtifactError> {
     let header = Header::decode(bytes)?;
     let total = header.total_bytes as usize;

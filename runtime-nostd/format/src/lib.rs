@@ -54,3 +54,8 @@ pub use kernels::{Kernel, KernelId, Params};
 pub use micro::{Micro, MicroId, MicroOp};
 pub use place::{Access, AccessKind, Overlap, ParamError, Place, Region};
 pub use text::Text;
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

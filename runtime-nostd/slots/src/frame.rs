@@ -6,6 +6,23 @@
 //! bytes, [`Kind::COMMIT`] nothing. The receiver answers [`Kind::READY`] with the offset that it expects next:
 //! a sender that hears nothing, or of another offset, goes on from there. What cannot be done is answered by
 //! [`Kind::REFUSED`] with the reason in words, and ends the update.
+//!
+//! ```
+//! use microhlo_slots::frame::{self, Kind, Received, Receiver};
+//!
+//! let mut buffer = [0; frame::MAX_FRAME];
+//! let offset = 0_u32.to_le_bytes();
+//! let sent = frame::encode(Kind::DATA, &[&offset, b"artifact"], &mut buffer).expect("it fits");
+//!
+//! let mut receiver = Receiver::default();
+//! let mut received = Received::More;
+//! for &byte in sent {
+//!     assert_eq!(received, Received::More);
+//!     received = receiver.push(byte);
+//! }
+//! assert_eq!(received, Received::Frame);
+//! assert_eq!((receiver.frame().kind, &receiver.frame().payload[4..]), (Kind::DATA, &b"artifact"[..]));
+//! ```
 
 use crate::header::Checksum;
 

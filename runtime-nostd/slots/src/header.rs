@@ -16,8 +16,11 @@ pub const CORE_BYTES: usize = 160;
 /// Bytes at the start of the core that a signature covers.
 pub const MESSAGE_BYTES: usize = 88;
 
-/// Most tries that there are marks for.
-pub const MAX_TRIES: u32 = 7;
+/// Most tries that a model may be given.
+pub const MAX_TRIES: u32 = 5;
+
+/// Words for marks of tries: two of them are never used for that, and are there to confirm a model with.
+const TRY_WORDS: u32 = 7;
 
 const MAGIC: [u8; 8] = *b"mhloslot";
 const FORMAT: u16 = 1;
@@ -26,6 +29,16 @@ const SIGNED: u16 = 1;
 
 /// What a mark holds once it is written. A mark of which only some bits are programmed differs from it.
 pub(crate) const MARK: [u8; UNIT] = [0x5a; UNIT];
+
+/// What a spare word holds that confirms a model anew, where the mark before it may be torn.
+pub(crate) const ANEW: [u8; UNIT] = [0xaf; UNIT];
+
+/// What a spare word holds after one that was written whole: proof of that.
+pub(crate) const PROOF: [u8; UNIT] = [0xf5; UNIT];
+
+// Each programs bits of its own, so that one bit of a torn word tells what was being written.
+const _: () = assert!(!MARK[0] & !ANEW[0] == 0);
+const _: () = assert!((!MARK[0] | !ANEW[0]) & !PROOF[0] == 0);
 
 /// What erased flash reads as.
 pub(crate) const ERASED: u8 = 0xff;
@@ -37,7 +50,7 @@ pub(crate) enum Mark {
     Whole,
     /// The firmware is content with the model.
     Confirmed,
-    /// The same again: one of both is sure when power was lost while the other was written.
+    /// The mark before it was written whole. If that is not known, the word is a spare one.
     ConfirmedAgain,
     /// The firmware is not.
     Rejected,
@@ -66,8 +79,25 @@ impl Mark {
     /// Whether header and artifact were complete at some time. A mark that was written while power was lost may
     /// read as one thing today and as another tomorrow; the marks that follow it are proof enough.
     pub(crate) fn any_is_whole(header: &[u8; HEADER_BYTES]) -> bool {
-        let fixed = [Mark::Whole, Mark::Confirmed, Mark::ConfirmedAgain];
-        fixed.into_iter().chain((0..MAX_TRIES).map(Mark::Try)).any(|mark| mark.is_whole(header))
+        let fixed = [Mark::Whole, Mark::Confirmed];
+        fixed.into_iter().any(|mark| mark.is_whole(header))
+            || Mark::spares()
+                .any(|mark| [MARK, ANEW, PROOF].iter().any(|word| mark.of(header) == word))
+    }
+
+    /// The words that a model can be confirmed anew with if they are erased, in order.
+    fn spares() -> impl Iterator<Item = Mark> {
+        [Mark::ConfirmedAgain].into_iter().chain((0..TRY_WORDS).rev().map(Mark::Try))
+    }
+
+    /// The spare words that are erased.
+    pub(crate) fn erased_spares(header: &[u8; HEADER_BYTES]) -> impl Iterator<Item = Mark> {
+        Mark::spares().filter(|mark| !mark.is_begun(header))
+    }
+
+    /// Whether a bit that `word` programs is programmed.
+    fn has_bit_of(self, word: &[u8; UNIT], header: &[u8; HEADER_BYTES]) -> bool {
+        self.of(header).iter().zip(word).any(|(byte, word)| !byte & !word != 0)
     }
 
     /// Whether all of the mark is written.
@@ -82,9 +112,49 @@ impl Mark {
 }
 
 // The last mark ends where the artifact starts.
-const _: () = assert!(Mark::Try(MAX_TRIES - 1).offset() + UNIT <= HEADER_BYTES);
+const _: () = assert!(Mark::Try(TRY_WORDS - 1).offset() + UNIT <= HEADER_BYTES);
+const _: () = assert!(MAX_TRIES + 2 <= TRY_WORDS);
+
+/// What the marks say of the firmware's consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmation {
+    /// Nothing.
+    None,
+    /// The model was confirmed, but the mark that says so may be torn, and silent after the next reset.
+    Claimed,
+    /// A mark that says so was written whole: it stays.
+    Proven,
+}
+
+impl Confirmation {
+    pub(crate) fn of(header: &[u8; HEADER_BYTES]) -> Confirmation {
+        if Mark::ConfirmedAgain.has_bit_of(&MARK, header)
+            || Mark::spares().any(|mark| mark.has_bit_of(&PROOF, header))
+        {
+            return Confirmation::Proven;
+        }
+        let anew = Mark::spares().any(|mark| mark.has_bit_of(&ANEW, header));
+        match anew || Mark::Confirmed.is_begun(header) {
+            true => Confirmation::Claimed,
+            false => Confirmation::None,
+        }
+    }
+}
 
 /// What is said of an artifact in front of it.
+///
+/// ```
+/// use microhlo_slots::{Header, Refusal, Trial};
+///
+/// let artifact = b"what the compiler made";
+/// let header = Header::new(7, artifact);
+/// let core = header.encode(); // what an update begins with
+/// assert_eq!(Header::decode(&core), Ok(header));
+/// assert_eq!(Header::decode(&[0xff; 160]), Err(Refusal::Empty));
+/// // A slot as a programmer writes it: the model runs after a reset and need not be confirmed.
+/// let slot = [&header.image(Trial::Confirmed)[..], artifact].concat();
+/// assert_eq!(slot[..160], core);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The model's version: an update has a higher one than what runs.

@@ -82,3 +82,8 @@ pub use header::{HEADER_BYTES, MAX_TRIES, UNIT};
 pub use signature::digest;
 pub use slots::{Selected, Slot, Slots};
 pub use update::{Staged, Update};
+
+// So that the example on the package's front page is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use embedded_storage::nor_flash::{NorFlash, NorFlashError};
 
-use crate::header::{Checksum, MARK, Mark};
+use crate::header::{ANEW, Checksum, Confirmation, MARK, Mark, PROOF};
 use crate::{CORE_BYTES, Error, HEADER_BYTES, Header, Layout, MAX_TRIES, Refusal, UNIT, Work};
 
 /// Bytes that are read at once, on the stack.
@@ -64,6 +64,23 @@ impl Selected {
     /// where the offsets of the flash driver do.
     pub fn artifact<'m>(&self, flash: &'m [u8]) -> Option<&'m [u8]> {
         flash.get(self.offset as usize..)?.get(..self.length as usize)
+    }
+}
+
+/// A model that could run, and how good the reasons are.
+#[derive(Clone, Copy)]
+struct Candidate {
+    model: Selected,
+    /// It was confirmed, every mark that says so may be torn, and there is no word left for another: power was lost
+    /// in each. Rather the model before it runs, which was proven when this one was written, for as long as it is
+    /// there.
+    doubtful: bool,
+}
+
+impl Candidate {
+    /// The greater one runs.
+    fn rank(self) -> (bool, u32, bool) {
+        (!self.doubtful, self.model.version, self.model.confirmed)
     }
 }
 
@@ -185,8 +202,14 @@ impl<F: NorFlash> Slots<F> {
         if running.confirmed {
             return Ok(());
         }
-        self.mark_once(running.slot, Mark::Confirmed)?;
-        self.mark_once(running.slot, Mark::ConfirmedAgain)?;
+        let (_, marks) = self.header(running.slot).map_err(Error::Refused)?;
+        if Confirmation::of(&marks) == Confirmation::None {
+            self.mark(running.slot, Mark::Confirmed)?;
+            self.mark(running.slot, Mark::ConfirmedAgain)?;
+        } else {
+            // The driver reported a failure before.
+            self.settle(running.slot, &marks)?;
+        }
         self.running = Some(Selected { confirmed: true, ..running });
         Ok(())
     }
@@ -209,21 +232,7 @@ impl<F: NorFlash> Slots<F> {
     /// # Errors
     /// Why it may not run.
     pub fn examine(&mut self, slot: Slot) -> Result<Selected, Refusal> {
-        let (header, marks) = self.header(slot)?;
-        if Mark::Rejected.is_begun(&marks) {
-            return Err(Refusal::Rejected);
-        }
-        let confirmed = Mark::Confirmed.is_begun(&marks) || Mark::ConfirmedAgain.is_begun(&marks);
-        if !confirmed && self.next_try(&marks).is_none() {
-            return Err(Refusal::NotConfirmed { tries: self.tries });
-        }
-        Ok(Selected {
-            slot,
-            version: header.version,
-            offset: self.slot_start(slot) + HEADER_BYTES as u32,
-            length: header.length,
-            confirmed,
-        })
+        self.candidate(slot).map(|candidate| candidate.model)
     }
 
     /// The flash, when the slots are done with.
@@ -233,19 +242,37 @@ impl<F: NorFlash> Slots<F> {
 
     /// Picks the model to run, without a try.
     fn select(&mut self) -> Result<Selected, Error> {
-        let (a, b) = (self.examine(Slot::A), self.examine(Slot::B));
-        let rank = |model: &Result<Selected, Refusal>| model.map(|m| (m.version, m.confirmed)).ok();
-        let (first, second) = if rank(&b) > rank(&a) { (b, a) } else { (a, b) };
-        let first = first.and_then(|model| self.check(model));
-        if let Ok(model) = first {
-            return Ok(model);
+        let (a, b) = (self.candidate(Slot::A), self.candidate(Slot::B));
+        let swapped = b.map(Candidate::rank).ok() > a.map(Candidate::rank).ok();
+        let (first, second) = if swapped { (b, a) } else { (a, b) };
+        let first = match first.and_then(|candidate| self.check(candidate.model)) {
+            Ok(model) => return Ok(model),
+            Err(refusal) => refusal,
+        };
+        let second = match second.and_then(|candidate| self.check(candidate.model)) {
+            Ok(model) => return Ok(model),
+            Err(refusal) => refusal,
+        };
+        let (a, b) = if swapped { (second, first) } else { (first, second) };
+        Err(Error::NoModel { a, b })
+    }
+
+    /// What lies in a slot and could run, from its header and marks alone.
+    fn candidate(&mut self, slot: Slot) -> Result<Candidate, Refusal> {
+        let (header, marks) = self.header(slot)?;
+        if Mark::Rejected.is_begun(&marks) {
+            return Err(Refusal::Rejected);
         }
-        let second = second.and_then(|model| self.check(model));
-        let (a, b) = if rank(&b) > rank(&a) { (second, first) } else { (first, second) };
-        match (a, b) {
-            (Ok(model), _) | (_, Ok(model)) => Ok(model),
-            (Err(a), Err(b)) => Err(Error::NoModel { a, b }),
+        let confirmation = Confirmation::of(&marks);
+        let confirmed = confirmation != Confirmation::None;
+        if !confirmed && self.next_try(&marks).is_none() {
+            return Err(Refusal::NotConfirmed { tries: self.tries });
         }
+        let doubtful =
+            confirmation == Confirmation::Claimed && Mark::erased_spares(&marks).next().is_none();
+        let (version, length) = (header.version, header.length);
+        let offset = self.slot_start(slot) + HEADER_BYTES as u32;
+        Ok(Candidate { model: Selected { slot, version, offset, length, confirmed }, doubtful })
     }
 
     /// The model if signature and artifact are right.
@@ -329,15 +356,25 @@ impl<F: NorFlash> Slots<F> {
         let slot = selected.slot;
         let (_, marks) = self.header(slot).map_err(Error::Refused)?;
         if selected.confirmed {
-            return match Mark::ConfirmedAgain.is_begun(&marks) {
-                true => Ok(()),
-                false => self.mark(slot, Mark::ConfirmedAgain),
-            };
+            return self.settle(slot, &marks);
         }
         match self.next_try(&marks) {
             Some(number) => self.mark(slot, Mark::Try(number)),
             None => Ok(()),
         }
+    }
+
+    /// Makes sure that a model which was confirmed is so after every reset: a mark that may be torn is followed by
+    /// one that is written now and, once it is, by the proof of that.
+    fn settle(&mut self, slot: Slot, marks: &[u8; HEADER_BYTES]) -> Result<(), Error> {
+        if Confirmation::of(marks) == Confirmation::Proven {
+            return Ok(());
+        }
+        let start = self.slot_start(slot);
+        for (spare, word) in Mark::erased_spares(marks).zip([ANEW, PROOF]) {
+            self.write(start + spare.offset() as u32, &word)?;
+        }
+        Ok(())
     }
 
     /// Writes a mark unless that was begun before, as when the driver reported a failure: no word is written

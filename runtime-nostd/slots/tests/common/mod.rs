@@ -20,6 +20,8 @@ pub struct Flash<const WRITE: usize, const ERASE: usize> {
     pub off: bool,
     /// The next write that fails though power is on.
     pub fail: Option<u32>,
+    /// What torn places read as, a bit for each, lowest first: 0 for old. Anything between if there is none.
+    pub readings: Option<u64>,
     /// Bytes that may be written.
     erased: Vec<bool>,
     torn: Vec<Torn>,
@@ -39,9 +41,10 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
     pub fn new(bytes: usize, seed: u64) -> Self {
         let (erased, random) = (vec![false; bytes], seed.wrapping_mul(2).wrapping_add(0x9e37_79b9));
         let (operations, torn) = (0, Vec::new());
-        let (cut, off, fail) = (None, false, None);
+        let (cut, off, fail, readings) = (None, false, None, None);
+        let bytes_of = vec![0; bytes];
         let mut flash =
-            Flash { bytes: vec![0; bytes], operations, cut, off, fail, erased, torn, random };
+            Flash { bytes: bytes_of, operations, cut, off, fail, readings, erased, torn, random };
         for i in 0..bytes {
             flash.bytes[i] = flash.next() as u8;
         }
@@ -59,6 +62,11 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
         for torn in self.torn.clone() {
             self.settle(&torn);
         }
+    }
+
+    /// How many places are torn.
+    pub fn torn(&self) -> usize {
+        self.torn.len()
     }
 
     /// Writes bytes as a programmer does.
@@ -80,7 +88,14 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
 
     /// Gives a torn place one of the values it may have.
     fn settle(&mut self, torn: &Torn) {
-        let way = self.next() % 5;
+        let way = match &mut self.readings {
+            None => self.next() % 5,
+            Some(bits) => {
+                let way = *bits & 1;
+                *bits >>= 1;
+                way
+            }
+        };
         let border = self.next() as usize % torn.old.len();
         for (i, (&old, &new)) in torn.old.iter().zip(&torn.new).enumerate() {
             let bits = self.next() as u8;
