@@ -2,7 +2,8 @@
 //!
 //! What [`decode_exact`] does in code of its own for each struct is half of a kernel's share of the loader. Here
 //! it is one function for all, and eight bytes for each field, or for several of a type one behind the other. It
-//! takes some 80 instructions more for each step, so only kernels have it whose steps take thousands.
+//! takes some 80 instructions more for each step, so only kernels have it whose steps take thousands, on the cores
+//! whose firmware is to be smallest: Cortex-M with the DSP extension.
 
 use core::mem::{MaybeUninit, offset_of};
 
