@@ -65,12 +65,12 @@ pub struct Arenas<'m> {
 impl Model<'_> {
     /// Number of arenas; one, unless the model was compiled for several memories.
     pub fn arena_count(&self) -> usize {
-        self.artifact().arenas().len()
+        self.memories.len()
     }
 
     /// What the model needs of arena `i`.
     pub fn arena(&self, i: usize) -> Option<ArenaInfo> {
-        self.artifact().arenas().get(i).map(|entry| ArenaInfo { entry })
+        self.memories.get(i).map(|entry| ArenaInfo { entry })
     }
 
     /// Takes the memories of the model, one slice per [arena](Model::arena) in their order, and copies the
@@ -100,7 +100,7 @@ impl Model<'_> {
             *slot = arena.get_mut(..needed).ok_or(small)?;
             let start = info.entry.constants_offset as usize;
             let end = start.wrapping_add(info.constant_bytes());
-            let constants = self.artifact().constants().get(start..end).unwrap_or(&[]);
+            let constants = self.constants.get(start..end).unwrap_or(&[]);
             let writable = info.entry.writable_bytes() as usize;
             // The loader has made sure that they are as long as what is left of the arena.
             if let Some(to) = slot.get_mut(writable..) {

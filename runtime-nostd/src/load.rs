@@ -1,23 +1,15 @@
 //! The proof that a program touches only memory it may touch.
 
 use microhlo_format::{
-    ALIGN, Access, AccessKind, Artifact, Cursor, List, Overlap, Place, Program, Region, Tensor,
+    ALIGN, Access, AccessKind, Cursor, List, Overlap, Place, Program, Region, Tensor,
 };
 
 use crate::error::{LoadError, StepError};
+use crate::model::Model;
 use crate::registry::{Kernels, Visitor};
 
 /// Most operands of one step: those of a `scatter_any` with all its indices and scalars.
 const MAX_OPERANDS: usize = 32;
-
-/// Sizes of the memories that places refer to, by the code of the region.
-#[derive(Clone, Copy)]
-struct Memories {
-    /// Bytes that may be read.
-    bytes: [u32; 8],
-    /// Bytes that may be written: those in front of the constants that an arena ends with.
-    writable: [u32; 8],
-}
 
 /// A checked byte range of one operand.
 #[derive(Clone, Copy)]
@@ -31,9 +23,7 @@ struct Range {
 
 /// Collects and checks the operands of one step.
 struct StepProof<'a> {
-    memories: Memories,
-    kernels: &'a Kernels,
-    program: &'a Program<'a>,
+    model: &'a Model<'a>,
     next: Cursor,
     ranges: heapless::Vec<Range, MAX_OPERANDS>,
     error: Option<StepError>,
@@ -41,7 +31,7 @@ struct StepProof<'a> {
 
 impl Visitor for StepProof<'_> {
     fn access(&mut self, access: Access<Place>) {
-        let result = self.memories.range(&access).and_then(|range| match range {
+        let result = self.model.range(&access).and_then(|range| match range {
             Some(range) => self.add(range),
             None => Ok(()),
         });
@@ -51,11 +41,11 @@ impl Visitor for StepProof<'_> {
     }
 
     fn program(&self) -> (&Program<'_>, Cursor) {
-        (self.program, self.next)
+        (&self.model.program, self.next)
     }
 
     fn linked(&self) -> &Kernels {
-        self.kernels
+        self.model.kernels
     }
 
     fn refuse(&mut self, error: StepError) {
@@ -67,35 +57,38 @@ impl Visitor for StepProof<'_> {
     }
 }
 
-impl Memories {
-    fn of(artifact: &Artifact<'_>) -> Memories {
-        // Only inputs have places in streams and states.
-        let mut memories = Memories { bytes: [0; 8], writable: [0; 8] };
-        memories.bytes[Region::Const as usize] = artifact.constants().len() as u32;
-        for (arena, region) in artifact.arenas().iter().zip(Region::ARENAS) {
-            memories.bytes[region as usize & 7] = arena.bytes;
-            memories.writable[region as usize & 7] = arena.writable_bytes();
-        }
-        memories
+impl Model<'_> {
+    /// Bytes of a memory that may be read, and those of them that may be written: none behind which an
+    /// arena ends with constants.
+    fn limits(&self, region: Region) -> (u32, u32) {
+        let arena = match region {
+            Region::Const => return (self.constants.len() as u32, 0),
+            // Only inputs have places in streams and states.
+            Region::Stream | Region::State => None,
+            _ => region.arena(),
+        };
+        let entry = arena.and_then(|arena| self.memories.get(arena));
+        entry.map_or((0, 0), |entry| (entry.bytes, entry.writable_bytes()))
     }
 
     /// The bytes that an access touches, inside its memory and aligned; `None` if it has none.
-    fn range(self, access: &Access<Place>) -> Result<Option<Range>, StepError> {
+    fn range(&self, access: &Access<Place>) -> Result<Option<Range>, StepError> {
         if access.start >= access.end {
             return Ok(None);
         }
         let Place { region, offset } = access.place;
-        let limit = i64::from(self.bytes[region as usize & 7]);
-        let start = i64::from(offset).saturating_add(access.start);
-        let end = i64::from(offset).saturating_add(access.end);
+        let (readable, writable) = self.limits(region);
+        let limit = i64::from(readable);
+        // Extents are of 32 bits, so that sums are far from those that wrap.
+        let start = i64::from(offset).wrapping_add(access.start);
+        let end = i64::from(offset).wrapping_add(access.end);
         if start < 0 || end > limit || i64::from(offset) > limit {
             return Err(StepError::OutOfBounds);
         }
         if offset & u32::from(access.align).saturating_sub(1) != 0 {
             return Err(StepError::Misaligned);
         }
-        let writable = i64::from(self.writable[region as usize & 7]);
-        if access.kind != AccessKind::Read && end > writable {
+        if access.kind != AccessKind::Read && end > i64::from(writable) {
             return Err(StepError::WritesConstant);
         }
         let (kind, overlap) = (access.kind, access.overlap);
@@ -132,40 +125,39 @@ impl StepProof<'_> {
     }
 }
 
-/// Proves that every step of the artifact is safe to run with these kernels.
-pub(crate) fn verify(artifact: &Artifact<'_>, kernels: &Kernels) -> Result<(), LoadError> {
-    let memories = Memories::of(artifact);
-    let base = artifact.header().program_offset;
-    let program = artifact.program();
+/// Proves that every step of the model, the first of which is at `base` in the artifact, is safe to run
+/// with its kernels.
+pub(crate) fn verify(model: &Model<'_>, base: u32) -> Result<(), LoadError> {
+    let program = &model.program;
     let mut next = Cursor::default();
     loop {
         let index = next.index();
         let Some(step) = program.next(&mut next) else { break };
         let offset = base.saturating_add(step.offset as u32);
         let fail = |error| LoadError::Step { step: index, offset, error };
-        let missing = fail(StepError::MissingKernel(step.kernel));
-        let entry = kernels.kernel(step.kernel).ok_or(missing)?;
+        let Some(entry) = model.kernels.kernel(step.kernel) else {
+            return Err(fail(StepError::MissingKernel(step.kernel)));
+        };
         let ranges = heapless::Vec::new();
-        let mut proof = StepProof { memories, kernels, program, next, ranges, error: None };
+        let mut proof = StepProof { model, next, ranges, error: None };
         (entry.check)(step.body, &mut proof).map_err(fail)?;
         if let Some(error) = proof.error {
             return Err(fail(error));
         }
     }
-    let manifest = artifact.manifest();
-    if let Some(index) = memories.outside(manifest.inputs, AccessKind::Write) {
+    if let Some(index) = model.outside(model.inputs, AccessKind::Write) {
         return Err(LoadError::Input { index });
     }
-    match memories.outside(manifest.outputs, AccessKind::Read) {
+    match model.outside(model.outputs, AccessKind::Read) {
         Some(index) => Err(LoadError::Output { index }),
         None => Ok(()),
     }
 }
 
-impl Memories {
+impl Model<'_> {
     /// The number of the first input or output that does not lie in memory.
     #[inline(never)]
-    fn outside(self, tensors: List<'_, Tensor<'_>>, kind: AccessKind) -> Option<usize> {
+    fn outside(&self, tensors: List<'_, Tensor<'_>>, kind: AccessKind) -> Option<usize> {
         let mut tensors = tensors.iter();
         let mut index = 0;
         // Looked at where they are decoded: moving each would take a copy.
@@ -179,7 +171,7 @@ impl Memories {
     }
 
     /// Whether an input or output lies in memory.
-    fn holds(self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
+    pub(crate) fn holds(&self, tensor: &Tensor<'_>, kind: AccessKind) -> bool {
         let Some(bytes) = tensor.byte_len() else { return false };
         if (tensor.place.region, kind) == (Region::Stream, AccessKind::Write) {
             // Its rows go to a window, which is part of a step.
@@ -197,11 +189,6 @@ impl Memories {
         };
         self.range(&access).is_ok()
     }
-}
-
-/// Whether a tensor that the artifact does not name lies in the memories of its model.
-pub(crate) fn holds(artifact: &Artifact<'_>, tensor: &Tensor<'_>) -> bool {
-    Memories::of(artifact).holds(tensor, AccessKind::Read)
 }
 
 /// Whether the bytes start at an address that keeps the constants aligned.

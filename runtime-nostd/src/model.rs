@@ -2,12 +2,13 @@
 
 use microhlo_format::kernels::Chain;
 use microhlo_format::{
-    Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Region, Tensor as Declared,
+    AccessKind, Arenas, Artifact, Cursor, KernelId, List, MAX_ARENAS, Place, Program, Region,
+    Tensor as Declared, Text,
 };
 
 use crate::error::{LoadError, RunError};
 use crate::kernels::{Feeding, Memory, Regions};
-use crate::load::{holds, is_aligned, verify};
+use crate::load::{is_aligned, verify};
 use crate::registry::Kernels;
 use crate::tensor::{Tensor, TensorInfo, TensorMut};
 
@@ -35,8 +36,15 @@ use crate::tensor::{Tensor, TensorInfo, TensorMut};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Model<'a> {
-    artifact: Artifact<'a>,
-    kernels: &'a Kernels,
+    name: Text<'a>,
+    /// Of the artifact, which debug information tells apart by it.
+    pub(crate) checksum: u32,
+    pub(crate) inputs: List<'a, Declared<'a>>,
+    pub(crate) outputs: List<'a, Declared<'a>>,
+    pub(crate) program: Program<'a>,
+    pub(crate) constants: &'a [u8],
+    pub(crate) memories: Arenas<'a>,
+    pub(crate) kernels: &'a Kernels,
 }
 
 /// What a step was.
@@ -87,57 +95,70 @@ impl<'a> Model<'a> {
             return Err(LoadError::Misaligned);
         }
         let artifact = Artifact::parse(bytes)?;
-        verify(&artifact, kernels)?;
-        Ok(Model { artifact, kernels })
-    }
-
-    pub(crate) fn artifact(&self) -> &Artifact<'a> {
-        &self.artifact
+        // What runs need: the rest of the artifact's description is several times as large.
+        let manifest = artifact.manifest();
+        let loaded = Ok(Model {
+            name: manifest.name,
+            checksum: artifact.header().checksum,
+            inputs: manifest.inputs,
+            outputs: manifest.outputs,
+            program: *artifact.program(),
+            constants: artifact.constants(),
+            memories: artifact.arenas(),
+            kernels,
+        });
+        // Looked at where the result is: a model is large to move.
+        if let Ok(model) = &loaded
+            && let Err(error) = verify(model, artifact.header().program_offset)
+        {
+            return Err(error);
+        }
+        loaded
     }
 
     /// Name of the model.
     pub fn name(&self) -> &'a str {
-        self.artifact.manifest().name.as_str()
+        self.name.as_str()
     }
 
     /// Size of the arena that a run needs; of the first, if the model has [several](Model::arena).
     pub fn arena_bytes(&self) -> usize {
-        self.artifact.header().arena_bytes as usize
+        self.memories.first().bytes as usize
     }
 
     /// Number of steps of the program. A run takes as many, unless the program has control flow.
     pub fn step_count(&self) -> usize {
-        self.artifact.program().len() as usize
+        self.program.len() as usize
     }
 
     /// Number of inputs.
     pub fn input_count(&self) -> usize {
-        self.artifact.manifest().inputs.len()
+        self.inputs.len()
     }
 
     /// Number of outputs.
     pub fn output_count(&self) -> usize {
-        self.artifact.manifest().outputs.len()
+        self.outputs.len()
     }
 
     /// Input `i`.
     pub fn input(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().inputs.get(i).map(info)
+        self.inputs.get(i).map(info)
     }
 
     /// Output `i`.
     pub fn output(&self, i: usize) -> Option<TensorInfo<'a>> {
-        self.artifact.manifest().outputs.get(i).map(info)
+        self.outputs.get(i).map(info)
     }
 
     /// The number of the input with this name.
     pub fn input_index(&self, name: &str) -> Option<usize> {
-        position(&self.artifact.manifest().inputs, name)
+        position(&self.inputs, name)
     }
 
     /// The number of the output with this name.
     pub fn output_index(&self, name: &str) -> Option<usize> {
-        position(&self.artifact.manifest().outputs, name)
+        position(&self.outputs, name)
     }
 
     /// Runs the model: one slice per input and output, of exactly its length.
@@ -204,10 +225,9 @@ impl<'a> Model<'a> {
 
     /// Whether an output is what a state will be in the next run.
     fn is_kept(&self, output: usize) -> bool {
-        let manifest = self.artifact.manifest();
-        let place = manifest.outputs.get(output).map(|tensor| tensor.place);
+        let place = self.outputs.get(output).map(|tensor| tensor.place);
         let state = |input: Declared<'_>| Some(Place::arena(input.place.offset)) == place;
-        manifest.inputs.iter().any(|input| input.place.region == Region::State && state(input))
+        self.inputs.iter().any(|input| input.place.region == Region::State && state(input))
     }
 
     /// Makes every state of the model zero: what it needs before its first run, unless the inputs are set
@@ -245,11 +265,11 @@ impl<'a> Model<'a> {
     /// # Errors
     /// The arena is too small or not aligned, or the model lies in [several](Model::arenas).
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
-        if self.artifact.arenas().has_table() {
+        if self.memories.has_table() {
             return Err(RunError::ArenaCount { needed: self.arena_count(), given: 1 });
         }
         let (needed, given) = (self.arena_bytes(), arena.len());
-        let align = self.artifact.header().arena_align as usize;
+        let align = self.memories.first().align as usize;
         if needed != 0 && arena.as_ptr().addr() & align.wrapping_sub(1) != 0 {
             return Err(RunError::ArenaMisaligned { align });
         }
@@ -313,7 +333,7 @@ pub struct Run<'m> {
 impl<'m> Run<'m> {
     /// A run in arenas that are as long and aligned as the model needs.
     pub(crate) fn new(model: &'m Model<'m>, arenas: [&'m mut [u8]; MAX_ARENAS]) -> Run<'m> {
-        let regions = Regions::new(model.artifact.constants(), arenas);
+        let regions = Regions::new(model.constants, arenas);
         Run { model, regions, cursor: Cursor::default(), begun: false, fed: 0 }
     }
 
@@ -333,7 +353,7 @@ impl<'m> Run<'m> {
             return Err(RunError::AlreadyStarted);
         }
         let missing = RunError::NoSuchTensor { index: i };
-        let tensor = self.model.artifact.manifest().inputs.get(i).ok_or(missing)?;
+        let tensor = self.model.inputs.get(i).ok_or(missing)?;
         if tensor.place.region == Region::Stream {
             return Err(RunError::Streamed { index: i });
         }
@@ -372,7 +392,7 @@ impl<'m> Run<'m> {
     /// The next step does not take rows, or these are not whole rows or too many.
     pub fn feed(&mut self, rows: &[u8]) -> Result<u32, RunError> {
         let mut next = self.cursor;
-        let step = self.model.artifact.program().next(&mut next);
+        let step = self.model.program.next(&mut next);
         let chain = step.filter(|step| step.kernel == KernelId::rows);
         let chain = chain.and_then(|step| Chain::parse(step.body)).ok_or(RunError::NotFed)?;
         let feed = chain.feed.ok_or(RunError::NotFed)?;
@@ -394,11 +414,11 @@ impl<'m> Run<'m> {
     /// Runs one step as [`step`](Run::step) does. If it takes rows of an input, these are the ones that it
     /// has not been fed yet, as for [`feed`](Run::feed).
     pub fn step_fed(&mut self, rows: &[u8]) -> Result<Option<StepInfo>, RunError> {
-        let artifact = &self.model.artifact;
+        let program = &self.model.program;
         let index = self.cursor.index();
         let mut next = self.cursor;
-        let Some(step) = artifact.program().next(&mut next) else {
-            let all = index == artifact.program().len();
+        let Some(step) = program.next(&mut next) else {
+            let all = index == program.len();
             return if all { Ok(None) } else { Err(RunError::Corrupted { step: index }) };
         };
         let corrupted = RunError::Corrupted { step: index };
@@ -425,7 +445,7 @@ impl<'m> Run<'m> {
     pub(crate) fn next_step(&self) -> Option<StepInfo> {
         let index = self.cursor.index();
         let mut next = self.cursor;
-        let step = self.model.artifact.program().next(&mut next)?;
+        let step = self.model.program.next(&mut next)?;
         Some(StepInfo { index, kernel: step.kernel })
     }
 
@@ -434,7 +454,7 @@ impl<'m> Run<'m> {
         let info = info(tensor.clone());
         let bytes = match info.bytes {
             0 => &[],
-            _ if holds(&self.model.artifact, tensor) => {
+            _ if self.model.holds(tensor, AccessKind::Read) => {
                 self.regions.output(tensor.place, info.bytes)
             }
             _ => return None,
@@ -444,7 +464,7 @@ impl<'m> Run<'m> {
 
     /// Whether all steps have run.
     pub fn is_finished(&self) -> bool {
-        self.cursor.index() == self.model.artifact.program().len()
+        self.cursor.index() == self.model.program.len()
     }
 
     /// Output `i`, after the last step.
@@ -452,9 +472,9 @@ impl<'m> Run<'m> {
         if !self.is_finished() {
             return Err(RunError::NotFinished);
         }
-        let missing = RunError::NoSuchTensor { index: i };
-        let artifact = &self.model.artifact;
-        let tensor = artifact.manifest().outputs.get(i).ok_or(missing)?;
+        let Some(tensor) = self.model.outputs.get(i) else {
+            return Err(RunError::NoSuchTensor { index: i });
+        };
         let info = info(tensor);
         let bytes = self.regions.output(info.tensor.place, info.bytes);
         Ok(Tensor { info, bytes })

@@ -116,7 +116,7 @@ impl Run<'_> {
         step: StepInfo,
         debug: Option<&DebugInfo<'r>>,
     ) -> impl Iterator<Item = TensorTap<'r>> {
-        let debug = debug.filter(|debug| debug.describes(self.model().artifact().header()));
+        let debug = debug.filter(|debug| debug.describes(self.model().checksum));
         Taps { run: self, step: step.index, taps: debug.map(DebugInfo::taps), seen: 0 }
     }
 

@@ -79,21 +79,26 @@ impl ArenaEntry {
 #[derive(Clone, Copy, Debug)]
 pub struct Arenas<'a> {
     table: &'a [[u8; ARENA_ENTRY_BYTES]],
-    only: ArenaEntry,
+    bytes: u32,
+    align: u32,
 }
 
 impl<'a> Arenas<'a> {
     /// The arenas of a header and the table behind it.
     pub(crate) fn new(table: &'a [[u8; ARENA_ENTRY_BYTES]], header: &Header) -> Arenas<'a> {
-        let (bytes, align) = (header.arena_bytes, header.arena_align);
-        Arenas { table, only: ArenaEntry { bytes, align, ..ArenaEntry::default() } }
+        Arenas { table, bytes: header.arena_bytes, align: header.arena_align }
+    }
+
+    /// The first arena, without the constants that it may have in a table.
+    pub fn first(&self) -> ArenaEntry {
+        ArenaEntry { bytes: self.bytes, align: self.align, ..ArenaEntry::default() }
     }
 
     /// Checks the table, whose first arena is the header's, for a constant section of so many bytes.
     pub(crate) fn check(&self, constants: usize) -> Result<(), ArtifactError> {
         for (index, entry) in self.table.iter().enumerate() {
             let entry = ArenaEntry::decode(entry);
-            let first = (entry.bytes, entry.align) == (self.only.bytes, self.only.align);
+            let first = (entry.bytes, entry.align) == (self.bytes, self.align);
             if !entry.is_valid(constants) || (index == 0 && !first) {
                 return Err(ArtifactError::BadArena { index });
             }
@@ -119,7 +124,7 @@ impl<'a> Arenas<'a> {
     /// Arena `i`.
     pub fn get(&self, i: usize) -> Option<ArenaEntry> {
         match (self.table.is_empty(), i) {
-            (true, 0) => Some(self.only),
+            (true, 0) => Some(self.first()),
             _ => self.table.get(i).map(ArenaEntry::decode),
         }
     }

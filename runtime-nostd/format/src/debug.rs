@@ -13,8 +13,8 @@ use core::fmt;
 use serde::Serialize;
 
 #[cfg(feature = "std")]
-use crate::ArtifactError;
-use crate::{Field, Fields, Header, List, ListIter, Tensor, Text};
+use crate::{ArtifactError, Header};
+use crate::{Field, Fields, List, ListIter, Tensor, Text};
 
 /// The first eight bytes of debug information; the last is its version.
 pub const DEBUG_MAGIC: [u8; 8] = *b"mhlodbg1";
@@ -91,9 +91,9 @@ impl<'a> DebugInfo<'a> {
         Ok(DebugInfo { artifact: u32::from_le_bytes(*artifact), taps })
     }
 
-    /// Whether it describes the artifact with this header.
-    pub fn describes(&self, header: &Header) -> bool {
-        self.artifact == header.checksum
+    /// Whether it describes the artifact with this [checksum](crate::Header::checksum).
+    pub fn describes(&self, checksum: u32) -> bool {
+        self.artifact == checksum
     }
 
     /// The taps, by rising number of their step.

@@ -4,6 +4,8 @@
 //! the fields of a struct in declaration order. `serde` would read it as well, with a copy of the code
 //! for every type, which is most of a loader's flash.
 
+use core::mem::MaybeUninit;
+
 use crate::{DType, MicroId, Place, Region, Target};
 
 /// Encoded values, taken one after another.
@@ -63,6 +65,28 @@ impl<'b> Fields<'b> {
                 &[]
             }
         }
+    }
+
+    /// Takes as many varints of up to 32 bits as there is room for.
+    #[inline(never)]
+    pub fn words(&mut self, to: &mut [MaybeUninit<u32>]) {
+        let mut rest = self.rest;
+        for word in to {
+            // Most are a byte.
+            word.write(match rest {
+                [byte @ 0..0x80, others @ ..] => {
+                    rest = others;
+                    (*byte).into()
+                }
+                _ => {
+                    self.rest = rest;
+                    let word = self.wide();
+                    rest = self.rest;
+                    word
+                }
+            });
+        }
+        self.rest = rest;
     }
 
     #[inline(never)]

@@ -86,6 +86,8 @@ impl Serialize for Place {
 
 /// How a kernel touches an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// A word, as for regions.
+#[repr(u32)]
 pub enum AccessKind {
     /// Only read.
     Read,

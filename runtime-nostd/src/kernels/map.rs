@@ -1,11 +1,14 @@
 //! Fused chains of elementwise operations.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::kernels::{
     Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, Params, Sizes,
-    Strides, decode_exact,
+    Strides,
 };
 use microhlo_format::{Fields, KernelId, Place};
 
+use super::decode::decode;
 use super::{Memory, dst, src};
 use crate::StepError;
 use crate::micro::{Row, Src};
@@ -15,8 +18,8 @@ use crate::registry::{KernelEntry, Undecodable, Visitor};
 pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute, stage: None };
 
 fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-    let mut params = Map::empty();
-    decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+    let mut params = MaybeUninit::<Map<Place>>::uninit();
+    let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
     params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
     params.micro_ops(&mut |id| visitor.micro(id));
     Ok(())

@@ -16,6 +16,7 @@ use crate::micro::{Dst, Row, Src};
 use crate::registry::{KernelEntry, Kernels, MicroEntry, Undecodable, Visitor};
 pub(crate) use rows::Turn;
 
+mod decode;
 mod f32_block;
 mod i8_block;
 #[cfg(mve_kernels)]
@@ -192,22 +193,25 @@ macro_rules! entry {
     ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
-            use microhlo_format::kernels::{Params, decode_exact, empty, $params};
+            use core::mem::MaybeUninit;
+
+            use microhlo_format::kernels::{Params, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
+            use $crate::kernels::decode::decode;
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 params.micro_ops(&mut |id| visitor.micro(id));
                 $(if params.dtype != microhlo_format::DType::$dtype {
                     return Err(StepError::Params(microhlo_format::ParamError::BadCode));
                 })?
-                $($crate::kernels::$targets(Params::<Place>::targets(&params), visitor)?;)?
+                $($crate::kernels::$targets(Params::<Place>::targets(params), visitor)?;)?
                 Ok(())
             }
 
@@ -215,10 +219,10 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
                 // SAFETY: the caller's promise.
-                unsafe { execute(&params, memory) }
+                unsafe { execute(params, memory) }
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
@@ -232,10 +236,13 @@ macro_rules! stage {
     ($params:ident $(, $parts:literal)?) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
+            use core::mem::MaybeUninit;
+
             use microhlo_format::Place;
-            use microhlo_format::kernels::{Params, Strips, decode_exact, empty, $params};
+            use microhlo_format::kernels::{Params, Strips, $params};
 
             use $crate::StepError;
+            use $crate::kernels::decode::decode;
             use $crate::kernels::{Memory, Turn};
             use $crate::registry::{StageEntry, Undecodable, Visitor};
 
@@ -244,8 +251,8 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |_| ()).map_err(StepError::Params)?;
                 let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
                 let Some(strip) = turn.prove(&by, visitor)? else { return Ok(()) };
@@ -258,14 +265,14 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
                 let rows = turn.rows();
                 let by = params.by_rows(rows).map_err(|_| Undecodable)?;
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
                 params.restrict(rows, &strip);
                 // SAFETY: the caller's promise.
-                unsafe { execute $(::<$parts>)? (&params, memory) }
+                unsafe { execute $(::<$parts>)? (params, memory) }
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
@@ -282,10 +289,13 @@ macro_rules! parted_entry {
 
         #[doc = concat!("Links parts of `", stringify!($kernel), "`. Steps that need others are refused.")]
         pub const fn entry<const PARTS: u32>() -> $crate::KernelEntry {
-            use microhlo_format::kernels::{Params, Parts, decode_exact, empty, $params};
+            use core::mem::MaybeUninit;
+
+            use microhlo_format::kernels::{Params, Parts, $params};
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
+            use $crate::kernels::decode::decode;
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
@@ -293,8 +303,8 @@ macro_rules! parted_entry {
                 body: &[u8],
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
                 let missing = params.parts().without(Parts(PARTS));
                 if missing != Parts::NONE {
@@ -307,10 +317,10 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params: $params<Place> = empty();
-                decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                let params = decode(&mut params, body)?;
                 // SAFETY: the caller's promise.
-                unsafe { execute::<PARTS>(&params, memory) }
+                unsafe { execute::<PARTS>(params, memory) }
             }
 
             KernelEntry {

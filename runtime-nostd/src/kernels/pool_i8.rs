@@ -1,8 +1,11 @@
 //! Sums of `i8` over windows, as 8-bit results.
 
-use microhlo_format::kernels::{Params, Parts, PoolI8, Strips, decode_exact, empty};
+use core::mem::MaybeUninit;
+
+use microhlo_format::kernels::{Params, Parts, PoolI8, Strips};
 use microhlo_format::{ParamError, Place};
 
+use super::decode::decode;
 use super::{Memory, Turn, has, rounded};
 use crate::error::StepError;
 use crate::registry::{KernelEntry, StageEntry, Undecodable, Visitor};
@@ -21,8 +24,8 @@ fn check_strip(
     turn: &mut Turn<'_, '_, '_>,
     visitor: &mut dyn Visitor,
 ) -> Result<(), StepError> {
-    let mut params: PoolI8<Place> = empty();
-    decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
+    let mut params = MaybeUninit::<PoolI8<Place>>::uninit();
+    let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
     params.accesses(&mut |_| ()).map_err(StepError::Params)?;
     let rows = turn.rows();
     let by = params.by_rows(rows).map_err(StepError::Params)?;
@@ -42,8 +45,8 @@ unsafe fn fire(
     turn: &mut Turn<'_, '_, '_>,
     memory: &Memory<'_>,
 ) -> Result<(), Undecodable> {
-    let mut params: PoolI8<Place> = empty();
-    decode_exact(&mut params, body).map_err(|_| Undecodable)?;
+    let mut params = MaybeUninit::<PoolI8<Place>>::uninit();
+    let params = decode(&mut params, body)?;
     let (rows, before) = (turn.rows(), turn.produced());
     let by = params.by_rows(rows).map_err(|_| Undecodable)?;
     let Some(strip) = turn.strip(&by)? else { return Ok(()) };
@@ -51,12 +54,12 @@ unsafe fn fire(
     params.restrict(rows, &strip);
     if !gathers {
         // SAFETY: the caller's promise.
-        return unsafe { execute::<ALL>(&params, memory) };
+        return unsafe { execute::<ALL>(params, memory) };
     }
     let sums = memory.write(turn.sums.ok_or(Undecodable)?.place).cast();
     let ends = [before == 0, turn.produced() == rows];
     // SAFETY: the caller's promise; there is a sum for each channel of a row of results.
-    unsafe { gather(&params, memory, sums, rows, ends) };
+    unsafe { gather(params, memory, sums, rows, ends) };
     Ok(())
 }
 
@@ -86,7 +89,7 @@ unsafe fn gather(
                 let start = p.bias.wrapping_add(outside.wrapping_mul(p.input_zero.into()));
                 (0..channels).for_each(|c| sums.add(c).write(start));
             }
-            window.each(&mut |c, lanes| {
+            window.each::<ALL>(&mut |c, lanes| {
                 let mut acc = [0; LANES];
                 window.add::<ALL>(c, lanes, &mut acc);
                 for (lane, &acc) in acc.iter().take(lanes).enumerate() {
@@ -95,7 +98,7 @@ unsafe fn gather(
                 }
             });
             if last {
-                window.each(&mut |c, lanes| {
+                window.each::<ALL>(&mut |c, lanes| {
                     let mut acc = [0; LANES];
                     acc.as_mut_ptr().copy_from(sums.add(c), lanes);
                     finish::<ALL>(p, &acc, lanes, output.add(c));
@@ -117,7 +120,8 @@ unsafe fn execute<const PARTS: u32>(
 ) -> Result<(), Undecodable> {
     let (mut input, mut output) = (memory.read(p.input), memory.write(p.output));
     let row = p.in_w.wrapping_mul(p.channels) as usize;
-    for _ in 0..p.batch {
+    let images = if has(PARTS, Parts::IMAGES) { p.batch } else { 1 };
+    for _ in 0..images {
         for y in 0..p.out_h as i32 {
             let rows = taps(y * p.stride_h as i32 - p.pad_top, p.kernel_h, p.in_h);
             for x in 0..p.out_w as i32 {
@@ -157,7 +161,7 @@ unsafe fn pixel<const PARTS: u32>(
     if unsafe { super::mve_block::pool_pixel(p, window.first, [rows.1, columns.1], output, start) } {
         return;
     }
-    window.each(&mut |c, lanes| {
+    window.each::<PARTS>(&mut |c, lanes| {
         let mut sums = [start; LANES];
         // SAFETY: these channels of the window's pixels are inside the image, and those of the result.
         unsafe {
@@ -226,10 +230,11 @@ impl Window {
 
     /// Calls `f` with the first one and the number of some channels, until it had all.
     #[inline(always)]
-    fn each(&self, f: &mut impl FnMut(usize, usize)) {
+    fn each<const PARTS: u32>(&self, f: &mut impl FnMut(usize, usize)) {
         let mut c = 0;
         while c < self.channels {
-            let lanes = (self.channels - c).min(LANES);
+            let left = has(PARTS, Parts::CHANNELS_LEFT);
+            let lanes = if left { (self.channels - c).min(LANES) } else { LANES };
             f(c, lanes);
             c += lanes;
         }

@@ -85,6 +85,7 @@ pub(super) fn scratch<P>(place: P, align: u32) -> Dense<P> {
 }
 
 /// Fails unless every size is at least one.
+#[inline(never)]
 pub(super) fn nonzero(sizes: &[u32]) -> Result<(), ParamError> {
     if sizes.contains(&0) { Err(ParamError::Zero) } else { Ok(()) }
 }

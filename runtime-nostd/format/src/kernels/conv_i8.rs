@@ -195,6 +195,7 @@ pub(super) fn element(requant: &Option<Requant>, shifts: bool) -> Result<u32, Pa
 }
 
 /// A size rounded up.
+#[inline(never)]
 pub(super) fn rounded(size: u32, multiple: u32) -> Result<u32, ParamError> {
     size.checked_next_multiple_of(multiple).ok_or(ParamError::Overflow)
 }
@@ -351,20 +352,22 @@ impl<P> DepthwiseI8<P> {
         }
     }
 
-    /// Values of a line of scratch.
+    /// Values of a line of scratch, of sizes that make sense on their own.
     ///
     /// # Errors
     /// The line is too long.
     pub fn line(&self) -> Result<u32, ParamError> {
-        let [h, w] = self.slides();
-        let along = if self.vertical() { h } else { w };
-        let reach = |n: u32, step: u32| u64::from(n).saturating_sub(1) * u64::from(step);
-        let last = reach(rounded(along.output, 4)?, along.stride)
-            + reach(rounded(along.kernel, 2)?, along.kernel_dilation);
-        u32::try_from(last)
-            .ok()
-            .and_then(|last| last.checked_add(2)?.checked_next_multiple_of(2))
-            .ok_or(ParamError::Overflow)
+        let (sizes, steps) = if self.vertical() {
+            ([self.out_h, self.kernel_h], [self.stride_h, self.dilation_h])
+        } else {
+            ([self.out_w, self.kernel_w], [self.stride_w, self.dilation_w])
+        };
+        // A size times its step is less than `2^31`, so this is less than `2^35`.
+        let reach = |last: u32, step: u32| u64::from(last).wrapping_mul(step.into());
+        let outputs = reach(sizes[0].wrapping_sub(1) | 3, steps[0]);
+        let last = outputs.wrapping_add(reach(sizes[1].wrapping_sub(1) | 1, steps[1]));
+        // An even number of values.
+        u32::try_from(last.wrapping_add(3) & !1).map_err(|_| ParamError::Overflow)
     }
 
     /// Whether results of accepted parameters may lie where the operand does. Channels are computed
@@ -482,6 +485,7 @@ impl<P: Copy> Params<P> for ConvI8<P> {
         let by_fours = self.run().is_multiple_of(4);
         let apart = self.kernel_w > 1 && (self.groups > 1 || self.dilation_w > 1);
         let left = !self.out_c.is_multiple_of(if one { 8 } else { 2 });
+        let dilated = (self.dilation_h, self.dilation_w) != (1, 1);
         Parts::of_results(&self.requant)
             .and(Parts::ONE_PIXEL.only_if(one))
             .and(Parts::FOUR_PIXELS.only_if(!one))
@@ -492,6 +496,8 @@ impl<P: Copy> Params<P> for ConvI8<P> {
             .and(Parts::CHANNELS_LEFT.only_if(left))
             .and(Parts::GROUPS.only_if(self.groups > 1))
             .and(Parts::SHIFTS.only_if(self.shifts.is_some()))
+            .and(Parts::IMAGES.only_if(self.batch > 1))
+            .and(Parts::DILATION.only_if(dilated))
     }
 
     fn macs(&self) -> u64 {
@@ -611,6 +617,7 @@ impl<P: Copy> Params<P> for DepthwiseI8<P> {
             .and(Parts::STRIDE_2.only_if(along == 2))
             .and(Parts::SHIFTS.only_if(!shared))
             .and(Parts::MULTIPLES.only_if(self.multiplier > 1))
+            .and(Parts::IMAGES.only_if(self.batch > 1))
     }
 
     fn macs(&self) -> u64 {

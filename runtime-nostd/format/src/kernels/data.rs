@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{dense, element_align, nonzero, product, strided};
+use super::check::{dense, element_align, nonzero, product, read, scratch, strided, write};
 use super::overlap::InOrder;
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, Overlap, ParamError};
@@ -179,11 +179,9 @@ impl<P: Copy> Params<P> for SoftmaxI8<P> {
         if !(self.input_scale > 0.0 && self.input_zero.unsigned_abs() <= 1 << 20) {
             return Err(ParamError::BadCode);
         }
-        let extent = dense(&[self.rows, self.n])?;
-        let mark = |access: Access<P>| access.over(Overlap::behind(0));
-        visit(mark(extent.access(AccessKind::Read, self.input, 1)));
-        visit(mark(extent.access(AccessKind::Write, self.output, 1)));
-        visit(dense(&[self.n, 4])?.access(AccessKind::Scratch, self.scratch, 4));
-        Ok(())
+        let size = [self.rows, self.n];
+        read(self.input, 1).over(Overlap::behind(0)).of(&size, visit)?;
+        write(self.output, 1).over(Overlap::behind(0)).of(&size, visit)?;
+        scratch(self.scratch, 4).of(&[self.n, 4], visit)
     }
 }

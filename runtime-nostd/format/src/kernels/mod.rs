@@ -31,7 +31,7 @@ pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
-pub use decode::{Decode, decode_exact, empty};
+pub use decode::{Decode, Repeated, decode_exact, empty};
 pub use extern_call::{
     Call, ExternCall, ExternTensor, MAX_EXTERN_NAME, MAX_EXTERN_OPERANDS, MAX_EXTERN_RESULTS,
     MAX_EXTERN_SETTINGS, Setting, Settings,

@@ -34,23 +34,20 @@ impl Pixels<'_> {
         if pixels > MOST {
             return Overlap::NEVER;
         }
-        let (mut base, mut done, mut most) = (0u32, 0u32, 0u32);
-        for _ in 0..self.batch {
-            for y in 0..h.output {
-                let start = h.start(y).wrapping_mul(row);
-                let next = h.start(y.wrapping_add(1)).wrapping_mul(row);
-                let next = next.wrapping_add(w.start(0).wrapping_mul(self.input));
-                for x in 0..w.output {
-                    if done & self.together.wrapping_sub(1) == 0 {
-                        let first = start.wrapping_add(w.start(x).wrapping_mul(self.input));
-                        let read = base.wrapping_add(first.min(next));
-                        let written = done.wrapping_add(self.ahead).min(pixels);
-                        most = most.max(written.wrapping_mul(self.output).saturating_sub(read));
-                    }
-                    done = done.wrapping_add(1);
-                }
-            }
-            base = base.wrapping_add(image);
+        let [height, width] = [h.output.max(1), w.output.max(1)];
+        let at = |y: u32, x: u32| {
+            let column = w.start(x).wrapping_mul(self.input);
+            h.start(y).wrapping_mul(row).wrapping_add(column)
+        };
+        let (mut done, mut most) = (0u32, 0u32);
+        while done < pixels {
+            let (line, x) = (done / width, done % width);
+            let (index, y) = (line / height, line % height);
+            let first = at(y, x).min(at(y.wrapping_add(1), 0));
+            let read = index.wrapping_mul(image).wrapping_add(first);
+            let written = done.wrapping_add(self.ahead).min(pixels);
+            most = most.max(written.wrapping_mul(self.output).saturating_sub(read));
+            done = done.wrapping_add(self.together);
         }
         Overlap::behind(most)
     }

@@ -54,6 +54,10 @@ parts! {
     GROUPS = 13, "groups";
     /// Several results of each channel.
     MULTIPLES = 14, "several results of each channel";
+    /// Several images.
+    IMAGES = 15, "several images";
+    /// Taps of a convolution that are apart in one direction or both.
+    DILATION = 16, "dilation";
 }
 
 impl Parts {

@@ -256,7 +256,8 @@ impl<P: Copy> Params<P> for PoolI8<P> {
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         nonzero(&[self.batch, self.channels])?;
-        for slide in &self.slides() {
+        let slides = &self.slides();
+        for slide in slides {
             slide.check()?;
         }
         self.requant.check()?;
@@ -266,7 +267,7 @@ impl<P: Copy> Params<P> for PoolI8<P> {
         let input = [self.batch, self.in_h, self.in_w, self.channels];
         let output = [self.batch, self.out_h, self.out_w, self.channels];
         product(&output)?;
-        let (slides, batch, pixel) = (&self.slides(), self.batch, self.channels);
+        let (batch, pixel) = (self.batch, self.channels);
         // Channels are read and written block by block.
         let pixels = Pixels { slides, batch, input: pixel, output: pixel, together: 1, ahead: 0 };
         read(self.input, 1).over(pixels.behind()).of(&input, visit)?;
@@ -275,6 +276,8 @@ impl<P: Copy> Params<P> for PoolI8<P> {
 
     fn parts(&self) -> Parts {
         let whole = self.channels.is_multiple_of(4) && self.kernel_w <= 256;
-        Parts::of_results(&Some(self.requant)).and(Parts::CHANNELS_LEFT.only_if(!whole))
+        Parts::of_results(&Some(self.requant))
+            .and(Parts::CHANNELS_LEFT.only_if(!whole))
+            .and(Parts::IMAGES.only_if(self.batch > 1))
     }
 }

@@ -123,6 +123,7 @@ impl Requant {
         multiplier != 0 && 1u64.checked_shl(half).is_some_and(|least| least <= bound)
     }
 
+    #[inline(never)]
     pub(super) fn check(&self) -> Result<(), ParamError> {
         let fits = (33..=53).contains(&self.shift) && (-512..=511).contains(&self.zero);
         if fits && self.min <= self.max { Ok(()) } else { Err(ParamError::BadCode) }

@@ -1,5 +1,6 @@
 //! Depthwise convolutions as those without dilation, by lines or tap by tap.
 
+use super::super::{Parts, has};
 use super::{Axis, Block, CHANNELS, Depthwise};
 
 #[cfg(cortex_m_dsp)]
@@ -39,7 +40,8 @@ pub(in crate::kernels) unsafe fn by_lines(conv: &Depthwise) {
 /// # Safety
 /// The convolution is that of accepted parameters of such a kernel.
 pub(in crate::kernels) unsafe fn three_by_three<const PARTS: u32>(conv: &Depthwise) {
-    for index in 0..conv.batch {
+    let images = if has(PARTS, Parts::IMAGES) { conv.batch } else { 1 };
+    for index in 0..images {
         // SAFETY: an image of the accepted parameters.
         unsafe { square::<PARTS>(conv, index) };
     }

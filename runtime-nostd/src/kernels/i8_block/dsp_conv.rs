@@ -642,13 +642,16 @@ unsafe fn gather_others<const PARTS: u32>(
     [here, count]: [u32; 2],
     job: &mut Job,
 ) {
+    let alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS);
+    let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // If there are too few, the last one is computed several times: those before have been, and their
     // results may lie on their taps.
     let mut pixel = *next;
     let mut together = [pixel; LANES];
     let mut lanes = together.iter_mut().zip(&mut job.output);
     for (place, output) in lanes.by_ref().take(here as usize) {
-        pixel = conv.next(next);
+        pixel = *next;
+        conv.skip::<PARTS>(next, 1);
         (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
     }
     for (place, output) in lanes.take((count - here) as usize) {

@@ -483,18 +483,19 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters; there is room for their channels' records.
-unsafe fn note(
+unsafe fn note<B: Bands>(
     conv: &Depthwise,
     block: &Block,
     requant: &Requant,
     mut record: *mut Record,
 ) -> bool {
+    let lanes = if B::PARTIAL { block.lanes } else { CHANNELS };
     let mut shifted = 0;
-    for channel in 0..block.lanes {
+    for channel in 0..lanes {
         // SAFETY: a channel of the block, and its record.
         unsafe {
             let ([bias, multiplier], shift) =
-                block.results.record(channel * conv.multiplier, requant);
+                block.results.record(channel * B::multiplier(conv), requant);
             let shift = u32::from(shift);
             (*record).bias = [bias; 2];
             (*record).multiplier = multiplier;
@@ -583,7 +584,7 @@ impl<'a> Loader<'a> {
         let (before, inside) = (span.before as usize, span.inside as usize);
         if !self.whole {
             let words = conv.line * CHANNELS / 2;
-            for i in (0..before).chain(before + inside..count) {
+            for i in (0..count).filter(|i| i.wrapping_sub(before) >= inside) {
                 // SAFETY: the slot of a line outside of the input.
                 unsafe { fill(self.slot(slot + i), self.zero, words) };
             }
@@ -605,6 +606,11 @@ pub(super) trait Bands {
     const PARTIAL: bool;
     /// Whether channels may have several results.
     const MULTIPLES: bool;
+
+    /// Results of each channel.
+    fn multiplier(conv: &Depthwise) -> usize {
+        if Self::MULTIPLES { conv.multiplier } else { 1 }
+    }
 
     /// Prepares the weights of a block.
     ///
@@ -642,7 +648,7 @@ impl<const PARTS: u32> Bands for Square<PARTS> {
             // SAFETY: nine weights of the channel, and their place.
             unsafe { widen_nine(weights, step, 4 - step, &raw mut (*record).weights) };
             record = record.wrapping_add(1);
-            weights = weights.wrapping_add(conv.multiplier * 9);
+            weights = weights.wrapping_add(Self::multiplier(conv) * 9);
         }
         self.function = band_3::<PARTS>(conv, noted.shifted);
     }
@@ -658,7 +664,7 @@ impl<const PARTS: u32> Bands for Square<PARTS> {
 
 impl Band3 {
     /// The job of a convolution, but for lines and channels.
-    fn new(conv: &Depthwise) -> Band3 {
+    fn new(conv: &Depthwise, multiplier: usize) -> Band3 {
         let (across, along) = (&conv.across, &conv.along);
         let (outputs, pitch) = (along.output as usize, 2 * CHANNELS * conv.line);
         Band3 {
@@ -672,7 +678,7 @@ impl Band3 {
             across: across.output_step as usize,
             step: along.output_step as usize,
             channel: 2 * conv.line,
-            result: conv.multiplier,
+            result: multiplier,
             records: null(),
             channels: 0,
         }
@@ -689,7 +695,8 @@ pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
         return;
     }
     if let Some(requant) = &conv.results.requant {
-        let (job, function) = (Band3::new(conv), band_3::<PARTS>(conv, false));
+        let multiplier = Square::<PARTS>::multiplier(conv);
+        let (job, function) = (Band3::new(conv, multiplier), band_3::<PARTS>(conv, false));
         // SAFETY: the caller's promise.
         unsafe { bands(conv, image, requant, &mut Square::<PARTS> { job, function }) };
     }
@@ -755,7 +762,7 @@ unsafe fn channels<B: Bands>(
     while done < across.output as usize {
         let rows = most.min(across.output as usize - done);
         let needed = (rows - 1) * stride + taps;
-        let multiplier = if B::MULTIPLES { conv.multiplier } else { 1 };
+        let multiplier = B::multiplier(conv);
         for index in 0..multiplier {
             let block = conv.block(image, first as usize, index);
             // SAFETY: the caller's promise; the lines have a slot.
@@ -766,7 +773,7 @@ unsafe fn channels<B: Bands>(
                 }
                 if done == 0 || multiplier > 1 {
                     let records = noted.records.as_mut_ptr().cast();
-                    noted.shifted = note(conv, &block, noted.requant, records);
+                    noted.shifted = note::<B>(conv, &block, noted.requant, records);
                     band.prepare(conv, &block, noted);
                 }
                 let output = block.output.wrapping_add(done * across.output_step as usize);

@@ -1,6 +1,7 @@
 //! Assembly that widens the taps of pixels, for Cortex-M with the DSP extension.
 
 use core::arch::naked_asm;
+use core::ptr::null;
 
 use super::super::{Parts, either, has};
 use super::dsp_conv::four;
@@ -321,7 +322,7 @@ impl Straight {
         }
         let mut from = next.at(conv, group);
         self.output = next.output;
-        conv.skip(next, LANES as i32);
+        conv.skip::<PARTS>(next, LANES as i32);
         if by_fours::<PARTS>(conv) {
             for place in &mut self.runs.from {
                 *place = from;
@@ -355,30 +356,37 @@ pub(super) unsafe fn gather<const PARTS: u32>(
     count: usize,
 ) {
     let [h, w] = &conv.axes;
-    let within = pixels.map(|pixel| inside(h, pixel.y) && inside(w, pixel.x));
+    let within = |pixel: &Pixel| inside(h, pixel.y) && inside(w, pixel.x);
     let mut lanes = (1 << count) - 1u32;
-    let some = within.iter().zip(pixels).find(|(within, _)| **within);
-    if let Some((_, pixel)) = some.filter(|_| by_fours::<PARTS>(conv) && count == LANES) {
-        let mut from = [pixel.at(conv, group); LANES];
-        for (lane, within) in within.iter().enumerate() {
-            if *within {
-                // Others have some taps that may lie outside of memory.
-                from[lane & 3] = pixels[lane & 3].at(conv, group);
+    if by_fours::<PARTS>(conv) && count == LANES {
+        // Others have some taps that may lie outside of memory: in their place, the last one inside before
+        // them, or else the last of all.
+        let (mut from, mut at) = ([null(); LANES], null());
+        for (lane, (place, pixel)) in from.iter_mut().zip(pixels).enumerate() {
+            if within(pixel) {
+                at = pixel.at(conv, group);
                 lanes &= !(1 << lane);
             }
+            *place = at;
         }
-        // SAFETY: the caller's promise; all taps lie inside the image.
-        unsafe { gather_inside::<PARTS>(conv, from) };
+        from.iter_mut().take_while(|place| place.is_null()).for_each(|place| *place = at);
+        if !at.is_null() {
+            // SAFETY: the caller's promise; all taps lie inside the image.
+            unsafe { gather_inside::<PARTS>(conv, from) };
+        }
     }
+    // Four inside the image have been widened at once then, and there are always four.
+    let some_alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS).and(Parts::TAPS_IN_ORDER);
+    let together = !has(PARTS, some_alone);
     let mut job = whole_lane(conv);
     let widen = lane_function::<PARTS>(conv);
-    for ((lane, pixel), within) in pixels.iter().enumerate().zip(within) {
+    for (lane, pixel) in pixels.iter().enumerate() {
         if lanes >> lane & 1 == 0 {
             continue;
         }
         // SAFETY: the caller's promise; this lane of the pixel.
         unsafe {
-            if within && adjacent::<PARTS>(conv) {
+            if !together && within(pixel) && adjacent::<PARTS>(conv) {
                 job.from = pixel.at(conv, group);
                 job.to = conv.scratch.wrapping_add(2 * lane);
                 widen(&job);
@@ -475,7 +483,10 @@ unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, from: [*const i8; LANES])
 /// As for [`gather`]; there is such a lane.
 unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     let [h, w] = &conv.axes;
-    let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
+    let taps = |axis: &Axis, first: i32| {
+        if has(PARTS, Parts::DILATION) { axis.taps(first) } else { axis.span(first, axis.kernel) }
+    };
+    let (rows, columns) = (taps(h, pixel.y), taps(w, pixel.x));
     let bytes = |taps: i32| (taps * conv.in_c) as usize;
     let row = h.input_step * h.dilation;
     let to = conv.scratch.wrapping_add(2 * lane);

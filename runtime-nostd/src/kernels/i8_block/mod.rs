@@ -337,13 +337,13 @@ impl Conv {
     /// A pixel, which becomes the one after it.
     pub fn next(&self, pixel: &mut Pixel) -> Pixel {
         let this = *pixel;
-        self.skip(pixel, 1);
+        self.skip::<{ u32::MAX }>(pixel, 1);
         this
     }
 
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
-    pub fn skip(&self, pixel: &mut Pixel, count: i32) {
+    pub fn skip<const PARTS: u32>(&self, pixel: &mut Pixel, count: i32) {
         let [h, w] = &self.axes;
         pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
         pixel.x = pixel.x.wrapping_add(count * w.stride);
@@ -352,7 +352,7 @@ impl Conv {
             (pixel.columns, pixel.x) = (w.output, -w.pad);
             pixel.y = pixel.y.wrapping_add(h.stride);
             pixel.rows -= 1;
-            if pixel.rows == 0 {
+            if has(PARTS, Parts::IMAGES) && pixel.rows == 0 {
                 (pixel.rows, pixel.y) = (h.output, -h.pad);
                 pixel.image = pixel.image.wrapping_add(self.image);
             }

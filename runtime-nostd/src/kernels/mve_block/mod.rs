@@ -183,7 +183,7 @@ unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut
         while left > 0 {
             // SAFETY: pixels of the convolution, and their place in scratch.
             let pixels = unsafe { gather(p, conv, &next, offset, to, left) };
-            conv.skip(&mut next, pixels);
+            conv.skip::<{ u32::MAX }>(&mut next, pixels);
             to = to.wrapping_add(pixels as usize * pitch);
             left -= pixels;
         }

@@ -139,7 +139,7 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
             rows: across.output as usize,
             records: conv.results.channels.cast(),
             channels: CHANNELS,
-            ..Band3::new(conv)
+            ..Band3::new(conv, 1)
         },
         weights: conv.weights,
         shifts: conv.results.shifts,

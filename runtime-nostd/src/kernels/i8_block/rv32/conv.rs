@@ -434,12 +434,12 @@ unsafe fn find(plan: &Plan<'_>, next: &mut Pixel, segments: *mut [*const i8; LAN
                 first.wrapping_add(3 * step),
             ];
         }
-        conv.skip(next, LANES as i32);
+        conv.skip::<{ u32::MAX }>(next, LANES as i32);
         return;
     }
     // SAFETY: the caller's promise.
     if plan.taps == Taps::Runs && unsafe { find_inside(plan, next, segments) } {
-        conv.skip(next, LANES as i32);
+        conv.skip::<{ u32::MAX }>(next, LANES as i32);
         return;
     }
     for lane in 0..LANES {
