@@ -7,6 +7,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(armv8m)");
     println!("cargo::rustc-check-cfg=cfg(rv32_tiles)");
     println!("cargo::rustc-check-cfg=cfg(cortex_m_mla)");
+    println!("cargo::rustc-check-cfg=cfg(cortex_m_muls)");
     let target = std::env::var("TARGET").unwrap_or_default();
     // Armv7E-M is Armv7-M with it; in Armv8-M it is an option of the core.
     let optional = std::env::var_os("CARGO_FEATURE_CORTEX_M33_DSP").is_some();
@@ -19,6 +20,9 @@ fn main() {
     }
     if target.starts_with("thumbv7m-") {
         println!("cargo::rustc-cfg=cortex_m_mla");
+    }
+    if target.starts_with("thumbv6m-") {
+        println!("cargo::rustc-cfg=cortex_m_muls");
     }
     println!("cargo::rustc-check-cfg=cfg(cortex_m_mve)");
     println!("cargo::rustc-check-cfg=cfg(mve_kernels)");

@@ -4,7 +4,7 @@
 
 use microhlo_format::kernels::{
     ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseLayout, Map, MapInstr, MapOperand, Move, PoolI8,
-    ProductI8, Requant, Rounding, SoftmaxI8, SumI8, TableI8,
+    ProductI8, Requant, Rounding, SoftmaxI8, SumI8, TableI8, TableMoveI8,
 };
 use microhlo_format::{Access, AccessKind, ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use std::vec::Vec;
@@ -27,6 +27,7 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::softmax_i8::ENTRY),
         accepting(kernels::sum_i8::ENTRY),
         accepting(kernels::table_i8::ENTRY),
+        accepting(kernels::table_move_i8::ENTRY),
     ]
 };
 
@@ -354,6 +355,10 @@ fn distance(kernel: &Kernel<u8>) -> Option<(u32, bool)> {
 
 #[test]
 fn copies_at_their_distance() {
+    let looked_up = |kernel| match kernel {
+        Kernel::move_(copy) => Kernel::table_move_i8(TableMoveI8 { copy, table: CONSTANTS }),
+        other => other,
+    };
     for (kernel, bytes) in [
         // Parts of rows, and of columns, closed up: at once, and element by element.
         (moved(1, [7, 5], [9, 1], [5, 1]), 0),
@@ -364,8 +369,11 @@ fn copies_at_their_distance() {
         (moved(1, [4, 6], [0, 1], [6, 1]), 18),
         (moved(1, [2, 3, 4], [4, 8, 1], [12, 4, 1]), 8),
     ] {
-        assert_eq!(distance(&kernel), Some((bytes, false)), "{kernel:?}");
-        check(&kernel);
+        let table = looked_up(kernel.clone());
+        for kernel in [kernel, table] {
+            assert_eq!(distance(&kernel), Some((bytes, false)), "{kernel:?}");
+            check(&kernel);
+        }
     }
     check_by(&moved(4, [3, 5], [1, 3], [5, 1]), 4);
     check_by(&moved(2, [2, 4, 3], [3, 6, 1], [12, 3, 1]), 2);

@@ -9,7 +9,7 @@ use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
     Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
     DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant, Rounding, ScaleI8, SoftmaxF32,
-    Switch, Window, WindowDim,
+    Switch, TableMoveI8, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -187,6 +187,15 @@ fn sample_of_bytes() -> Vec<u8> {
         multiplier: 1 << 28,
         requant,
     };
+    let places = Move {
+        input: y,
+        output: middle,
+        element: 1,
+        sizes: [12, 5].into_iter().collect(),
+        input_strides: [5, 1].into_iter().collect(),
+        output_strides: [6, 1].into_iter().collect(),
+    };
+    let table = constants.add(&[7; 256]);
     let matrices = DotI8 {
         lhs: y,
         rhs: y,
@@ -233,6 +242,7 @@ fn sample_of_bytes() -> Vec<u8> {
             Kernel::depthwise_i8(depthwise),
             Kernel::scale_i8(scale),
             Kernel::product_i8(product),
+            Kernel::table_move_i8(TableMoveI8 { copy: places, table }),
             Kernel::dot_i8(matrices),
             Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: words }),

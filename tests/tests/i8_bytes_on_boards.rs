@@ -6,7 +6,8 @@ mod i8_shapes;
 use i8_shapes::Random;
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::kernels::{
-    DequantizeI8, DotI8, PoolI8, ProductI8, QuantizeF32, Requant, Rounding, SumI8, TableI8,
+    DequantizeI8, DotI8, Move, PoolI8, ProductI8, QuantizeF32, Requant, Rounding, SumI8, TableI8,
+    TableMoveI8,
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -203,6 +204,23 @@ fn table(random: &mut Random) -> Job {
     job(random, Kernel::table_i8(params), [count, count])
 }
 
+/// Parts of rows that go through a table, to rows or to columns.
+fn table_move(random: &mut Random) -> Job {
+    let (rows, row, gap) = (random.range(1, 5), random.range(1, 40), random.range(0, 3));
+    let input = rows * (row + gap);
+    let strides = if random.range(0, 2) == 0 { [1, rows] } else { [row, 1] };
+    let copy = Move {
+        input: INPUT,
+        output: Place::arena(input),
+        element: 1,
+        sizes: [rows, row].into_iter().collect(),
+        input_strides: [(row + gap) as i32, 1].into_iter().collect(),
+        output_strides: strides.map(|n| n as i32).into_iter().collect(),
+    };
+    let kernel = Kernel::table_move_i8(TableMoveI8 { copy, table: Place::constant(0) });
+    job(random, kernel, [input, rows * row])
+}
+
 /// Floats of all kinds, most of them in the range of the results.
 fn quantize(random: &mut Random) -> Job {
     let count = random.range(1, 70);
@@ -272,7 +290,8 @@ fn same_bytes_as_on_the_host(board: &str) {
     let jobs: Vec<Job> = (0..1000)
         .map(|i| match i % 10 {
             0 => sum(&mut random),
-            1 => table(&mut random),
+            1 if i % 20 == 1 => table(&mut random),
+            1 => table_move(&mut random),
             2 => pool(&mut random),
             3 => quantize(&mut random),
             4 => dequantize(&mut random),

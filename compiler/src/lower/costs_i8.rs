@@ -72,12 +72,41 @@ const PORTABLE: Costs = Costs {
     tap: 100,
 };
 
-/// The same on Armv6-M, where it has few registers: lines suffer more.
-const PORTABLE_V6M: Costs = Costs { tap: 75, ..PORTABLE };
+/// Taps of four channels at once on Armv6-M, which has few registers and no long products, by assembly.
+const MULS: Costs = Costs { pixel: 200, pixel_block: 280, pixel_line: 15, tap: 21, ..PORTABLE };
+
+/// The same on Armv7-M, with lines that are not four results at a time.
+const MLA_FEW: Costs = Costs { pixel: 200, pixel_block: 150, pixel_line: 8, tap: 16, ..PORTABLE };
+
+/// Lines on Armv7-M, four results at a time, by kernels in assembly.
+const MLA: Costs =
+    Costs { value: 12, row: 260, group: 45, results: 4, kernel_line: 0, pair: 23, ..MLA_FEW };
+
+/// The same for kernels of three by three, whose weights stay in registers.
+const MLA_3X3: Costs = Costs { kernel_line: 5, pair: 6, ..MLA };
+
+/// Kernels of three by three whose results are not rounded up, and others of those.
+const MLA_3X3_ANY: Costs =
+    Costs { row: 120, group: 150, results: 2, kernel_line: 20, pair: 0, pixel_block: 400, ..MLA };
+const MLA_ANY: Costs =
+    Costs { row: 120, group: 110, results: 1, pair: 12, pixel_block: 400, ..MLA };
 
 /// The portable code's costs on a processor.
 fn portable(target: Target) -> &'static Costs {
-    if target == Target::CortexM0 { &PORTABLE_V6M } else { &PORTABLE }
+    if target == Target::CortexM0 { &MULS } else { &PORTABLE }
+}
+
+/// Those on Armv7-M, of lines of so many results that are so far apart.
+fn armv7m(p: &DepthwiseI8<impl Copy>, results: u32, stride: u32) -> &'static Costs {
+    let up = p.requant.is_some_and(|r| r.rounding == Rounding::Up);
+    let three = (p.kernel_h, p.kernel_w, p.dilation_w, p.dilation_h) == (3, 3, 1, 1);
+    match (three, up) {
+        _ if results < 4 || stride > 2 => &MLA_FEW,
+        (true, true) => &MLA_3X3,
+        (false, true) => &MLA,
+        (true, false) => &MLA_3X3_ANY,
+        (false, false) => &MLA_ANY,
+    }
 }
 
 fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
@@ -86,6 +115,9 @@ fn costs(p: &DepthwiseI8<impl Copy>, target: Target) -> &'static Costs {
     let dilated = |dilation: u32, stride: u32| dilation > 1 && stride > 1;
     let sparse = dilated(p.dilation_h, p.stride_h) || dilated(p.dilation_w, p.stride_w);
     let wide = along([p.kernel_h, p.kernel_w]) > 15;
+    if target == Target::CortexM3 {
+        return armv7m(p, along([p.out_h, p.out_w]), stride);
+    }
     if !target.has_dsp()
         || p.requant.is_none_or(|r| r.rounding != Rounding::Up)
         || sparse
@@ -130,7 +162,8 @@ pub fn depthwise(p: &DepthwiseI8<impl Copy>, layout: DepthwiseLayout, target: Ta
     let costs = costs(p, target);
     let [[_, outputs, lines, stride, _], [input, results, taps, ..]] = axes(p);
     let product = |sizes: &[u64]| sizes.iter().fold(1u64, |a, &b| a.saturating_mul(b));
-    let by_taps = if padded(p) { portable(target) } else { costs };
+    // Assembly with the DSP extension computes only what lies inside.
+    let by_taps = if target.has_dsp() && padded(p) { portable(target) } else { costs };
     let blocks = u64::from(p.channels_count.div_ceil(4));
     let multiplier = u64::from(p.multiplier);
     let image = match layout {

@@ -1,26 +1,30 @@
 //! Lowering of data movement: concatenate and pad.
 
 use microhlo_format::Kernel;
-use microhlo_format::kernels::Fill;
+use microhlo_format::kernels::{Fill, TableMoveI8};
 
 use super::program::Ref;
 use super::view::{View, dense_strides};
 use super::{Lowered, Lowerer};
 use crate::compile::CompileError;
-use crate::ir::OpId;
+use crate::ir::{OpId, ValueId};
 use crate::ops::concatenate::Concatenate;
 use crate::ops::pad::Pad;
 
 impl Lowerer<'_> {
-    /// One strided copy per operand.
+    /// One strided copy per operand. What is a table of bytes, needed by nothing else, is looked up on the way.
     pub(super) fn concatenate(&mut self, op: OpId, c: &Concatenate) -> Lowered<()> {
         let span = self.span(op);
         let operands = self.body.ops[op].operands.clone();
-        let views = operands.iter().map(|&v| self.view(v, span)).collect::<Lowered<Vec<View>>>()?;
+        let source = |this: &mut Self, v: ValueId| match this.placed.get(&v) {
+            Some(placed) => Ok((placed.from.clone(), Some(placed.table))),
+            None => this.view(v, span).map(|view| (view, None)),
+        };
+        let sources = operands.iter().map(|&v| source(self, v)).collect::<Lowered<Vec<_>>>()?;
         let (output, dtype, dims) = self.result(self.body.ops[op].results[0], op)?;
         let strides = dense_strides(&dims, dtype.size());
         let mut offset = i64::from(output.offset);
-        for from in views {
+        for (from, table) in sources {
             if from.elements() == 0 {
                 continue;
             }
@@ -28,7 +32,11 @@ impl Lowerer<'_> {
             let d = c.dim as usize;
             offset += strides[d] * i64::from(from.sizes[d]);
             let to = View { base, dtype, sizes: from.sizes.clone(), strides: strides.clone() };
-            let kernel = self.move_kernel(&from, &to, span)?;
+            let copy = self.copy_of(&from, &to, span)?;
+            let kernel = match table {
+                Some(table) => Kernel::table_move_i8(TableMoveI8 { copy, table }),
+                None => Kernel::move_(copy),
+            };
             self.step(kernel, op);
         }
         Ok(())

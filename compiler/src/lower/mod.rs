@@ -72,6 +72,7 @@ pub fn lower(func: &Func, target: Target, externs: &[String]) -> Result<Program,
         program: Program::default(),
         views: Scope::default(),
         dense: Scope::default(),
+        placed: HashMap::new(),
         constants: HashMap::new(),
     };
     lowerer.inputs(func)?;
@@ -93,6 +94,8 @@ struct Lowerer<'a> {
     views: Scope<View>,
     /// Values of strided views that were copied to be dense.
     dense: Scope<Ref>,
+    /// Tables that the concatenations which need them look up.
+    placed: HashMap<ValueId, table::Placed>,
     /// Constant buffers by content.
     constants: HashMap<Arc<[u8]>, BufferId>,
 }
@@ -446,16 +449,20 @@ impl<'a> Lowerer<'a> {
 
     /// The kernel that copies `from` to `to`, of equal sizes.
     fn move_kernel(&self, from: &View, to: &View, span: Span) -> Lowered<Kernel<Ref>> {
+        Ok(Kernel::move_(self.copy_of(from, to, span)?))
+    }
+
+    /// The copy from `from` to `to`, of equal sizes.
+    fn copy_of(&self, from: &View, to: &View, span: Span) -> Lowered<Move<Ref>> {
         let nest = Nest::new(&from.sizes, &[&from.strides, &to.strides]);
-        let kernel = Move {
+        Ok(Move {
             input: from.base,
             output: to.base,
             element: from.dtype.size() as u8,
             sizes: view::sizes(&nest.sizes).ok_or_else(|| too_deep(span))?,
             input_strides: view::strides(&nest.strides[0]).ok_or_else(|| too_deep(span))?,
             output_strides: view::strides(&nest.strides[1]).ok_or_else(|| too_deep(span))?,
-        };
-        Ok(Kernel::move_(kernel))
+        })
     }
 }
 

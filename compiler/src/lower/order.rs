@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use microhlo_format::kernels::TableMoveI8;
 use microhlo_format::{Access, AccessKind, Kernel, Target};
 
 use super::liveness::{Flow, Life, covers, lives, whole_copy};
@@ -319,6 +320,7 @@ fn is_cheap(kernel: &Kernel<Ref>) -> bool {
             | Kernel::move_(_)
             | Kernel::map(_)
             | Kernel::table_i8(_)
+            | Kernel::table_move_i8(_)
             | Kernel::scale_i8(_)
             | Kernel::sum_i8(_)
             | Kernel::product_i8(_)
@@ -339,7 +341,9 @@ impl Footprint {
         let hull = start + access.start..start + access.end;
         let comb = match kernel {
             // Parts that are put side by side along the last dimensions alternate.
-            Kernel::move_(m) if access.kind == AccessKind::Write => {
+            Kernel::move_(m) | Kernel::table_move_i8(TableMoveI8 { copy: m, .. })
+                if access.kind == AccessKind::Write =>
+            {
                 comb(start, m.element, &m.sizes, &m.output_strides)
             }
             _ => None,

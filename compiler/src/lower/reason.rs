@@ -43,6 +43,9 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
         Kernel::product_i8(_) => "a product of two 8-bit tensors, rescaled".into(),
         Kernel::dot_i8(_) => "8-bit sums of products of two values, neither constant".into(),
         Kernel::table_i8(_) => "a function of one 8-bit tensor: a table of its 256 values".into(),
+        Kernel::table_move_i8(_) => {
+            "a function of one 8-bit tensor, by a table, straight into its part of a concatenation".into()
+        }
         Kernel::scale_i8(_) => "a linear function of one 8-bit tensor per channel".into(),
         Kernel::pool_i8(p) => {
             format!("a mean over {}x{} windows of 8-bit values", p.kernel_h, p.kernel_w)

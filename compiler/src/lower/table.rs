@@ -7,9 +7,12 @@ use microhlo_format::{DType, Kernel};
 
 use super::cluster::{self, is_elementwise};
 use super::facts::Facts;
+use super::program::Ref;
+use super::view::View;
 use super::{Lowered, Lowerer};
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Body, Constant, Module, OpId, TensorType, ValueId};
+use crate::ops::OpKind;
 use crate::ops::func::Return;
 
 /// Elements from which on a table is worth its 256 bytes.
@@ -141,9 +144,26 @@ pub fn tabulated(
     Some(out.first()?.to_constant().to_bytes().to_vec())
 }
 
+/// A function of single bytes whose results are computed where a concatenation wants them.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// What is looked up.
+    pub from: View,
+    /// 256 results.
+    pub table: Ref,
+}
+
 impl Lowerer<'_> {
-    /// The step of a table that replaces operations of which `op` is the first.
+    /// The step of a table that replaces operations of which `op` is the first; none if a concatenation is all
+    /// that needs it, and looks up by itself.
     pub(super) fn table(&mut self, table: &Table, op: OpId) -> Lowered<()> {
+        let user = self.facts.only_user(table.result);
+        if user.is_some_and(|u| matches!(self.body.ops[u].kind, OpKind::Concatenate(_))) {
+            let from = self.view(table.input, self.span(op))?;
+            let bytes = self.constant(table.bytes.clone().into(), 4);
+            self.placed.insert(table.result, Placed { from, table: bytes });
+            return Ok(());
+        }
         let input = self.dense(table.input, self.span(op))?;
         let (output, _, dims) = self.result(table.result, op)?;
         let count = dims.iter().product();

@@ -7,6 +7,7 @@
 //! - `add`, `subtract` and `multiply` of two dequantised values, broadcast ones as well;
 //! - a matrix product of two values;
 //! - the mean over windows;
+//! - a concatenation of values of other scales than its result's;
 //! - what only moves elements.
 //!
 //! **This pass changes results** as batch norm folding does: sums that were rounded to `f32` are
@@ -25,6 +26,7 @@ use crate::ir::{
 use crate::lower::facts::{Constants, Facts, region_op};
 use crate::ops::bitcast_convert::BitcastConvert;
 use crate::ops::broadcast_in_dim::BroadcastInDim;
+use crate::ops::concatenate::Concatenate;
 use crate::ops::func::Return;
 use crate::ops::reshape::Reshape;
 use crate::ops::uniform_dequantize::UniformDequantize;
@@ -238,9 +240,26 @@ impl Group<'_, '_> {
                 let sums = sums.or_else(|| self.products(op))?;
                 self.emit(UniformQuantize, vec![sums], ty.clone())
             }
+            (op, OpKind::Concatenate(c)) => self.joined(op, c, &ty)?,
             _ => return None,
         };
         self.limited(new, &ty, &q, limits)
+    }
+
+    /// A concatenation of dequantised values, each requantised before.
+    fn joined(&mut self, op: OpId, kind: Concatenate, ty: &TensorType) -> Option<ValueId> {
+        let body = &*self.ed.body;
+        let q = ty.elem.quant()?.clone();
+        let part = |&v: &ValueId| {
+            let from = source(body, v)?;
+            quant(body, from).filter(|q| q.axis.is_none())?;
+            let dims = body.ty(from).tensor()?.dims.clone();
+            Some((from, TensorType { dims, elem: ElementType::Quant(Arc::clone(&q)) }))
+        };
+        let parts: Vec<_> = body.ops[op].operands.iter().map(part).collect::<Option<_>>()?;
+        let parts =
+            parts.into_iter().map(|(v, ty)| self.emit(UniformQuantize, vec![v], ty)).collect();
+        Some(self.emit(kind, parts, ty.clone()))
     }
 
     /// Looks through rectifiers and other limits, which are returned first one last.

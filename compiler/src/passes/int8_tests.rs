@@ -112,6 +112,55 @@ fn residuals_are_sums_and_functions_are_tables() {
     }
 }
 
+/// Operands of a concatenation are rescaled where they go, whether they are quantised between or floats; what has
+/// the result's scale already is copied, and what others need, too.
+#[test]
+fn operands_of_concatenations_are_rescaled_in_their_places() {
+    let (a, b, c) = (X, "!quant.uniform<i8:f32, 0.02:100>", "!quant.uniform<i8:f32, 0.07:-128>");
+    let t = |d: [usize; 2], q: &str| format!("tensor<{}x{}x{q}>", d[0], d[1]);
+    for (dim, x, y, z) in [(1, [6, 16], [6, 20], [6, 36]), (0, [6, 16], [9, 16], [15, 16])] {
+        let (tx, ty, tz, out) = (t(x, a), t(y, b), t(x, c), t([z[0], z[1]], c));
+        let (fx, fy, fz) = (t(x, "f32"), t(y, "f32"), t(z, "f32"));
+        let integers = format!(
+            "func.func @main(%x: {tx}, %y: {ty}) -> {out} {{
+  %0 = stablehlo.uniform_quantize %x : ({tx}) -> {tz}
+  %1 = stablehlo.uniform_quantize %y : ({ty}) -> {}
+  %2 = stablehlo.concatenate %0, %1, dim = {dim} : ({tz}, {}) -> {out}
+  return %2 : {out}
+}}",
+            t(y, c),
+            t(y, c)
+        );
+        assert_eq!(kernels(&same_bits(&integers)), ["table_move_i8"; 2], "{integers}");
+        let floats = format!(
+            "func.func @main(%x: {tx}, %y: {ty}) -> {out} {{
+  %0 = stablehlo.uniform_dequantize %x : ({tx}) -> {fx}
+  %1 = stablehlo.uniform_dequantize %y : ({ty}) -> {fy}
+  %2 = stablehlo.concatenate %0, %1, dim = {dim} : ({fx}, {fy}) -> {fz}
+  %3 = stablehlo.uniform_quantize %2 : ({fz}) -> {out}
+  return %3 : {out}
+}}"
+        );
+        assert_eq!(kernels(&same_bits(&floats)), ["table_move_i8"; 2], "{floats}");
+        let all = t([z[0] + x[0] * (1 - dim), z[1] + x[1] * dim], c);
+        let shared = format!(
+            "func.func @main(%x: {tx}, %y: {ty}, %z: {tz}) -> ({out}, {tz}, {all}) {{
+  %0 = stablehlo.uniform_quantize %x : ({tx}) -> {tz}
+  %1 = stablehlo.tanh %y : ({ty}) -> {}
+  %2 = stablehlo.concatenate %z, %1, dim = {dim} : ({tz}, {}) -> {out}
+  %3 = stablehlo.concatenate %2, %0, dim = {dim} : ({out}, {tz}) -> {all}
+  return %2, %0, %3 : {out}, {tz}, {all}
+}}",
+            t(y, c),
+            t(y, c)
+        );
+        let compiled = same_bits(&shared);
+        let mut kinds = kernels(&compiled);
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["move_", "move_", "move_", "table_i8", "table_move_i8"], "{shared}");
+    }
+}
+
 /// Products of two values: all elements, with a gate for each channel, and with a mask for each pixel; where
 /// results cannot lie between two integers, where they can, and where the ratio of scales is large.
 #[test]

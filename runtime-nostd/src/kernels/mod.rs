@@ -422,6 +422,7 @@ modules! {
     softmax_i8,
     sort,
     switch,
+    table_move_i8,
     window,
     ; stages:
     conv_f32,

@@ -14,8 +14,17 @@ stage!(Move);
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &Move<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+    // SAFETY: each run lies inside the checked extents.
+    for_runs(p, memory, |to, from, n| unsafe { copy_run(p.element, to, from, n) });
+    Ok(())
+}
+
+/// Calls for every run of elements along the last dimension, in order, with where it goes and comes from and
+/// how many they are. The loader has accepted the parameters for this memory.
+#[inline(always)]
+pub(super) fn for_runs(p: &Move<Place>, memory: &Memory<'_>, run: impl Fn(Dst, Src, usize)) {
     if p.sizes.contains(&0) {
-        return Ok(());
+        return;
     }
     let (sizes, n) = split_last(&p.sizes, 1);
     let (input_strides, from_stride) = split_last(&p.input_strides, 0);
@@ -30,13 +39,12 @@ unsafe fn execute(p: &Move<Place>, memory: &Memory<'_>) -> Result<(), Undecodabl
         let mut from = src(input.wrapping_offset(at.offset[0] as isize), from_stride);
         let mut to = dst(output.wrapping_offset(at.offset[1] as isize), to_stride);
         for _ in 0..runs {
-            // SAFETY: the run lies inside the checked extents.
-            unsafe { copy_run(p.element, to, from, n as usize) };
+            run(to, from, n as usize);
             from.ptr = from.ptr.wrapping_offset(from_step as isize);
             to.ptr = to.ptr.wrapping_offset(to_step as isize);
         }
         if !at.advance() {
-            return Ok(());
+            return;
         }
     }
 }

@@ -51,19 +51,36 @@ unsafe fn sums(
 ) {
     let shift = u32::from(p.shift) & 31;
     let (left, right, offset) = (p.lhs_multiplier, p.rhs_multiplier, p.offset);
-    #[cfg(not(rv32_tiles))]
-    let done = 0;
+    let (mut lhs, mut rhs, mut output) = (lhs, rhs, output);
+    // SAFETY: the caller's promise, for the next elements; each is read before the result that may lie
+    // on it is written.
+    let one = |lhs: *const i8, rhs: *const i8, output: *mut i8, i: usize| unsafe {
+        let (a, b) = (i32::from(*lhs.add(i)), i32::from(*rhs.add(i)));
+        let sum = offset.wrapping_add(a.wrapping_mul(left));
+        let sum = sum.wrapping_add(b.wrapping_mul(right)) >> shift;
+        *output.add(i) = limit(sum) as i8;
+    };
+    let mut count = p.count as usize;
     #[cfg(rv32_tiles)]
-    // SAFETY: the caller's promise.
-    let done = unsafe { super::i8_block::sum_fours(p, lhs, rhs, output) };
-    for i in done..p.count as usize {
-        // SAFETY: the caller's promise; each element is read before the result that may lie on it
-        // is written.
-        unsafe {
-            let (a, b) = (i32::from(*lhs.add(i)), i32::from(*rhs.add(i)));
-            let sum = offset.wrapping_add(a.wrapping_mul(left));
-            let sum = sum.wrapping_add(b.wrapping_mul(right)) >> shift;
-            *output.add(i) = limit(sum) as i8;
-        }
+    {
+        // SAFETY: the caller's promise.
+        let done = unsafe { super::i8_block::sum_fours(p, lhs, rhs, output) };
+        (lhs, rhs, output) = (lhs.wrapping_add(done), rhs.wrapping_add(done), output.wrapping_add(done));
+        count -= done;
+    }
+    // Written out, as firmware is built for size: two instructions less for each element.
+    #[cfg(any(cortex_m_dsp, cortex_m_mla))]
+    while count >= 4 {
+        one(lhs, rhs, output, 0);
+        one(lhs, rhs, output, 1);
+        one(lhs, rhs, output, 2);
+        one(lhs, rhs, output, 3);
+        (lhs, rhs, output) = (lhs.wrapping_add(4), rhs.wrapping_add(4), output.wrapping_add(4));
+        count -= 4;
+    }
+    while count > 0 {
+        one(lhs, rhs, output, 0);
+        (lhs, rhs, output) = (lhs.wrapping_add(1), rhs.wrapping_add(1), output.wrapping_add(1));
+        count -= 1;
     }
 }

@@ -5,7 +5,7 @@ use microhlo_format::kernels::TableI8;
 
 use super::Memory;
 #[cfg(cortex_m_mve)]
-use super::mve_block::look_up;
+pub(super) use super::mve_block::look_up;
 use crate::registry::Undecodable;
 
 entry!(table_i8, TableI8);
@@ -22,10 +22,10 @@ unsafe fn execute(p: &TableI8<Place>, memory: &Memory<'_>) -> Result<(), Undecod
 }
 
 /// # Safety
-/// `count` elements are readable at the operand and writable at the output, which may lie on it; the
-/// table has 256.
+/// `count` elements are readable at the operand and writable at the output, which may lie on it or over
+/// what has been read; the table has 256.
 #[cfg(not(cortex_m_mve))]
-unsafe fn look_up(output: *mut u8, input: *const u8, table: *const u8, count: usize) {
+pub(super) unsafe fn look_up(output: *mut u8, input: *const u8, table: *const u8, count: usize) {
     for i in 0..count {
         // SAFETY: the caller's promise; the operand is read before the result that may lie on it is
         // written.

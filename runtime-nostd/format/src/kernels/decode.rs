@@ -13,7 +13,7 @@ use super::{
     MapInstr, MapOperand, Move, PoolI8, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    SumI8, Sums, Switch, TableI8, TriangularSolve, Window, WindowDim,
+    SumI8, Sums, Switch, TableI8, TableMoveI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -174,6 +174,7 @@ macro_rules! for_each_struct {
             }
             ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
             TableI8<Place> { input, table, output, count }
+            TableMoveI8<Place> { copy, table }
             PoolI8<Place> {
                 input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
                 stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,

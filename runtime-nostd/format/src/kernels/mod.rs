@@ -41,7 +41,7 @@ pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
 pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
 pub use parts::Parts;
-pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8};
+pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8, TableMoveI8};
 pub use product_i8::{DotI8, ProductI8};
 pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
@@ -212,6 +212,8 @@ macro_rules! for_each_kernel {
             82, dot_i8, DotI8;
             /// Calls a function of the firmware.
             95, extern_call, ExternCall;
+            /// Strided copy of bytes through a table.
+            98, table_move_i8, TableMoveI8;
         }
     };
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{Slide, dense, nonzero, product, read, write};
 use super::overlap::Pixels;
-use super::{Params, Parts, Requant};
+use super::{Move, Params, Parts, Requant};
 use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
@@ -71,6 +71,17 @@ pub struct TableI8<P> {
     pub output: P,
     /// Number of elements.
     pub count: u32,
+}
+
+/// A function of single bytes that change places: those that `copy` copies, an element being one byte, each
+/// replaced by that entry of the table, the byte taken as unsigned. Of the order and of what the result may lie
+/// over holds what [`Move`] says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableMoveI8<P> {
+    /// Which bytes are read, and where results go.
+    pub copy: Move<P>,
+    /// 256 results.
+    pub table: P,
 }
 
 /// Sums of `i8` over windows of an NHWC tensor, as 8-bit results: [`Requant::apply`] of `bias` plus
@@ -206,6 +217,22 @@ impl<P: Copy> Params<P> for TableI8<P> {
         visit(dense(&[256])?.access(AccessKind::Read, self.table, 1));
         visit(bytes.access(AccessKind::Write, self.output, 1));
         Ok(())
+    }
+}
+
+impl<P: Copy> Params<P> for TableMoveI8<P> {
+    type With<Q: Copy> = TableMoveI8<Q>;
+
+    fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> TableMoveI8<Q> {
+        TableMoveI8 { copy: self.copy.map_places(f), table: f(self.table) }
+    }
+
+    fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        if self.copy.element != 1 {
+            return Err(ParamError::BadCode);
+        }
+        self.copy.accesses(visit)?;
+        read(self.table, 1).of(&[256], visit)
     }
 }
 

@@ -6,7 +6,7 @@ use microhlo_format::kernels::{
     HybridF32, Map, MapInstr, MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
     ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
     ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    Switch, Window, WindowDim,
+    Switch, TableMoveI8, Window, WindowDim,
 };
 use microhlo_format::{
     ArenaEntry, DType, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Target,
@@ -413,10 +413,15 @@ fn general() -> impl Strategy<Value = Kernel<Place>> {
         .prop_map(|((op, input, init, output, post), (dims, inner, padding_counts))| {
             Kernel::window(Window { op, input, init, output, post, dims, inner, padding_counts })
         });
-    let moves = (places(), places(), any::<u8>(), list(any::<u32>()), list(any::<i32>())).prop_map(
-        |(input, output, element, sizes, strides)| {
+    let copy = (places(), places(), any::<u8>(), list(any::<u32>()), list(any::<i32>()));
+    let moves = (copy, prop::option::of(places())).prop_map(
+        |((input, output, element, sizes, strides), table)| {
             let (input_strides, output_strides) = (strides.clone(), strides);
-            Kernel::move_(Move { input, output, element, sizes, input_strides, output_strides })
+            let copy = Move { input, output, element, sizes, input_strides, output_strides };
+            match table {
+                Some(table) => Kernel::table_move_i8(TableMoveI8 { copy, table }),
+                None => Kernel::move_(copy),
+            }
         },
     );
     let fill = (places(), places(), any::<u8>(), any::<u32>()).prop_map(

@@ -1,7 +1,13 @@
 //! Depthwise convolutions as those without dilation, by lines or tap by tap.
 
 use super::super::{Parts, has};
-use super::{Axis, Block, CHANNELS, Depthwise};
+#[cfg(cortex_m_mla)]
+use super::mla::add_taps;
+#[cfg(cortex_m_muls)]
+use super::muls::add_taps;
+#[cfg(not(any(cortex_m_mla, cortex_m_muls)))]
+use super::tiles::add_taps;
+use super::{Axis, Block, CHANNELS, Common, Depthwise, Span, Taps};
 
 #[cfg(cortex_m_dsp)]
 use super::dsp_depthwise::{complete, image, square};
@@ -150,34 +156,164 @@ impl Depthwise {
 /// Convolution and image are those of accepted parameters, without scratch.
 unsafe fn image_by_taps(conv: &Depthwise, index: u32) {
     let (across, along) = (&conv.across, &conv.along);
+    let common = conv.results.common();
     for o in 0..across.output {
         for i in 0..along.output {
-            let taps = [across.origin(o), along.origin(i)];
+            let mut block = conv.block(index, 0, 0);
             let result = o * across.output_step + i * along.output_step;
-            let mut first = 0;
-            while first < conv.channels {
-                let mut block = conv.block(index, first, 0);
-                block.weights = conv.weights.wrapping_add(first);
-                block.output = block.output.wrapping_add(result as usize * conv.results.bytes());
-                // SAFETY: the caller's promise; a result of the block.
-                first += unsafe { pixel_by_taps(conv, &block, taps) };
-            }
+            block.output = block.output.wrapping_add(result as usize * conv.results.bytes());
+            // SAFETY: the caller's promise; a result of the image.
+            unsafe {
+                pixel_by_taps(conv, &mut block, &common, [across.origin(o), along.origin(i)])
+            };
         }
     }
 }
 
-/// Computes the results of a block, or of it and those behind it, whose first tap is at these
-/// coordinates. Returns how many.
+/// Computes the results of the first block and of all behind it, whose first tap is at these coordinates.
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters, without scratch.
-unsafe fn pixel_by_taps(conv: &Depthwise, block: &Block, first: [i32; 2]) -> usize {
+unsafe fn pixel_by_taps(
+    conv: &Depthwise,
+    block: &mut Block,
+    common: &Option<Common>,
+    first: [i32; 2],
+) {
     #[cfg(cortex_m_dsp)]
     // SAFETY: the caller's promise.
     match unsafe { pixels_inside(conv, block, first) } {
         0 => (),
-        count => return count,
+        count => block.skip(conv, count),
     }
+    // With the DSP extension few pixels are left: those with taps outside the image.
+    if !cfg!(cortex_m_dsp) && block.lanes == CHANNELS {
+        let mut parts = PixelTaps::new(conv, block, first);
+        while block.lanes == CHANNELS {
+            // SAFETY: the caller's promise.
+            unsafe { four_by_taps(conv, block, common, &mut parts) };
+            block.skip(conv, CHANNELS);
+        }
+    }
+    while block.lanes > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { one_by_one(conv, block, first) };
+        block.skip(conv, block.lanes);
+    }
+}
+
+impl Block {
+    /// Goes on by so many channels, of a convolution with one result of each.
+    fn skip(&mut self, conv: &Depthwise, channels: usize) {
+        self.input = self.input.wrapping_add(channels);
+        self.weights = self.weights.wrapping_add(channels);
+        self.output = self.output.wrapping_add(channels * conv.results.bytes());
+        self.results = self.results.skip(channels);
+        self.first += channels;
+        self.lanes = conv.channels.saturating_sub(self.first).min(CHANNELS);
+    }
+}
+
+/// The taps of a pixel: those in lines before the image, those in lines of the image before, in and behind it,
+/// and those in lines behind it.
+struct PixelTaps {
+    parts: [Taps; 5],
+    /// How many there are.
+    count: usize,
+}
+
+impl PixelTaps {
+    /// Those of the pixel whose first tap is at these coordinates, for the first block.
+    #[inline(never)]
+    fn new(conv: &Depthwise, block: &Block, first: [i32; 2]) -> PixelTaps {
+        // Few lines of many taps: along the longer side of the kernel.
+        let (across, along, [y, x]) = match conv.across.kernel > conv.along.kernel {
+            true => (&conv.along, &conv.across, [first[1], first[0]]),
+            false => (&conv.across, &conv.along, first),
+        };
+        let step = conv.channels.next_multiple_of(CHANNELS);
+        let [line, next] = [across, along].map(|axis| axis.weights_step as usize * step);
+        let apart = |axis: &Axis| axis.dilation.wrapping_mul(axis.input_step) as usize;
+        let at = y.wrapping_mul(across.input_step).wrapping_add(x.wrapping_mul(along.input_step));
+        let start = block.input.wrapping_offset(at as isize);
+        let mut all = PixelTaps { parts: [Taps::NONE; 5], count: 0 };
+        let mut add = |[row, lines]: [i32; 2], [column, taps]: [i32; 2], is_inside: bool| {
+            if lines <= 0 || taps <= 0 {
+                return;
+            }
+            let [row, column, taps] = [row, column, taps].map(|n| n as usize);
+            let steps = if is_inside { [apart(across), apart(along)] } else { [0; 2] };
+            let from = start
+                .wrapping_add(row.wrapping_mul(steps[0]))
+                .wrapping_add(column.wrapping_mul(steps[1]));
+            if let Some(part) = all.parts.get_mut(all.count) {
+                *part = Taps {
+                    from: if is_inside { from } else { core::ptr::null() },
+                    weights: block.weights.wrapping_add(row * line + column * next),
+                    step: steps[1],
+                    next,
+                    skip: steps[0].wrapping_sub(taps.wrapping_mul(steps[1])),
+                    weights_skip: line.wrapping_sub(taps * next),
+                    bytes: taps * next,
+                    lines: lines as usize,
+                };
+                all.count += 1;
+            }
+        };
+        let (rows, columns) = (across.taps(y), along.taps(x));
+        let inside = [rows.before, rows.inside];
+        let behind = |span: &Span| span.before + span.inside;
+        add([0, rows.before], [0, along.kernel], false);
+        add(inside, [0, columns.before], false);
+        add(inside, [columns.before, columns.inside], true);
+        add(inside, [behind(&columns), columns.behind], false);
+        add([behind(&rows), rows.behind], [0, along.kernel], false);
+        all
+    }
+}
+
+/// Computes the results of a block of four channels. Its taps become those of the next block.
+///
+/// # Safety
+/// As for [`pixel_by_taps`]; the taps are those of the block.
+unsafe fn four_by_taps(
+    conv: &Depthwise,
+    block: &Block,
+    common: &Option<Common>,
+    parts: &mut PixelTaps,
+) {
+    let outside = [conv.zero; CHANNELS];
+    // SAFETY: channels of the block.
+    let mut acc = core::array::from_fn(|lane| unsafe { block.results.bias(lane) });
+    for taps in parts.parts.iter_mut().take(parts.count) {
+        let from = if taps.from.is_null() { outside.as_ptr() } else { taps.from };
+        // SAFETY: taps that lie inside the image, or what stands for others, and their weights.
+        unsafe { add_taps(&mut acc, from, taps.weights, taps) };
+        taps.weights = taps.weights.wrapping_add(CHANNELS);
+        if !taps.from.is_null() {
+            taps.from = taps.from.wrapping_add(CHANNELS);
+        }
+    }
+    let Some(common) = common else {
+        // SAFETY: the results of the block's channels.
+        unsafe { block.results.store_all(&None, [0, CHANNELS], &[acc], block.output, 0) };
+        return;
+    };
+    for (lane, acc) in acc.into_iter().enumerate() {
+        // SAFETY: the result of a channel of the block.
+        unsafe {
+            let [_, multiplier] = *block.results.channels.add(lane);
+            *block.output.add(lane) = common.apply(acc, multiplier);
+        }
+    }
+}
+
+/// Computes the results of a block, one after the other, whose first tap is at these coordinates.
+///
+/// # Safety
+/// As for [`pixel_by_taps`].
+#[inline(never)]
+unsafe fn one_by_one(conv: &Depthwise, block: &Block, first: [i32; 2]) {
     let (across, along) = (&conv.across, &conv.along);
     let step = conv.channels.next_multiple_of(CHANNELS);
     for lane in 0..block.lanes {
@@ -202,5 +338,4 @@ unsafe fn pixel_by_taps(conv: &Depthwise, block: &Block, first: [i32; 2]) -> usi
         // SAFETY: the channel's result.
         unsafe { block.results.store(lane, acc, place) };
     }
-    block.lanes
 }

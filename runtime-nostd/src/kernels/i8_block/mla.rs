@@ -10,7 +10,7 @@ use core::ptr::null_mut;
 use microhlo_format::kernels::{Requant, Rounding};
 
 use super::portable::outputs_3x3;
-use super::{Axis, Block, CHANNELS, Depthwise, Results};
+use super::{Axis, Block, CHANNELS, Depthwise, Results, Taps};
 
 /// As `tiles::sums_4x2`.
 ///
@@ -129,6 +129,58 @@ pub(super) unsafe extern "C" fn sums_1x8(
 
         .purgem i8_weight
         .purgem i8_channels
+        "
+    )
+}
+
+/// As `tiles::add_taps`. Of the registers r0 and r12 are a tap and its weight, r1 and r2 point to them, r4 to r7 are
+/// the sums, r8 and r9 what taps and weights are apart, r10 counts lines, r11 is the end of a line's weights.
+///
+/// # Safety
+/// As there.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn add_taps(
+    acc: &mut [i32; CHANNELS],
+    from: *const i8,
+    weights: *const i8,
+    taps: &Taps,
+) {
+    naked_asm!(
+        "
+        .macro i8_lane at, acc
+        ldrsb r0, [r1, #\\at]
+        ldrsb r12, [r2, #\\at]
+        mla \\acc, r0, r12, \\acc
+        .endm
+
+        push {{r0, r4-r11, lr}}
+        ldmia r0, {{r4-r7}}
+        ldrd r8, r9, [r3]
+        ldr r10, [r3, #20]
+        2:
+        ldr r11, [r3, #16]
+        add r11, r2
+        1:
+        i8_lane 0, r4
+        i8_lane 1, r5
+        i8_lane 2, r6
+        i8_lane 3, r7
+        add r1, r8
+        add r2, r9
+        cmp r2, r11
+        bne 1b
+        subs r10, #1
+        beq 3f
+        ldrd r0, r12, [r3, #8]
+        add r1, r0
+        add r2, r12
+        b 2b
+        3:
+        ldr r0, [sp], #4
+        stmia r0, {{r4-r7}}
+        pop {{r4-r11, pc}}
+
+        .purgem i8_lane
         "
     )
 }

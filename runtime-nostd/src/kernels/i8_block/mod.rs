@@ -41,6 +41,8 @@ mod dsp_product;
 mod dsp_taps;
 #[cfg(cortex_m_mla)]
 mod mla;
+#[cfg(cortex_m_muls)]
+mod muls;
 mod portable;
 #[cfg(rv32_tiles)]
 mod rv32;
@@ -94,6 +96,38 @@ pub(super) struct Axis {
     pub weights_step: i32,
 }
 
+/// Taps of four channels, in lines at equal distances, and their weights.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    /// Bytes from a tap to the next one, and from its weights.
+    pub step: usize,
+    pub next: usize,
+    /// Bytes from behind the taps of a line to those of the next line, and from behind their weights.
+    pub skip: usize,
+    pub weights_skip: usize,
+    /// Bytes of the weights of a line, which has at least one tap.
+    pub bytes: usize,
+    /// Lines, at least one.
+    pub lines: usize,
+    /// The first tap; null if all lie outside the image.
+    pub from: *const i8,
+    pub weights: *const i8,
+}
+
+impl Taps {
+    pub const NONE: Taps = Taps {
+        step: 0,
+        next: 0,
+        skip: 0,
+        weights_skip: 0,
+        bytes: 0,
+        lines: 0,
+        from: null(),
+        weights: null(),
+    };
+}
+
 /// How many of some adjacent coordinates lie before, in and behind the input.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
@@ -114,7 +148,6 @@ impl Axis {
     }
 
     /// The taps of an output coordinate whose first tap is at `first`.
-    #[allow(dead_code, reason = "targets without assembly do not need it")]
     pub fn taps(&self, first: i32) -> Span {
         if self.dilation == 1 {
             return self.span(first, self.kernel);
@@ -538,7 +571,6 @@ pub(super) struct Block {
     /// Number of channels.
     pub lanes: usize,
     /// The first channel.
-    #[cfg(cortex_m_dsp)]
     pub first: usize,
 }
 
@@ -553,7 +585,6 @@ impl Depthwise {
             weights: self.weights.wrapping_add(result * self.taps()),
             results: self.results.skip(result),
             lanes: self.channels.saturating_sub(channel).min(CHANNELS),
-            #[cfg(cortex_m_dsp)]
             first: channel,
         }
     }

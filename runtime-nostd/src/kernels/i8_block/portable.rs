@@ -3,13 +3,14 @@
 
 use microhlo_format::kernels::{Requant, Rounding};
 
+#[cfg(not(cortex_m_mla))]
+use super::Axis;
 #[cfg(cortex_m_mla)]
 use super::mla::{line_outputs, sums_1x8, sums_4x2};
-#[cfg(not(cortex_m_mla))]
-use super::{
-    Axis,
-    tiles::{sums_1x8, sums_4x2},
-};
+#[cfg(cortex_m_muls)]
+use super::muls::{sums_1x8, sums_4x2};
+#[cfg(not(any(cortex_m_mla, cortex_m_muls)))]
+use super::tiles::{sums_1x8, sums_4x2};
 use super::{Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
 /// The widened taps of one pixel of several, in their order.
@@ -159,15 +160,36 @@ impl Common {
     /// The result of a sum.
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: i32) -> u8 {
-        let high = ((i64::from(acc) * i64::from(multiplier)) >> 32) as i32;
-        let y = high.wrapping_add(self.offset).wrapping_shr(self.shift);
+        let y = upper(acc, multiplier).wrapping_add(self.offset).wrapping_shr(self.shift);
         y.max(self.min).min(self.max) as u8
     }
 }
 
+/// The upper word of a product.
+#[inline(always)]
+fn upper(a: i32, b: i32) -> i32 {
+    if cfg!(cortex_m_muls) {
+        upper_by_halves(a, b)
+    } else {
+        ((i64::from(a) * i64::from(b)) >> 32) as i32
+    }
+}
+
+/// The same by products of halves, for cores without longer ones. (H. S. Warren, Hacker's Delight, "Multiply
+/// high signed".)
+#[inline(always)]
+fn upper_by_halves(a: i32, b: i32) -> i32 {
+    let ([a, b], low) = ([a >> 16, b >> 16], [a & 0xffff, b & 0xffff]);
+    let carry = (low[0] as u32).wrapping_mul(low[1] as u32) >> 16;
+    // Neither of both exceeds 32 bits.
+    let first = a.wrapping_mul(low[1]).wrapping_add(carry as i32);
+    let second = low[0].wrapping_mul(b).wrapping_add(first & 0xffff);
+    a.wrapping_mul(b).wrapping_add(first >> 16).wrapping_add(second >> 16)
+}
+
 impl Results {
     /// What all channels have in common: one shift, and ties up.
-    fn common(&self) -> Option<Common> {
+    pub(super) fn common(&self) -> Option<Common> {
         Common::of(self.requant.as_ref().filter(|_| self.shifts.is_null())?)
     }
 
@@ -176,7 +198,7 @@ impl Results {
     /// # Safety
     /// `first` is a channel, `output` the place of its result for the first pixel, and results of
     /// pixels are `step` bytes apart.
-    unsafe fn store_all<const N: usize>(
+    pub(super) unsafe fn store_all<const N: usize>(
         &self,
         common: &Option<Common>,
         [first, channels]: [usize; 2],
@@ -478,30 +500,58 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
         }
         return;
     }
-    let mut result = 0;
+    let common = block.results.common();
     for channel in 0..block.lanes.min(CHANNELS) {
+        let result = channel * conv.multiplier;
         let rows = conv.rows.wrapping_add(channel * across.kernel as usize * conv.row);
         let mut output = output.wrapping_add(result * block.results.bytes());
         let results = block.results.skip(result);
-        for o in 0..along.output as usize {
-            // SAFETY: the channel exists.
-            let mut acc = unsafe { results.bias(0) };
-            for tap in 0..across.kernel {
-                let slot = conv.slot(first + tap * across.dilation, tap);
-                let line = slot.wrapping_add(channel * conv.line + o * along.stride as usize);
-                let row = rows.wrapping_add(tap as usize * conv.row);
-                for i in 0..along.kernel as usize {
-                    // SAFETY: a tap of this output, and its weight.
-                    let (x, w) = unsafe { (*line.add(i * along.dilation as usize), *row.add(i)) };
-                    acc = acc.wrapping_add(i32::from(x) * i32::from(w));
+        let mut from = conv.slot(first, 0).cast_const().wrapping_add(channel * conv.line);
+        for _ in 0..along.output {
+            // SAFETY: the channel's taps of an output, and its result.
+            unsafe {
+                let acc = sum_of_lines(conv, results.bias(0), from, rows);
+                match &common {
+                    Some(common) => *output = common.apply(acc, (*results.channels)[1]),
+                    None => results.store(0, acc, output),
                 }
             }
-            // SAFETY: a result of the channel.
-            unsafe { results.store(0, acc, output) };
+            from = from.wrapping_add(along.stride as usize);
             output = output.wrapping_add(step);
         }
-        result += conv.multiplier;
     }
+}
+
+/// A bias plus the products of a channel's taps, the first of which is at `from`, with rows of weights.
+///
+/// # Safety
+/// The lines are those of an accepted convolution.
+#[cfg(not(cortex_m_mla))]
+#[inline(never)]
+unsafe fn sum_of_lines(
+    conv: &Depthwise,
+    mut acc: i32,
+    mut from: *const i16,
+    mut row: *const i16,
+) -> i32 {
+    let (lines, line) = (conv.across.kernel as usize, CHANNELS * conv.line);
+    let (taps, apart) = (conv.along.kernel as usize, conv.along.dilation as usize);
+    let end = conv.lines.wrapping_add(lines * line).cast_const();
+    for _ in 0..lines {
+        let (mut x, mut w) = (from, row);
+        for _ in 0..taps {
+            // SAFETY: a tap of this output, and its weight.
+            acc = acc.wrapping_add(unsafe { i32::from(*x) * i32::from(*w) });
+            (x, w) = (x.wrapping_add(apart), w.wrapping_add(1));
+        }
+        row = row.wrapping_add(conv.row);
+        // Behind the last line comes the first one again.
+        from = from.wrapping_add(line);
+        if from >= end {
+            from = from.wrapping_sub(lines * line);
+        }
+    }
+    acc
 }
 
 /// As [`line_outputs`], of a kernel of three lines of three adjacent taps.
@@ -635,3 +685,24 @@ pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
 /// # Safety
 /// Always safe; other targets' is not.
 pub(in crate::kernels) unsafe fn complete_conv<const PARTS: u32>(_: &Conv) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upper_words_by_halves_are_those_of_long_products() {
+        let ends =
+            [0, 1, -1, 0x7fff, 0x8000, 0xffff, 0x1_0000, -0x8000, -0x1_0000, i32::MAX, i32::MIN];
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+            (state ^ state >> 13) as i32
+        };
+        let pairs = (0..100_000).map(|_| (random(), random()));
+        for (a, b) in ends.iter().flat_map(|&a| ends.map(|b| (a, b))).chain(pairs) {
+            let wanted = ((i64::from(a) * i64::from(b)) >> 32) as i32;
+            assert_eq!(upper_by_halves(a, b), wanted, "{a} * {b}");
+        }
+    }
+}

@@ -5,6 +5,8 @@
 //! compiler then unrolls no loop.
 #![allow(dead_code, reason = "targets with assembly do not need it")]
 
+use super::{CHANNELS, Taps};
+
 /// A tap.
 ///
 /// # Safety
@@ -173,6 +175,40 @@ pub(super) unsafe fn sums_1x8(
         weights = weights.wrapping_add(16);
     }
     *acc = [a, b, c, d, e, f, g, h];
+}
+
+/// Adds the products of taps of four channels, the first of which are at `from`, with weights to their sums.
+///
+/// # Safety
+/// There are four channels of each tap and of each weight, of all lines.
+#[inline(never)]
+pub(super) unsafe fn add_taps(
+    acc: &mut [i32; CHANNELS],
+    mut from: *const i8,
+    mut weights: *const i8,
+    taps: &Taps,
+) {
+    let [mut a, mut b, mut c, mut d] = *acc;
+    for _ in 0..taps.lines {
+        let end = weights.wrapping_add(taps.bytes);
+        while weights != end {
+            macro_rules! lane {
+                ($lane:literal, $acc:ident) => {
+                    // SAFETY: the caller's promise.
+                    $acc = $acc.wrapping_add(unsafe { byte(from, $lane) * byte(weights, $lane) });
+                };
+            }
+            lane!(0, a);
+            lane!(1, b);
+            lane!(2, c);
+            lane!(3, d);
+            from = from.wrapping_add(taps.step);
+            weights = weights.wrapping_add(taps.next);
+        }
+        from = from.wrapping_add(taps.skip);
+        weights = weights.wrapping_add(taps.weights_skip);
+    }
+    *acc = [a, b, c, d];
 }
 
 /// Two neighbouring sums of a depthwise kernel of three lines of three taps.
