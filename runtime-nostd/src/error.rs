@@ -195,7 +195,7 @@ pub enum RunError {
         /// Name of the function.
         name: &'static str,
         /// Its [`ExternError`](crate::ExternError).
-        code: u16,
+        code: u32,
     },
     /// A step of a loaded model does not decode any more: its memory has changed.
     Corrupted {

@@ -117,11 +117,11 @@ impl Extern {
 /// [`RunError::Extern`](crate::RunError::Extern).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct ExternError(pub u16);
+pub struct ExternError(pub u32);
 
 impl ExternError {
     /// The function asked for an operand or result that there is not, or one of another element type.
-    pub const NO_SUCH_TENSOR: ExternError = ExternError(u16::MAX);
+    pub const NO_SUCH_TENSOR: ExternError = ExternError(u32::MAX);
 }
 
 impl fmt::Display for ExternError {

@@ -424,13 +424,14 @@ impl<'m> Run<'m> {
         let corrupted = RunError::Corrupted { step: index };
         let kernels = self.model.kernels;
         let entry = kernels.kernel(step.kernel).ok_or(corrupted)?;
-        let feeding = Feeding::new(rows, self.begun);
+        let feeding = Feeding { rows, resumes: self.begun, ..Feeding::default() };
         let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
-        self.begun = feeding.wants.get() != 0;
-        if self.begun {
-            return Err(feeding.stopped());
+        let stop = feeding.stop.get();
+        self.begun = stop.is_some();
+        if let Some(error) = stop {
+            return Err(error);
         }
         self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))

@@ -6,7 +6,7 @@ use microhlo_format::kernels::{Call, ExternTensor};
 use microhlo_format::{DType, KernelId, Place};
 
 use super::Memory;
-use crate::error::StepError;
+use crate::error::{RunError, StepError};
 use crate::externs::{ExternError, ExternFault, ExternSignature, Externs};
 use crate::registry::{KernelEntry, Undecodable, Visitor};
 
@@ -37,7 +37,7 @@ unsafe fn execute<E: Externs>(body: &[u8], memory: &Memory<'_>) -> Result<(), Un
     let function = E::find(call.name.as_bytes()).ok_or(Undecodable)?;
     let mut call = ExternCall { signature: ExternSignature(call), memory, written: 0 };
     if let Err(ExternError(code)) = (function.call)(&mut call) {
-        memory.feeding.fail(function.name(), code);
+        memory.feeding.stop.set(Some(RunError::Extern { name: function.name(), code }));
     }
     Ok(())
 }

@@ -6,7 +6,6 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 
 use microhlo_format::kernels::{Parts, Requant, Rounding};
 use microhlo_format::{Cursor, MAX_ARENAS, MicroId, Place, Region, Target};
@@ -133,6 +132,7 @@ impl<'r> Memory<'r> {
 }
 
 /// Rows of an input that the caller gives while the model runs.
+#[derive(Default)]
 pub(crate) struct Feeding<'r> {
     /// The rows given.
     pub rows: &'r [u8],
@@ -140,39 +140,8 @@ pub(crate) struct Feeding<'r> {
     pub taken: Cell<usize>,
     /// Whether the chain has had some before.
     pub resumes: bool,
-    /// Rows that the chain has room for and waits for; none once it is through. [`FAILED`] if a function of the
-    /// firmware failed.
-    pub wants: Cell<u32>,
-    /// The function that failed, and how; of no meaning unless one did.
-    pub failed: Cell<MaybeUninit<(&'static str, u16)>>,
-}
-
-/// What stands in place of a number of rows, of which there are fewer.
-const FAILED: u32 = u32::MAX;
-
-impl<'r> Feeding<'r> {
-    /// The rows that are given to a step.
-    pub(crate) fn new(rows: &'r [u8], resumes: bool) -> Feeding<'r> {
-        let failed = Cell::new(MaybeUninit::uninit());
-        Feeding { rows, taken: Cell::new(0), resumes, wants: Cell::new(0), failed }
-    }
-
-    /// Notes that a function failed.
-    fn fail(&self, name: &'static str, code: u16) {
-        self.failed.set(MaybeUninit::new((name, code)));
-        self.wants.set(FAILED);
-    }
-
-    /// Why a step did not run to its end that wants something.
-    pub(crate) fn stopped(&self) -> RunError {
-        let rows = self.wants.get();
-        if rows != FAILED {
-            return RunError::Unfed { rows };
-        }
-        // SAFETY: only `fail` sets this number, behind name and code.
-        let (name, code) = unsafe { self.failed.get().assume_init() };
-        RunError::Extern { name, code }
-    }
+    /// Why the step did not run to its end, if it did not: it waits for rows, or a function failed.
+    pub stop: Cell<Option<RunError>>,
 }
 
 /// A source of `stride` bytes per element.

@@ -13,7 +13,7 @@ use microhlo_format::rows::{Firing, MAX_STAGES, RowShape, Schedule, Shift, State
 use microhlo_format::{Access, AccessKind, KernelId, Overlap, ParamError, Place};
 
 use super::Memory;
-use crate::error::StepError;
+use crate::error::{RunError, StepError};
 use crate::registry::{KernelEntry, StageEntry, Undecodable, Visitor};
 
 /// Links chains: a list of kernels has this, and the `STAGE` of each kernel that is part of one.
@@ -404,7 +404,8 @@ unsafe fn take(
 
 /// Ends the step until the caller gives more rows.
 fn wait(memory: &Memory<'_>, schedule: &Schedule<'_>) {
-    memory.feeding.wants.set(u32::from(schedule.room(0)).max(1));
+    let rows = u32::from(schedule.room(0)).max(1);
+    memory.feeding.stop.set(Some(RunError::Unfed { rows }));
 }
 
 /// Rows that were given and not yet taken.
