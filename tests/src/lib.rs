@@ -20,7 +20,7 @@ use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::ir::{Dim, Func, FuncId, Module, Type, ValueId};
 use microhlo_compiler::passes::bind_shapes::Size;
 use microhlo_format::Artifact;
-use microhlo_qemu::{Error, Job, Options, Outcome};
+use microhlo_qemu::{Board, Error, Job, Options, Outcome, Registry};
 
 /// Models in the project itself.
 const SHIPPED: [&str; 4] = ["digits_cnn", "dsconv_softmax", "gru_step", "mlp_tanh"];
@@ -66,16 +66,40 @@ pub fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// The boards that run a sample: all random kernels, generated programs, the models that they hold
-/// with at most [`SAMPLE_MACS`], and one in [`SAMPLE_PROGRAMS`] of the conformance programs.
+/// The boards that run a sample: the models that they hold with at most [`SAMPLE_MACS`], and one in
+/// [`SAMPLE_PROGRAMS`] of the conformance programs.
 ///
 /// # Panics
 /// There are none.
 pub fn sampled() -> Vec<String> {
-    let registry = microhlo_qemu::Registry::find().expect("the boards");
+    let registry = Registry::find().expect("the boards");
     let names = registry.emulated().map(|board| board.name.clone());
     let sampled: Vec<String> = names.filter(|name| !COMPLETE.contains(&name.as_str())).collect();
     assert!(!sampled.is_empty(), "no board runs a sample");
+    sampled
+}
+
+/// The emulated board of each core that has the most memory: what is executed depends on the core alone.
+pub fn one_of_each_core(registry: &Registry) -> impl Iterator<Item = &str> {
+    let of_core = |board: &Board| {
+        let same = registry.emulated().filter(move |other| other.core == board.core);
+        same.rev().max_by_key(|other| other.arena_bytes()).map(|most| most.name.clone())
+    };
+    let chosen =
+        registry.emulated().filter(move |board| of_core(board) == Some(board.name.clone()));
+    chosen.map(|board| board.name.as_str())
+}
+
+/// Of the boards that run a sample, those that run all random kernels and generated programs besides: one of each
+/// core that no board of [`COMPLETE`] has.
+///
+/// # Panics
+/// There are none.
+pub fn sampled_cores() -> Vec<String> {
+    let registry = Registry::find().expect("the boards");
+    let names = one_of_each_core(&registry).filter(|name| !COMPLETE.contains(name));
+    let sampled: Vec<String> = names.map(str::to_owned).collect();
+    assert!(!sampled.is_empty(), "every core runs everything");
     sampled
 }
 

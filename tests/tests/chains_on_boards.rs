@@ -8,7 +8,7 @@ use chains::{Form, Layer, Network, Op, Random, Slides, random, separable};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::encode;
 use microhlo_qemu::Job;
-use microhlo_tests::{on_board, options, outputs, sampled};
+use microhlo_tests::{on_board, options, outputs, sampled_cores};
 
 fn job(network: &Network, form: Form) -> Job {
     let artifact = encode(&network.spec(form)).expect("the network is encodable");
@@ -56,7 +56,7 @@ fn chains_on_cortex_m55() {
 
 #[test]
 fn chains_on_other_boards() {
-    for board in sampled() {
+    for board in sampled_cores() {
         same_bytes(&board, false);
     }
 }

@@ -11,7 +11,7 @@ use microhlo_format::kernels::{
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
-use microhlo_tests::{COMPLETE, on_board, options, outputs, sampled};
+use microhlo_tests::{COMPLETE, on_board, options, outputs, sampled_cores};
 
 const INPUT: Place = Place::arena(0);
 
@@ -319,7 +319,7 @@ fn kernels_give_the_same_bytes() {
 
 #[test]
 fn other_boards_kernels_give_the_same_bytes() {
-    for board in sampled() {
+    for board in sampled_cores() {
         same_bytes_as_on_the_host(&board);
     }
 }

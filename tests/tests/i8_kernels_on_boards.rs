@@ -7,7 +7,7 @@ use i8_shapes::{COMMON, Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::kernels::{DepthwiseLayout, Requant, Rounding};
 use microhlo_qemu::Job;
-use microhlo_tests::{on_board, options, outputs, sampled};
+use microhlo_tests::{on_board, options, outputs, sampled_cores};
 
 fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
@@ -186,7 +186,7 @@ fn rv32imac_kernels_give_the_same_bytes() {
 
 #[test]
 fn other_boards_kernels_give_the_same_bytes() {
-    for board in sampled() {
+    for board in sampled_cores() {
         same_bytes_as_on_the_host(&board);
     }
 }

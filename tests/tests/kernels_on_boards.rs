@@ -7,7 +7,7 @@ use microhlo_format::kernels::{
 };
 use microhlo_format::{ArtifactSpec, DType, Kernel, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
-use microhlo_tests::{on_board, options, outputs, sampled};
+use microhlo_tests::{on_board, options, outputs, sampled_cores};
 
 /// Reproducible numbers.
 struct Random(u64);
@@ -353,7 +353,7 @@ fn rv32imac_kernels_give_the_same_bits() {
 
 #[test]
 fn kernels_give_the_same_bits_on_the_other_boards() {
-    for board in sampled() {
+    for board in sampled_cores() {
         same_bits_as_on_the_host(&board);
     }
 }

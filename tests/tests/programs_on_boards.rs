@@ -11,7 +11,7 @@ use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::front::mlir::parse_module;
 use microhlo_qemu::Job;
 use microhlo_tests::fuzz::{same_tensor, types};
-use microhlo_tests::{generate, number, on_board, options, outputs, sampled};
+use microhlo_tests::{generate, number, on_board, options, outputs, sampled_cores};
 
 /// The kernels, and how many programs of each run.
 const KERNELS: [&str; 7] =
@@ -103,7 +103,7 @@ fn rv32imac_programs_give_the_same_bits() {
 
 #[test]
 fn programs_give_the_same_bits_on_the_other_boards() {
-    for board in sampled() {
+    for board in sampled_cores() {
         same_bits_as_the_evaluator(&board);
     }
 }

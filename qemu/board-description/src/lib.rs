@@ -178,6 +178,8 @@ pub enum CounterKind {
     Nrf51Timer,
     /// Timers 2 and 5 of an STM32.
     Stm32Timer,
+    /// The watchdog of a Stellaris LM3S, and a timer of it that counts seconds.
+    StellarisWatchdog,
     /// The RISC-V `minstret` counter.
     Minstret,
     /// Cycles: the counter of the debug watchpoint and trace unit of Armv7-M and Armv8-M.

@@ -14,7 +14,7 @@ use microhlo_qemu::{Board, InstructionMix, Job, JobReport, MixCounter, Registry}
 use microhlo_tests::cycles::estimate;
 use microhlo_tests::figures::{Bounds, limit, path, target};
 use microhlo_tests::networks::{Generated, generated};
-use microhlo_tests::{Model, Prepared, int8_models, models, options};
+use microhlo_tests::{Model, Prepared, int8_models, models, one_of_each_core, options};
 
 /// The board that every model runs on unless boards are named.
 const MAIN_BOARD: &str = "mps2-an386";
@@ -85,17 +85,6 @@ fn bench(args: &Args) -> Result<bool, String> {
         update(&rows)?;
     }
     verdicts(&rows)
-}
-
-/// The emulated board of each core that has the most memory: what is executed depends on the core alone.
-fn one_of_each_core(registry: &Registry) -> impl Iterator<Item = &str> {
-    let of_core = |board: &Board| {
-        let same = registry.emulated().filter(move |other| other.core == board.core);
-        same.rev().max_by_key(|other| other.arena_bytes()).map(|most| most.name.clone())
-    };
-    let chosen =
-        registry.emulated().filter(move |board| of_core(board) == Some(board.name.clone()));
-    chosen.map(|board| board.name.as_str())
 }
 
 /// The models to measure.
