@@ -17,9 +17,12 @@ fn network(name: &str) -> Int8Network {
     Int8Network::Generated(found.expect("the network exists"))
 }
 
-/// Activations and arena in bytes with streamed input, without stripes and with, and the multiply-accumulates
-/// that these compute again. They may only fall.
-const BOUNDS: [(&str, [(u64, u32); 2], u64); 2] = [
+/// A network, its activations and arena in bytes with streamed input, without stripes and with, and the
+/// multiply-accumulates that these compute again.
+type Bounds = (&'static str, [(u64, u32); 2], u64);
+
+/// They may only fall.
+const BOUNDS: [Bounds; 2] = [
     ("mobilenet_v1_025_96", [(11_616, 13_296), (11_616, 13_296)], 0),
     ("mobilenet_v2_035_144", [(26_064, 28_000), (24_336, 25_296)], 141_696),
 ];
