@@ -153,7 +153,7 @@ structs! {
     }
     ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
     TableI8<Place> { input, table, output, count }
-    TableMoveI8<Place> { copy, table }
+    TableMoveI8<Place> { input, table, output, sizes, input_strides, output_strides }
     PoolI8<Place> {
         input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
         stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
