@@ -356,7 +356,7 @@ fn distance(kernel: &Kernel<u8>) -> Option<(u32, bool)> {
 #[test]
 fn copies_at_their_distance() {
     let looked_up = |kernel| match kernel {
-        Kernel::move_(copy) => Kernel::table_move_i8(TableMoveI8 { copy, table: CONSTANTS }),
+        Kernel::move_(copy) => Kernel::table_move_i8(TableMoveI8::new(copy, CONSTANTS)),
         other => other,
     };
     for (kernel, bytes) in [

@@ -242,7 +242,7 @@ fn sample_of_bytes() -> Vec<u8> {
             Kernel::depthwise_i8(depthwise),
             Kernel::scale_i8(scale),
             Kernel::product_i8(product),
-            Kernel::table_move_i8(TableMoveI8 { copy: places, table }),
+            Kernel::table_move_i8(TableMoveI8::new(places, table)),
             Kernel::dot_i8(matrices),
             Kernel::conv_i8_mve(ConvI8Mve { conv: vectors }),
             Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: words }),

@@ -217,7 +217,7 @@ fn table_move(random: &mut Random) -> Job {
         input_strides: [(row + gap) as i32, 1].into_iter().collect(),
         output_strides: strides.map(|n| n as i32).into_iter().collect(),
     };
-    let kernel = Kernel::table_move_i8(TableMoveI8 { copy, table: Place::constant(0) });
+    let kernel = Kernel::table_move_i8(TableMoveI8::new(copy, Place::constant(0)));
     job(random, kernel, [input, rows * row])
 }
 

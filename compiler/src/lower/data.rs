@@ -34,7 +34,7 @@ impl Lowerer<'_> {
             let to = View { base, dtype, sizes: from.sizes.clone(), strides: strides.clone() };
             let copy = self.copy_of(&from, &to, span)?;
             let kernel = match table {
-                Some(table) => Kernel::table_move_i8(TableMoveI8 { copy, table }),
+                Some(table) => Kernel::table_move_i8(TableMoveI8::new(copy, table)),
                 None => Kernel::move_(copy),
             };
             self.step(kernel, op);

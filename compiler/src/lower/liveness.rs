@@ -187,7 +187,7 @@ pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Re
     match kernel {
         // Distinct elements are distinct bytes.
         Kernel::move_(m) => elements(&m.sizes) * i64::from(m.element) == bytes,
-        Kernel::table_move_i8(t) => elements(&t.copy.sizes) == bytes,
+        Kernel::table_move_i8(t) => elements(&t.sizes) == bytes,
         Kernel::map(m) => {
             let output = m.outputs.iter().position(|o| o.place == access.place);
             let register = output.map(|o| (m.inputs.len() + o) as u8);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use microhlo_format::kernels::TableMoveI8;
 use microhlo_format::{Access, AccessKind, Kernel, Target};
 
 use super::liveness::{Flow, Life, covers, lives, whole_copy};
@@ -341,10 +340,11 @@ impl Footprint {
         let hull = start + access.start..start + access.end;
         let comb = match kernel {
             // Parts that are put side by side along the last dimensions alternate.
-            Kernel::move_(m) | Kernel::table_move_i8(TableMoveI8 { copy: m, .. })
-                if access.kind == AccessKind::Write =>
-            {
+            Kernel::move_(m) if access.kind == AccessKind::Write => {
                 comb(start, m.element, &m.sizes, &m.output_strides)
+            }
+            Kernel::table_move_i8(t) if access.kind == AccessKind::Write => {
+                comb(start, 1, &t.sizes, &t.output_strides)
             }
             _ => None,
         };

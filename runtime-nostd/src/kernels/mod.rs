@@ -391,8 +391,8 @@ modules! {
     softmax_i8,
     sort,
     switch,
-    table_move_i8,
     window,
+    table_move_i8,
     ; stages:
     conv_f32,
     conv_i8,

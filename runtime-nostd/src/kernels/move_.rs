@@ -1,7 +1,7 @@
 //! Strided copies.
 
 use microhlo_format::Place;
-use microhlo_format::kernels::Move;
+use microhlo_format::kernels::{Move, Sizes, Strides};
 
 use super::odometer::{Odometer, split_last};
 use super::{Memory, dst, src};
@@ -14,26 +14,35 @@ stage!(Move);
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &Move<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let strides = [&p.input_strides, &p.output_strides];
+    let (input, output) = (memory.read(p.input), memory.write(p.output));
     // SAFETY: each run lies inside the checked extents.
-    for_runs(p, memory, |to, from, n| unsafe { copy_run(p.element, to, from, n) });
+    for_runs(&p.sizes, strides, input, output, |to, from, n| unsafe {
+        copy_run(p.element, to, from, n);
+    });
     Ok(())
 }
 
 /// Calls for every run of elements along the last dimension, in order, with where it goes and comes from and
-/// how many they are. The loader has accepted the parameters for this memory.
+/// how many they are.
 #[inline(always)]
-pub(super) fn for_runs(p: &Move<Place>, memory: &Memory<'_>, run: impl Fn(Dst, Src, usize)) {
-    if p.sizes.contains(&0) {
+pub(super) fn for_runs(
+    sizes: &Sizes,
+    [input_strides, output_strides]: [&Strides; 2],
+    input: *const u8,
+    output: *mut u8,
+    run: impl Fn(Dst, Src, usize),
+) {
+    if sizes.contains(&0) {
         return;
     }
-    let (sizes, n) = split_last(&p.sizes, 1);
-    let (input_strides, from_stride) = split_last(&p.input_strides, 0);
-    let (output_strides, to_stride) = split_last(&p.output_strides, 0);
+    let (sizes, n) = split_last(sizes, 1);
+    let (input_strides, from_stride) = split_last(input_strides, 0);
+    let (output_strides, to_stride) = split_last(output_strides, 0);
     // Runs are often short: the dimension around them is a plain loop, too.
     let (sizes, runs) = split_last(sizes, 1);
     let (input_strides, from_step) = split_last(input_strides, 0);
     let (output_strides, to_step) = split_last(output_strides, 0);
-    let (input, output) = (memory.read(p.input), memory.write(p.output));
     let mut at = Odometer::new(sizes, [input_strides, output_strides]);
     loop {
         let mut from = src(input.wrapping_offset(at.offset[0] as isize), from_stride);

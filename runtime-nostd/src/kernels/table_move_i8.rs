@@ -15,8 +15,10 @@ entry!(table_move_i8, TableMoveI8);
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(p: &TableMoveI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
     let table = memory.read(p.table);
+    let strides = [&p.input_strides, &p.output_strides];
+    let (input, output) = (memory.read(p.input), memory.write(p.output));
     // SAFETY: each run lies inside the checked extents, and 256 entries were checked.
-    for_runs(&p.copy, memory, |to, from, n| unsafe { run(table, to, from, n) });
+    for_runs(&p.sizes, strides, input, output, |to, from, n| unsafe { run(table, to, from, n) });
     Ok(())
 }
 

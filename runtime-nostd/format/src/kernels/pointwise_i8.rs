@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{Slide, dense, nonzero, product, read, write};
 use super::overlap::Pixels;
-use super::{Move, Params, Parts, Requant};
+use super::{Move, Params, Parts, Requant, Sizes, Strides};
 use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Sum of two dense `i8` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
@@ -73,15 +73,31 @@ pub struct TableI8<P> {
     pub count: u32,
 }
 
-/// A function of single bytes that change places: those that `copy` copies, an element being one byte, each
-/// replaced by that entry of the table, the byte taken as unsigned. Of the order and of what the result may lie
+/// A function of single bytes that change places: for every index, `output[index * output_strides] =
+/// table[input[index * input_strides]]`, the byte taken as unsigned. Of the order and of what the output may lie
 /// over holds what [`Move`] says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableMoveI8<P> {
-    /// Which bytes are read, and where results go.
-    pub copy: Move<P>,
+    /// First byte read.
+    pub input: P,
     /// 256 results.
     pub table: P,
+    /// First byte written.
+    pub output: P,
+    /// Sizes of the index space, outermost first.
+    pub sizes: Sizes,
+    /// Strides of the source; 0 broadcasts, negative reverses.
+    pub input_strides: Strides,
+    /// Strides of the destination. Distinct indices write distinct bytes.
+    pub output_strides: Strides,
+}
+
+impl<P> TableMoveI8<P> {
+    /// That of the bytes that a copy of such takes.
+    pub fn new(copy: Move<P>, table: P) -> TableMoveI8<P> {
+        let Move { input, output, sizes, input_strides, output_strides, .. } = copy;
+        TableMoveI8 { input, table, output, sizes, input_strides, output_strides }
+    }
 }
 
 /// Sums of `i8` over windows of an NHWC tensor, as 8-bit results: [`Requant::apply`] of `bias` plus
@@ -224,14 +240,26 @@ impl<P: Copy> Params<P> for TableMoveI8<P> {
     type With<Q: Copy> = TableMoveI8<Q>;
 
     fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> TableMoveI8<Q> {
-        TableMoveI8 { copy: self.copy.map_places(f), table: f(self.table) }
+        TableMoveI8 {
+            input: f(self.input),
+            table: f(self.table),
+            output: f(self.output),
+            sizes: self.sizes.clone(),
+            input_strides: self.input_strides.clone(),
+            output_strides: self.output_strides.clone(),
+        }
     }
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        if self.copy.element != 1 {
-            return Err(ParamError::BadCode);
-        }
-        self.copy.accesses(visit)?;
+        let copy = Move {
+            input: self.input,
+            output: self.output,
+            element: 1,
+            sizes: self.sizes.clone(),
+            input_strides: self.input_strides.clone(),
+            output_strides: self.output_strides.clone(),
+        };
+        copy.accesses(visit)?;
         read(self.table, 1).of(&[256], visit)
     }
 }

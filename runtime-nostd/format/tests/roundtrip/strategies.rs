@@ -419,7 +419,7 @@ fn general() -> impl Strategy<Value = Kernel<Place>> {
             let (input_strides, output_strides) = (strides.clone(), strides);
             let copy = Move { input, output, element, sizes, input_strides, output_strides };
             match table {
-                Some(table) => Kernel::table_move_i8(TableMoveI8 { copy, table }),
+                Some(table) => Kernel::table_move_i8(TableMoveI8::new(copy, table)),
                 None => Kernel::move_(copy),
             }
         },
