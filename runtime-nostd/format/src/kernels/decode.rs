@@ -139,7 +139,6 @@ macro_rules! structs {
     )*};
 }
 
-<<<<<<< HEAD
 /// Calls a macro with the name, operand and fields, in the order of the encoding, of all structs that
 /// parameters consist of. Whoever calls it has them and [`Place`] in scope.
 #[macro_export]
@@ -175,7 +174,7 @@ macro_rules! for_each_struct {
             }
             ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
             TableI8<Place> { input, table, output, count }
-            TableMoveI8<Place> { copy, table }
+            TableMoveI8<Place> { input, table, output, sizes, input_strides, output_strides }
             PoolI8<Place> {
                 input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
                 stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
@@ -251,110 +250,6 @@ macro_rules! for_each_struct {
             }
         }
     };
-=======
-structs! {
-    ConvF32<Place> {
-        input, weights, bias, output, batch, in_h, in_w, in_c, out_h, out_w, out_c, kernel_h,
-        kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
-    }
-    DepthwiseF32<Place> {
-        input, weights, bias, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h,
-        kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, activation,
-    }
-    ConvI8<Place> {
-        input, weights, channels, shifts, output, scratch, batch, in_h, in_w, in_c, out_h, out_w,
-        out_c, groups, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, dilation_h,
-        dilation_w, input_zero, requant,
-    }
-    HybridF32<Place> { conv, scales, scratch, depthwise }
-    ConvI8Mve<Place> { conv }
-    DepthwiseI8Mve<Place> { conv }
-    DepthwiseI8<Place> {
-        input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
-        multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
-        dilation_h, dilation_w, input_zero, requant, layout,
-    }
-    DepthwiseThreeI8<Place> { conv }
-    DepthwiseTapsI8<Place> { conv }
-    Requant { shift, zero, min, max, rounding }
-    SumI8<Place> {
-        lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
-    }
-    ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
-    TableI8<Place> { input, table, output, count }
-    TableMoveI8<Place> { input, table, output, sizes, input_strides, output_strides }
-    PoolI8<Place> {
-        input, output, batch, in_h, in_w, channels, out_h, out_w, kernel_h, kernel_w, stride_h,
-        stride_w, pad_top, pad_left, input_zero, bias, left, multiplier, requant,
-    }
-    DotF32<Place> {
-        lhs, rhs, bias, output, batch, m, n, k, lhs_batch_stride, lhs_row_stride,
-        rhs_batch_stride, rhs_row_stride, activation,
-    }
-    ProductI8<Place> {
-        lhs, rhs, output, sizes, lhs_strides, rhs_strides, lhs_zero, rhs_zero, left, multiplier,
-        requant,
-    }
-    DotI8<Place> {
-        lhs, rhs, output, scratch, batch, rows, columns, depth, lhs_batch_stride, lhs_row_stride,
-        lhs_depth_stride, rhs_batch_stride, rhs_column_stride, rhs_depth_stride, lhs_zero, rhs_zero,
-        multiplier, requant,
-    }
-    DotAny<Place> {
-        op, lhs, rhs, output, sizes, lhs_strides, rhs_strides, contract, lhs_contract_strides,
-        rhs_contract_strides,
-    }
-    ConvAny<Place> { op, input, weights, output, batch, groups, in_c, out_c, spatial }
-    ConvDim { input, output, kernel, stride, pad, input_dilation, kernel_dilation, reverse }
-    Move<Place> { input, output, element, sizes, input_strides, output_strides }
-    Fill<Place> { value, output, element, count }
-    SoftmaxF32<Place> { input, output, rows, n }
-    QuantizeF32<Place> { input, thresholds, output, count, scale, zero, min, max }
-    DequantizeI8<Place> { input, table, output, count, zero, scale }
-    SoftmaxI8<Place> {
-        input, output, scratch, rows, n, input_zero, input_scale, output_scale, output_zero, min, max,
-    }
-    Map<Place> { sizes, inputs, outputs, scratch, temps, temp_size, tile, code }
-    MapOperand<Place> { place, strides }
-    MapInstr { op, dst, args }
-    Post<Place> { op, operand }
-    Reduce<Place> { op, input, init, output, post, sizes, strides, reduce, reduce_strides }
-    Window<Place> { op, input, init, output, post, dims, inner, padding_counts }
-    WindowDim { input, output, window, stride, pad, base_dilation, window_dilation }
-    Branch<Place> { predicate, when, target }
-    Switch<Place> { index, first, targets }
-    Start<Place> { index, strides, last, stride, window }
-    Slices<Place> {
-        index, starts, batch, tensor_batch, slice_batch, window, tensor_window, slice_window,
-    }
-    Gather<Place> { operand, output, element, slices }
-    Scatter<Place> { operand, updates, output, element, count, slices }
-    RegionScalar<Place> { place, dtype }
-    RegionCode<Place> { scalars, scratch, temps, temp_size, lanes, code }
-    ReduceOperand<Place> { input, init, output, element, accumulator, strides, lane_stride }
-    ReduceAny<Place> {
-        operands, dims, output_strides, lanes, lane_output_stride, padding_counts, body,
-    }
-    ScatterOperand<Place> { operand, updates, output, dtype }
-    ScatterAny<Place> { operands, count, slices, body }
-    SortOperand<Place> { input, output, scratch, dtype }
-    Sort<Place> { operands, outer, n, inner, less, result }
-    SelectAndScatter<Place> {
-        operand, source, init, output, element, accumulator, dims, select, selected, scatter,
-    }
-    Fft<Place> {
-        input, output, table, scratch, dtype, kind, n, convolution, radices, input_stride,
-        output_stride, sizes, input_strides, output_strides,
-    }
-    Cholesky<Place> { input, output, dtype, batch, n, lower }
-    Sums<Place> { place, count }
-    Feed<Place> { place, row_bytes }
-    Rows<Place> { stages, state, sums, feed }
-    TriangularSolve<Place> {
-        matrix, rhs, output, dtype, batch, n, count, left_side, lower, unit_diagonal, transpose,
-        conjugate,
-    }
->>>>>>> w-int8b
 }
 
 for_each_struct!(structs);
