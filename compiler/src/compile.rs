@@ -250,6 +250,8 @@ pub struct Report {
     pub artifact_bytes: u32,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Those of them that compute again what is computed elsewhere, so that less memory is needed.
+    pub recomputed_macs: u64,
     /// Bytes of the arena, from its start, that states of this model, and of others that share it, take.
     pub state_bytes: u32,
     /// Kernels in execution order.
@@ -378,6 +380,10 @@ pub struct ParetoPoint {
     pub scratch_bytes: u64,
     /// Instructions of an inference, about; good for comparisons alone.
     pub cost: f64,
+    /// Multiply-accumulates of an inference.
+    pub macs: u64,
+    /// Those of them that compute again what is computed elsewhere.
+    pub recomputed_macs: u64,
     /// The steps that run row by row, as ranges.
     pub chains: Vec<String>,
 }
@@ -392,11 +398,21 @@ pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoi
     let program = lowered(&mut func, options, &mut |_, _| ())?;
     let arranged = arranged(program, options);
     let point = |choice: Choice| {
-        let [activation_bytes, scratch_bytes] = live_bytes(&choice.program);
+        let [activation_bytes, scratch_bytes] =
+            live_bytes(&choice.program, &choice.emitted.layout.plan);
         let chains = choice.program.chains();
         let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
         let (arena_bytes, cost) = (choice.bytes(), choice.cost);
-        ParetoPoint { arena_bytes, activation_bytes, scratch_bytes, cost, chains }
+        let (macs, recomputed_macs) = (choice.program.macs(), choice.again(&arranged.ordered));
+        ParetoPoint {
+            arena_bytes,
+            activation_bytes,
+            scratch_bytes,
+            cost,
+            macs,
+            recomputed_macs,
+            chains,
+        }
     };
     Ok(chains::pareto(&arranged, options)?.into_iter().map(point).collect())
 }
@@ -449,7 +465,7 @@ pub fn compile_verified(
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let report = report(&program, &emitted, arranged.schedule, options);
+    let report = report(&program, &emitted, &arranged, options);
     let timings = clock.timings;
     let taps = Taps::new(&func, &program, &emitted.places);
     let Emitted { artifact, memory, .. } = emitted;
@@ -547,7 +563,7 @@ fn needs_less(program: &Program, other: &Program, options: &CompileOptions) -> b
 fn report(
     program: &Program,
     emitted: &Emitted,
-    schedule: ScheduleReport,
+    arranged: &Arranged,
     options: &CompileOptions,
 ) -> Report {
     let costs = Costs::new(options.target);
@@ -564,7 +580,7 @@ fn report(
         estimated_instructions: costs.modelled(&step.kernel),
         reason: reason(&step.kernel),
     };
-    let [activation_bytes, scratch_bytes] = live_bytes(program);
+    let [activation_bytes, scratch_bytes] = live_bytes(program, &emitted.layout.plan);
     Report {
         name: options.name.clone(),
         arena_bytes: emitted.layout.plan.arena_bytes,
@@ -573,10 +589,11 @@ fn report(
         scratch_bytes,
         arena_lower_bound_bytes: emitted.layout.plan.lower_bound,
         arena_proven_optimal: emitted.layout.plan.proven_optimal,
-        schedule,
+        schedule: arranged.schedule.clone(),
         const_bytes: emitted.const_bytes,
         artifact_bytes: emitted.artifact.len() as u32,
         macs: program.macs(),
+        recomputed_macs: program.macs().saturating_sub(arranged.ordered.macs()),
         state_bytes: emitted.state_bytes,
         kernels: program.executed().enumerate().map(kernel).collect(),
         micro_ops: micro_ids(program).into_iter().map(micro_name).collect(),

@@ -290,8 +290,9 @@ fn chain_overlaps(
     }
 }
 
-/// Bytes that values need if kernels need no working memory, and the most that these need.
-pub fn live_bytes(program: &Program) -> [u64; 2] {
+/// Bytes that values need if kernels need no working memory, at most where they lie in the arena, and the
+/// most that these need.
+pub fn live_bytes(program: &Program, arena: &plan::Plan) -> [u64; 2] {
     let (problem, groups) = memory_problem(program);
     let mut scratch = vec![false; problem.buffers.len()];
     for (buffer, private) in program.buffers.ids().zip(program.scratch_buffers()) {
@@ -308,7 +309,13 @@ pub fn live_bytes(program: &Program) -> [u64; 2] {
         // What shares memory with several others may not share as much with each of them.
         let limits = plan::Options { search_steps: OVERLAP_STEPS, deadline: None };
         match plan::plan_with(&part, &limits) {
-            Ok(plan) if !private => plan.arena_bytes.into(),
+            Ok(plan) if !private => {
+                let placed = part.buffers.iter().zip(&arena.offsets);
+                let ends = placed.filter(|(buffer, _)| buffer.size > 0).map(|(b, at)| at + b.size);
+                let height = ends.max().unwrap_or(0);
+                let fits = plan::check(&part, &arena.offsets, height).is_ok();
+                plan.arena_bytes.min(if fits { height } else { u32::MAX }).into()
+            }
             _ => part.lower_bound().bytes,
         }
     })

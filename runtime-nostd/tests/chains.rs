@@ -163,12 +163,25 @@ fn chains_are_proved() {
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(|rows, spec| rows.state = window(spec)), Some(Overlap));
-    let far = |rows: &mut Rows<Place>, spec: &mut ArtifactSpec| {
-        rows.stages[0].capacity = 13;
-        let Kernel::conv_i8(conv) = &mut spec.steps[1] else { panic!("a convolution") };
-        conv.output.offset = spec.arena_bytes - 8 * 5 * 12;
+    // The first window behind everything else, with room for some rows; who reads it sees it some bytes later.
+    let behind = |capacity: u16, room: u32, settles: bool, later: u32| {
+        refused(|rows, spec| {
+            (rows.stages[0].capacity, rows.stages[0].settles) = (capacity, settles);
+            let (from, to) = (window(spec), Place::arena(spec.arena_bytes));
+            let moved = &mut |place| if place == from { to } else { place };
+            spec.steps.iter_mut().for_each(|step| *step = step.map_places(moved));
+            spec.arena_bytes += 8 * 5 * room;
+            let Kernel::conv_i8(conv) = &mut spec.steps[2] else { panic!("a convolution") };
+            conv.input.offset += later;
+        })
     };
-    assert_eq!(refused(far), Some(OutOfBounds), "the window leaves the arena");
+    assert_eq!(behind(13, 13, false, 0), None);
+    assert_eq!(behind(13, 12, false, 0), Some(OutOfBounds), "the last row leaves the arena");
+    assert_eq!(behind(12, 11, false, 0), Some(OutOfBounds), "the window leaves the arena");
+    // Of rows that settle there are never more than three.
+    assert_eq!(behind(12, 12, true, 0), None);
+    assert_eq!(behind(12, 11, true, 0), Some(OutOfBounds), "the window leaves the arena");
+    assert_eq!(behind(12, 12, true, 1), Some(OutOfBounds), "who reads rows moves them");
 }
 
 #[test]

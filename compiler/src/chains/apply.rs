@@ -6,11 +6,25 @@ use microhlo_format::{Kernel, Target};
 
 use super::block::{Block, Model, Needs};
 use super::kernel::folded;
+use super::recompute::expanded;
+use super::windows::Rest;
 use super::{Cut, Plan};
 use crate::lower::program::{Buffer, BufferId, Program, Ref, SUMS, Step, Storage};
 
 /// The program as a plan says. Its steps are those of the model's program, in their order.
 pub fn apply(model: &Model<'_>, plan: &Plan) -> Program {
+    if plan.cuts.iter().all(|cut| cut.stripes.is_none()) {
+        return apply_rows(model, plan);
+    }
+    match expanded(model.program, plan) {
+        Some((program, plan)) => apply_rows(&model.of(&program), &plan),
+        // Stripes are only planned where steps can be cut.
+        None => model.program.clone(),
+    }
+}
+
+/// The same for a plan without stripes.
+fn apply_rows(model: &Model<'_>, plan: &Plan) -> Program {
     let mut program = model.program.clone();
     let mut steps = Vec::with_capacity(program.steps.len() + plan.cuts.len());
     // Where control comes to for each step: a chain begins with its `rows`.
@@ -83,6 +97,9 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             strip: half(stage.strip),
             capacity: half(stage.capacity),
             operands: stage.operands,
+            lead: stage.lead,
+            settles: stage.rest == Rest::Start,
+            ends: stage.rest == Rest::End,
         });
     }
     let feed = block.feed().map(|(buffer, row_bytes)| {

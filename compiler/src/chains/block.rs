@@ -1,14 +1,16 @@
 //! What a run of steps needs as a chain: its stages, windows, memory and cost.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use microhlo_format::kernels::STATE_BYTES;
 use microhlo_format::rows::{self, MAX_STAGES, OUTSIDE, RowShape};
 use microhlo_format::{AccessKind, Kernel};
 
 use super::cost::{self, Costs};
-use super::kernel::{Stages, by_rows, scratch, sums};
-use super::windows::{Found, Read, Windows};
+use super::kernel::{Stages, by_rows, scratch, sums, writes_columns};
+use super::trace::join;
+use super::windows::{Found, Read, Rest, Windows};
 use crate::compile::Target;
 use crate::emit::memory_problem;
 use crate::ir::EntityId;
@@ -16,9 +18,6 @@ use crate::lower::liveness::{Flow, lives};
 use crate::lower::program::{BufferId, Program, Ref, Storage};
 use crate::lower::share::{copies_taps, in_place_pairs};
 use crate::plan::{self, Buffer, Distance, Overlap, Problem};
-
-/// By what part copies of single bytes make a convolution slower; those of words hardly do.
-const COPIED: f64 = 0.5;
 
 /// A program as the choice of chains sees it.
 pub struct Model<'a> {
@@ -37,6 +36,7 @@ pub struct Model<'a> {
     /// The input that the caller feeds row by row, and its rows.
     fed: Option<(BufferId, u32)>,
     stages: Stages,
+    target: Target,
 }
 
 impl<'a> Model<'a> {
@@ -58,7 +58,23 @@ impl<'a> Model<'a> {
         let costs = Costs::new(target);
         let saved = memory_problem(program).0.shared_by_step();
         let (copies, stages) = (target == Target::Rv32imac, Stages::new(costs));
-        Model { program, costs, values, saved, copies, entered, fed: None, stages }
+        Model { program, costs, values, saved, copies, entered, fed: None, stages, target }
+    }
+
+    /// The same for a program that was made of this one.
+    pub fn of<'b>(&self, program: &'b Program) -> Model<'b> {
+        Model { fed: self.fed, ..Model::new(program, self.target) }
+    }
+
+    /// Bytes of what the step before one leaves to others.
+    pub fn leaves(&self, step: usize) -> u64 {
+        let alive = self.values.iter().filter(|(_, life)| life.0 < step && step < life.1);
+        alive.map(|(&buffer, _)| self.bytes(buffer)).sum()
+    }
+
+    /// Whether control may come to some steps otherwise than from the one before.
+    pub fn is_entered(&self, mut steps: Range<usize>) -> bool {
+        steps.any(|step| self.entered[step])
     }
 
     /// The same program, whose only input the caller feeds row by row; `None` if the input is not read
@@ -107,7 +123,7 @@ impl<'a> Model<'a> {
         let kernel = &self.program.steps[step].kernel;
         let words = matches!(kernel, Kernel::conv_i8(conv) if conv.run().is_multiple_of(4));
         let copies = self.copies && copies_taps(kernel) && !words;
-        let more = if copies { COPIED } else { 0.0 };
+        let more = if copies { cost::COPIED } else { 0.0 };
         (partly.max(self.saved_in_place(step)), more)
     }
 
@@ -157,6 +173,8 @@ struct Stage {
     shape: Option<RowShape>,
     /// Sums that it keeps from row to row.
     sums: u32,
+    /// Whether other stages write other columns of the result.
+    joint: bool,
 }
 
 /// Steps that may run as a chain.
@@ -172,6 +190,8 @@ pub struct Block {
     reads: Vec<(BufferId, Read)>,
     /// Values from outside that are read by rows alone, and that nobody needs after the block.
     dying: Vec<BufferId>,
+    /// Values of which the block writes some columns, others were there before.
+    before: Vec<BufferId>,
 }
 
 /// What a block needs with given strips.
@@ -181,6 +201,10 @@ pub struct Needs {
     pub strips: Vec<u32>,
     /// Rows that each stage's result has room for.
     pub capacities: Vec<u32>,
+    /// Rows of each stage's first firing, if not as many; 0 if as many.
+    pub leads: Vec<u8>,
+    /// Where rows rest in each stage's window.
+    pub rests: Vec<Rest>,
     /// Bytes of values, and of sums that become values.
     pub activations: u64,
     /// Bytes of working memory of the kernels.
@@ -212,6 +236,10 @@ pub struct Planned {
     pub operands: [u8; 2],
     /// Number of sums that it keeps from row to row.
     pub sums: u32,
+    /// Rows at the first time, if not as many; 0 if as many.
+    pub lead: u8,
+    /// Where rows rest in its window.
+    pub rest: Rest,
     row_bytes: u32,
     whole: bool,
 }
@@ -230,13 +258,22 @@ impl Block {
             return None;
         }
         let steps = (first, end);
-        let (stages, reads, dying) = (Vec::new(), Vec::new(), Vec::new());
-        let mut block = Block { steps, stages, fed: 0, outside: 0, reads, dying };
+        let (stages, reads, dying, before) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut block = Block { steps, stages, fed: 0, outside: 0, reads, dying, before };
         if let Some((output, rows)) = model.fed.filter(|_| first == 0) {
             let row_bytes = model.program.buffers[output].bytes / rows;
             let operands = [OUTSIDE; 2];
-            let (whole, shape, sums) = (false, None, 0);
-            block.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
+            let (whole, shape, sums, joint) = (false, None, 0, false);
+            block.stages.push(Stage {
+                output,
+                rows,
+                row_bytes,
+                whole,
+                operands,
+                shape,
+                sums,
+                joint,
+            });
             block.fed = 1;
         }
         for step in first..end {
@@ -245,7 +282,12 @@ impl Block {
         for (buffer, lower, upper) in model.alive(first, end) {
             let inside = first <= lower && upper <= end;
             match block.stage_of(buffer) {
-                Some(stage) => block.stages[stage].whole |= !inside,
+                Some(stage) => {
+                    if lower < first && block.stages[stage].joint {
+                        block.before.push(buffer);
+                    }
+                    block.stages[stage].whole |= !inside;
+                }
                 None if upper <= end && block.reads_rows(model, buffer) => block.dying.push(buffer),
                 None => block.outside += model.bytes(buffer),
             }
@@ -276,8 +318,12 @@ impl Block {
         let by = by_rows(kernel, &rows_of)?;
         let output = by.output.place;
         let buffer = &model.program.buffers[output.buffer];
-        let temporary = matches!(buffer.storage, Storage::Temp) && output.offset == 0;
-        if !temporary || self.stage_of(output.buffer).is_some() {
+        let joint = writes_columns(kernel);
+        let temporary = matches!(buffer.storage, Storage::Temp) && (output.offset == 0 || joint);
+        let with = self.stage_of(output.buffer);
+        let made = with.is_some_and(|at| !joint || !self.stages[at].joint);
+        let read = self.reads.iter().any(|(from, _)| *from == output.buffer);
+        if !temporary || made || (joint && read) {
             return None;
         }
         let mut operands = [OUTSIDE; 2];
@@ -294,8 +340,11 @@ impl Block {
             if offset != 0 || whole != model.bytes(from) {
                 return None;
             }
-            // Whoever reads the sum of all rows comes after the chain.
-            if self.stages[stage].sums > 0 || by.shape.in_rows != self.stages[stage].rows {
+            // Whoever reads the sum of all rows, or what has columns of several, comes after the chain.
+            if self.stages[stage].sums > 0
+                || self.stages[stage].joint
+                || by.shape.in_rows != self.stages[stage].rows
+            {
                 return None;
             }
             *link = stage as u8;
@@ -316,8 +365,8 @@ impl Block {
             return None;
         }
         let (output, row_bytes, shape) = (output.buffer, by.output.bytes, Some(by.shape));
-        let whole = sums > 0;
-        self.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums });
+        let whole = sums > 0 || joint;
+        self.stages.push(Stage { output, rows, row_bytes, whole, operands, shape, sums, joint });
         Some(())
     }
 
@@ -328,23 +377,35 @@ impl Block {
 
     /// What the block needs if each stage fires about so many rows at a time, if it can.
     pub fn needs(&self, model: &Model<'_>, wanted: &[u32]) -> Option<Needs> {
-        let mut strips = Vec::new();
+        let (mut strips, mut over) = (Vec::new(), Vec::new());
         let (mut scratch, mut cost) = (0, cost::CHAIN);
         for (at, (stage, &wanted)) in self.stages.iter().zip(wanted).enumerate() {
             let Some(step) = self.step(at) else {
                 // The caller may feed more rows at a time if there is room.
                 strips.push(1);
+                over.push([None; 2]);
                 continue;
             };
             let firings = model.stages.firings(model.kernel(step), stage.rows, wanted)?;
             strips.push(firings.strip);
+            over.push(firings.over);
             scratch = scratch.max(firings.scratch);
             cost += firings.cost;
         }
-        let mut windows = self.windows(model, &strips);
+        let mut windows = Windows { over, ..self.windows(model, &strips) };
+        windows.lead(&mut |at, lead| {
+            let strips = [strips[at], lead.into()];
+            let step = self.step(at).map(|step| model.kernel(step));
+            let touched =
+                step.and_then(|step| model.stages.led(step, self.stages[at].rows, strips));
+            scratch = touched.map_or(scratch, |(bytes, _)| scratch.max(bytes));
+            touched.is_some()
+        });
         windows.fit()?;
+        let leads = windows.stages.iter().map(|stage| stage.lead).collect();
         let capacities: Vec<u32> = windows.stages.iter().map(|s| s.capacity.into()).collect();
-        let mut activations = self.outside + self.packed(model, &windows)?;
+        let (rests, packed) = self.rests(model, &mut windows)?;
+        let mut activations = self.outside + packed;
         for (at, stage) in self.stages.iter().enumerate() {
             activations += 4 * u64::from(stage.sums);
             // Before most firings, what is still needed is moved to the front.
@@ -353,7 +414,7 @@ impl Block {
             cost += model.costs.moved(if stage.whole { 0 } else { moved });
         }
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
-        Some(Needs { strips, capacities, activations, scratch, state, cost })
+        Some(Needs { strips, capacities, leads, rests, activations, scratch, state, cost })
     }
 
     /// The values by rows, with windows that are not sized yet.
@@ -364,16 +425,54 @@ impl Block {
         for (stage, &strip) in self.stages.iter().zip(strips) {
             let (rows, operands) = (half(stage.rows), stage.operands);
             let capacity = if stage.whole { rows } else { 0 };
-            windows.stages.push(rows::Stage { rows, strip: half(strip), capacity, operands });
+            let (strip, settles, ends) = (half(strip), false, false);
+            windows.stages.push(rows::Stage {
+                rows,
+                strip,
+                lead: 0,
+                capacity,
+                operands,
+                settles,
+                ends,
+            });
             windows.shapes.push(stage.shape);
             windows.rows.push((stage.sums == 0).then_some(stage.row_bytes));
             windows.bytes.push(model.bytes(stage.output));
+        }
+        for (at, stage) in self.stages.iter().enumerate().filter(|(_, stage)| stage.joint) {
+            let with = self.stage_of(stage.output).filter(|&with| with < at);
+            join(&mut windows, at, with, self.before.contains(&stage.output));
         }
         for &value in &self.dying {
             let reads = self.reads.iter().filter(|read| read.0 == value).map(|read| read.1);
             windows.found.push(Found { bytes: model.bytes(value), reads: reads.collect() });
         }
         windows
+    }
+
+    /// Where rows rest in windows, and the bytes that all values take together then: two windows can share
+    /// the bytes between rows that rest at the start of one and at the end of the other.
+    fn rests(&self, model: &Model<'_>, windows: &mut Windows) -> Option<(Vec<Rest>, u64)> {
+        let none = vec![Rest::There; self.stages.len()];
+        let mut best = (none.clone(), self.packed(model, windows)?);
+        // Windows that keep rows from firing to firing.
+        let keeps =
+            |(_, stage): &(usize, &rows::Stage)| stage.capacity > stage.strip && !stage.is_whole();
+        let kept: Vec<usize> =
+            windows.stages.iter().enumerate().filter(keeps).map(|(at, _)| at).collect();
+        for first in 0..2.min(kept.len()) {
+            let mut rests = none.clone();
+            for (i, &at) in kept.iter().enumerate() {
+                rests[at] = if i % 2 == first { Rest::Start } else { Rest::End };
+            }
+            windows.rest(&rests);
+            let bytes = self.packed(model, windows)?;
+            if bytes < best.1 {
+                best = (rests, bytes);
+            }
+        }
+        windows.rest(&best.0);
+        Some(best)
     }
 
     /// Bytes that windows, results, and values that die take together, as some of them share bytes.
@@ -406,16 +505,21 @@ impl Block {
 
     /// The stages with what they need.
     pub fn stages<'a>(&'a self, needs: &'a Needs) -> impl Iterator<Item = Planned> + 'a {
-        let rooms = needs.strips.iter().zip(&needs.capacities);
-        self.stages.iter().zip(rooms).map(|(stage, (&strip, &capacity))| Planned {
-            output: stage.output,
-            rows: stage.rows,
-            strip,
-            capacity,
-            operands: stage.operands,
-            sums: stage.sums,
-            row_bytes: stage.row_bytes,
-            whole: stage.whole,
+        let rooms =
+            needs.strips.iter().zip(&needs.capacities).zip(needs.leads.iter().zip(&needs.rests));
+        self.stages.iter().zip(rooms).map(|(stage, ((&strip, &capacity), (&lead, &rest)))| {
+            Planned {
+                lead,
+                rest,
+                output: stage.output,
+                rows: stage.rows,
+                strip,
+                capacity,
+                operands: stage.operands,
+                sums: stage.sums,
+                row_bytes: stage.row_bytes,
+                whole: stage.whole,
+            }
         })
     }
 

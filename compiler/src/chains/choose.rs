@@ -30,6 +30,8 @@ pub struct Options {
     pub arena_limit: Option<u32>,
     /// Whether the caller gives the input row by row.
     pub stream_input: bool,
+    /// Most multiply-accumulates, in percent of all, that may be computed again for that.
+    pub recompute: u32,
 }
 
 impl Options {
@@ -57,7 +59,7 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     if !options.memories.arenas.is_empty() {
         return in_memories(program, options);
     }
-    let Options { rows, arena_limit, stream_input } = options.memory;
+    let Options { rows, arena_limit, stream_input, recompute } = options.memory;
     if !stream_input {
         let whole = Choice::new(program.shared.clone(), 0.0, options)?;
         let fits = arena_limit.is_none_or(|limit| whole.bytes() <= limit);
@@ -66,7 +68,7 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
         }
     }
     let model = model(&program.ordered, options)?;
-    let cuts = Cuts::new(&model);
+    let cuts = Cuts::new(&model, recompute);
     let front = match rows {
         Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
         _ => cuts.front(),
@@ -81,23 +83,46 @@ pub(crate) fn choose(program: &Arranged, options: &CompileOptions) -> Result<Cho
     // Where results lie over operands, the fastest may need no more than any other.
     for plan in front.iter().take(1).chain(front.iter().rev().take(SMALLEST)) {
         let choice = Choice::new(options.shared(&apply(&model, plan)), plan.cost(), options)?;
-        if smallest.as_ref().is_none_or(|(least, _)| choice.bytes() < least.bytes()) {
+        let better = |least: &Choice| (choice.bytes(), choice.cost) < (least.bytes(), least.cost);
+        if smallest.as_ref().is_none_or(|(least, _)| better(least)) {
             smallest = Some((choice, plan));
         }
     }
     match smallest {
         Some((choice, plan)) => {
             let bytes = choice.bytes();
-            choice.or_wider(&model, plan, bytes, options)?.within(arena_limit)
+            let choice = choice.or_wider(&model, plan, bytes, options)?;
+            let bytes = choice.bytes();
+            choice.within(arena_limit).map_err(|error| {
+                let more = with_recomputation(program, options, bytes).unwrap_or_default();
+                CompileError { message: error.message + &more, ..error }
+            })
         }
         None => Err(error("the input cannot be fed row by row: too much of it is needed at once")),
     }
 }
 
+/// Percent of the multiply-accumulates that are thought of when nothing fits.
+const WORTH: u32 = 50;
+
+/// What computing some results again would reach, if that is less than so many bytes.
+fn with_recomputation(program: &Arranged, options: &CompileOptions, bytes: u32) -> Option<String> {
+    if options.memory.recompute >= WORTH || options.memory.rows == Rows::Off {
+        return None;
+    }
+    let memory =
+        Options { rows: Rows::Least, arena_limit: None, recompute: WORTH, ..options.memory };
+    let smallest = choose(program, &CompileOptions { memory, ..options.clone() }).ok()?;
+    let percent = 100 * smallest.again(&program.ordered);
+    let percent = percent.div_ceil(program.ordered.macs().max(1));
+    let less = smallest.bytes() < bytes && percent > 0;
+    less.then(|| format!("; --recompute {percent} reaches {} bytes", smallest.bytes()))
+}
+
 /// Chooses the fastest program that fits the memories that there are; the smallest of those, if memory is
 /// to be saved.
 fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
-    let Options { rows, stream_input, .. } = options.memory;
+    let Options { rows, stream_input, recompute, .. } = options.memory;
     if !stream_input && rows != Rows::Least {
         let whole = Choice::fitting(program.shared.clone(), 0.0, options)?;
         if let Some(choice) = whole {
@@ -106,7 +131,7 @@ fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, C
     }
     if stream_input || rows != Rows::Off {
         let model = model(&program.ordered, options)?;
-        let cuts = Cuts::new(&model);
+        let cuts = Cuts::new(&model, options.memory.recompute);
         let mut front: Vec<Plan> = match rows {
             Rows::Off => cuts.cheapest(u64::MAX).into_iter().collect(),
             _ => cuts.front(),
@@ -122,7 +147,7 @@ fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, C
         }
     }
     let rows = if rows == Rows::Off { Rows::Off } else { Rows::Least };
-    let memory = Options { rows, arena_limit: None, stream_input };
+    let memory = Options { rows, arena_limit: None, stream_input, recompute };
     let memories = Memories::default();
     let smallest = choose(program, &CompileOptions { memory, memories, ..options.clone() })?;
     let names = options.memories.arenas.iter().map(|m| format!("{} of {} bytes", m.name, m.bytes));
@@ -143,14 +168,30 @@ fn fastest(
 ) -> Result<Option<Choice>, CompileError> {
     // What is alive bounds the arena from below only if nothing shares memory.
     let may_fit = |plan: &&Plan| plan.bytes() / 2 <= u64::from(limit);
+    let mut best: Option<Choice> = None;
+    let mut fit = 0;
     for plan in front.iter().filter(may_fit) {
         let choice = Choice::new(options.shared(&apply(model, plan)), plan.cost(), options)?;
-        if choice.bytes() <= limit {
-            return Ok(Some(choice.or_wider(model, plan, limit, options)?));
+        if choice.bytes() > limit {
+            continue;
+        }
+        let choice = choice.or_wider(model, plan, limit, options)?;
+        if best.as_ref().is_none_or(|best| choice.cost < best.cost) {
+            best = Some(choice);
+        }
+        fit += 1;
+        if fit == FITTING {
+            break;
         }
     }
-    Ok(None)
+    Ok(best)
 }
+
+/// Sizes that strips of a program are given to fit an arena.
+const WIDENINGS: usize = 4;
+
+/// Ways of the front of which the fastest is looked for: one that leaves more room may have longer strips.
+const FITTING: usize = 3;
 
 /// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
 const SMALLEST: usize = 4;
@@ -166,7 +207,7 @@ pub(crate) fn pareto(
     let options = &CompileOptions { memories: Memories::default(), ..options.clone() };
     let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
-    for plan in Cuts::new(&model).front() {
+    for plan in Cuts::new(&model, options.memory.recompute).front() {
         let choice = Choice::new(options.shared(&apply(&model, &plan)), plan.cost(), options)?;
         let bytes = choice.bytes();
         let choice = choice.or_wider(&model, &plan, bytes, options)?;
@@ -218,14 +259,28 @@ impl Choice {
         limit: u32,
         options: &CompileOptions,
     ) -> Result<Choice, CompileError> {
-        // As much more may be alive as the arena may grow.
-        let room = limit.saturating_sub(self.bytes());
-        let wide = widened(model, plan, plan.bytes() + u64::from(room));
-        if wide == *plan {
-            return Ok(self);
+        // As much more may be alive as the arena may grow; less if what is alive does not fit there then.
+        let mut room = limit.saturating_sub(self.bytes());
+        for _ in 0..WIDENINGS {
+            let wide = widened(model, plan, plan.bytes() + u64::from(room));
+            if wide == *plan {
+                break;
+            }
+            let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
+            if wide.bytes() <= limit {
+                return Ok(wide);
+            }
+            if room == 0 {
+                break;
+            }
+            room = room.saturating_sub(wide.bytes() - limit);
         }
-        let wide = Choice::new(options.shared(&apply(model, &wide)), wide.cost(), options)?;
-        Ok(if wide.bytes() <= limit { wide } else { self })
+        Ok(self)
+    }
+
+    /// Multiply-accumulates that it has more than the program without stripes.
+    pub(crate) fn again(&self, program: &Program) -> u64 {
+        self.program.macs().saturating_sub(program.macs())
     }
 
     /// Bytes of the arena.

@@ -16,6 +16,9 @@ const FIRING: f64 = 1200.0;
 /// Instructions of an execution of a kernel.
 const EXECUTION: f64 = 250.0;
 
+/// By what part copies of single bytes make a convolution slower; those of words hardly do.
+pub const COPIED: f64 = 0.5;
+
 /// Costs on a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Costs {
@@ -106,6 +109,10 @@ impl Costs {
                     f64::from(s.rows) * f64::from(s.channels_count) * 1.5 * self.result
                 }
                 Kernel::table_i8(t) => f64::from(t.count) * 5.0,
+                Kernel::move_(m) => {
+                    let elements: f64 = m.sizes.iter().map(|&n| f64::from(n)).product();
+                    self.moved * elements * f64::from(m.element)
+                }
                 other => other.macs() as f64 * 4.0,
             }
     }

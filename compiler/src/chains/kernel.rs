@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use microhlo_format::kernels::{
-    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, PoolI8, Strip,
+    ByRows, ConvI8Mve, DepthwiseI8Mve, DepthwiseTapsI8, DepthwiseThreeI8, Move, PoolI8, Strip,
 };
 use microhlo_format::rows::{OUTSIDE, Stage};
-use microhlo_format::{AccessKind, Kernel};
+use microhlo_format::{AccessKind, Kernel, Overlap};
 
 use super::cost::Costs;
 use crate::lower::program::Ref;
@@ -25,9 +25,30 @@ fn own_rows(kernel: &Kernel<Ref>) -> Option<u32> {
         Kernel::conv_f32(c) => Some(c.out_h),
         Kernel::depthwise_f32(c) => Some(c.out_h),
         Kernel::pool_i8(p) => Some(if p.gathers(p.in_h) { p.in_h } else { p.out_h }),
+        Kernel::move_(m) if takes_columns(m) => m.sizes.first().copied(),
         Kernel::sum_i8(_) | Kernel::table_i8(_) | Kernel::scale_i8(_) => Some(1),
         _ => None,
     }
+}
+
+/// Whether a copy is one of some columns of each row, from or to a value that has more.
+fn takes_columns(copy: &Move<Ref>) -> bool {
+    let ([_, columns], [from, 1], [to, 1]) =
+        (copy.sizes.as_slice(), copy.input_strides.as_slice(), copy.output_strides.as_slice())
+    else {
+        return false;
+    };
+    let columns = i64::from(*columns);
+    let pitches = [i64::from(*from), i64::from(*to)];
+    let [least, most] = [pitches[0].min(pitches[1]), pitches[0].max(pitches[1])];
+    copy.element == 1 && least == columns && columns < most
+}
+
+/// Whether a stage writes some columns of its result, others the rest.
+pub fn writes_columns(kernel: &Kernel<Ref>) -> bool {
+    let Kernel::move_(m) = kernel else { return false };
+    let pitch = m.output_strides.first().map_or(0, |&stride| i64::from(stride));
+    takes_columns(m) && m.sizes.last().is_some_and(|&columns| i64::from(columns) < pitch)
 }
 
 /// A kernel's operands and result as rows. `height` says how many an operand has, where an earlier
@@ -88,18 +109,27 @@ pub struct Firings {
     pub scratch: u64,
     /// Instructions, about.
     pub cost: f64,
+    /// How rows that are computed may lie over those that are read; see [`strips`].
+    pub over: [Option<u64>; 2],
 }
+
+/// Bytes of working memory, and how rows may lie over each other; see [`strips`].
+pub type Touched = (u64, [Option<u64>; 2]);
+
+/// A step, the rows that it makes, and those of a strip and of the first one.
+type Led = (usize, u32, [u32; 2]);
 
 /// What stages need, worked out once for each step and number of rows at a time.
 pub struct Stages {
     costs: Costs,
     known: RefCell<HashMap<(usize, u32, u32), Option<Firings>>>,
+    led: RefCell<HashMap<Led, Option<Touched>>>,
 }
 
 impl Stages {
     /// For kernels of such costs.
     pub fn new(costs: Costs) -> Stages {
-        Stages { costs, known: RefCell::default() }
+        Stages { costs, known: RefCell::default(), led: RefCell::default() }
     }
 
     /// What a step needs that makes `rows` rows, about `wanted` at a time: the least number that its
@@ -118,10 +148,23 @@ impl Stages {
         let kernel = kernel.as_ref();
         let found = (key.2..=rows).find_map(|strip| {
             let cost = self.cost(kernel, rows, strip)?;
-            Some(Firings { strip, scratch: strip_scratch(kernel, rows, strip)?, cost })
+            let (scratch, over) = strips(kernel, rows, [strip, 0])?;
+            Some(Firings { strip, scratch, cost, over })
         });
         self.known.borrow_mut().insert(key, found);
         found
+    }
+
+    /// What a step touches that makes `rows` rows in such strips, the first of them shorter.
+    pub fn led(
+        &self,
+        (step, kernel): (usize, &Kernel<Ref>),
+        rows: u32,
+        strips: [u32; 2],
+    ) -> Option<Touched> {
+        let mut led = self.led.borrow_mut();
+        let find = || self::strips(folded(kernel, rows).as_ref(), rows, strips);
+        *led.entry((step, rows, strips)).or_insert_with(find)
     }
 
     /// Instructions of all firings, if their sizes are possible.
@@ -152,16 +195,29 @@ fn restricted(kernel: &Kernel<Ref>, rows: u32, first: u32, count: u32) -> Option
     kernel.restricted(rows, &strip).ok()
 }
 
-/// Bytes of working memory for strips of so many rows, if they are possible.
-fn strip_scratch(kernel: &Kernel<Ref>, rows: u32, strip: u32) -> Option<u64> {
+/// Of strips of so many rows, and so many the first time if that is not 0, if they are possible: bytes of
+/// working memory, and for each operand the least bytes from the start of rows that are computed to that of
+/// the rows that they are made of, if the former may lie over the latter.
+pub fn strips(kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Option<Touched> {
+    let by = kernel.by_rows(rows).ok()?;
     let (rows, strip) = (u16::try_from(rows).ok()?, u16::try_from(strip).ok()?);
-    let stage = Stage { rows, strip, capacity: rows, operands: [OUTSIDE; 2] };
-    let mut most = 0;
-    let visit = &mut |access: microhlo_format::Access<Ref>| {
-        if access.kind == AccessKind::Scratch {
-            most = most.max((access.end - access.start).unsigned_abs());
+    let lead = u8::try_from(lead).ok()?;
+    let operands = [OUTSIDE; 2];
+    let stage = Stage { rows, strip, lead, capacity: rows, operands, settles: false, ends: false };
+    let places = by.operands.map(|operand| operand.map(|operand| operand.place));
+    let mut scratch = 0;
+    let mut over = places.map(|place| place.map(|_| 0));
+    let visit = &mut |access: microhlo_format::Access<Ref>| match access.kind {
+        AccessKind::Scratch => scratch = scratch.max((access.end - access.start).unsigned_abs()),
+        AccessKind::Write if access.overlap == Overlap::NEVER => over = [None; 2],
+        AccessKind::Write => {}
+        AccessKind::Read => {
+            let least = access.overlap.least().filter(|(_, only)| !only && access.start == 0);
+            for (over, _) in over.iter_mut().zip(places).filter(|(_, p)| *p == Some(access.place)) {
+                *over = over.zip(least).map(|(most, (bytes, _))| most.max(bytes.into()));
+            }
         }
     };
     kernel.strips(&stage, visit).ok()?;
-    Some(most)
+    Some((scratch, over))
 }

@@ -11,6 +11,8 @@ mod block;
 mod choose;
 mod cost;
 mod kernel;
+mod recompute;
+mod stripes;
 mod trace;
 mod windows;
 
@@ -20,10 +22,13 @@ pub use block::{Model, Needs};
 pub use choose::{Choice, Options, Rows};
 pub(crate) use choose::{choose, pareto};
 pub(crate) use cost::Costs;
+pub use stripes::Stripes;
 pub use trace::Trace;
 
 /// Most steps of a chain: longer ones seldom save anything that two do not.
 const LONGEST: usize = 16;
+/// How often the largest chains are looked at for stripes.
+const ROUNDS: usize = 3;
 /// Rows at a time that chains are tried with.
 const STRIPS: [u32; 4] = [1, 2, 4, 8];
 
@@ -36,6 +41,10 @@ pub struct Cut {
     pub end: usize,
     /// What the steps need.
     pub needs: Needs,
+    /// The last of them that run in stripes of columns, if any do.
+    pub stripes: Option<Stripes>,
+    /// Multiply-accumulates that stripes compute again.
+    pub again: u64,
 }
 
 impl Cut {
@@ -67,6 +76,11 @@ impl Plan {
     pub fn cost(&self) -> f64 {
         self.cuts.iter().map(|cut| cut.needs.cost).sum()
     }
+
+    /// Multiply-accumulates that are computed again.
+    pub fn again(&self) -> u64 {
+        self.cuts.iter().map(|cut| cut.again).sum()
+    }
 }
 
 /// All blocks that a program can be cut into.
@@ -74,11 +88,14 @@ pub struct Cuts {
     steps: usize,
     /// By the step after their last one.
     cuts: Vec<Vec<Cut>>,
+    /// Most multiply-accumulates that are computed again.
+    again: u64,
 }
 
 impl Cuts {
-    /// The blocks of a program.
-    pub fn new(model: &Model<'_>) -> Cuts {
+    /// The blocks of a program, of which at most `recompute` percent of the multiply-accumulates are computed
+    /// again.
+    pub fn new(model: &Model<'_>, recompute: u32) -> Cuts {
         let steps = model.steps();
         let mut cuts = vec![Vec::new(); steps + 1];
         let mut most = 0;
@@ -99,14 +116,33 @@ impl Cuts {
                 }
             }
         }
-        Cuts { steps, cuts }
+        let again = model.program.macs().saturating_mul(recompute.into()) / 100;
+        let mut cuts = Cuts { steps, cuts, again };
+        let mut tried = Vec::new();
+        for _ in 0..if again > 0 { ROUNDS } else { 0 } {
+            // Once the largest chain is smaller, another one may be the largest.
+            let smallest = cuts.front().pop();
+            let striped = smallest.map(|plan| recompute::striped(model, again, &plan, &mut tried));
+            let Some(striped) = striped.filter(|striped| !striped.is_empty()) else { break };
+            striped.into_iter().for_each(|cut| cuts.cuts[cut.end].push(cut));
+        }
+        cuts
     }
 
-    /// The cheapest way that uses at most `limit` bytes at once, if there is one.
+    /// The cheapest way found that uses at most `limit` bytes at once, if there is one.
     pub fn cheapest(&self, limit: u64) -> Option<Plan> {
+        // If all blocks together compute too much again, each may compute less.
+        let shares = [1, 2, 3, 4, 8].map(|part| self.again / part).into_iter().chain([0]);
+        let mut plans = shares.filter_map(|again| self.shortest(limit, again));
+        plans.find(|plan| plan.again() <= self.again)
+    }
+
+    /// The cheapest way with blocks of at most so many bytes, each of which computes at most so much again.
+    fn shortest(&self, limit: u64, again: u64) -> Option<Plan> {
+        let fits = |cut: &&Cut| cut.needs.bytes() <= limit && cut.again <= again;
         let mut best: Vec<Option<(f64, &Cut)>> = vec![None; self.steps + 1];
         for (end, cuts) in self.cuts.iter().enumerate() {
-            for cut in cuts.iter().filter(|cut| cut.needs.bytes() <= limit) {
+            for cut in cuts.iter().filter(fits) {
                 let before = match (cut.first, best[cut.first]) {
                     (0, _) => 0.0,
                     (_, Some((cost, _))) => cost,
@@ -151,7 +187,8 @@ impl Cuts {
 /// `limit` bytes.
 pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
     let widen = |cut: &Cut| {
-        let block = Block::new(model, cut.first, cut.end).filter(|_| cut.is_chain());
+        let block = Block::new(model, cut.first, cut.end);
+        let block = block.filter(|_| cut.is_chain() && cut.stripes.is_none());
         let needs = block.map(|block| widest(model, &block, &cut.needs, limit));
         Cut { needs: needs.unwrap_or_else(|| cut.needs.clone()), ..*cut }
     };
@@ -196,7 +233,7 @@ fn chains(model: &Model<'_>, first: usize, end: usize, most: u64) -> Option<Vec<
             break;
         }
         if cuts.last().is_none_or(|last| last.needs.strips != needs.strips) {
-            cuts.push(Cut { first, end, needs });
+            cuts.push(Cut { first, end, needs, stripes: None, again: 0 });
         }
     }
     Some(cuts)
@@ -209,9 +246,11 @@ fn single(model: &Model<'_>, step: usize) -> Vec<Cut> {
     let cut = |saved: u64, more: f64| {
         let cost = model.costs.kernel(&model.program.steps[step].kernel) * (1.0 + more);
         let (strips, capacities) = (Vec::new(), Vec::new());
+        let (leads, rests) = (Vec::new(), Vec::new());
         let (activations, scratch) = (bytes - saved, model.scratch(step));
-        let needs = Needs { strips, capacities, activations, scratch, state: 0, cost };
-        Cut { first: step, end: step + 1, needs }
+        let needs =
+            Needs { strips, capacities, leads, rests, activations, scratch, state: 0, cost };
+        Cut { first: step, end: step + 1, needs, stripes: None, again: 0 }
     };
     let (saved, more) = model.saved(step);
     let apart = (more > 0.0).then(|| cut(model.saved_in_place(step), 0.0));

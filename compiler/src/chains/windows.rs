@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use microhlo_format::rows::{self, Demand, RowShape, Schedule, Stage};
+use microhlo_format::rows::{self, Demand, MOST_LEAD, MOST_STRIP, RowShape, Schedule, Stage};
 
 /// A chain by its numbers.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +21,34 @@ pub struct Windows {
     pub rows: Vec<Option<u32>>,
     /// Bytes of each stage's result if it is there as a whole.
     pub bytes: Vec<u64>,
+    /// How rows that a stage computes may lie over those that it reads of each operand: the least bytes
+    /// from the start of the former to that of the latter.
+    pub over: Vec<[Option<u64>; 2]>,
     /// Values from outside that are read row by row.
     pub found: Vec<Found>,
+    /// Results of which several stages write some columns each.
+    pub joint: Vec<Joint>,
+}
+
+/// A result of several stages: it goes by the number of the last of them.
+#[derive(Clone, Debug, Default)]
+pub struct Joint {
+    /// The stages, ascending.
+    pub stages: Vec<usize>,
+    /// Whether some of its columns were there before the chain.
+    pub before: bool,
+}
+
+/// Where rows that are kept lie in their window while other stages go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// Where they were computed, until others need the room.
+    #[default]
+    There,
+    /// At the start.
+    Start,
+    /// At the end.
+    End,
 }
 
 /// A value that is there before the chain begins.
@@ -76,8 +102,46 @@ impl Windows {
         Some(())
     }
 
+    /// Gives all stages leads: as many rows as the first of their operands make possible, so that from then on
+    /// no stage waits for a single row. `may` says how many a stage may begin with.
+    pub fn lead(&mut self, may: &mut dyn FnMut(usize, u8) -> bool) {
+        for at in 0..self.stages.len() {
+            let stage = self.stages[at];
+            let operands = stage.operands.into_iter().map(usize::from).filter(|&of| of < at);
+            let possible = operands.map(|of| self.possible(at as u8, &self.stages[of])).min();
+            let lead = possible.unwrap_or(0).min(stage.strip.min(MOST_LEAD.into()));
+            if lead < stage.strip && lead > 0 && stage.strip <= MOST_STRIP && may(at, lead as u8) {
+                self.stages[at].lead = lead as u8;
+            }
+        }
+    }
+
+    /// Rows of a stage that the first rows of an operand make possible, or as many more of these as it takes.
+    fn possible(&self, at: u8, operand: &Stage) -> u16 {
+        let (mut there, strip) = (0, self.stages[usize::from(at)].strip);
+        while there < operand.rows {
+            there += operand.count(there);
+            let fits =
+                |&count: &u16| self.demand(at, 0, count).is_some_and(|rows| rows.end <= there);
+            if let Some(count) = (1..=strip).rev().find(fits) {
+                return count;
+            }
+        }
+        0
+    }
+
+    /// Says where rows rest in each window.
+    pub fn rest(&mut self, rests: &[Rest]) {
+        for (stage, rest) in self.stages.iter_mut().zip(rests) {
+            (stage.settles, stage.ends) = (*rest == Rest::Start, *rest == Rest::End);
+        }
+    }
+
     /// Bytes that a value needs.
     pub fn size(&self, value: usize) -> u64 {
+        if self.value(value) != value {
+            return 0;
+        }
         match value.checked_sub(self.stages.len()) {
             Some(found) => self.found[found].bytes,
             None => match self.rows[value] {
@@ -85,6 +149,15 @@ impl Windows {
                 None => self.bytes[value],
             },
         }
+    }
+
+    fn joint(&self, stage: usize) -> Option<&Joint> {
+        self.joint.iter().find(|joint| joint.stages.contains(&stage))
+    }
+
+    /// The number of a stage's result, or of a value from outside.
+    fn value(&self, stage: usize) -> usize {
+        self.joint(stage).and_then(|joint| joint.stages.last()).map_or(stage, |&last| last)
     }
 
     /// How values may lie over each other; `None` if the chain stalls. What lies above is always read
@@ -97,11 +170,12 @@ impl Windows {
                 near.push(Near { input, output, distance });
             }
         };
-        for later in 0..self.stages.len() {
+        let stages = || (0..self.stages.len()).filter(|&stage| self.value(stage) == stage);
+        for later in stages() {
             for found in self.stages.len()..held.count {
                 add(found, later, held.distance(later, found));
             }
-            for earlier in 0..later {
+            for earlier in stages().take_while(|&earlier| earlier < later) {
                 let distance = held.distance(later, earlier);
                 add(earlier, later, distance);
                 // The proof that results are found where they were written follows the order of stages.
@@ -121,34 +195,78 @@ impl Windows {
         rows::follow(&self.stages, demands, &mut |schedule, firing| {
             let mut changed = Vec::new();
             match last.replace(firing) {
-                Some(last) => {
-                    self.touched(last, &mut changed);
-                    changed.push(firing.into());
-                }
+                Some(last) => self.touched(last, &mut changed),
                 None => changed.extend(0..held.count),
             }
             for value in changed {
                 let range = match value.checked_sub(self.stages.len()) {
                     Some(found) => self.unread(schedule, &self.found[found]),
-                    None => self.kept(schedule, value, usize::from(firing) == value),
+                    None => self.kept_of_all(schedule, value, None),
                 };
-                held.set(value, range);
+                held.set(value, range, &[]);
             }
+            let value = self.value(firing.into());
+            let over = self.over(schedule, firing.into());
+            held.set(value, self.kept_of_all(schedule, value, Some(firing.into())), &over);
         })?;
         Some(held)
+    }
+
+    /// Operands that rows which are computed may lie over, each with the least bytes from the start of the
+    /// one value to that of the other, if rows that are kept do not matter.
+    fn over(&self, schedule: &Schedule<'_>, value: usize) -> Vec<Over> {
+        let (Some(row), demand) = (self.rows[value], schedule.state(value as u8).demand) else {
+            return Vec::new();
+        };
+        if self.joint(value).is_some() {
+            return Vec::new();
+        }
+        let count = schedule.firing(value as u8).count;
+        let range = self.kept(schedule, value, true);
+        let first = range.end - (u64::from(count) * u64::from(row)).min(range.end);
+        let operands = self.stages[value].operands.into_iter().zip(self.over[value]);
+        let over = operands.filter_map(|(operand, least)| {
+            let (operand, least) = (usize::from(operand), least?);
+            let read = u64::from(*self.rows.get(operand)?.as_ref()?);
+            let base = schedule.state(operand as u8).base;
+            let read = u64::from(demand.from.wrapping_sub(base)) * read;
+            let distance = (first + least).saturating_sub(read);
+            Some(Over { operand, kept: first, distance })
+        });
+        over.collect()
     }
 
     /// The values of which something else is held after a stage has gone on.
     fn touched(&self, stage: u8, values: &mut Vec<usize>) {
         let stage = usize::from(stage);
         let operands = self.stages[stage].operands.into_iter().map(usize::from);
-        values.push(stage);
         values.extend(operands.filter(|&operand| operand < stage));
         for (at, found) in self.found.iter().enumerate() {
             if found.reads.iter().any(|read| read.stage == stage) {
                 values.push(self.stages.len() + at);
             }
         }
+        // Rows that it computed may lie over those of operands that it read for the last time.
+        values.push(self.value(stage));
+    }
+
+    /// The bytes of a value that are held while a stage goes on.
+    fn kept_of_all(
+        &self,
+        schedule: &Schedule<'_>,
+        value: usize,
+        firing: Option<usize>,
+    ) -> Range<u64> {
+        let Some(joint) = self.joint(value) else {
+            return self.kept(schedule, value, firing == Some(value));
+        };
+        if self.value(value) != value {
+            return 0..0;
+        }
+        let written =
+            joint.stages.iter().map(|&stage| self.kept(schedule, stage, firing == Some(stage)));
+        let end = written.map(|range| range.end).max().unwrap_or(0);
+        0..if joint.before { self.bytes[value] } else { end }
     }
 
     /// The bytes of a stage's result that are held: while it goes on, those of the rows that it computes
@@ -162,18 +280,17 @@ impl Windows {
         let Some(row) = self.rows[value] else {
             return 0..if computed == u32::from(stage.rows) { self.bytes[value] } else { 0 };
         };
-        let mut base = u32::from(state.base);
-        let first = match stage.is_whole() {
-            true => 0,
-            false => {
-                // There is room for what is computed once rows have moved.
-                if computed - base > u32::from(stage.capacity) {
-                    base = keep;
-                }
-                keep.max(base) - base
-            }
-        };
-        u64::from(first) * u64::from(row)..u64::from(computed - base) * u64::from(row)
+        let base = state.base;
+        let at = |row: u32| u32::from((row as u16).wrapping_sub(base));
+        let (mut first, mut end) = (if stage.is_whole() { 0 } else { at(keep) }, at(computed));
+        let capacity = u32::from(stage.capacity);
+        if !stage.is_whole() && end > capacity {
+            // There is room for what is computed once rows have moved.
+            let rows = computed - keep;
+            first = if stage.ends { capacity - rows } else { 0 };
+            end = first + rows;
+        }
+        u64::from(first) * u64::from(row)..u64::from(end) * u64::from(row)
     }
 
     /// The bytes of a value from outside that are still to be read.
@@ -185,6 +302,15 @@ impl Windows {
         });
         first.min().unwrap_or(found.bytes)..found.bytes
     }
+}
+
+/// How a result may lie over an operand while some rows are computed.
+struct Over {
+    operand: usize,
+    /// Where rows end that were there before.
+    kept: u64,
+    /// The least bytes from the start of the result to that of the operand.
+    distance: u64,
 }
 
 /// What is held of values at a time, and what was held together so far.
@@ -206,7 +332,8 @@ impl Held {
         self.far[below * self.count + above]
     }
 
-    fn set(&mut self, value: usize, range: Range<u64>) {
+    /// What is held of a value from now on, parts of it over others.
+    fn set(&mut self, value: usize, range: Range<u64>, over: &[Over]) {
         self.now[value] = range.clone();
         if range.is_empty() {
             return;
@@ -214,7 +341,12 @@ impl Held {
         for (other, held) in self.now.iter().enumerate() {
             if other != value && !held.is_empty() {
                 let below = &mut self.far[value * self.count + other];
-                *below = range.end.saturating_sub(held.start).max(*below);
+                let apart = match over.iter().find(|over| over.operand == other) {
+                    // Rows that are kept lie apart, even if there are none.
+                    Some(over) => over.kept.saturating_sub(held.start).max(over.distance),
+                    None => range.end.saturating_sub(held.start),
+                };
+                *below = apart.max(*below);
                 let above = &mut self.far[other * self.count + value];
                 *above = held.end.saturating_sub(range.start).max(*above);
             }
@@ -243,7 +375,17 @@ mod tests {
                 Some(&of) => u32::from(windows.stages[usize::from(of)].rows),
                 None => rows.into(),
             };
-            windows.stages.push(Stage { rows, strip: 1, capacity, operands });
+            let settles = false;
+            windows.over.push([None; 2]);
+            windows.stages.push(Stage {
+                rows,
+                strip: 1,
+                lead: 0,
+                capacity,
+                operands,
+                settles,
+                ends: false,
+            });
             windows.shapes.push((found || at > 0).then_some(RowShape {
                 out_rows: rows.into(),
                 in_rows: height,
@@ -345,6 +487,26 @@ mod tests {
         assert_eq!(distance(&chain(&table, false), 0, 2), Some(7 * 4 - 2));
     }
 
+    #[test]
+    fn columns_of_several_stages_are_one_value() {
+        let table: [Row<'_>; 4] =
+            [(8, 4, &[], POINT), (8, 4, &[0], THREE), (8, 8, &[1], POINT), (8, 8, &[1], POINT)];
+        let mut windows = chain(&table, false);
+        windows.stages[2].capacity = 8;
+        let joint = |before| Joint { stages: vec![2, 3], before };
+        windows.joint = vec![joint(false)];
+        assert_eq!((windows.size(2), windows.size(3)), (0, 64));
+        let with = |windows: &Windows, value| {
+            let near = windows.near().expect("a chain");
+            near.into_iter().filter(|n| n.input == value || n.output == value).count()
+        };
+        assert_eq!(with(&windows, 2), 0);
+        assert!(distance(&windows, 0, 3).is_some(), "rows to come lie over the first window");
+        // What was there before stays.
+        windows.joint = vec![joint(true)];
+        assert_eq!((with(&windows, 2), with(&windows, 3)), (0, 0));
+    }
+
     /// Which row of which value lies in each byte.
     struct Memory<'a> {
         windows: &'a Windows,
@@ -353,23 +515,40 @@ mod tests {
     }
 
     impl Memory<'_> {
-        /// The bytes of a row of a value, if its memory begins with row `base`.
-        fn place(&self, value: usize, row: u32, base: u32) -> Range<usize> {
+        /// The bytes of a row of a value, if its memory begins with row `base`, modulo 2^16.
+        fn place(&self, value: usize, row: u32, base: u16) -> Range<usize> {
             let bytes = match value.checked_sub(self.windows.stages.len()) {
                 Some(found) => self.windows.found[found].reads[0].row,
                 None => self.windows.rows[value].expect("rows"),
             };
-            let at = self.offsets[value] as usize + (row - base) as usize * bytes as usize;
+            let row = (row as u16).wrapping_sub(base) as usize;
+            let at = self.offsets[value] as usize + row * bytes as usize;
             at..at + bytes as usize
         }
 
-        fn write(&mut self, value: usize, row: u32, base: u32) {
+        fn write(&mut self, value: usize, row: u32, base: u16) {
             let place = self.place(value, row, base);
             self.bytes[place].fill(Some((value, row)));
         }
 
-        fn holds(&self, value: usize, row: u32, base: u32) -> bool {
+        fn holds(&self, value: usize, row: u32, base: u16) -> bool {
             self.bytes[self.place(value, row, base)].iter().all(|b| *b == Some((value, row)))
+        }
+
+        /// Moves rows to where they lie if memory begins with row `base`. Whether they were there before.
+        fn moved(
+            &mut self,
+            at: usize,
+            rows: Range<u32>,
+            known: &mut Option<u16>,
+            base: u16,
+        ) -> bool {
+            let Some(before) = known.replace(base).filter(|&before| before != base) else {
+                return true;
+            };
+            let there = rows.clone().all(|row| self.holds(at, row, before));
+            rows.for_each(|row| self.write(at, row, base));
+            there
         }
 
         /// Runs the chain. Whether all rows that are read are there, and all of the last result in the end.
@@ -381,24 +560,31 @@ mod tests {
                 (0..rows).for_each(|row| self.write(count + at, row, 0));
             }
             let mut right = true;
+            let mut bases: Vec<Option<u16>> = vec![None; count];
             let demands = &mut |stage, first, rows| windows.demand(stage, first, rows);
             rows::follow(&windows.stages, demands, &mut |schedule, stage| {
+                // Rows of windows that settle have moved.
+                for (at, known) in bases.iter_mut().enumerate() {
+                    let (base, firing) = (schedule.state(at as u8).base, schedule.firing(at as u8));
+                    let produced = u32::from(firing.first);
+                    let keep = produced + u32::from(firing.count) - schedule.held(at as u8);
+                    right &= self.moved(at, keep..produced, known, base);
+                }
                 let (at, firing) = (usize::from(stage), schedule.firing(stage));
                 let (state, held) = (schedule.state(stage), schedule.held(stage));
                 let (first, rows) = (u32::from(firing.first), u32::from(firing.count));
-                let mut base = u32::from(state.base);
-                let capacity = schedule.stage(stage).capacity;
-                if first + rows - base > u32::from(capacity) {
+                let (mut base, of) = (state.base, schedule.stage(stage));
+                if ((first + rows) as u16).wrapping_sub(base) > of.capacity {
                     let keep = first + rows - held;
-                    right &= (keep..first).all(|row| self.holds(at, row, base));
-                    base = keep;
-                    (keep..first).for_each(|row| self.write(at, row, base));
+                    let to = if of.ends { of.capacity - held as u16 } else { 0 };
+                    base = (keep as u16).wrapping_sub(to);
+                    right &= self.moved(at, keep..first, &mut bases[at], base);
                 }
                 let demand = state.demand;
                 let read = u32::from(demand.from)..u32::from(demand.end);
-                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
-                {
-                    let base = u32::from(schedule.state(operand).base);
+                let operands = of.operands.into_iter().zip(windows.over[at]);
+                for (operand, _) in operands.clone().filter(|&(o, _)| o != OUTSIDE) {
+                    let base = schedule.state(operand).base;
                     right &= read.clone().all(|row| self.holds(operand.into(), row, base));
                 }
                 for (found, value) in windows.found.iter().enumerate() {
@@ -407,11 +593,20 @@ mod tests {
                     }
                 }
                 (first..first + rows).for_each(|row| self.write(at, row, base));
-                // What was written must not have been where operands lie.
-                for operand in schedule.stage(stage).operands.into_iter().filter(|&o| o != OUTSIDE)
-                {
-                    let base = u32::from(schedule.state(operand).base);
-                    right &= read.clone().all(|row| self.holds(operand.into(), row, base));
+                // What was written must not have been where operands lie, unless it may.
+                for (operand, over) in operands.filter(|&(o, _)| o != OUTSIDE) {
+                    let from = schedule.state(operand).base;
+                    right &= match over {
+                        None => read.clone().all(|row| self.holds(operand.into(), row, from)),
+                        Some(least) => {
+                            let written = self.place(at, first, base).start as u64;
+                            let end = self.place(at, first + rows - 1, base).end;
+                            let start = self.place(operand.into(), demand.from.into(), from).start;
+                            start >= end
+                                || start as u64 >= written + least
+                                || read.clone().all(|row| self.holds(operand.into(), row, from))
+                        }
+                    };
                 }
             })
             .expect("a chain");
@@ -428,10 +623,58 @@ mod tests {
         prop::collection::vec(layer, 1..6)
     }
 
+    fn rest() -> impl Strategy<Value = (Rest, bool)> {
+        let rest = prop_oneof![Just(Rest::There), Just(Rest::Start), Just(Rest::End)];
+        (rest, any::<bool>())
+    }
+
+    /// The chain in longer strips with leads, with rows that rest where these say, and some of those that see
+    /// one row at a time over them.
+    fn varied(mut windows: Windows, strip: u16, rests: &[(Rest, bool)]) -> Windows {
+        for (at, (_, over)) in (0..windows.stages.len()).zip(rests) {
+            windows.stages[at].strip = strip.min(windows.stages[at].rows);
+            let least = windows.rows[at].map(u64::from).filter(|_| *over);
+            let alone = windows.shapes[at].is_some_and(|shape| shape.kernel == 1);
+            windows.over[at] = if alone { [least; 2] } else { [None; 2] };
+        }
+        let last = windows.stages.len() - 1;
+        windows.stages[..last].iter_mut().for_each(|stage| stage.capacity = 0);
+        windows.lead(&mut |_, _| true);
+        windows.rest(&rests.iter().map(|(rest, _)| *rest).collect::<Vec<_>>());
+        windows.fit().expect("a chain");
+        windows
+    }
+
+    /// Of two windows, rows that are kept rest at the start of one and at the end of the other.
+    #[test]
+    fn two_windows_share_the_bytes_between_rows_that_rest() {
+        let table: [Row<'_>; 5] = [
+            (24, 1, &[], POINT),
+            (24, 1, &[0], THREE),
+            (24, 1, &[1], POINT),
+            (24, 1, &[2], THREE),
+            (24, 1, &[3], POINT),
+        ];
+        let rests = [Rest::Start, Rest::There, Rest::End, Rest::There, Rest::There];
+        let windows = varied(chain(&table, true), 4, &rests.map(|rest| (rest, false)));
+        let sizes: Vec<(u16, u8)> =
+            windows.stages.iter().map(|stage| (stage.capacity, stage.lead)).collect();
+        assert_eq!(sizes, [(6, 0), (4, 3), (6, 3), (4, 2), (24, 2)]);
+        // Two rows of the first are kept while others of the second are there, and vice versa.
+        assert_eq!(distance(&windows, 2, 0), Some(2));
+        assert_eq!(distance(&windows, 1, 0), None, "they are read as it is computed");
+        assert_eq!(distance(&windows, 3, 0), Some(2), "computed when two rows are kept");
+    }
+
     proptest! {
         /// Any two values lie at the least distance, all others apart.
         #[test]
-        fn values_at_their_distance_are_read_as_written(height in 4u16..14, layers in layers()) {
+        fn values_at_their_distance_are_read_as_written(
+            height in 4u16..14,
+            layers in layers(),
+            strip in 1u16..4,
+            rests in prop::collection::vec(rest(), 12),
+        ) {
             let mut table: Vec<(u16, u32, Vec<u8>, [u32; 3])> = vec![(height, 2, vec![], POINT)];
             for (kernel, stride, pad, row, residual) in layers {
                 let (of, rows) = (table.len() as u8 - 1, table[table.len() - 1].0);
@@ -446,7 +689,7 @@ mod tests {
             }
             let table: Vec<Row<'_>> =
                 table.iter().map(|(rows, row, of, shape)| (*rows, *row, of.as_slice(), *shape)).collect();
-            let windows = chain(&table, true);
+            let windows = varied(chain(&table, true), strip, &rests);
             let count = windows.stages.len() + 1;
             let near = windows.near().expect("a chain");
             for Near { input, output, distance } in near {

@@ -106,6 +106,10 @@ pub struct Memory {
     /// The firmware gives the input row by row, and it is never there as a whole.
     #[arg(long)]
     stream_input: bool,
+    /// To need less memory, layers that run row by row may be computed in stripes of columns, too, next to whose
+    /// borders some results are computed twice: at most so many percent of all multiply-accumulates more.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    recompute: u32,
     /// Print all programs of which no other is both smaller and faster.
     #[arg(long)]
     pareto: bool,
@@ -127,8 +131,8 @@ impl Memory {
             RowsArg::Auto => chains::Rows::Auto,
             RowsArg::Least => chains::Rows::Least,
         };
-        let Memory { arena_limit, stream_input, .. } = *self;
-        chains::Options { rows, arena_limit, stream_input }
+        let Memory { arena_limit, stream_input, recompute, .. } = *self;
+        chains::Options { rows, arena_limit, stream_input, recompute }
     }
 
     /// The memories that a program for this target may use.
@@ -284,6 +288,8 @@ fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<()
             "activation_bytes": point.activation_bytes,
             "scratch_bytes": point.scratch_bytes,
             "relative_instructions": relative(point.cost),
+            "macs": point.macs,
+            "recomputed_macs": point.recomputed_macs,
             "chains": point.chains,
         })
     });
@@ -292,17 +298,19 @@ fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<()
         return Ok(());
     }
     let mut table = Table::new(0).ragged();
-    table.row(["arena", "activations", "scratch", "instructions", "row by row"]);
+    table.row(["arena", "activations", "scratch", "MACs", "again", "instructions", "row by row"]);
     for point in &front {
         let percent = format!("+{:.1} %", 100.0 * (relative(point.cost) - 1.0));
-        let [arena, activations, scratch] =
-            [u64::from(point.arena_bytes), point.activation_bytes, point.scratch_bytes]
-                .map(grouped);
+        let once = (point.macs - point.recomputed_macs).max(1);
+        let again = format!("+{:.1} %", 100.0 * point.recomputed_macs as f64 / once as f64);
+        let (arena, macs) = (u64::from(point.arena_bytes), point.macs);
+        let [arena, activations, scratch, macs] =
+            [arena, point.activation_bytes, point.scratch_bytes, macs].map(grouped);
         let chains = match point.chains.is_empty() {
             true => "nothing".to_owned(),
             false => point.chains.join(", "),
         };
-        table.row([&arena, &activations, &scratch, &percent, &chains]);
+        table.row([&arena, &activations, &scratch, &macs, &again, &percent, &chains]);
     }
     print_text(&table.render());
     Ok(())
@@ -350,6 +358,7 @@ pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>)
         let report = &compiled.report;
         map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
+        map.insert("recomputed_macs".to_owned(), json!(report.recomputed_macs));
         map.insert("regions".to_owned(), json!(report.regions));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
@@ -400,7 +409,11 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
     table.row(["schedule", &schedule(&compiled.report.schedule)]);
-    table.row(["MACs", &grouped(manifest.macs)]);
+    let again = match compiled.report.recomputed_macs {
+        0 => String::new(),
+        macs => format!(", {} of them again", grouped(macs)),
+    };
+    table.row(["MACs", &(grouped(manifest.macs) + &again)]);
     table.row(["kernels", &listing::counts_text(steps.iter().map(|s| s.op))]);
     table.row(["micro-operations", &listing::counts_text(listing::micro(&steps))]);
     let mut text = format!("{} for {}\n{}", manifest.name, args.target, table.render());

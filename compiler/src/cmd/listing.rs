@@ -189,7 +189,15 @@ mod tests {
             let (input, output) = (Place::arena(from), Place::arena(to));
             Kernel::table_i8(TableI8 { input, table: Place::constant(0), output, count: 8 })
         };
-        let stage = |of| Stage { rows: 4, strip: 1, capacity: 4, operands: [of, OUTSIDE] };
+        let stage = |of| Stage {
+            rows: 4,
+            strip: 1,
+            capacity: 4,
+            operands: [of, OUTSIDE],
+            lead: 0,
+            settles: false,
+            ends: false,
+        };
         let stages = [stage(OUTSIDE), stage(0)].into_iter().collect();
         let rows = Rows { stages, state: Place::arena(64), sums: None, feed: None };
         let steps = vec![Kernel::rows(rows), table(0, 16), table(16, 32), table(32, 48)];

@@ -451,8 +451,10 @@ mod tests {
             let (input, output) = (place(input), place(output));
             Step::new(Kernel::table_i8(TableI8 { input, output, table: place(0), count: 16 }), "")
         };
-        let stage =
-            |capacity, operand| Stage { rows: 4, strip: 1, capacity, operands: [operand, OUTSIDE] };
+        let stage = |capacity, operand| {
+            let operands = [operand, OUTSIDE];
+            Stage { rows: 4, strip: 1, capacity, operands, lead: 0, settles: false, ends: false }
+        };
         let stages = [stage(1, OUTSIDE), stage(4, 0)].into_iter().collect();
         let rows = Rows { stages, state: place(5), sums: None, feed: None };
         let steps = vec![Step::new(Kernel::rows(rows), "rows"), table(1, 2), table(2, 3)];

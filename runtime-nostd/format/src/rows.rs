@@ -34,17 +34,48 @@ pub struct Stage {
     pub rows: u16,
     /// Rows that are computed at once; fewer are left for the last time.
     pub strip: u16,
+    /// Rows that are computed the first time, if not as many: where a layer reads a row ahead, so that those
+    /// of all layers come to the same rows.
+    pub lead: u8,
     /// Rows that memory holds: all of them, which are all computed then, or those of a window.
     pub capacity: u16,
     /// The stages whose rows it reads, or [`OUTSIDE`].
     pub operands: [u8; 2],
+    /// Whether rows move to the start of their window as soon as those before them are not demanded any
+    /// more, rather than when others need the room: what lies behind them is free for something else then.
+    pub settles: bool,
+    /// Whether rows lie at the end of their window: what lies before those that are kept is free for something
+    /// else until others are computed.
+    pub ends: bool,
 }
+
+/// The bit of an encoded strip that says that it has all that follows: eight bits of [`Stage::strip`],
+/// [`Stage::lead`], and where rows lie in their window. Before format 1.9 it was the strip alone.
+const DETAILED: u16 = 1 << 15;
+/// The bit of [`Stage::settles`].
+const SETTLES: u16 = 1 << 14;
+/// The bit of [`Stage::ends`].
+const ENDS: u16 = 1 << 13;
+/// Most rows of a strip of a stage that has more than that.
+pub const MOST_STRIP: u16 = u8::MAX as u16;
+/// Most rows of a lead.
+pub const MOST_LEAD: u8 = 31;
 
 impl Stage {
     /// The bytes of the artifact: three little-endian halves, two bytes.
     pub const fn to_bytes(self) -> [u8; STAGE_BYTES] {
+        let strip = match (self.lead, self.settles, self.ends) {
+            (0, false, false) => self.strip,
+            (lead, settles, ends) => {
+                let strip = if self.strip > MOST_STRIP { MOST_STRIP } else { self.strip };
+                let lead = if lead > MOST_LEAD { MOST_LEAD } else { lead };
+                let settles = if settles { SETTLES } else { 0 };
+                let ends = if ends { ENDS } else { 0 };
+                DETAILED | settles | ends | (lead as u16) << 8 | strip
+            }
+        };
         let [rows, strip, capacity] =
-            [self.rows.to_le_bytes(), self.strip.to_le_bytes(), self.capacity.to_le_bytes()];
+            [self.rows.to_le_bytes(), strip.to_le_bytes(), self.capacity.to_le_bytes()];
         let [first, second] = self.operands;
         [rows[0], rows[1], strip[0], strip[1], capacity[0], capacity[1], first, second]
     }
@@ -55,11 +86,16 @@ impl Stage {
         // Two loads where memory need not be aligned.
         let all = u64::from_le_bytes(bytes);
         let (low, high) = (all as u32, (all >> 32) as u32);
+        let strip = (low >> 16) as u16;
+        let detailed = strip & DETAILED != 0;
         Stage {
             rows: low as u16,
-            strip: (low >> 16) as u16,
+            strip: if detailed { strip & MOST_STRIP } else { strip },
+            lead: if detailed { (strip >> 8) as u8 & MOST_LEAD } else { 0 },
             capacity: high as u16,
             operands: [(high >> 16) as u8, (high >> 24) as u8],
+            settles: detailed && strip & SETTLES != 0,
+            ends: detailed && strip & ENDS != 0,
         }
     }
 
@@ -70,7 +106,8 @@ impl Stage {
 
     /// Rows from `first` on that are computed at once.
     pub fn count(&self, first: u16) -> u16 {
-        self.strip.min(self.rows.saturating_sub(first))
+        let strip = if first == 0 && self.lead != 0 { self.lead.into() } else { self.strip };
+        strip.min(self.rows.saturating_sub(first))
     }
 }
 
@@ -135,7 +172,7 @@ impl RowShape {
 pub struct State {
     /// Rows computed so far.
     pub produced: u16,
-    /// The first row that memory holds.
+    /// The first row that memory holds: that which lies at the start of the window, or would, modulo 2^16.
     pub base: u16,
     /// What the next rows demand; from the highest number on if none are left.
     pub demand: Demand,
@@ -158,11 +195,13 @@ pub struct Firing {
     pub count: u16,
 }
 
-/// Rows that have to move to the start of their window, so that others have room behind them.
+/// Rows that have to move in their window, so that there is room behind them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
     /// Where the first one is, counted from the start.
     pub from: u16,
+    /// Where it goes, before that.
+    pub to: u16,
     /// How many.
     pub count: u16,
 }
@@ -193,6 +232,12 @@ impl<'s> Schedule<'s> {
                 return None;
             }
             total = total.checked_add(stage.rows)?;
+            if stage.ends
+                && !stage.is_whole()
+                && let Some(state) = states.get_mut(i)
+            {
+                state.base = stage.count(0).wrapping_sub(stage.capacity);
+            }
             for operand in stage.operands.into_iter().filter(|&operand| operand != OUTSIDE) {
                 let operand = usize::from(operand);
                 states.get_mut(operand).filter(|_| operand < i)?.reader = i as u8;
@@ -312,7 +357,7 @@ impl<'s> Schedule<'s> {
     }
 
     /// Makes room for rows: what has to be moved before they are computed, if anything. Row `r` lies
-    /// `r - base` rows behind the start, afterwards.
+    /// `r - base` rows behind the start, afterwards, modulo 2^16.
     pub fn make_room(&mut self, firing: Firing) -> Shift {
         let stage = self.stage(firing.stage);
         self.room_for(firing.stage, &stage, firing.count).unwrap_or_default()
@@ -327,10 +372,32 @@ impl<'s> Schedule<'s> {
             return None;
         }
         let keep = self.wanted(i, state).0;
-        let from = keep.saturating_sub(state.base).min(held);
+        let from = keep.wrapping_sub(state.base).min(held);
+        let kept = held.wrapping_sub(from);
+        let room = stage.capacity.saturating_sub(kept).saturating_sub(count);
+        let to = if stage.ends { room } else { 0 };
         let state = self.states.get_mut(usize::from(i))?;
+        state.base = state.base.wrapping_add(from).wrapping_sub(to);
+        Some(Shift { from, to, count: kept })
+    }
+
+    /// Drops rows of an operand that are not demanded any more once a stage has gone on, if the operand
+    /// settles: what has to be moved in its window behind that.
+    #[inline(always)]
+    pub fn settle(&mut self, operand: u8) -> Option<Shift> {
+        let stage = Stage::from_bytes(*self.table.get(usize::from(operand))?);
+        if !stage.settles {
+            return None;
+        }
+        let state = self.states.get(usize::from(operand))?;
+        let held = state.produced.wrapping_sub(state.base);
+        let from = self.wanted(operand, state).0.wrapping_sub(state.base).min(held);
+        if stage.is_whole() || from == 0 {
+            return None;
+        }
+        let state = self.states.get_mut(usize::from(operand))?;
         state.base = state.base.wrapping_add(from);
-        Some(Shift { from, count: held - from })
+        Some(Shift { from, to: 0, count: held.wrapping_sub(from) })
     }
 
     /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
@@ -354,7 +421,7 @@ impl<'s> Schedule<'s> {
             if let Some(tensor) = operand {
                 // What is outside begins with row 0.
                 let base = self.states.get(usize::from(link)).map_or(0, |state| state.base);
-                *place = tensor.row(demand.from.checked_sub(base)?)?;
+                *place = tensor.row(demand.from.wrapping_sub(base))?;
             }
         }
         let strip = Strip {
@@ -362,7 +429,7 @@ impl<'s> Schedule<'s> {
             demand: demand.end.checked_sub(demand.from)?.into(),
             pad: by.shape.padding(first),
             operands,
-            output: by.output.row(first.checked_sub(base)?)?,
+            output: by.output.row(first.wrapping_sub(base))?,
         };
         Some((strip, shift))
     }
@@ -373,6 +440,9 @@ impl<'s> Schedule<'s> {
             state.produced = state.produced.saturating_add(firing.count);
         }
         self.set_demand(firing.stage, next);
+        for operand in self.stage(firing.stage).operands {
+            self.settle(operand);
+        }
     }
 
     /// Whether the chain has made all rows of what it leaves.

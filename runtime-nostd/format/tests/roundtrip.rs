@@ -263,7 +263,15 @@ fn chain_spec() -> ArtifactSpec {
         let (input, output) = (Place::arena(at), Place::arena(at + 100));
         Kernel::table_i8(TableI8 { input, table: Place::constant(0), output, count })
     };
-    let stage = |operands| Stage { rows: 4, strip: 1, capacity: 4, operands };
+    let stage = |operands| Stage {
+        rows: 4,
+        strip: 1,
+        capacity: 4,
+        operands,
+        lead: 0,
+        settles: operands == [1, 255],
+        ends: operands[0] == 0,
+    };
     let rows = Rows {
         stages: [stage([255; 2]), stage([0, 255]), stage([1, 255])].into_iter().collect(),
         state: Place::arena(400),
@@ -297,6 +305,10 @@ fn chains_contain_their_steps() {
     assert_eq!(steps.len(), 5, "two steps of seven lie in the chain");
     let chain = Chain::parse(steps[1].body).unwrap();
     assert_eq!(Stage::from_bytes(chain.table[2]).operands, [1, 255]);
+    assert_eq!(
+        chain.table[1..].iter().map(|b| Stage::from_bytes(*b).settles).collect::<Vec<_>>(),
+        [false, true]
+    );
     let (id, body, next) = chain.step(0).unwrap();
     assert_eq!(Kernel::decode(id, body), Ok(spec.steps[2].clone()));
     let (id, body, end) = chain.step(next).unwrap();

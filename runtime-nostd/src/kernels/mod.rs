@@ -217,7 +217,7 @@ macro_rules! stage {
                 decode_exact(&mut params, body).map_err(|_| StepError::Encoding)?;
                 params.accesses(&mut |_| ()).map_err(StepError::Params)?;
                 let by = params.by_rows(turn.rows()).map_err(StepError::Params)?;
-                let Some(strip) = turn.prove(&by)? else { return Ok(()) };
+                let Some(strip) = turn.prove(&by, visitor)? else { return Ok(()) };
                 params.restrict(turn.rows(), &strip);
                 params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)
             }
@@ -368,7 +368,6 @@ modules! {
     gather,
     hybrid_f32,
     map,
-    move_,
     product_i8,
     quantize_f32,
     reduce,
@@ -394,6 +393,7 @@ modules! {
     depthwise_i8_mve,
     depthwise_taps_i8,
     depthwise_three_i8,
+    move_,
     pool_i8,
     scale_i8,
     sum_i8,

@@ -9,6 +9,7 @@ use crate::micro::{Dst, Src};
 use crate::registry::Undecodable;
 
 entry!(move_, Move);
+stage!(Move);
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.

@@ -30,7 +30,7 @@ fn check_strip(
     if params.gathers(rows) && sums < params.sums() {
         return Err(StepError::Params(ParamError::Mismatch));
     }
-    let Some(strip) = turn.prove(&by)? else { return Ok(()) };
+    let Some(strip) = turn.prove(&by, visitor)? else { return Ok(()) };
     params.restrict(rows, &strip);
     params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)
 }

@@ -5,10 +5,11 @@
 //! neither these nor this module.
 
 use core::ops::Range;
+use core::ptr::{null, null_mut};
 use core::slice;
 
 use microhlo_format::kernels::{ByRows, Chain, Feed, RowTensor, Strip, Sums};
-use microhlo_format::rows::{Firing, MAX_STAGES, RowShape, Schedule, State};
+use microhlo_format::rows::{Firing, MAX_STAGES, RowShape, Schedule, Shift, State};
 use microhlo_format::{Access, AccessKind, KernelId, Overlap, ParamError, Place};
 
 use super::Memory;
@@ -26,10 +27,39 @@ pub(crate) struct Turn<'t, 's, 'm> {
     fires: bool,
     /// Sums of a pool over all rows.
     pub(super) sums: Option<Sums<Place>>,
-    /// Where the result's rows are kept.
-    window: Option<RowTensor<Place>>,
     /// The arena; it is not there while a chain is proved.
     memory: Option<&'t Memory<'m>>,
+    /// What is moved in the windows of operands once the strip has been computed.
+    settling: [Move; 2],
+}
+
+/// Bytes to be moved towards the start of a window.
+#[derive(Clone, Copy)]
+struct Move {
+    to: *mut u8,
+    from: *const u8,
+    count: usize,
+}
+
+impl Move {
+    const NONE: Move = Move { to: null_mut(), from: null(), count: 0 };
+
+    /// The rows of a window that a shift says.
+    fn new(memory: &Memory<'_>, tensor: &RowTensor<Place>, shift: Shift) -> Move {
+        let bytes = |rows: u16| tensor.bytes.wrapping_mul(rows.into()) as usize;
+        let window = memory.write(tensor.place);
+        let (to, from) = (window.wrapping_add(bytes(shift.to)), window.wrapping_add(bytes(shift.from)));
+        Move { to, from, count: bytes(shift.count) }
+    }
+
+    /// # Safety
+    /// The rows lie in a window of the arena.
+    unsafe fn run(self) {
+        if self.count != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { forward(self.to, self.from, self.count) };
+        }
+    }
 }
 
 impl Turn<'_, '_, '_> {
@@ -59,22 +89,58 @@ impl Turn<'_, '_, '_> {
         if shift.from != 0
             && let Some(memory) = self.memory
         {
-            let bytes = |rows: u16| by.output.bytes.wrapping_mul(rows.into()) as usize;
-            let window = memory.write(by.output.place);
             // SAFETY: these rows lie in the window, which was checked.
-            unsafe { forward(window, window.wrapping_add(bytes(shift.from)), bytes(shift.count)) };
+            unsafe { Move::new(memory, &by.output, shift).run() };
+        }
+        let links = self.schedule.stage(self.stage).operands;
+        for ((operand, link), settling) in by.operands.iter().zip(links).zip(&mut self.settling) {
+            let shift = self.schedule.settle(link);
+            if let (Some(tensor), Some(shift), Some(memory)) = (operand, shift, self.memory) {
+                *settling = Move::new(memory, tensor, shift);
+            }
         }
         Ok(Some(strip))
     }
 
-    /// The same for the loader.
+    /// The same for the loader, which learns at first where rows will be moved.
     pub(super) fn prove(
         &mut self,
         by: &ByRows<Place>,
+        visitor: &mut dyn Visitor,
     ) -> Result<Option<Strip<Place>>, StepError> {
-        self.window = Some(by.output);
+        if !self.fires {
+            let links = self.schedule.stage(self.stage).operands;
+            for (&operand, link) in by.operands.iter().zip(links) {
+                if self.schedule.stage(link).settles
+                    && let Some(operand) = operand
+                {
+                    self.window(operand, link, visitor);
+                }
+            }
+            self.window(by.output, self.stage, visitor);
+        }
         self.strip(by).map_err(|_| StepError::Params(ParamError::Overflow))
     }
+
+    /// Reports the window of a stage, whose rows are written and moved. The memory of the chain that is no
+    /// stage's lies apart from each; windows may lie over each other.
+    fn window(&self, tensor: RowTensor<Place>, stage: u8, visitor: &mut dyn Visitor) {
+        visitor.forget(own(&self.sums));
+        let stage = self.schedule.stage(stage);
+        if stage.is_whole() {
+            // No row of it ever moves: each strip is checked where it lies.
+            return;
+        }
+        let (kind, place) = (AccessKind::Write, tensor.place);
+        let end = i64::from(stage.capacity) * i64::from(tensor.bytes);
+        visitor.access(Access { kind, place, start: 0, end, align: 1, overlap: Overlap::NEVER });
+    }
+}
+
+/// Accesses of a chain that are not its stages': what it keeps for itself. The window of a fed input is a
+/// stage's.
+fn own(sums: &Option<Sums<Place>>) -> usize {
+    1 + usize::from(sums.is_some())
 }
 
 /// Bytes that are moved at once.
@@ -209,14 +275,12 @@ fn fed(feed: Feed<Place>, schedule: &Schedule<'_>) -> ByRows<Place> {
 fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
     let chain = Chain::parse(body).ok_or(StepError::Encoding)?;
     chain.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
-    // The window of a fed input is a stage's; nothing may touch the rest but this.
-    let own = 1 + usize::from(chain.sums.is_some());
     let mut states = [State::default(); MAX_STAGES];
     let states = states.get_mut(..chain.table.len()).ok_or(StepError::TooManyOperands)?;
     let mut schedule = begin(&chain, states, visitor.linked().kernels)?;
     let (mut waiting, mut after) = (0..schedule.len() as u8, None);
     loop {
-        visitor.forget(own);
+        visitor.forget(own(&chain.sums));
         let (stage, fires) = match waiting.next() {
             Some(stage) => (stage, false),
             None => match schedule.next(after) {
@@ -228,7 +292,8 @@ fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
             },
         };
         let schedule = &mut schedule;
-        let turn = Turn { schedule, stage, fires, sums: chain.sums, window: None, memory: None };
+        let (sums, settling) = (chain.sums, [Move::NONE; 2]);
+        let turn = Turn { schedule, stage, fires, sums, memory: None, settling };
         prove(&chain, turn, visitor)?;
     }
     if schedule.is_complete() { Ok(()) } else { Err(StepError::Stalls) }
@@ -242,19 +307,11 @@ fn prove(
 ) -> Result<(), StepError> {
     if let Some(feed) = chain.feed.filter(|_| turn.stage == 0) {
         let by = fed(feed, turn.schedule);
-        turn.prove(&by)?;
-    } else {
-        let state = turn.schedule.state(turn.stage);
-        let (entry, body) =
-            step(chain, state, visitor.linked().kernels).ok_or(StepError::Encoding)?;
-        (entry.check)(body, &mut turn, visitor)?;
+        return turn.prove(&by, visitor).map(|_| ());
     }
-    let (false, Some(window)) = (turn.fires, turn.window) else { return Ok(()) };
-    let capacity = turn.schedule.stage(turn.stage).capacity;
-    let end = i64::from(capacity) * i64::from(window.bytes);
-    let kind = AccessKind::Write;
-    visitor.access(Access { kind, place: window.place, start: 0, end, align: 1, overlap: Overlap::NEVER });
-    Ok(())
+    let state = turn.schedule.state(turn.stage);
+    let (entry, body) = step(chain, state, visitor.linked().kernels).ok_or(StepError::Encoding)?;
+    (entry.check)(body, &mut turn, visitor)
 }
 
 /// # Safety
@@ -308,10 +365,15 @@ unsafe fn turn(
 ) -> Result<(), Undecodable> {
     let state = schedule.state(stage);
     let (entry, body) = step(chain, state, memory.kernels.kernels).ok_or(Undecodable)?;
-    let mut turn =
-        Turn { schedule, stage, fires, sums: chain.sums, window: None, memory: Some(memory) };
+    let (sums, settling) = (chain.sums, [Move::NONE; 2]);
+    let mut turn = Turn { schedule, stage, fires, sums, memory: Some(memory), settling };
     // SAFETY: the caller's promise; the schedule is the one that the loader followed.
-    unsafe { (entry.fire)(body, &mut turn, memory) }
+    unsafe { (entry.fire)(body, &mut turn, memory)? };
+    for settling in turn.settling {
+        // SAFETY: these rows lie in the window of an operand, which was checked.
+        unsafe { settling.run() };
+    }
+    Ok(())
 }
 
 /// Takes rows that the caller has given, if there are any.
@@ -330,7 +392,8 @@ unsafe fn take(
     };
     let by = fed(feed, schedule);
     let memory = Some(memory);
-    let mut turn = Turn { schedule, stage: 0, fires: true, sums: None, window: None, memory };
+    let (sums, settling) = (None, [Move::NONE; 2]);
+    let mut turn = Turn { schedule, stage: 0, fires: true, sums, memory, settling };
     let strip = turn.strip(&by)?;
     if let (Some(strip), Some(memory)) = (strip, memory) {
         // SAFETY: the strip has as many bytes in the window.

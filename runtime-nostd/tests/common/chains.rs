@@ -400,7 +400,15 @@ impl<'n> Builder<'n> {
         let mut stages = vec![];
         if fed {
             let rows = self.network.input[0] as u16;
-            stages.push(Stage { rows, strip: 1, capacity: 0, operands: [OUTSIDE; 2] });
+            stages.push(Stage {
+                rows,
+                strip: 1,
+                capacity: 0,
+                operands: [OUTSIDE; 2],
+                lead: 0,
+                settles: false,
+                ends: false,
+            });
         }
         // Values by their number.
         let mut reads: Vec<([Option<usize>; 2], usize)> = vec![];
@@ -415,7 +423,20 @@ impl<'n> Builder<'n> {
             let strip = (layer.strip as u16).clamp(1, rows);
             let whole = layer.whole || i + 1 == layers.len();
             let capacity = if whole { rows } else { 0 };
-            stages.push(Stage { rows, strip, capacity, operands: [OUTSIDE; 2] });
+            // Convolutions of a row of less than four pixels have other weights.
+            let resting = (i as u64 + self.network.seed / 5) % 3;
+            let (settles, ends) = (resting == 0, resting == 1);
+            let lead =
+                if self.network.plain { 0 } else { strip as u8 - u8::from(settles && strip > 1) };
+            stages.push(Stage {
+                rows,
+                strip,
+                capacity,
+                operands: [OUTSIDE; 2],
+                lead,
+                settles,
+                ends,
+            });
         }
         for (stage, operands) in stages.iter_mut().zip(links(&reads)) {
             stage.operands = operands;

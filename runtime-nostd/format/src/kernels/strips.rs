@@ -2,7 +2,7 @@
 
 use super::{
     ConvF32, ConvI8, ConvI8Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseTapsI8,
-    DepthwiseThreeI8, Kernel, Params, PoolI8, Requant, ScaleI8, SumI8, TableI8,
+    DepthwiseThreeI8, Kernel, Move, Params, PoolI8, Requant, ScaleI8, SumI8, TableI8,
 };
 use crate::rows::{RowShape, Stage};
 use crate::{Access, KernelId, ParamError, Place};
@@ -263,6 +263,29 @@ impl<P: Copy> Strips<P> for PoolI8<P> {
     }
 }
 
+/// A copy of rows, of which the operand or the result may have more columns.
+impl<P: Copy> Strips<P> for Move<P> {
+    fn by_rows(&self, rows: u32) -> Result<ByRows<P>, ParamError> {
+        let pitch = |strides: &[i32]| match strides.first() {
+            Some(&stride) if stride > 0 => Ok(stride.unsigned_abs()),
+            _ => Err(ParamError::Mismatch),
+        };
+        if self.sizes.first() != Some(&rows) {
+            return Err(ParamError::Mismatch);
+        }
+        let input = RowTensor { place: self.input, bytes: pitch(&self.input_strides)? };
+        let output = RowTensor { place: self.output, bytes: pitch(&self.output_strides)? };
+        Ok(ByRows { shape: RowShape::elementwise(rows), operands: [Some(input), None], output })
+    }
+
+    fn restrict(&mut self, _rows: u32, strip: &Strip<P>) {
+        if let Some(rows) = self.sizes.first_mut() {
+            *rows = strip.count;
+        }
+        (self.input, self.output) = (strip.operands[0], strip.output);
+    }
+}
+
 /// Makes the methods of [`Kernel`] for those that have strips.
 macro_rules! kernels {
     ($($name:ident)*) => {
@@ -309,7 +332,7 @@ macro_rules! kernels {
 
 kernels! {
     conv_f32 depthwise_f32 conv_i8 depthwise_i8 depthwise_three_i8 depthwise_taps_i8 conv_i8_mve depthwise_i8_mve sum_i8 table_i8 scale_i8
-    pool_i8
+    pool_i8 move_
 }
 
 impl<P: Copy> Kernel<P> {
@@ -332,8 +355,10 @@ impl<P: Copy> Kernel<P> {
             return Err(ParamError::Mismatch);
         }
         let place = |tensor: Option<RowTensor<P>>| tensor.unwrap_or(by.output).place;
-        for first in (0..stage.rows).step_by(stage.strip.into()) {
-            let count = stage.count(first);
+        let mut next = 0;
+        while next < stage.rows {
+            let (first, count) = (next, stage.count(next));
+            next = next.saturating_add(count);
             let demand = by.shape.demand(first, count).ok_or(ParamError::Mismatch)?;
             let strip = Strip {
                 count: count.into(),

@@ -116,8 +116,8 @@ pub fn least_capacities(
 }
 
 /// The most rows that a firing of each stage computes, or one of its readers demands; of those that are
-/// whole, all. With it, the rows of each that are needed. Rows that neither the last stage nor a whole one needs demand nothing: the chain ends
-/// before they are computed.
+/// whole, all. With it, the rows of each that are needed. Rows that neither the last stage nor a whole one
+/// needs demand nothing: the chain ends before they are computed.
 fn spans(stages: &[Stage], demands: Demands<'_>) -> Option<(Vec<u16>, Vec<u16>)> {
     let mut spans: Vec<u16> = stages.iter().map(|stage| stage.count(0)).collect();
     let end = |stage: &Stage| if stage.is_whole() { stage.rows } else { 0 };
@@ -210,7 +210,9 @@ mod tests {
         let mut rows = height;
         let mut push = |rows: u32, strip: u16, operands, shape| {
             let (rows, strip) = (rows as u16, strip.min(rows as u16));
-            stages.push((Stage { rows, strip, capacity: 0, operands }, shape));
+            let (settles, ends) = (stages.len() % 3 == 1, stages.len() % 3 == 2);
+            let lead = (stages.len() % 4) as u8;
+            stages.push((Stage { rows, strip, capacity: 0, operands, lead, settles, ends }, shape));
             stages.len() as u8 - 1
         };
         let mut last = OUTSIDE;
@@ -275,10 +277,11 @@ mod tests {
                 for operand in schedule.stage(i).operands {
                     let state = schedule.state(operand);
                     bad |= operand != OUTSIDE
-                        && !(state.base <= demand.from && demand.end <= state.produced);
+                        && !(demand.from.wrapping_sub(state.base) < 1 << 15
+                            && demand.end <= state.produced);
                 }
                 let (stage, state) = (schedule.stage(i), schedule.state(i));
-                bad |= !stage.is_whole() && state.produced - state.base > stage.capacity;
+                bad |= !stage.is_whole() && state.produced.wrapping_sub(state.base) > stage.capacity;
             }).unwrap();
             prop_assert!(!bad);
         }
@@ -286,14 +289,22 @@ mod tests {
 
     #[test]
     fn a_three_row_kernel_holds_three_rows() {
-        let chain =
-            chain(25, &[(10, 2, 4, 1, 1, false), (3, 1, 1, 1, 1, false), (1, 1, 0, 1, 1, false)]);
-        assert_eq!(chain.least(), [3, 1, chain.0[2].0.rows]);
+        let layers = [(10, 2, 4, 1, 1, false), (3, 1, 1, 1, 1, false), (1, 1, 0, 1, 1, false)];
+        let mut chain = chain(25, &layers);
+        let rows = chain.0[2].0.rows;
+        chain.0.iter_mut().for_each(|(stage, _)| stage.lead = 0);
+        assert_eq!(chain.least(), [3, 1, rows]);
+        // The last one begins with two rows, made of two.
+        chain.0[2].0.lead = 2;
+        assert_eq!(chain.least(), [3, 2, rows]);
+        assert!(!chain.completes(&[3, 1, rows]));
     }
 
     #[test]
     fn stages_that_read_later_ones_are_no_chain() {
-        let stage = Stage { rows: 2, strip: 1, capacity: 2, operands: [1, OUTSIDE] };
+        let operands = [1, OUTSIDE];
+        let stage =
+            Stage { rows: 2, strip: 1, capacity: 2, operands, lead: 0, settles: true, ends: false };
         let table = [stage.to_bytes(); 2];
         assert!(Schedule::begin(&table, &mut [State::default(); 2]).is_none());
         assert!(Schedule::begin(&table[..1], &mut [State::default(); 2]).is_none());

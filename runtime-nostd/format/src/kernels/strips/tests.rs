@@ -185,7 +185,15 @@ fn pools_over_everything_gather() {
 
 #[test]
 fn few_pixels_need_other_constants() {
-    let stage = |strip| Stage { rows: 4, strip, capacity: 4, operands: [0; 2] };
+    let stage = |strip| Stage {
+        rows: 4,
+        strip,
+        capacity: 4,
+        operands: [0; 2],
+        lead: 0,
+        settles: false,
+        ends: false,
+    };
     let whole = ConvI8 {
         input: ZERO,
         weights: Place::constant(0),
@@ -233,4 +241,25 @@ fn few_pixels_need_other_constants() {
     assert_eq!(by.output.bytes, 96);
     let padded = ConvI8 { out_w: 13, pad_left: 1, ..line };
     assert!(Kernel::conv_i8(padded).by_rows(4).is_err(), "pixels at the edge are of more than one");
+}
+
+/// Columns 2 to 5 of five rows of eight bytes, copied to a dense value.
+#[test]
+fn copies_of_columns_have_rows() {
+    let dense = |bytes: &[i32]| heapless::Vec::from_slice(bytes).unwrap();
+    let mut copy = Move {
+        input: Place::arena(2),
+        output: Place::arena(100),
+        element: 1,
+        sizes: heapless::Vec::from_slice(&[5, 3]).unwrap(),
+        input_strides: dense(&[8, 1]),
+        output_strides: dense(&[3, 1]),
+    };
+    let by = copy.by_rows(5).unwrap();
+    assert_eq!((by.operands[0].unwrap().bytes, by.output.bytes), (8, 3));
+    assert_eq!(copy.by_rows(4), Err(ParamError::Mismatch));
+    copy.restrict(5, &strip(&by, 3, 2).unwrap());
+    assert_eq!((copy.sizes[0], copy.input.offset, copy.output.offset), (2, 26, 109));
+    copy.input_strides = dense(&[0, 1]);
+    assert_eq!(copy.by_rows(2), Err(ParamError::Mismatch), "a row that is repeated is none");
 }
