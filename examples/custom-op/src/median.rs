@@ -23,7 +23,10 @@ fn takes_three(call: &ExternSignature<'_>) -> bool {
 /// The median of each sample and its neighbours; the ends are repeated.
 fn median(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
     let (from, to) = (call.operand::<f32>(0)?, call.result::<f32>()?);
-    let &[first, .., last] = from else { return Ok(to.copy_from_slice(from)) };
+    let &[first, .., last] = from else {
+        to.copy_from_slice(from);
+        return Ok(());
+    };
     let behind = from.iter().skip(1).chain([&last]);
     let before = [&first].into_iter().chain(from);
     for (to, ((a, b), c)) in to.iter_mut().zip(before.zip(from).zip(behind)) {
