@@ -428,11 +428,11 @@ impl<'m> Run<'m> {
         let memory = Memory::new(&mut self.regions, kernels, next, &feeding);
         memory.execute(entry, step.body).map_err(|_| corrupted)?;
         let next = memory.next();
-        let stop = feeding.stop.get();
-        self.begun = stop.is_some();
-        if let Some(error) = stop {
+        if let Some(error) = feeding.stop.into_inner() {
+            self.begun = true;
             return Err(error);
         }
+        self.begun = false;
         self.cursor = next;
         Ok(Some(StepInfo { index, kernel: step.kernel }))
     }
