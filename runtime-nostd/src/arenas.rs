@@ -6,6 +6,20 @@ use crate::error::RunError;
 use crate::model::{Model, Run, copy};
 
 /// One of the arenas of a model: a memory that it needs, such as tightly coupled RAM.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::Model;
+///
+/// let model = Model::load(AFFINE)?;
+/// let arena = model.arena(0).expect("the only one");
+/// assert_eq!(arena.name(), ""); // that of `microhlo compile --region DTCM=...` is "DTCM"
+/// assert!(arena.byte_len() <= 64 && arena.align() <= 16);
+/// assert_eq!(arena.constant_bytes(), 0); // they stay in flash
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArenaInfo {
     entry: ArenaEntry,
@@ -13,21 +27,48 @@ pub struct ArenaInfo {
 
 impl ArenaInfo {
     /// Name of the memory, as the compiler was told; empty for the arena of a model that has only one.
+    ///
+    /// See the example of [`ArenaInfo`].
     pub fn name(&self) -> &str {
         self.entry.name()
     }
 
     /// Size in bytes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let total: usize = (0..model.arena_count()).filter_map(|i| model.arena(i)).map(|a| a.byte_len()).sum();
+    /// assert_eq!(total, model.arena_bytes());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn byte_len(&self) -> usize {
         self.entry.bytes as usize
     }
 
     /// Alignment of its first byte.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// assert!(model.arena(0).is_some_and(|arena| arena.align() <= align_of::<Arena<64>>()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn align(&self) -> usize {
         self.entry.align as usize
     }
 
     /// Bytes of constants at its end that [`Model::arenas`] copies there.
+    ///
+    /// See the example of [`ArenaInfo`].
     pub fn constant_bytes(&self) -> usize {
         self.entry.constants_bytes as usize
     }
@@ -64,11 +105,33 @@ pub struct Arenas<'m> {
 
 impl Model<'_> {
     /// Number of arenas; one, unless the model was compiled for several memories.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// assert_eq!(Model::load(AFFINE)?.arena_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn arena_count(&self) -> usize {
         self.memories.len()
     }
 
     /// What the model needs of arena `i`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// assert_eq!(model.arena(0).map(|arena| arena.byte_len()), Some(model.arena_bytes()));
+    /// assert_eq!(model.arena(1), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn arena(&self, i: usize) -> Option<ArenaInfo> {
         self.memories.get(i).map(|entry| ArenaInfo { entry })
     }
@@ -79,6 +142,20 @@ impl Model<'_> {
     ///
     /// # Errors
     /// A memory is missing, too small or not aligned.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let (mut fast, mut large) = (Arena::<64>::new(), Arena::<64>::new());
+    /// assert!(model.arenas([&mut fast.0[..]]).is_ok());
+    /// let error = model.arenas([&mut fast.0[..], &mut large.0[..]]).err();
+    /// assert_eq!(error, Some(RunError::ArenaCount { needed: 1, given: 2 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn arenas<'m>(
         &'m self,
         memories: impl IntoIterator<Item = &'m mut [u8]>,
@@ -116,12 +193,41 @@ impl Arenas<'_> {
     ///
     /// # Errors
     /// An input or output is missing or has another length.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let (mut memory, mut y) = (Arena::<64>::new(), [0; 16]);
+    /// model.arenas([&mut memory.0[..]])?.run(&[&[0; 16]], &mut [&mut y])?;
+    /// assert_eq!(y[..4], 1.0_f32.to_le_bytes());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(&mut self, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), RunError> {
         let model = self.model;
         model.complete(Ok(self.start()), inputs, outputs, Run::step_fed)
     }
 
     /// Begins a run as [`Model::start`] does.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let mut memory = Arena::<64>::new();
+    /// let mut arenas = model.arenas([&mut memory.0[..]])?;
+    /// let mut run = arenas.start();
+    /// run.set_input(0, &[0; 16])?;
+    /// while run.step()?.is_some() {}
+    /// assert_eq!(run.output(0)?.as_f32(), Some(&[1.0; 4][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(&mut self) -> Run<'_> {
         Run::new(self.model, self.arenas.each_mut().map(|arena| &mut **arena))
     }
@@ -130,6 +236,21 @@ impl Arenas<'_> {
     ///
     /// # Errors
     /// None, if the model was loaded.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(TOTAL)?; // adds its input to a state
+    /// let (mut memory, mut total) = (Arena([0xff; 64]), [0; 16]);
+    /// let mut arenas = model.arenas([&mut memory.0[..]])?;
+    /// arenas.reset()?;
+    /// arenas.run(&[&[0; 16], &[]], &mut [&mut total])?;
+    /// assert_eq!(total, [0; 16]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reset(&mut self) -> Result<(), RunError> {
         self.start().reset()
     }

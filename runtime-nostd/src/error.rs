@@ -54,6 +54,20 @@ pub enum LoadError {
 }
 
 /// What is wrong with one step.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() {
+/// use microhlo::{KernelId, Kernels, LoadError, Model, StepError};
+///
+/// let none = Kernels { kernels: &[], micro: &[] };
+/// let Err(LoadError::Step { step, error, .. }) = Model::load_with(AFFINE, &none) else {
+///     panic!("a step needs a kernel");
+/// };
+/// assert_eq!((step, error), (0, StepError::MissingKernel(KernelId::map)));
+/// assert_eq!(error.to_string(), "kernel map is not linked; add it to the kernel set");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -88,6 +102,20 @@ pub enum StepError {
 }
 
 /// Why a run was refused or stopped.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{Arena, Model, RunError};
+///
+/// let model = Model::load(AFFINE)?;
+/// let mut arena = Arena::<64>::new();
+/// let error = model.run(&mut arena.0, &[&[0; 16]], &mut [&mut [0; 12]]).expect_err("it has more");
+/// assert_eq!(error, RunError::OutputSize { index: 0, needed: 16, given: 12 });
+/// assert_eq!(error.to_string(), "output 0 has 16 bytes, 12 given");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

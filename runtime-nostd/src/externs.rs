@@ -39,11 +39,29 @@ use crate::kernels::extern_call::ExternCall;
 use crate::tensor::TensorInfo;
 
 /// The functions that a firmware has for its models.
+///
+/// ```
+/// use microhlo::{Extern, Externs};
+///
+/// struct Functions;
+///
+/// impl Externs for Functions {
+///     const FUNCTIONS: &'static [Extern] = &[Extern::of_any_types("board.beep", |_| Ok(()))];
+/// }
+///
+/// assert!(Functions::find(b"board.beep").is_some());
+/// ```
 pub trait Externs {
     /// The functions. A model calls the first of a name.
     const FUNCTIONS: &'static [Extern];
 
     /// The function of this name, which is UTF-8 if the artifact is not damaged.
+    ///
+    /// ```
+    /// use microhlo::Externs;
+    ///
+    /// assert!(<()>::find(b"board.beep").is_none()); // `()` has no functions
+    /// ```
     fn find(name: &[u8]) -> Option<&'static Extern> {
         Self::FUNCTIONS.iter().find(|function| function.name.as_bytes() == name)
     }
@@ -55,9 +73,43 @@ impl Externs for () {
 }
 
 /// What a function does, called with operands and results that it is [for](Extern).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{ExternCall, ExternError, ExternFn};
+///
+/// fn negate(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
+///     let (from, to) = (call.operand::<f32>(0)?, call.result::<f32>()?);
+///     to.iter_mut().zip(from).for_each(|(to, from)| *to = -from);
+///     Ok(())
+/// }
+///
+/// let function: ExternFn = negate;
+/// # let y = run_with(function, [1.0, 2.0, -3.0, 0.5])?;
+/// // `y` is what a model computes that calls it with 1, 2, -3 and 0.5.
+/// assert_eq!(y, [-1.0, -2.0, 3.0, -0.5]);
+/// # Ok(())
+/// # }
+/// ```
 pub type ExternFn = fn(&mut ExternCall<'_>) -> Result<(), ExternError>;
 
 /// A function of the firmware: its name, what it is for, and what it does.
+///
+/// ```
+/// use microhlo::{DType, Extern, ExternCall, ExternError};
+///
+/// fn median(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
+///     // ...
+/// #     let _ = call;
+///     Ok(())
+/// }
+///
+/// // Of floats, with a window of three.
+/// const MEDIAN: Extern = Extern::new("board.median3", &[DType::F32], &[DType::F32], median)
+///     .accepting(|call| call.integer("window") == Some(3));
+/// assert_eq!(MEDIAN.name(), "board.median3");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Extern {
     name: &'static str,
@@ -69,6 +121,28 @@ pub struct Extern {
 
 impl Extern {
     /// A function for operands and results of these element types, of any shape.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// use microhlo::kernels::extern_call;
+    /// use microhlo::{DType, Extern, ExternFault, Externs, Kernels, LoadError, Model, StepError};
+    ///
+    /// struct Functions;
+    ///
+    /// impl Externs for Functions {
+    ///     const FUNCTIONS: &'static [Extern] =
+    ///         &[Extern::new("board.filter", &[DType::I8], &[DType::I8], |_| Ok(()))];
+    /// }
+    ///
+    /// static KERNELS: Kernels = Kernels { kernels: &[extern_call::entry::<Functions>()], micro: &[] };
+    ///
+    /// # let artifact = artifact();
+    /// let error = Model::load_with(artifact, &KERNELS).expect_err("the model calls it with floats");
+    /// let operands = StepError::Extern(ExternFault::Operands);
+    /// assert!(matches!(error, LoadError::Step { error, .. } if error == operands));
+    /// # }
+    /// ```
     pub const fn new(
         name: &'static str,
         operands: &'static [DType],
@@ -80,17 +154,64 @@ impl Extern {
 
     /// A function for what [`accepting`](Extern::accepting) says, or for anything: it has to look at what
     /// it is given.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Extern, ExternCall, ExternError};
+    ///
+    /// fn clear(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
+    ///     call.result::<f32>()?.fill(0.0); // an error if it is not of floats
+    ///     Ok(())
+    /// }
+    ///
+    /// const CLEAR: Extern = Extern::of_any_types("board.clear", clear);
+    /// assert_eq!(CLEAR.name(), "board.clear");
+    /// # let y = run_with(clear, [1.0; 4])?;
+    /// assert_eq!(y, [0.0; 4]); // the result of a model that calls it
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn of_any_types(name: &'static str, call: ExternFn) -> Extern {
         Extern { name, types: None, accepts: |_| true, call }
     }
 
     /// The function, for those calls alone that `accepts` says it is for: of certain shapes or settings. Others
     /// are refused when a model is loaded.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// use microhlo::kernels::extern_call;
+    /// use microhlo::{Extern, ExternFault, Externs, Kernels, LoadError, Model, StepError};
+    ///
+    /// struct Functions;
+    ///
+    /// impl Externs for Functions {
+    ///     const FUNCTIONS: &'static [Extern] = &[Extern::of_any_types("board.filter", |_| Ok(()))
+    ///         .accepting(|call| call.integer("window") == Some(5))];
+    /// }
+    ///
+    /// static KERNELS: Kernels = Kernels { kernels: &[extern_call::entry::<Functions>()], micro: &[] };
+    ///
+    /// # let artifact = artifact();
+    /// let error = Model::load_with(artifact, &KERNELS).expect_err("the model calls it with `window = 3`");
+    /// let refused = StepError::Extern(ExternFault::Refused);
+    /// assert!(matches!(error, LoadError::Step { error, .. } if error == refused));
+    /// # }
+    /// ```
     pub const fn accepting(self, accepts: fn(&ExternSignature<'_>) -> bool) -> Extern {
         Extern { accepts, ..self }
     }
 
     /// The name that models call it by.
+    ///
+    /// ```
+    /// use microhlo::Extern;
+    ///
+    /// let function = Extern::of_any_types("board.beep", |_| Ok(()));
+    /// assert_eq!(function.name(), "board.beep");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -115,6 +236,24 @@ impl Extern {
 
 /// Why a function gave up; the number is its own. It ends the run as
 /// [`RunError::Extern`](crate::RunError::Extern).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() {
+/// use microhlo::{ExternCall, ExternError, RunError};
+///
+/// const BUSY: ExternError = ExternError(7);
+///
+/// fn sample(_: &mut ExternCall<'_>) -> Result<(), ExternError> {
+///     Err(BUSY) // the converter has no sample yet
+/// }
+///
+/// # let result = run_with(sample, [0.0; 4]);
+/// // `result` is that of a run of a model that calls it as `board.filter`.
+/// assert_eq!(result, Err(RunError::Extern { name: "board.filter", code: 7 }));
+/// assert_eq!(BUSY.to_string(), "error 7");
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExternError(pub u32);
@@ -138,6 +277,19 @@ impl fmt::Display for ExternError {
 impl core::error::Error for ExternError {}
 
 /// What is wrong with a call of a function.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() {
+/// use microhlo::{ExternFault, LoadError, Model, StepError};
+///
+/// # let artifact = artifact();
+/// // A model that calls a function, loaded without any.
+/// let error = Model::load(artifact).expect_err("it is missing");
+/// let missing = StepError::Extern(ExternFault::Missing);
+/// assert!(matches!(error, LoadError::Step { error, .. } if error == missing));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ExternFault {
@@ -186,6 +338,20 @@ impl fmt::Display for Called<'_> {
 }
 
 /// A [`LoadError`] with the name of the function that it is about, if it is about one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() {
+/// use microhlo::Model;
+///
+/// # let artifact = artifact();
+/// // A model that calls `board.filter`, loaded without functions.
+/// let error = Model::load(artifact).expect_err("it is missing");
+/// let explained = error.explain(artifact);
+/// assert_eq!(explained.function(), Some("board.filter"));
+/// assert!(explained.to_string().contains("`board.filter`, which the firmware does not provide"));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Explained<'a> {
     error: LoadError,
@@ -195,6 +361,21 @@ pub struct Explained<'a> {
 impl LoadError {
     /// The error with what is known only of the artifact that was loaded, `artifact`: the name of the function of
     /// the firmware that a step calls. An error holds no text of it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// use microhlo::Model;
+    ///
+    /// # let artifact = artifact();
+    /// // A model that calls `board.filter`, loaded without functions.
+    /// if let Err(error) = Model::load(artifact) {
+    ///     assert!(!error.to_string().contains("board.filter"));
+    ///     assert!(error.explain(artifact).to_string().contains("board.filter"));
+    /// }
+    /// # assert!(Model::load(artifact).is_err());
+    /// # }
+    /// ```
     pub fn explain(self, artifact: &[u8]) -> Explained<'_> {
         let call = match self {
             LoadError::Step { offset, .. } => Call::at(artifact, offset),
@@ -206,6 +387,13 @@ impl LoadError {
 
 impl Explained<'_> {
     /// The function that the error is about.
+    ///
+    /// ```
+    /// use microhlo::LoadError;
+    ///
+    /// // An error that is not about a function.
+    /// assert_eq!(LoadError::Misaligned.explain(&[]).function(), None);
+    /// ```
     pub fn function(&self) -> Option<&str> {
         self.name
     }
@@ -227,36 +415,101 @@ impl fmt::Display for Explained<'_> {
 }
 
 /// What a call of a function is: name, operands, results and settings.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() {
+/// use microhlo::ExternSignature;
+///
+/// // Whether a filter is for a call: of one tensor of floats to another, with a window that it has.
+/// fn accepts(call: &ExternSignature<'_>) -> bool {
+///     (call.operand_count(), call.result_count()) == (1, 1)
+///         && call.operand(0).map(|x| x.byte_len()) == call.result(0).map(|y| y.byte_len())
+///         && matches!(call.integer("window"), Some(3 | 5))
+/// }
+/// # with_call(|call| {
+/// assert!(accepts(&call)); // a model's call of four floats, with `window = 3`
+/// # });
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ExternSignature<'c>(pub(crate) Call<'c>);
 
 impl<'c> ExternSignature<'c> {
     /// Name of the function.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` is a call of a filter.
+    /// assert_eq!(call.name(), "board.filter");
+    /// # });
+    /// # }
+    /// ```
     pub fn name(&self) -> &'c str {
         self.0.name.as_str()
     }
 
     /// Number of operands.
+    ///
+    /// See the example of [`ExternSignature`].
     pub fn operand_count(&self) -> usize {
         self.0.operands.len()
     }
 
     /// Number of results.
+    ///
+    /// See the example of [`ExternSignature`].
     pub fn result_count(&self) -> usize {
         self.0.results.len()
     }
 
     /// Element type and shape of operand `i`. It has no name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` is a call of a filter of four floats.
+    /// let x = call.operand(0).expect("an operand");
+    /// assert_eq!((x.dtype(), x.dims()), (microhlo::DType::F32, &[4][..]));
+    /// assert!(call.operand(1).is_none());
+    /// # });
+    /// # }
+    /// ```
     pub fn operand(&self, i: usize) -> Option<TensorInfo<'c>> {
         self.0.operands.get(i).map(info)
     }
 
     /// Element type and shape of result `i`. It has no name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` is a call of a filter of four floats.
+    /// let y = call.result(0).expect("a result");
+    /// assert_eq!((y.dtype(), y.dims()), (microhlo::DType::F32, &[4][..]));
+    /// assert!(call.result(1).is_none());
+    /// # });
+    /// # }
+    /// ```
     pub fn result(&self, i: usize) -> Option<TensorInfo<'c>> {
         self.0.results.get(i).map(info)
     }
 
     /// The setting of this name, if it is a boolean.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the settings `wraps = true` and `window = 3`.
+    /// assert_eq!((call.boolean("wraps"), call.boolean("window")), (Some(true), None));
+    /// # });
+    /// # }
+    /// ```
     pub fn boolean(&self, name: &str) -> Option<bool> {
         match self.0.settings.get(name)? {
             Setting::Bool(value) => Some(value),
@@ -265,6 +518,16 @@ impl<'c> ExternSignature<'c> {
     }
 
     /// The setting of this name, if it is an integer.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the settings `window = 3` and `gain = 0.5`.
+    /// assert_eq!((call.integer("window"), call.integer("gain")), (Some(3), None));
+    /// # });
+    /// # }
+    /// ```
     pub fn integer(&self, name: &str) -> Option<i64> {
         match self.0.settings.get(name)? {
             Setting::Int(value) => Some(value),
@@ -273,6 +536,16 @@ impl<'c> ExternSignature<'c> {
     }
 
     /// The setting of this name, if it is a float of 32 bits.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the settings `gain = 0.5`, of 32 bits, and `rate = 0.1`, of 64.
+    /// assert_eq!((call.float("gain"), call.float("rate")), (Some(0.5), None));
+    /// # });
+    /// # }
+    /// ```
     pub fn float(&self, name: &str) -> Option<f32> {
         match self.0.settings.get(name)? {
             Setting::F32(value) => Some(value),
@@ -281,6 +554,16 @@ impl<'c> ExternSignature<'c> {
     }
 
     /// The setting of this name, if it is a float of 64 bits.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the settings `gain = 0.5`, of 32 bits, and `rate = 0.1`, of 64.
+    /// assert_eq!((call.double("gain"), call.double("rate")), (None, Some(0.1)));
+    /// # });
+    /// # }
+    /// ```
     pub fn double(&self, name: &str) -> Option<f64> {
         match self.0.settings.get(name)? {
             Setting::F64(value) => Some(value),
@@ -290,6 +573,16 @@ impl<'c> ExternSignature<'c> {
 
     /// The setting of this name, if it is a string. A call with one string in place of named settings has
     /// that as the setting without a name, `""`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the settings `mode = "edge"` and `window = 3`.
+    /// assert_eq!((call.text("mode"), call.text("window")), (Some("edge"), None));
+    /// # });
+    /// # }
+    /// ```
     pub fn text(&self, name: &str) -> Option<&'c str> {
         match self.0.settings.get(name)? {
             Setting::Text(value) => Some(Text::as_str(value)),
@@ -298,6 +591,17 @@ impl<'c> ExternSignature<'c> {
     }
 
     /// The setting of this name, if it is a list of integers.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+    /// # fn main() {
+    /// # with_call(|call| {
+    /// // `call` has the setting `taps = [1, 2, 1]`.
+    /// assert!(call.integers("taps").is_some_and(|taps| taps.eq([1, 2, 1])));
+    /// assert!(call.integers("window").is_none()); // a single one
+    /// # });
+    /// # }
+    /// ```
     pub fn integers(&self, name: &str) -> Option<impl Iterator<Item = i64> + use<'c>> {
         match self.0.settings.get(name)? {
             Setting::Ints(values) => Some(values.iter()),

@@ -48,6 +48,19 @@ pub struct Model<'a> {
 }
 
 /// What a step was.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{Arena, KernelId, Model};
+///
+/// let model = Model::load(AFFINE)?;
+/// let mut arena = Arena::<64>::new();
+/// let step = model.start(&mut arena.0)?.step()?.expect("a step");
+/// assert_eq!((step.index, step.kernel), (0, KernelId::map));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StepInfo {
@@ -62,6 +75,18 @@ impl<'a> Model<'a> {
     ///
     /// `bytes` must start at a multiple of 16 and end with the artifact; see
     /// [`artifact_len`](crate::artifact_len) to cut it out of a flash partition.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{LoadError, Model};
+    ///
+    /// let model = Model::load(AFFINE)?; // in flash, aligned
+    /// assert_eq!(model.name(), "affine");
+    /// assert_eq!(Model::load(&AFFINE[1..]).err(), Some(LoadError::Misaligned));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn load(bytes: &'a [u8]) -> Result<Model<'a>, LoadError> {
         Model::load_with(bytes, Kernels::ALL)
     }
@@ -117,46 +142,125 @@ impl<'a> Model<'a> {
     }
 
     /// Name of the model.
+    ///
+    /// See the example of [`Model`].
     pub fn name(&self) -> &'a str {
         self.name.as_str()
     }
 
     /// Size of the arena that a run needs; of the first, if the model has [several](Model::arena).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// assert!(model.arena_bytes() <= 64);
+    /// let used = &mut arena.0[..model.arena_bytes()]; // the rest is free for other things
+    /// assert!(model.start(used).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn arena_bytes(&self) -> usize {
         self.memories.first().bytes as usize
     }
 
     /// Number of steps of the program. A run takes as many, unless the program has control flow.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// // The compiler has made one step of a multiplication and an addition.
+    /// assert_eq!(Model::load(AFFINE)?.step_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn step_count(&self) -> usize {
         self.program.len() as usize
     }
 
     /// Number of inputs.
+    ///
+    /// See the example of [`Model`].
     pub fn input_count(&self) -> usize {
         self.inputs.len()
     }
 
     /// Number of outputs.
+    ///
+    /// See the example of [`Model`].
     pub fn output_count(&self) -> usize {
         self.outputs.len()
     }
 
     /// Input `i`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{DType, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// assert_eq!(model.input(0).map(|input| input.dtype()), Some(DType::F32));
+    /// assert_eq!(model.input(1), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn input(&self, i: usize) -> Option<TensorInfo<'a>> {
         self.inputs.get(i).map(info)
     }
 
     /// Output `i`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// assert_eq!(model.output(0).map(|output| output.byte_len()), Some(16));
+    /// assert_eq!(model.output(1), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn output(&self, i: usize) -> Option<TensorInfo<'a>> {
         self.outputs.get(i).map(info)
     }
 
     /// The number of the input with this name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// let model = Model::load(TOTAL)?;
+    /// assert_eq!(model.input_index("in1"), Some(1)); // the compiler's name, where the program gives none
+    /// assert_eq!(model.input_index("before"), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn input_index(&self, name: &str) -> Option<usize> {
         position(&self.inputs, name)
     }
 
     /// The number of the output with this name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::Model;
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// assert_eq!(model.output_index("out0"), Some(0));
+    /// assert_eq!(model.output_index("in0"), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn output_index(&self, name: &str) -> Option<usize> {
         position(&self.outputs, name)
     }
@@ -167,6 +271,22 @@ impl<'a> Model<'a> {
     /// the input then is what the last run left.
     ///
     /// A model that loops for ever keeps the caller here; [`Model::start`] lets it bound a run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let (mut arena, mut y) = (Arena::<64>::new(), [0; 16]);
+    /// model.run(&mut arena.0, &[&[0; 16]], &mut [&mut y])?;
+    /// assert_eq!(y, *[1.0_f32; 4].map(f32::to_le_bytes).as_flattened());
+    ///
+    /// let short = model.run(&mut arena.0, &[&[0; 12]], &mut [&mut y]);
+    /// assert_eq!(short, Err(RunError::InputSize { index: 0, needed: 16, given: 12 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run(
         &self,
         arena: &mut [u8],
@@ -264,6 +384,21 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// The arena is too small or not aligned, or the model lies in [several](Model::arenas).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// let run = model.start(&mut arena.0)?;
+    /// assert!(!run.is_finished());
+    /// let error = model.start(&mut arena.0[1..]).err(); // not aligned
+    /// assert!(matches!(error, Some(RunError::ArenaMisaligned { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start<'m>(&'m self, arena: &'m mut [u8]) -> Result<Run<'m>, RunError> {
         if self.memories.has_table() {
             return Err(RunError::ArenaCount { needed: self.arena_count(), given: 1 });
@@ -348,6 +483,22 @@ impl<'m> Run<'m> {
     }
 
     /// Input `i` in the arena, to be written before the first step.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// run.input_mut(0)?.as_f32_mut().expect("floats").fill(3.0);
+    /// assert_eq!(run.input_mut(1).err(), Some(RunError::NoSuchTensor { index: 1 }));
+    /// run.step()?;
+    /// assert_eq!(run.input_mut(0).err(), Some(RunError::AlreadyStarted));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn input_mut(&mut self, i: usize) -> Result<TensorMut<'_>, RunError> {
         if self.begun || self.cursor != Cursor::default() {
             return Err(RunError::AlreadyStarted);
@@ -363,6 +514,20 @@ impl<'m> Run<'m> {
     }
 
     /// Copies input `i` into the arena.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// run.set_input(0, [3.0_f32; 4].map(f32::to_le_bytes).as_flattened())?;
+    /// assert_eq!(run.set_input(0, &[]), Err(RunError::InputSize { index: 0, needed: 16, given: 0 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_input(&mut self, i: usize, bytes: &[u8]) -> Result<(), RunError> {
         let tensor = self.input_mut(i)?;
         let (needed, given) = (tensor.bytes.len(), bytes.len());
@@ -377,6 +542,24 @@ impl<'m> Run<'m> {
     ///
     /// A model with loops may take any number of steps, also without end if its condition never
     /// fails: a caller that needs a bound counts them.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// run.set_input(0, &[0; 16])?;
+    /// let mut steps = 0;
+    /// while run.step()?.is_some() {
+    ///     steps += 1;
+    /// }
+    /// assert_eq!(steps, model.step_count());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn step(&mut self) -> Result<Option<StepInfo>, RunError> {
         self.step_fed(&[])
     }
@@ -390,6 +573,24 @@ impl<'m> Run<'m> {
     ///
     /// # Errors
     /// The next step does not take rows, or these are not whole rows or too many.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, Run, RunError};
+    ///
+    /// // Feeds rows of 64 bytes as a camera has them, until the image is complete.
+    /// fn take(run: &mut Run<'_>, mut camera: impl FnMut() -> [u8; 64]) -> Result<(), RunError> {
+    ///     while run.feed(&camera())? > 0 {}
+    ///     Ok(())
+    /// }
+    ///
+    /// let model = Model::load(AFFINE)?; // was not compiled to take rows
+    /// let mut arena = Arena::<64>::new();
+    /// assert_eq!(take(&mut model.start(&mut arena.0)?, || [0; 64]), Err(RunError::NotFed));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn feed(&mut self, rows: &[u8]) -> Result<u32, RunError> {
         let mut next = self.cursor;
         let step = self.model.program.next(&mut next);
@@ -413,6 +614,26 @@ impl<'m> Run<'m> {
 
     /// Runs one step as [`step`](Run::step) does. If it takes rows of an input, these are the ones that it
     /// has not been fed yet, as for [`feed`](Run::feed).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, Run, RunError};
+    ///
+    /// // Ends a run, of which the rows `left` of an image have not been fed yet.
+    /// fn finish(run: &mut Run<'_>, left: &[u8]) -> Result<(), RunError> {
+    ///     while run.step_fed(left)?.is_some() {}
+    ///     Ok(())
+    /// }
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// finish(&mut run, &[])?; // no input of this model is fed
+    /// assert!(run.is_finished());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn step_fed(&mut self, rows: &[u8]) -> Result<Option<StepInfo>, RunError> {
         let program = &self.model.program;
         let index = self.cursor.index();
@@ -464,11 +685,42 @@ impl<'m> Run<'m> {
     }
 
     /// Whether all steps have run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?; // has one step
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// assert!(!run.is_finished());
+    /// run.step()?;
+    /// assert!(run.is_finished());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.cursor.index() == self.model.program.len()
     }
 
     /// Output `i`, after the last step.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, RunError};
+    ///
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// run.set_input(0, &[0; 16])?;
+    /// while run.step()?.is_some() {}
+    /// assert_eq!(run.output(0)?.as_f32(), Some(&[1.0; 4][..]));
+    /// assert_eq!(run.output(1).err(), Some(RunError::NoSuchTensor { index: 1 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn output(&self, i: usize) -> Result<Tensor<'_>, RunError> {
         if !self.is_finished() {
             return Err(RunError::NotFinished);

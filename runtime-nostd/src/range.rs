@@ -68,6 +68,21 @@ fn floats(elements: impl Iterator<Item = f64>) -> Option<Range> {
 
 impl Tensor<'_> {
     /// The smallest and the largest element; none of a tensor without elements, or of complex numbers.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, Range};
+    ///
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let mut arena = Arena::<64>::new();
+    /// let mut run = model.start(&mut arena.0)?;
+    /// run.input_mut(0)?.as_f32_mut().expect("floats").copy_from_slice(&[0.0, 0.5, 1.0, 1.5]);
+    /// while run.step()?.is_some() {}
+    /// assert_eq!(run.output(0)?.range(), Some(Range::Float { min: 1.0, max: 4.0, nans: 0 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn range(&self) -> Option<Range> {
         Range::of(self.dtype(), self.bytes)
     }
@@ -76,6 +91,13 @@ impl Tensor<'_> {
 impl Range {
     /// The range of elements of a type, as they lie in memory; none if there are none, or of complex
     /// numbers.
+    ///
+    /// ```
+    /// use microhlo::{DType, Range};
+    ///
+    /// assert_eq!(Range::of(DType::U8, &[5, 0xff, 3]), Some(Range::Unsigned { min: 3, max: 255 }));
+    /// assert_eq!(Range::of(DType::C64, &[0; 8]), None); // complex numbers have no order
+    /// ```
     pub fn of(dtype: DType, bytes: &[u8]) -> Option<Range> {
         macro_rules! integers {
             ($($ty:ty => $variant:ident;)*) => {

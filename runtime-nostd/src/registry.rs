@@ -69,6 +69,13 @@ impl From<postcard::Error> for Undecodable {
 
 /// A kernel that can be linked: the `ENTRY` of a module in [`crate::kernels`], or its `STAGE`, with which it
 /// can be part of a chain too.
+///
+/// ```
+/// use microhlo::{KernelEntry, KernelId, kernels};
+///
+/// const MAP: KernelEntry = kernels::map::ENTRY;
+/// assert_eq!(MAP.id(), KernelId::map);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct KernelEntry {
     pub(crate) id: KernelId,
@@ -79,12 +86,26 @@ pub struct KernelEntry {
 
 impl KernelEntry {
     /// Which kernel it is.
+    ///
+    /// ```
+    /// use microhlo::{KernelId, Kernels};
+    ///
+    /// let all = Kernels::ALL.kernels;
+    /// assert!(all.iter().any(|entry| entry.id() == KernelId::map));
+    /// ```
     pub const fn id(&self) -> KernelId {
         self.id
     }
 }
 
 /// A micro-operation that can be linked: a constant of a module in [`crate::micro`].
+///
+/// ```
+/// use microhlo::{DType, MicroEntry, MicroId, MicroOp, micro};
+///
+/// const ADD: MicroEntry = micro::add::F32;
+/// assert_eq!(ADD.id(), MicroId::op(MicroOp::add, DType::F32));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MicroEntry {
     pub(crate) id: MicroId,
@@ -95,6 +116,11 @@ pub struct MicroEntry {
 
 impl MicroEntry {
     /// Which micro-operation it is.
+    ///
+    /// ```
+    /// let id = microhlo::micro::add::F32.id();
+    /// assert_eq!(id.to_string(), "add of f32");
+    /// ```
     pub const fn id(&self) -> MicroId {
         self.id
     }
@@ -103,6 +129,15 @@ impl MicroEntry {
 /// The kernels and micro-operations that a firmware links.
 ///
 /// The compiler emits this list for a model as Rust, so that nothing else is linked.
+///
+/// ```
+/// use microhlo::{KernelId, Kernels, kernels, micro};
+///
+/// static KERNELS: Kernels =
+///     Kernels { kernels: &[kernels::map::ENTRY], micro: &[micro::add::F32, micro::multiply::F32] };
+/// assert_eq!(KERNELS.kernels[0].id(), KernelId::map);
+/// assert!(KERNELS.has_micro(micro::add::F32.id()));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Kernels {
     /// Kernels.
@@ -121,6 +156,14 @@ impl Kernels {
     }
 
     /// Whether a micro-operation is in the set.
+    ///
+    /// ```
+    /// use microhlo::{Kernels, micro};
+    ///
+    /// let few = Kernels { kernels: &[], micro: &[micro::add::F32] };
+    /// assert!(few.has_micro(micro::add::F32.id()) && !few.has_micro(micro::tanh::F32.id()));
+    /// assert!(Kernels::ALL.has_micro(micro::tanh::F32.id()));
+    /// ```
     pub fn has_micro(&self, id: MicroId) -> bool {
         find(self.micro, id).is_some()
     }
