@@ -10,6 +10,17 @@ use microhlo_compiler::compile::{CompileOptions, Target};
 use microhlo_compiler::firmware::{compile_for_firmware, share_for_firmware};
 
 /// A model to compile. [`finish`](Build::finish) does it.
+///
+/// ```no_run
+/// # fn main() -> std::process::ExitCode {
+/// let mut build = microhlo_build::model("models/kws.stablehlo.mlir");
+/// // A feature of the firmware's package.
+/// if std::env::var_os("CARGO_FEATURE_SMALL").is_some() {
+///     build = build.arena_limit(16 * 1024);
+/// }
+/// build.finish()
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is compiled before `finish`"]
 pub struct Build {
@@ -44,6 +55,13 @@ impl Build {
     /// The core that kernels and the layout of weights are for, for example `cortex-m55`. By default it is that
     /// of the board if the package depends on `microhlo-board`, otherwise the usual one of the target triple
     /// (`thumbv7em-none-eabihf`: Cortex-M4F; `thumbv8m.main-none-eabihf`: Cortex-M33).
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// // Firmware for a board that no package describes.
+    /// microhlo_build::model("models/kws.stablehlo.mlir").target("cortex-m55").finish()
+    /// # }
+    /// ```
     pub fn target(mut self, core: &str) -> Build {
         self.target = Some(core.to_owned());
         self
@@ -51,6 +69,13 @@ impl Build {
 
     /// Most bytes of the arena: the fastest program that fits is chosen, and if none does, the build fails and
     /// says what the smallest needs.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// // What is left of 32 KiB beside the stack and the firmware's own data.
+    /// microhlo_build::model("models/kws.stablehlo.mlir").arena_limit(24 * 1024).finish()
+    /// # }
+    /// ```
     pub fn arena_limit(mut self, bytes: u32) -> Build {
         self.arena_limit = Some(bytes);
         self
@@ -86,6 +111,13 @@ impl Build {
     /// A custom call or composite of this name is left to the firmware. The module that includes `NAME.rs` has the
     /// table of functions in scope as `Externs`, a type that implements `microhlo::Externs`. May be called
     /// repeatedly.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// // `Externs` has a function for `board.median3`, which the program calls.
+    /// microhlo_build::model("models/filter.stablehlo.mlir").external("board.median3").finish()
+    /// # }
+    /// ```
     pub fn external(mut self, name: &str) -> Build {
         self.externs.push(name.to_owned());
         self
@@ -94,6 +126,13 @@ impl Build {
     /// Compiles into `OUT_DIR`: `NAME.rs`, for `include!`, and `NAME.mhlo`, which that includes. `NAME` is the
     /// model's file name up to the first extension that is its form's. Tells cargo when to do so again, and what
     /// went wrong; the result is what the build script's `main` returns.
+    ///
+    /// ```no_run
+    /// // The firmware has `include!(concat!(env!("OUT_DIR"), "/kws.rs"));` in a module.
+    /// fn main() -> std::process::ExitCode {
+    ///     microhlo_build::model("models/kws.stablehlo.mlir").finish()
+    /// }
+    /// ```
     #[must_use = "the build script has to fail if the model does not compile"]
     pub fn finish(self) -> ExitCode {
         self.watch();
@@ -143,6 +182,14 @@ impl Build {
 }
 
 /// Models that run in one arena, one after the other. [`finish`](Share::finish) compiles them.
+///
+/// ```no_run
+/// # fn main() -> std::process::ExitCode {
+/// let names = ["digits", "heartbeat"];
+/// let models = names.map(|name| microhlo_build::model(format!("models/{name}.stablehlo.mlir")));
+/// microhlo_build::share(models).finish()
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is compiled before `finish`"]
 pub struct Share {
@@ -151,6 +198,15 @@ pub struct Share {
 
 /// Models that run in one arena, one after the other: it is as large as the largest of them needs, and what a model
 /// keeps between its runs ([`Build::state`]) survives those of the others.
+///
+/// ```no_run
+/// # fn main() -> std::process::ExitCode {
+/// let digits = microhlo_build::model("models/digits.stablehlo.mlir");
+/// // Its state is kept while the other model runs.
+/// let heartbeat = microhlo_build::model("models/heartbeat.stablehlo.mlir").state("in1=out1");
+/// microhlo_build::share([digits, heartbeat]).finish()
+/// # }
+/// ```
 pub fn share(models: impl IntoIterator<Item = Build>) -> Share {
     Share { models: models.into_iter().collect() }
 }
@@ -158,6 +214,14 @@ pub fn share(models: impl IntoIterator<Item = Build>) -> Share {
 impl Share {
     /// Compiles into `OUT_DIR`: `shared.rs`, for `include!`, has the arena as `Arena` and `ARENA_BYTES`, and a module
     /// per model whose `Network` takes that arena in each call of `run`.
+    ///
+    /// ```no_run
+    /// // The firmware includes `shared.rs`, and runs `digits::Network` and `heartbeat::Network`.
+    /// fn main() -> std::process::ExitCode {
+    ///     let models = ["models/digits.stablehlo.mlir", "models/heartbeat.stablehlo.mlir"];
+    ///     microhlo_build::share(models.map(microhlo_build::model)).finish()
+    /// }
+    /// ```
     #[must_use = "the build script has to fail if a model does not compile"]
     pub fn finish(self) -> ExitCode {
         self.models.iter().for_each(Build::watch);

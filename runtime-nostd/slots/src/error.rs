@@ -7,6 +7,22 @@ use embedded_storage::nor_flash::NorFlashErrorKind;
 use crate::{HEADER_BYTES, Slot, UNIT};
 
 /// Why something cannot be done with the slots.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+/// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+/// # slots.boot()?;
+/// use microhlo_slots::{Error, Header};
+///
+/// let error = slots.begin(&Header::new(2, b"newer")).map(|_| ()).expect_err("nothing is confirmed");
+/// assert_eq!(error, Error::OnTrial { version: 1 });
+/// let words = "version 1 is on trial; confirm or reject it before an update";
+/// assert_eq!(error.to_string(), words);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -66,6 +82,20 @@ pub enum Error {
 }
 
 /// Why a slot's model may not run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+/// use microhlo_slots::{Refusal, Slot, Slots};
+///
+/// let mut slots = Slots::open(&mut flash, 0..4096)?;
+/// let refusal = slots.examine(Slot::B).expect_err("there is one model only");
+/// assert_eq!(refusal, Refusal::Empty);
+/// assert_eq!(refusal.to_string(), "empty, or an update was interrupted");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -102,6 +132,22 @@ pub enum Refusal {
 }
 
 /// Why a partition cannot hold two slots.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::erased();
+/// use microhlo_slots::{Error, Layout, Slots};
+///
+/// let mut open = |end| Slots::open(&mut flash, 0..end).map(|_| ());
+/// let outside = Layout::Outside { capacity: 4096 };
+/// assert_eq!(open(8192), Err(Error::Layout(outside)));
+/// // No slot would have more than its header.
+/// assert_eq!(open(1024), Err(Error::Layout(Layout::TooSmall)));
+/// assert_eq!(outside.to_string(), "the partition leaves the flash, which has 4096 bytes");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -121,6 +167,21 @@ pub enum Layout {
 }
 
 /// What a flash driver does.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash { worn: true, ..Flash::with_model(microhlo_slots::Trial::Confirmed) };
+/// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+/// # slots.boot()?;
+/// use microhlo_slots::{Error, Header, Work};
+///
+/// // A flash that is worn out.
+/// let error = slots.begin(&Header::new(2, b"newer")).map(|_| ());
+/// assert!(matches!(error, Err(Error::Flash { work: Work::Erase, offset: 2560, .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Work {

@@ -39,6 +39,16 @@ pub const MAX_FRAME: usize = BEFORE + MAX_PAYLOAD + 4;
 const BEFORE: usize = 4;
 
 /// What a frame is. Numbers from 0x40 on are left to the application.
+///
+/// ```
+/// use microhlo_slots::frame::{self, Kind};
+///
+/// const RESTART: Kind = Kind(0x40); // of this application
+/// let mut buffer = [0; frame::MAX_FRAME];
+/// let bytes = frame::encode(RESTART, &[], &mut buffer).expect("it fits");
+/// assert_eq!(bytes[..2], [frame::START, 0x40]);
+/// assert_ne!(RESTART, Kind::COMMIT);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Kind(pub u8);
@@ -57,6 +67,18 @@ impl Kind {
 }
 
 /// A frame that has arrived whole.
+///
+/// ```
+/// use microhlo_slots::frame::{Frame, Kind};
+///
+/// /// Where a device says that the sender is to go on.
+/// fn expected(frame: Frame<'_>) -> Option<u32> {
+///     let offset = frame.payload.first_chunk()?;
+///     (frame.kind == Kind::READY).then_some(u32::from_le_bytes(*offset))
+/// }
+/// assert_eq!(expected(Frame { kind: Kind::READY, payload: &[0, 1, 0, 0] }), Some(256));
+/// assert_eq!(expected(Frame { kind: Kind::REFUSED, payload: b"why not" }), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// What it is.
@@ -66,6 +88,17 @@ pub struct Frame<'a> {
 }
 
 /// What one more byte leads to.
+///
+/// ```
+/// use microhlo_slots::frame::{self, Kind, Received, Receiver};
+///
+/// let mut bytes = [0; frame::MAX_FRAME];
+/// let length = frame::encode(Kind::COMMIT, &[], &mut bytes).expect("it fits").len();
+/// bytes[length - 1] ^= 1; // on the line
+/// let mut receiver = Receiver::new();
+/// let last = bytes[..length].iter().map(|&byte| receiver.push(byte)).last();
+/// assert_eq!(last, Some(Received::Damaged));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
     /// More bytes are needed.
@@ -78,6 +111,15 @@ pub enum Received {
 
 /// Writes a frame into `buffer` and returns its bytes; `None` if the parts of the payload are longer than
 /// [`MAX_PAYLOAD`] together.
+///
+/// ```
+/// use microhlo_slots::frame::{self, Kind, MAX_PAYLOAD};
+///
+/// let mut buffer = [0; frame::MAX_FRAME];
+/// let bytes = frame::encode(Kind::DATA, &[&[0; 4], b"artifact"], &mut buffer).expect("it fits");
+/// assert_eq!((bytes.len(), &bytes[1..4]), (4 + 12 + 4, &[2, 12, 0][..]));
+/// assert_eq!(frame::encode(Kind::DATA, &[&[0; MAX_PAYLOAD + 1]], &mut buffer), None);
+/// ```
 pub fn encode<'b>(
     kind: Kind,
     payload: &[&[u8]],
@@ -101,6 +143,18 @@ pub fn encode<'b>(
 }
 
 /// Puts frames together from bytes.
+///
+/// ```
+/// use microhlo_slots::frame::{self, Kind, Received, Receiver};
+///
+/// let mut buffer = [0; frame::MAX_FRAME];
+/// let sent = frame::encode(Kind::COMMIT, &[], &mut buffer).expect("it fits");
+/// let mut receiver = Receiver::new();
+/// // Noise on the line comes before each of the two frames.
+/// let line = [b"noise", sent, b"noise", sent].concat();
+/// let frames = line.iter().filter(|&&byte| receiver.push(byte) == Received::Frame).count();
+/// assert_eq!((frames, receiver.frame().kind), (2, Kind::COMMIT));
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     bytes: [u8; MAX_FRAME],
@@ -115,11 +169,21 @@ impl Default for Receiver {
 
 impl Receiver {
     /// One that waits for the start of a frame.
+    ///
+    /// ```
+    /// use microhlo_slots::frame::{Received, Receiver};
+    ///
+    /// const IDLE: Receiver = Receiver::new(); // so that a static may hold one
+    /// let mut receiver = IDLE;
+    /// assert_eq!(receiver.push(b'?'), Received::More);
+    /// ```
     pub const fn new() -> Receiver {
         Receiver { bytes: [0; MAX_FRAME], filled: 0 }
     }
 
     /// Takes the next byte. What comes between frames is passed over.
+    ///
+    /// See the example of [`Receiver`].
     pub fn push(&mut self, byte: u8) -> Received {
         if self.filled == 0 && byte != START {
             return Received::More;
@@ -151,6 +215,16 @@ impl Receiver {
     }
 
     /// The frame that the last byte ended, if [`push`](Receiver::push) says that there is one.
+    ///
+    /// ```
+    /// use microhlo_slots::frame::{self, Frame, Kind, Received, Receiver};
+    ///
+    /// let mut buffer = [0; frame::MAX_FRAME];
+    /// let sent = frame::encode(Kind::REFUSED, &[b"too ", b"long"], &mut buffer).expect("it fits");
+    /// let mut receiver = Receiver::new();
+    /// assert!(sent.iter().any(|&byte| receiver.push(byte) == Received::Frame));
+    /// assert_eq!(receiver.frame(), Frame { kind: Kind::REFUSED, payload: b"too long" });
+    /// ```
     pub fn frame(&self) -> Frame<'_> {
         let [_, kind, ..] = self.bytes;
         let payload = self.bytes.get(BEFORE..BEFORE + self.length()).unwrap_or(&[]);
@@ -164,6 +238,17 @@ impl Receiver {
     }
 
     /// Forgets the start of a frame, as when nothing more came of it for some time.
+    ///
+    /// ```
+    /// use microhlo_slots::frame::{self, Kind, Received, Receiver};
+    ///
+    /// let mut buffer = [0; frame::MAX_FRAME];
+    /// let sent = frame::encode(Kind::COMMIT, &[], &mut buffer).expect("it fits");
+    /// let mut receiver = Receiver::new();
+    /// assert_eq!(receiver.push(sent[0]), Received::More); // then the sender starts anew
+    /// receiver.reset();
+    /// assert_eq!(sent.iter().map(|&byte| receiver.push(byte)).last(), Some(Received::Frame));
+    /// ```
     pub fn reset(&mut self) {
         self.filled = 0;
     }

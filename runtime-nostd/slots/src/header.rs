@@ -168,6 +168,16 @@ pub struct Header {
 }
 
 /// What a signed header has besides.
+///
+/// ```
+/// use microhlo_slots::{Header, Seal};
+///
+/// // Of a model that was signed elsewhere; the feature `signed` checks it.
+/// let seal = Seal { digest: [1; 64], signature: [2; 64] };
+/// let header = Header { seal: Some(seal), ..Header::new(7, b"artifact") };
+/// let read = Header::decode(&header.encode()).map(|header| header.seal);
+/// assert_eq!(read, Ok(Some(seal)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
     /// SHA-512 of the artifact.
@@ -177,6 +187,21 @@ pub struct Seal {
 }
 
 /// Whether a model that is written by a programmer has yet to prove itself.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+/// use microhlo_slots::{Header, Slots, Trial};
+///
+/// let header = Header::new(1, b"artifact");
+/// assert_ne!(header.image(Trial::Pending), header.image(Trial::Confirmed));
+/// // The flash has the first of them.
+/// let model = Slots::open(&mut flash, 0..4096)?.boot()?;
+/// assert!(!model.confirmed);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
     /// It is to be confirmed by the firmware, as after an update.
@@ -187,6 +212,15 @@ pub enum Trial {
 
 impl Header {
     /// The header of an artifact without a signature.
+    ///
+    /// ```
+    /// use microhlo_slots::Header;
+    ///
+    /// let header = Header::new(7, b"123456789");
+    /// assert_eq!((header.version, header.length), (7, 9));
+    /// assert_eq!(header.checksum, 0xcbf4_3926); // what the CRC of these digits is known to be
+    /// assert_eq!(header.seal, None);
+    /// ```
     pub fn new(version: u32, artifact: &[u8]) -> Header {
         let mut checksum = Checksum::new();
         checksum.update(artifact);
@@ -196,6 +230,15 @@ impl Header {
     }
 
     /// What a signature is made of and covers: the start of the core, up to the digest.
+    ///
+    /// ```
+    /// use microhlo_slots::{Header, MESSAGE_BYTES, Seal};
+    ///
+    /// let (header, digest) = (Header::new(7, b"artifact"), [1; 64]);
+    /// let message = header.message(&digest); // what is signed
+    /// let seal = Some(Seal { digest, signature: [2; 64] });
+    /// assert_eq!(Header { seal, ..header }.encode()[..MESSAGE_BYTES], message);
+    /// ```
     pub fn message(&self, digest: &[u8; 64]) -> [u8; MESSAGE_BYTES] {
         let seal = Some(Seal { digest: *digest, signature: [0; 64] });
         let mut message = [0; MESSAGE_BYTES];
@@ -206,6 +249,14 @@ impl Header {
     }
 
     /// The bytes of the core.
+    ///
+    /// ```
+    /// use microhlo_slots::{CORE_BYTES, Header};
+    ///
+    /// let core = Header::new(7, b"artifact").encode();
+    /// assert_eq!(core.len(), CORE_BYTES);
+    /// assert_eq!(core[..8], *b"mhloslot");
+    /// ```
     pub fn encode(&self) -> [u8; CORE_BYTES] {
         let flags = if self.seal.is_some() { SIGNED } else { 0 };
         let Seal { digest, signature } =
@@ -230,6 +281,16 @@ impl Header {
     ///
     /// # Errors
     /// [`Refusal::Empty`], [`Refusal::NoHeader`], [`Refusal::UnknownFormat`] or [`Refusal::BadHeader`].
+    ///
+    /// ```
+    /// use microhlo_slots::{Header, Refusal};
+    ///
+    /// let header = Header::new(7, b"artifact");
+    /// let mut core = header.encode();
+    /// assert_eq!(Header::decode(&core), Ok(header));
+    /// core[12] ^= 1; // in the version
+    /// assert_eq!(Header::decode(&core), Err(Refusal::BadHeader));
+    /// ```
     pub fn decode(core: &[u8; CORE_BYTES]) -> Result<Header, Refusal> {
         if core.iter().all(|&byte| byte == ERASED) {
             return Err(Refusal::Empty);
@@ -257,6 +318,16 @@ impl Header {
     }
 
     /// All that lies before the artifact in a slot that a programmer writes.
+    ///
+    /// ```
+    /// use microhlo_slots::{CORE_BYTES, HEADER_BYTES, Header, Trial};
+    ///
+    /// let artifact = b"what the compiler made";
+    /// let header = Header::new(1, artifact);
+    /// let slot = [&header.image(Trial::Pending)[..], artifact].concat();
+    /// assert_eq!(slot[..CORE_BYTES], header.encode());
+    /// assert_eq!(slot[HEADER_BYTES..], artifact[..]);
+    /// ```
     pub fn image(&self, trial: Trial) -> [u8; HEADER_BYTES] {
         let mut header = [ERASED; HEADER_BYTES];
         let mut put = |offset: usize, bytes: &[u8]| {

@@ -14,33 +14,11 @@
 //! `docs/model-slots.md` in the repository has the layout of a slot and the argument why power may be lost.
 //!
 //! ```
-//! # use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
-//! # struct Flash([u8; 4096]);
-//! # impl ErrorType for Flash { type Error = NorFlashErrorKind; }
-//! # impl ReadNorFlash for Flash {
-//! #     const READ_SIZE: usize = 1;
-//! #     fn read(&mut self, at: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
-//! #         bytes.copy_from_slice(&self.0[at as usize..][..bytes.len()]);
-//! #         Ok(())
-//! #     }
-//! #     fn capacity(&self) -> usize { 4096 }
-//! # }
-//! # impl NorFlash for Flash {
-//! #     const WRITE_SIZE: usize = 4;
-//! #     const ERASE_SIZE: usize = 512;
-//! #     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-//! #         self.0[from as usize..to as usize].fill(0xff);
-//! #         Ok(())
-//! #     }
-//! #     fn write(&mut self, at: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-//! #         self.0[at as usize..][..bytes.len()].copy_from_slice(bytes);
-//! #         Ok(())
-//! #     }
-//! # }
+//! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
 //! use microhlo_slots::{Error, Header, Slots};
 //!
 //! # fn main() -> Result<(), Error> {
-//! # let mut flash = Flash([0; 4096]);
+//! # let mut flash = Flash::erased();
 //! let artifact = b"what the compiler made";
 //! let mut slots = Slots::open(&mut flash, 0..4096)?;
 //! // Nothing was ever written.

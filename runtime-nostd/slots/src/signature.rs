@@ -6,6 +6,25 @@ use sha2::{Digest, Sha512};
 use crate::{Error, Header, Refusal};
 
 /// SHA-512 of an artifact, as a [`Seal`](crate::Seal) has it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+/// # let mut flash = Flash::erased();
+/// use ed25519_dalek::Signer;
+/// use microhlo_slots::{Header, Seal, Slots, digest};
+///
+/// let (header, digest) = (Header::new(1, b"artifact"), digest(b"artifact"));
+/// let signature = key.sign(&header.message(&digest)).to_bytes();
+/// let header = Header { seal: Some(Seal { digest, signature }), ..header };
+/// # let public = key.verifying_key().to_bytes();
+/// let mut slots = Slots::open(&mut flash, 0..4096)?.require_signature(&public)?;
+/// assert!(slots.boot().is_err()); // nothing was ever written
+/// assert_eq!(slots.begin(&header)?.given(), 0);
+/// # Ok(())
+/// # }
+/// ```
 pub fn digest(artifact: &[u8]) -> [u8; 64] {
     let mut hash = Hash::new();
     hash.update(artifact);

@@ -15,6 +15,19 @@ const PIECE: usize = 128;
 const TRIES: u32 = 3;
 
 /// One of the two slots.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+/// use microhlo_slots::{Slot, Slots};
+///
+/// let model = Slots::open(&mut flash, 0..4096)?.boot()?;
+/// assert_eq!(model.slot, Slot::A);
+/// assert_eq!(format!("slot {} of {}", model.slot, Slot::B), "slot A of B");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Slot {
@@ -26,6 +39,22 @@ pub enum Slot {
 
 impl Slot {
     /// The slot that an update goes to if this one runs.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// use microhlo_slots::{Header, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?;
+    /// let next = slots.boot()?.slot.other();
+    /// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+    /// update.write(b"newer")?;
+    /// update.finish()?;
+    /// assert_eq!(slots.examine(next)?.version, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub const fn other(self) -> Slot {
         match self {
             Slot::A => Slot::B,
@@ -44,6 +73,20 @@ impl fmt::Display for Slot {
 }
 
 /// A model that may run.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+/// use microhlo_slots::{HEADER_BYTES, Slot, Slots};
+///
+/// // A programmer has written version 1 to the first slot.
+/// let model = Slots::open(&mut flash, 0..4096)?.boot()?;
+/// assert_eq!((model.slot, model.version, model.confirmed), (Slot::A, 1, false));
+/// assert_eq!((model.offset as usize, model.length), (HEADER_BYTES, 8));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Selected {
@@ -62,6 +105,20 @@ pub struct Selected {
 impl Selected {
     /// The artifact in flash that is mapped into memory, or `None` if too little of it is. `flash` starts
     /// where the offsets of the flash driver do.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// use microhlo_slots::Slots;
+    ///
+    /// let model = Slots::open(&mut flash, 0..4096)?.boot()?;
+    /// let mapped = flash.mapped(); // in a firmware, a slice of memory
+    /// assert_eq!(model.artifact(&mapped), Some(&b"artifact"[..]));
+    /// assert_eq!(model.artifact(&mapped[..512]), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn artifact<'m>(&self, flash: &'m [u8]) -> Option<&'m [u8]> {
         flash.get(self.offset as usize..)?.get(..self.length as usize)
     }
@@ -87,6 +144,23 @@ impl Candidate {
 /// A partition of two slots.
 ///
 /// There is one owner of the slots for as long as the firmware runs: it knows which model does.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+/// use microhlo_slots::{Header, Slots};
+///
+/// let mut slots = Slots::open(&mut flash, 0..4096)?.with_tries(2);
+/// assert_eq!(slots.boot()?.version, 1);
+/// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+/// update.write(b"newer")?;
+/// update.finish()?;
+/// assert_eq!(slots.boot()?.version, 1); // and after a reset:
+/// assert_eq!(Slots::open(&mut flash, 0..4096)?.boot()?.version, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Slots<F> {
     pub(crate) flash: F,
@@ -106,6 +180,20 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Error::Layout`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::erased();
+    /// use microhlo_slots::{Error, Layout, Slots};
+    ///
+    /// let slots = Slots::open(&mut flash, 1024..4096)?; // the first sectors are the firmware's
+    /// assert_eq!(slots.capacity(), 1024);
+    /// let error = Slots::open(&mut flash, 0..4000).map(|_| ());
+    /// assert_eq!(error, Err(Error::Layout(Layout::NotAligned { erase: 512 })));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(flash: F, partition: Range<u32>) -> Result<Slots<F>, Error> {
         const {
             assert!(
@@ -150,6 +238,21 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// How often a model is tried before it must be confirmed: 3 times unless set, 1 to [`MAX_TRIES`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+    /// use microhlo_slots::{Refusal, Slot, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?.with_tries(1);
+    /// assert!(!slots.boot()?.confirmed);
+    /// // The next reset comes before the model is confirmed.
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?.with_tries(1);
+    /// assert_eq!(slots.examine(Slot::A), Err(Refusal::NotConfirmed { tries: 1 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_tries(mut self, tries: u32) -> Self {
         self.tries = tries.clamp(1, MAX_TRIES);
@@ -160,6 +263,22 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Error::BadKey`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
+    /// use microhlo_slots::{Error, Refusal, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?.require_signature(&key)?;
+    /// // The model is whole, but nobody has signed it.
+    /// assert_eq!(slots.boot(), Err(Error::NoModel { a: Refusal::NotSigned, b: Refusal::Empty }));
+    /// let weak = Slots::open(&mut flash, 0..4096)?.require_signature(&[0; 32]).map(|_| ());
+    /// assert_eq!(weak, Err(Error::BadKey));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "signed")]
     pub fn require_signature(mut self, public_key: &[u8; 32]) -> Result<Self, Error> {
         self.key = Some(crate::signature::Key::new(public_key)?);
@@ -167,6 +286,18 @@ impl<F: NorFlash> Slots<F> {
     }
 
     /// Longest artifact in bytes.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::erased();
+    /// use microhlo_slots::{HEADER_BYTES, Slots};
+    ///
+    /// let slots = Slots::open(&mut flash, 0..4096)?;
+    /// assert_eq!(slots.capacity() as usize, 4096 / 2 - HEADER_BYTES);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn capacity(&self) -> u32 {
         self.slot_bytes.saturating_sub(HEADER_BYTES as u32)
     }
@@ -176,6 +307,23 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Error::NoModel`], or [`Error::Flash`] if the try cannot be counted.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+    /// use microhlo_slots::Slots;
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?; // a new model is tried 3 times
+    /// let model = slots.boot()?;
+    /// // As often as that is asked, it is one try.
+    /// for _ in 0..10 {
+    ///     assert_eq!(slots.boot()?, model);
+    /// }
+    /// assert_eq!(Slots::open(&mut flash, 0..4096)?.boot()?.version, model.version);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn boot(&mut self) -> Result<Selected, Error> {
         if let Some(running) = self.running {
             return Ok(running);
@@ -197,6 +345,21 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Error::NotBooted`] or [`Error::Flash`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+    /// use microhlo_slots::{Error, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?;
+    /// assert_eq!(slots.confirm(), Err(Error::NotBooted));
+    /// assert!(!slots.boot()?.confirmed);
+    /// slots.confirm()?; // once the model has shown that it works
+    /// assert!(Slots::open(&mut flash, 0..4096)?.boot()?.confirmed);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn confirm(&mut self) -> Result<(), Error> {
         let running = self.running.ok_or(Error::NotBooted)?;
         if running.confirmed {
@@ -219,6 +382,21 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// [`Error::NotBooted`] or [`Error::Flash`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Pending);
+    /// use microhlo_slots::{Error, Refusal, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?;
+    /// assert_eq!(slots.boot()?.version, 1);
+    /// slots.reject()?;
+    /// // There was no model before it.
+    /// assert_eq!(slots.boot(), Err(Error::NoModel { a: Refusal::Rejected, b: Refusal::Empty }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reject(&mut self) -> Result<(), Error> {
         let running = self.running.ok_or(Error::NotBooted)?;
         self.mark_once(running.slot, Mark::Rejected)?;
@@ -231,11 +409,39 @@ impl<F: NorFlash> Slots<F> {
     ///
     /// # Errors
     /// Why it may not run.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// use microhlo_slots::{Refusal, Slot, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?;
+    /// assert_eq!(slots.examine(Slot::A)?.version, 1); // no try begins
+    /// assert_eq!(slots.examine(Slot::B), Err(Refusal::Empty));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn examine(&mut self, slot: Slot) -> Result<Selected, Refusal> {
         self.candidate(slot).map(|candidate| candidate.model)
     }
 
     /// The flash, when the slots are done with.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::erased();
+    /// # use embedded_storage::nor_flash::ReadNorFlash;
+    /// use microhlo_slots::Slots;
+    ///
+    /// let slots = Slots::open(flash, 0..4096)?;
+    /// let mut flash = slots.release(); // for what else lies in it
+    /// let mut byte = [0];
+    /// assert_eq!((flash.read(4095, &mut byte), byte), (Ok(()), [0xff]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn release(self) -> F {
         self.flash
     }

@@ -6,6 +6,24 @@ use crate::header::{ERASED, Mark};
 use crate::{Error, HEADER_BYTES, Header, Refusal, Slot, Slots, UNIT};
 
 /// An artifact that is being written. Dropped before [`finish`](Update::finish), it leaves its slot empty.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+/// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+/// # slots.boot()?;
+/// use microhlo_slots::{Header, Refusal, Slot};
+///
+/// // Version 1 runs.
+/// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+/// update.write(b"new")?;
+/// update.write(b"er")?;
+/// drop(update); // it was not finished
+/// assert_eq!(slots.examine(Slot::B), Err(Refusal::Empty));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Update<'s, F> {
     slots: &'s mut Slots<F>,
@@ -20,6 +38,24 @@ pub struct Update<'s, F> {
 }
 
 /// An artifact that is written and right, but not yet what runs next. Dropped, it leaves its slot empty.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+/// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+/// # slots.boot()?;
+/// use microhlo_slots::{Header, Refusal, Slot};
+///
+/// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+/// update.write(b"newer")?;
+/// let staged = update.stage()?;
+/// assert_eq!((staged.offset, staged.length), (2048 + 512, 5));
+/// drop(staged); // it was not committed
+/// assert_eq!(slots.examine(Slot::B), Err(Refusal::Empty));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Staged<'s, F> {
     slots: &'s mut Slots<F>,
@@ -38,6 +74,23 @@ impl<F: NorFlash> Slots<F> {
     /// # Errors
     /// [`Error::NotBooted`]; [`Error::OnTrial`], [`Error::NotNewer`] or [`Error::TooLong`]; [`Error::Refused`]
     /// if a signature is needed and is not right; [`Error::Flash`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// use microhlo_slots::{Error, Header, Slots};
+    ///
+    /// let mut slots = Slots::open(&mut flash, 0..4096)?;
+    /// let header = Header::new(1, b"as old as the one that runs");
+    /// assert_eq!(slots.begin(&header).map(|_| ()), Err(Error::NotBooted));
+    /// slots.boot()?;
+    /// let error = slots.begin(&header).map(|_| ());
+    /// assert_eq!(error, Err(Error::NotNewer { offered: 1, running: 1 }));
+    /// assert_eq!(slots.begin(&Header { version: 2, ..header })?.given(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn begin(&mut self, header: &Header) -> Result<Update<'_, F>, Error> {
         let slot = match self.running()? {
             Some(running) if !running.confirmed => {
@@ -81,6 +134,24 @@ impl<'s, F: NorFlash> Update<'s, F> {
     /// # Errors
     /// [`Error::TooLong`] for more than the header says, of which nothing is written; [`Error::Flash`], after
     /// which the update is [broken](Error::Broken).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::{Error, Header};
+    ///
+    /// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+    /// update.write(b"new")?;
+    /// // None of these bytes is taken, so the update goes on.
+    /// assert_eq!(update.write(b"est"), Err(Error::TooLong { needed: 6, available: 5 }));
+    /// update.write(b"er")?;
+    /// update.finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if self.broken {
             return Err(Error::Broken);
@@ -109,6 +180,24 @@ impl<'s, F: NorFlash> Update<'s, F> {
     }
 
     /// Bytes of the artifact that were given so far.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::Header;
+    ///
+    /// let artifact = b"what the compiler made";
+    /// let mut update = slots.begin(&Header::new(2, artifact))?;
+    /// update.write(&artifact[..4])?;
+    /// // Where a sender goes on that has lost its place.
+    /// update.write(&artifact[update.given() as usize..])?;
+    /// assert_eq!(update.given(), 22);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn given(&self) -> u32 {
         self.written + self.waiting as u32
     }
@@ -119,6 +208,24 @@ impl<'s, F: NorFlash> Update<'s, F> {
     ///
     /// # Errors
     /// [`Error::Incomplete`], [`Error::Flash`], or [`Error::Refused`] if the artifact is not the header's.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::{Error, Header};
+    ///
+    /// let header = Header::new(2, b"newer");
+    /// let mut update = slots.begin(&header)?;
+    /// update.write(b"newer")?;
+    /// assert_eq!(update.stage()?.length, header.length);
+    /// let update = slots.begin(&header)?;
+    /// assert_eq!(update.stage().map(|_| ()), Err(Error::Incomplete { needed: 5, given: 0 }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stage(mut self) -> Result<Staged<'s, F>, Error> {
         if self.broken {
             return Err(Error::Broken);
@@ -144,6 +251,25 @@ impl<'s, F: NorFlash> Update<'s, F> {
     ///
     /// # Errors
     /// As [`stage`](Update::stage) and [`Staged::commit`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::{Error, Header, Refusal};
+    ///
+    /// let header = Header::new(2, b"newer");
+    /// let mut update = slots.begin(&header)?;
+    /// update.write(b"never")?; // a byte changed on its way
+    /// assert_eq!(update.finish(), Err(Error::Refused(Refusal::BadBody)));
+    /// let mut update = slots.begin(&header)?;
+    /// update.write(b"newer")?;
+    /// update.finish()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn finish(self) -> Result<(), Error> {
         self.stage()?.commit()
     }
@@ -171,6 +297,25 @@ impl<'s, F: NorFlash> Update<'s, F> {
 
 impl<F: NorFlash> Staged<'_, F> {
     /// The artifact in flash that is mapped into memory, as for [`Selected`](crate::Selected::artifact).
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let memory = flash.clone();
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::Header;
+    ///
+    /// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+    /// update.write(b"newer")?;
+    /// let staged = update.stage()?;
+    /// let mapped = memory.mapped(); // in a firmware, a slice of memory
+    /// assert_eq!(staged.artifact(&mapped), Some(&b"newer"[..]));
+    /// staged.commit()?; // as the model loads from there
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn artifact<'m>(&self, flash: &'m [u8]) -> Option<&'m [u8]> {
         flash.get(self.offset as usize..)?.get(..self.length as usize)
     }
@@ -180,6 +325,24 @@ impl<F: NorFlash> Staged<'_, F> {
     ///
     /// # Errors
     /// [`Error::Flash`], or [`Error::Refused`] if the header does not read back.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/flash.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut flash = Flash::with_model(microhlo_slots::Trial::Confirmed);
+    /// # let mut slots = microhlo_slots::Slots::open(&mut flash, 0..4096)?;
+    /// # slots.boot()?;
+    /// use microhlo_slots::{Header, Slots};
+    ///
+    /// let mut update = slots.begin(&Header::new(2, b"newer"))?;
+    /// update.write(b"newer")?;
+    /// update.stage()?.commit()?;
+    /// // After the next reset:
+    /// let model = Slots::open(&mut flash, 0..4096)?.boot()?;
+    /// assert_eq!((model.version, model.confirmed), (2, false));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn commit(self) -> Result<(), Error> {
         let start = self.slots.slot_start(self.slot);
         self.slots.write(start, &self.header.encode())?;
