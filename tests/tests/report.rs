@@ -3,7 +3,7 @@
 
 use microhlo_compiler::compile::{Target, Technique};
 use microhlo_compiler::memory_map::Block;
-use microhlo_tests::networks::{Generated, branchy};
+use microhlo_tests::networks::{Generated, branchy, generated};
 use microhlo_tests::{Prepared, microhlo, stderr, stdout};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -14,14 +14,14 @@ fn network() -> Generated {
 
 /// What `compile` writes to a report's file, or prints for `text`.
 fn report(text: bool) -> String {
-    report_with(text, &[])
+    report_with(network(), text, &[])
 }
 
-/// The same with further arguments.
-fn report_with(text: bool, further: &[&str]) -> String {
+/// The same of a network, with further arguments.
+fn report_with(network: Generated, text: bool, further: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
-    let model = folder.path().join("inception_2x16.mlir");
-    std::fs::write(&model, network().text).expect("a file");
+    let model = folder.path().join(format!("{}.mlir", network.name));
+    std::fs::write(&model, network.text).expect("a file");
     let page = folder.path().join("report.html");
     let (model, page) = (model.display().to_string(), page.display().to_string());
     let target = if text { "text" } else { &page };
@@ -165,7 +165,9 @@ fn the_text_has_a_letter_where_something_lies() {
 /// Steps that run in turns reserve the same memory, and what that saves is said.
 #[test]
 fn steps_of_a_chain_are_drawn_together() {
-    let page = report_with(false, &["--rows", "least", "--without", "overlap"]);
+    let network = generated().into_iter().find(|n| n.name == "temporal_64x32");
+    let network = network.expect("a network whose layers run by rows");
+    let page = report_with(network, false, &["--rows", "least", "--without", "overlap"]);
     let page = parsed(&page);
     let steps = rows(&page, "steps");
     let first = steps.iter().position(|row| row[1] == "rows").expect("a chain");

@@ -42,15 +42,24 @@ pub(crate) fn decode<'v, T: Table>(
     bytes: &[u8],
 ) -> Result<&'v mut T, Undecodable> {
     if !T::USED {
-        let value = value.write(T::empty());
-        decode_exact(value, bytes)?;
-        return Ok(value);
+        return decode_often(value, bytes);
     }
     // SAFETY: the table is that of the type, whose fields have all been written then.
     unsafe {
         decode_runs(value.as_mut_ptr().cast(), T::RUNS, bytes)?;
         Ok(value.assume_init_mut())
     }
+}
+
+/// The same by code of the type's own, for stages of chains, which decode for every few rows.
+#[inline(always)]
+pub(crate) fn decode_often<'v, T: Decode>(
+    value: &'v mut MaybeUninit<T>,
+    bytes: &[u8],
+) -> Result<&'v mut T, Undecodable> {
+    let value = value.write(T::empty());
+    decode_exact(value, bytes)?;
+    Ok(value)
 }
 
 /// # Safety

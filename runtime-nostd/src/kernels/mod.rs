@@ -211,7 +211,7 @@ macro_rules! stage {
             use microhlo_format::kernels::{Params, Strips, $params};
 
             use $crate::StepError;
-            use $crate::kernels::decode::decode;
+            use $crate::kernels::decode::{decode, decode_often};
             use $crate::kernels::{Memory, Turn};
             use $crate::registry::{StageEntry, Undecodable, Visitor};
 
@@ -235,7 +235,7 @@ macro_rules! stage {
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
                 let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode(&mut params, body)?;
+                let params = decode_often(&mut params, body)?;
                 let rows = turn.rows();
                 let by = params.by_rows(rows).map_err(|_| Undecodable)?;
                 let Some(strip) = turn.strip(&by)? else { return Ok(()) };
