@@ -22,6 +22,24 @@ macro_rules! enter {
     };
 }
 
+/// Assembly that stores eight sums, those of r8 to r12, lr, r6 and r7, where the second word on the stack says, and
+/// drops both.
+macro_rules! store_sums {
+    () => {
+        "
+        pop {{r2, r3}}
+        mov r0, r8
+        mov r1, r9
+        mov r4, r10
+        mov r5, r11
+        stmia r3!, {{r0, r1, r4, r5}}
+        mov r0, r12
+        mov r1, lr
+        stmia r3!, {{r0, r1, r6, r7}}
+        "
+    };
+}
+
 /// Assembly that ends one.
 macro_rules! leave {
     () => {
@@ -189,16 +207,8 @@ unsafe extern "C" fn four_by_two(
         ldr r4, [sp]
         cmp r1, r4
         bne 1b
-        pop {{r2, r3}}
-        mov r0, r8
-        mov r1, r9
-        mov r4, r10
-        mov r5, r11
-        stmia r3!, {{r0, r1, r4, r5}}
-        mov r0, r12
-        mov r1, lr
-        stmia r3!, {{r0, r1, r6, r7}}
         ",
+        store_sums!(),
         leave!(),
         "
         .purgem i8_pixel
@@ -276,16 +286,8 @@ unsafe extern "C" fn one_by_eight(
         ldr r4, [sp]
         cmp r1, r4
         bne 1b
-        pop {{r2, r3}}
-        mov r0, r8
-        mov r1, r9
-        mov r4, r10
-        mov r5, r11
-        stmia r3!, {{r0, r1, r4, r5}}
-        mov r0, r12
-        mov r1, lr
-        stmia r3!, {{r0, r1, r6, r7}}
         ",
+        store_sums!(),
         leave!(),
         "
         .purgem i8_channel
