@@ -1,5 +1,6 @@
 //! Parameters of calls of functions that the firmware has, and no kernel.
 
+use core::borrow::Borrow;
 use core::fmt;
 
 use serde::Serialize;
@@ -97,11 +98,20 @@ impl<P: Copy> Params<P> for ExternCall<P> {
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         check(&self.name, Settings(&self.settings))?;
-        for operand in &self.operands {
-            operand.access(AccessKind::Read, visit)?;
-        }
-        self.results.iter().try_for_each(|result| result.access(AccessKind::Write, visit))
+        tensor_accesses(&self.operands, &self.results, visit)
     }
+}
+
+/// Operands are read, results are written.
+fn tensor_accesses<P: Copy, T: Borrow<ExternTensor<P>>>(
+    operands: impl IntoIterator<Item = T>,
+    results: impl IntoIterator<Item = T>,
+    visit: &mut dyn FnMut(Access<P>),
+) -> Result<(), ParamError> {
+    for operand in operands {
+        operand.borrow().access(AccessKind::Read, visit)?;
+    }
+    results.into_iter().try_for_each(|result| result.borrow().access(AccessKind::Write, visit))
 }
 
 /// Checks what of a call is no tensor.
@@ -157,10 +167,7 @@ impl<'a> Call<'a> {
     /// The parameters make no sense.
     pub fn accesses(&self, visit: &mut dyn FnMut(Access<Place>)) -> Result<(), ParamError> {
         check(self.name.as_bytes(), self.settings)?;
-        for operand in self.operands {
-            operand.access(AccessKind::Read, visit)?;
-        }
-        self.results.iter().try_for_each(|result| result.access(AccessKind::Write, visit))
+        tensor_accesses(self.operands, self.results, visit)
     }
 }
 
