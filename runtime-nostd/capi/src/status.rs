@@ -62,7 +62,7 @@ statuses! {
     Corrupted = 18, c"MICROHLO_CORRUPTED";
     /// An error of a later version of the runtime.
     Other = 19, c"MICROHLO_OTHER";
-    /// The model lies in several memories, which this interface does not take.
+    /// The model has another number of arenas than are given.
     ArenaCount = 20, c"MICROHLO_ARENA_COUNT";
 }
 
