@@ -89,8 +89,12 @@ impl From<LoadError> for Status {
 impl From<RunError> for Status {
     fn from(error: RunError) -> Status {
         match error {
-            RunError::ArenaTooSmall { .. } => Status::ArenaTooSmall,
-            RunError::ArenaMisaligned { .. } => Status::ArenaMisaligned,
+            RunError::ArenaTooSmall { .. } | RunError::RegionTooSmall { .. } => {
+                Status::ArenaTooSmall
+            }
+            RunError::ArenaMisaligned { .. } | RunError::RegionMisaligned { .. } => {
+                Status::ArenaMisaligned
+            }
             RunError::ArenaCount { .. } => Status::ArenaCount,
             RunError::InputCount { .. } | RunError::OutputCount { .. } => Status::NoSuchTensor,
             RunError::InputSize { .. } | RunError::OutputSize { .. } => Status::WrongSize,
