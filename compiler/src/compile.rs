@@ -22,7 +22,7 @@ use crate::passes;
 use crate::passes::bind_shapes::{Size, bind_shapes};
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
-use crate::regions::{Memories, RegionReport};
+use crate::regions::{Memories, Others, RegionReport};
 use crate::schedule;
 use crate::taps::Taps;
 use crate::verify::{Verified, verify};
@@ -206,6 +206,8 @@ pub struct CompileOptions {
     pub memory: chains::Options,
     /// The memories that it may use.
     pub memories: Memories,
+    /// What other models have in each of these memories, if they use them too.
+    pub others: Vec<Others>,
 }
 
 /// A compiled model.
@@ -236,6 +238,8 @@ pub struct Report {
     pub arena_bytes: u32,
     /// What lies in which memory; empty for a model with one arena and nothing else.
     pub regions: Vec<RegionReport>,
+    /// Of several memories that were given, the only one that anything lies in, if that has no constants.
+    pub memory: Option<RegionReport>,
     /// Largest live set of inputs, outputs and values between kernels, in bytes.
     pub activation_bytes: u64,
     /// Largest working memory that kernels use at once, in bytes; it is in the arena.
@@ -270,6 +274,14 @@ impl Report {
     /// Bytes of the arena, or of the first memory of several.
     pub fn first_arena_bytes(&self) -> u32 {
         self.regions.first().map_or(self.arena_bytes, |region| region.bytes)
+    }
+
+    /// The memories that something lies in, if memories were given.
+    pub fn memories(&self) -> &[RegionReport] {
+        match &self.memory {
+            Some(memory) => std::slice::from_ref(memory),
+            None => &self.regions,
+        }
     }
 }
 
@@ -380,6 +392,8 @@ pub struct ParetoPoint {
     pub activation_bytes: u64,
     /// See [`Report::scratch_bytes`].
     pub scratch_bytes: u64,
+    /// What lies in which memory, if memories were given. Constants stay where the artifact lies.
+    pub regions: Vec<RegionReport>,
     /// Instructions of an inference, about; good for comparisons alone.
     pub cost: f64,
     /// Multiply-accumulates of an inference.
@@ -406,10 +420,13 @@ pub fn pareto(module: &Module, options: &CompileOptions) -> Result<Vec<ParetoPoi
         let chains = chains.map(|chain| format!("{}-{}", chain.start, chain.end - 1)).collect();
         let (arena_bytes, cost) = (choice.bytes(), choice.cost);
         let (macs, recomputed_macs) = (choice.program.macs(), choice.again(&arranged.ordered));
+        let layout = choice.emitted.layout;
+        let regions = layout.regions.into_iter().chain(layout.only).collect();
         ParetoPoint {
             arena_bytes,
             activation_bytes,
             scratch_bytes,
+            regions,
             cost,
             macs,
             recomputed_macs,
@@ -588,6 +605,7 @@ fn report(
         name: options.name.clone(),
         arena_bytes: emitted.layout.plan.arena_bytes,
         regions: emitted.layout.regions.clone(),
+        memory: emitted.layout.only.clone(),
         activation_bytes,
         scratch_bytes,
         arena_lower_bound_bytes: emitted.layout.plan.lower_bound,

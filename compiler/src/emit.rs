@@ -57,7 +57,7 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
             let limit = options.memory.arena_limit;
             Layout::single(plan_arena(program, parts, (&kept, room), limits, limit)?)
         }
-        false => match lay_out(program, parts, &constants, &options.memories, (room, limits))? {
+        false => match lay_out(program, parts, &constants, options)? {
             Some(layout) => layout,
             None => return Ok(None),
         },

@@ -3,6 +3,7 @@
 //! Two files per model: the artifact, and a Rust module that includes it, names the kernels to
 //! link and tells the model's sizes and signature as constants.
 
+mod arenas;
 mod sharing;
 mod typed;
 
@@ -19,7 +20,7 @@ use crate::cmd::load::{model_name, open_program, parse_artifact};
 use crate::compile::{CompileOptions, Compiled, Report, TensorReport};
 
 pub use sharing::{SHARED_MODULE, share_for_firmware};
-use typed::Memory;
+use typed::{Memory, Owner};
 
 /// Linker section of the artifact. Linker scripts may place it, size reports leave it out.
 pub const MODEL_SECTION: &str = ".microhlo.model";
@@ -46,7 +47,9 @@ pub fn compile_for_firmware(
     out_dir: &Path,
 ) -> Result<Generated, CmdError> {
     let compiled = open_program(model)?.compile(options)?;
-    generate(&model_name(model), compiled, out_dir, Memory::Own)
+    let arenas = arenas::of_model(options, &compiled.report)?;
+    let memory = Memory { owner: Owner::Model, arenas: &arenas };
+    generate(&model_name(model), compiled, out_dir, memory)
 }
 
 /// Writes the two files of a compiled model.
@@ -54,7 +57,7 @@ fn generate(
     name: &str,
     compiled: Compiled,
     out_dir: &Path,
-    memory: Memory,
+    memory: Memory<'_>,
 ) -> Result<Generated, CmdError> {
     let artifact = out_dir.join(format!("{name}.mhlo"));
     let module = out_dir.join(format!("{name}.rs"));
@@ -88,7 +91,7 @@ pub fn rust_module(report: &Report) -> String {
             format_args!("\n/// {what}, in {unit}.\n{UNUSED}pub const {item} = {value};\n"),
         );
     }
-    arenas(&mut out, report);
+    memories(&mut out, report);
     signature(&mut out, "Input", &report.inputs);
     signature(&mut out, "Output", &report.outputs);
     kernels(&mut out, report);
@@ -96,7 +99,7 @@ pub fn rust_module(report: &Report) -> String {
 }
 
 /// The memories of a model that lies in several, in the order in which `Model::arenas` takes them.
-fn arenas(out: &mut String, report: &Report) {
+fn memories(out: &mut String, report: &Report) {
     if report.regions.is_empty() {
         return;
     }

@@ -160,6 +160,36 @@ impl Model<'_> {
         &'m self,
         memories: impl IntoIterator<Item = &'m mut [u8]>,
     ) -> Result<Arenas<'m>, RunError> {
+        let mut taken = self.filled_arenas(memories)?;
+        taken.fill();
+        Ok(taken)
+    }
+
+    /// Takes the memories as [`Model::arenas`] does, but copies nothing: that has copied the constants before.
+    /// With it the memories need not stay borrowed between runs, as where models of one firmware run by turns.
+    /// If the constants are not there any more, outputs are of no use; nothing worse comes of it.
+    ///
+    /// # Errors
+    /// A memory is missing, too small or not aligned.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let (mut memory, mut output) = (Arena::<64>::new(), [0; 16]);
+    /// model.arenas([&mut memory.0[..]])?; // copies the constants
+    /// for input in [[0_u8; 16], [1; 16]] {
+    ///     model.filled_arenas([&mut memory.0[..]])?.run(&[&input], &mut [&mut output])?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn filled_arenas<'m>(
+        &'m self,
+        memories: impl IntoIterator<Item = &'m mut [u8]>,
+    ) -> Result<Arenas<'m>, RunError> {
         let count = self.arena_count();
         let mut given = 0_usize;
         let mut taken = Arenas { model: self, arenas: [&mut [], &mut [], &mut [], &mut []] };
@@ -175,20 +205,38 @@ impl Model<'_> {
             }
             let small = RunError::RegionTooSmall { index, needed, given };
             *slot = arena.get_mut(..needed).ok_or(small)?;
-            let start = info.entry.constants_offset as usize;
-            let end = start.wrapping_add(info.constant_bytes());
-            let constants = self.constants.get(start..end).unwrap_or(&[]);
-            let writable = info.entry.writable_bytes() as usize;
-            // The loader has made sure that they are as long as what is left of the arena.
-            if let Some(to) = slot.get_mut(writable..) {
-                copy(to, constants);
-            }
         }
         if given == count { Ok(taken) } else { Err(RunError::ArenaCount { needed: count, given }) }
     }
 }
 
-impl Arenas<'_> {
+impl<'m> Arenas<'m> {
+    /// Copies the constants that the model keeps in its arenas, as [`Model::arenas`] has done.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model};
+    ///
+    /// let model = Model::load(AFFINE)?;
+    /// let mut memory = Arena::<64>::new();
+    /// // For memories that lose what they hold while the firmware sleeps.
+    /// model.filled_arenas([&mut memory.0[..]])?.fill();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fill(&mut self) {
+        for (entry, arena) in self.model.memories.iter().zip(&mut self.arenas) {
+            let start = entry.constants_offset as usize;
+            let end = start.wrapping_add(entry.constants_bytes as usize);
+            let constants = self.model.constants.get(start..end).unwrap_or(&[]);
+            // The loader has made sure that they are as long as what is left of the arena.
+            if let Some(to) = arena.get_mut(entry.writable_bytes() as usize..) {
+                copy(to, constants);
+            }
+        }
+    }
+
     /// Runs the model as [`Model::run`] does.
     ///
     /// # Errors
@@ -230,6 +278,29 @@ impl Arenas<'_> {
     /// ```
     pub fn start(&mut self) -> Run<'_> {
         Run::new(self.model, self.arenas.each_mut().map(|arena| &mut **arena))
+    }
+
+    /// Begins a run that takes the memories along, for as long as they were given.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/models.rs"));
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use microhlo::{Arena, Model, Run, RunError};
+    ///
+    /// fn begin<'m>(model: &'m Model<'m>, memory: &'m mut [u8]) -> Result<Run<'m>, RunError> {
+    ///     Ok(model.arenas([memory])?.into_run())
+    /// }
+    /// let model = Model::load(AFFINE)?; // y = 2x + 1
+    /// let mut memory = Arena::<64>::new();
+    /// let mut run = begin(&model, &mut memory.0)?;
+    /// run.set_input(0, &[0; 16])?;
+    /// while run.step()?.is_some() {}
+    /// assert_eq!(run.output(0)?.as_f32(), Some(&[1.0; 4][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_run(self) -> Run<'m> {
+        Run::new(self.model, self.arenas)
     }
 
     /// Makes every state of the model zero, as [`Model::reset`] does.

@@ -36,6 +36,26 @@ impl<const N: usize> Arena<N> {
     pub const fn new() -> Self {
         Arena([0; N])
     }
+
+    /// The first `N` bytes of a memory as an arena, such as those of a RAM that the firmware sets up itself; none
+    /// if there are fewer or they do not start at a multiple of 16. `N` is a multiple of 16, or this does not
+    /// compile.
+    ///
+    /// ```
+    /// use microhlo::Arena;
+    ///
+    /// let mut memory = Arena::<64>::new();
+    /// assert!(Arena::<32>::of(&mut memory.0).is_some_and(|arena| arena.0.len() == 32));
+    /// assert!(Arena::<32>::of(&mut memory.0[8..]).is_none()); // not aligned
+    /// assert!(Arena::<32>::of(&mut memory.0[48..]).is_none()); // too small
+    /// ```
+    pub fn of(memory: &mut [u8]) -> Option<&mut Arena<N>> {
+        const { assert!(N.is_multiple_of(align_of::<Arena<N>>()), "a multiple of 16") };
+        let start = memory.get_mut(..N)?.as_mut_ptr().cast::<Arena<N>>();
+        // SAFETY: the pointer is aligned and to `N` bytes that are borrowed for as long as the result, and an
+        // arena is just these bytes, without padding.
+        start.is_aligned().then(|| unsafe { &mut *start })
+    }
 }
 
 impl<const N: usize> Default for Arena<N> {

@@ -106,6 +106,28 @@ fn a_model_runs_in_four_memories() {
 }
 
 #[test]
+fn memories_that_have_the_constants_are_taken_as_they_are() {
+    let file = Aligned::new(&encode(&spec()).unwrap());
+    let model = Model::load(file.bytes()).unwrap();
+    let mut memories = [Arena([0; 64]); 4];
+    let (mut y, x) = ([0; N as usize], [3; N as usize]);
+    let mut run = |memories: &mut [Arena<64>; 4]| {
+        let parts = memories.iter_mut().map(|memory| &mut memory.0[..]);
+        model.filled_arenas(parts).unwrap().run(&[&x], &mut [&mut y]).unwrap();
+        y[0]
+    };
+    // Bytes of the second memory are those that are added.
+    assert_eq!(run(&mut memories), 3, "nothing was copied");
+    model.arenas(memories.iter_mut().map(|memory| &mut memory.0[..])).unwrap();
+    assert_eq!(run(&mut memories), 3 + 16);
+    memories[1].0[0] = 1;
+    assert_eq!(run(&mut memories), 3 + 1, "what lies there is taken");
+    let few = memories.iter_mut().take(3).map(|memory| &mut memory.0[..]);
+    let missing = RunError::ArenaCount { needed: 4, given: 3 };
+    assert_eq!(model.filled_arenas(few).map(drop), Err(missing));
+}
+
+#[test]
 fn an_artifact_with_arenas_is_read_as_written() {
     let file = encode(&spec()).unwrap();
     assert_eq!(decode(&file).unwrap(), spec());

@@ -1,10 +1,19 @@
 //! `microhlo compile --emit c` and `--emit object`: a C program, compiled and linked on this computer, finds
 //! the artifact byte for byte.
 
+use std::ffi::CStr;
 use std::fs;
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::ptr::{null, null_mut};
 
+use microhlo::Arena;
+use microhlo_capi::{
+    ArenaMemory, ModelMemory, RunMemory, Status, microhlo_arena_bytes_of, microhlo_arena_count,
+    microhlo_arena_name, microhlo_fill, microhlo_infer, microhlo_infer_in, microhlo_load,
+    microhlo_output, microhlo_reset_in, microhlo_set_input, microhlo_start_in, microhlo_step,
+};
 use microhlo_tests::{microhlo, stderr, stdout};
 
 const PROGRAM: &str = "func.func @main(%x: tensor<2x3xf32>, %y: tensor<3xi8>) -> tensor<2x3xf32> {
@@ -69,6 +78,103 @@ fn a_c_array_holds_the_artifact() {
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn an_object_holds_the_artifact() {
     check("object", "o");
+}
+
+/// A product whose weights are read for each of 16 rows.
+fn product() -> String {
+    let weights: String =
+        (0..1024_u32).map(|i| format!("{:08x}", (0x3f00_0000 + i).swap_bytes())).collect();
+    format!(
+        "func.func @main(%x: tensor<16x32xf32>) -> tensor<16x32xf32> {{
+  %w = stablehlo.constant dense<\"0x{weights}\"> : tensor<32x32xf32>
+  %0 = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]
+    : (tensor<16x32xf32>, tensor<32x32xf32>) -> tensor<16x32xf32>
+  return %0 : tensor<16x32xf32>
+}}"
+    )
+}
+
+/// Compiles the product with these options; returns its header and artifact.
+fn product_files(folder: &Path, options: &[&str]) -> (String, Box<Arena<16384>>, usize) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    fs::write(path("p.mlir"), product()).expect("the program");
+    let args = ["compile", &path("p.mlir"), "--emit", "c", "-o", &path("p.mhlo")];
+    let output = microhlo(env!("CARGO_BIN_EXE_microhlo-under-test"), &[&args, options].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bytes = fs::read(path("p.mhlo")).expect("the artifact");
+    let mut artifact = Box::new(Arena::<16384>::new());
+    artifact.0[..bytes.len()].copy_from_slice(&bytes);
+    (fs::read_to_string(path("p.h")).expect("the header"), artifact, bytes.len())
+}
+
+/// The value of a constant of a header.
+fn constant(header: &str, name: &str) -> Option<usize> {
+    let line = header.lines().find_map(|l| l.strip_prefix(&format!("#define {name} ")))?;
+    line.trim_end_matches('u').parse().ok()
+}
+
+#[test]
+fn a_model_in_several_memories_runs_through_the_c_interface() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let regions = ["--region", "SLOW=8192:3", "--region", "FAST=6144:1", "--artifact-cost", "4"];
+    let (header, artifact, len) = product_files(folder.path(), &regions);
+    assert_eq!(constant(&header, "P_ARENA_COUNT"), Some(2), "{header}");
+    let sizes = ["P_ARENA_0_BYTES", "P_ARENA_1_BYTES"];
+    let [slow, fast] = sizes.map(|name| constant(&header, name).expect("a size"));
+    assert!(fast > 4096 && header.contains("/* FAST */"), "{header}");
+    let mut model = MaybeUninit::<ModelMemory>::zeroed();
+    let model = model.as_mut_ptr();
+    let mut memories = [Arena([0_u8; 8192]); 2];
+    let [a, b] = &mut memories;
+    let arena = |memory: &mut Arena<8192>, len| ArenaMemory { bytes: memory.0.as_mut_ptr(), len };
+    let arenas = [arena(a, slow), arena(b, fast)];
+    let input: Vec<u8> = (0..512).flat_map(|i| (i as f32 / 8.0).to_le_bytes()).collect();
+    let mut outputs = [vec![0_u8; 2048], vec![0; 2048], vec![0; 2048]];
+    let [one, two, single] = outputs.each_mut().map(|output| output.as_mut_ptr());
+    // SAFETY: each pointer is null or to memory of the size that the function asks for.
+    unsafe {
+        assert_eq!(microhlo_load(model, artifact.0.as_ptr(), len), Status::Ok);
+        assert_eq!(microhlo_arena_count(model), 2);
+        let bytes = [0, 1, 2].map(|i| microhlo_arena_bytes_of(model, i));
+        assert_eq!(bytes, [slow, fast, 0]);
+        let mut name = [1; 9];
+        microhlo_arena_name(model, 1, &mut name);
+        assert_eq!(CStr::from_ptr(name.as_ptr()), c"FAST");
+        let infer = |count, output: *mut u8| {
+            microhlo_infer_in(model, arenas.as_ptr(), count, &input.as_ptr(), &output)
+        };
+        assert_eq!(microhlo_fill(model, null(), 2), Status::Null);
+        assert_eq!(microhlo_fill(model, arenas.as_ptr(), 1), Status::ArenaCount);
+        let missing = [ArenaMemory { bytes: null_mut(), len: slow }, arenas[1]];
+        assert_eq!(microhlo_fill(model, missing.as_ptr(), 2), Status::Null);
+        let small = [arenas[0], ArenaMemory { len: fast - 1, ..arenas[1] }];
+        assert_eq!(microhlo_fill(model, small.as_ptr(), 2), Status::ArenaTooSmall);
+        assert_eq!(microhlo_fill(model, arenas.as_ptr(), 2), Status::Ok);
+        assert_eq!(microhlo_reset_in(model, arenas.as_ptr(), 2), Status::Ok);
+        assert_eq!(infer(1, one), Status::ArenaCount);
+        assert_eq!(infer(2, one), Status::Ok);
+        let mut run = MaybeUninit::<RunMemory>::zeroed();
+        let run = run.as_mut_ptr();
+        assert_eq!(microhlo_start_in(run, model, arenas.as_ptr(), 2), Status::Ok);
+        assert_eq!(microhlo_set_input(run, 0, input.as_ptr(), input.len()), Status::Ok);
+        let mut finished = false;
+        while !finished {
+            assert_eq!(microhlo_step(run, &mut finished), Status::Ok);
+        }
+        let mut len = 0;
+        let result = microhlo_output(run, 0, &mut len);
+        two.copy_from_nonoverlapping(result, len);
+        // In one arena.
+        let (header, artifact, len) = product_files(folder.path(), &[]);
+        assert_eq!(constant(&header, "P_ARENA_COUNT"), None);
+        assert_eq!(microhlo_load(model, artifact.0.as_ptr(), len), Status::Ok);
+        assert_eq!((microhlo_arena_count(model), infer(2, single)), (1, Status::ArenaCount));
+        let mut arena = Arena([0_u8; 8192]);
+        let arena = arena.0.as_mut_ptr();
+        assert_eq!(microhlo_infer(model, arena, 8192, &input.as_ptr(), &single), Status::Ok);
+    }
+    assert!(outputs[0] == outputs[2] && outputs[1] == outputs[2]);
+    assert!(outputs[2].iter().any(|&byte| byte != 0));
 }
 
 #[test]

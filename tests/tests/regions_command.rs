@@ -68,7 +68,7 @@ fn the_memories_of_a_board_come_from_its_description() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--regions"], "is no board with memories"),
         (
             &["--region", "A=100", "--region", "B=100"],
@@ -77,13 +77,81 @@ fn what_makes_no_sense_is_refused() {
         (&["--region", "A=x"], "expected NAME=BYTES"),
         (&["--region", "A=1", "--region", "A=1"], "given twice"),
         (&["--target", "mps2-an386", "--regions", "--region", "TCM=1"], "SSRAM23, PSRAM"),
-        (&["--region", "A=1", "--arena-limit", "5"], "cannot be used with"),
+        (
+            &["--region", "A=9000", "--region", "B=9000", "--arena-limit", "100"],
+            "B of 9000 bytes with 100 bytes of them in all: the smallest needs",
+        ),
+        (&["--region", "A=10", "--pareto"], "no program fits the memories A of 10 bytes"),
     ];
     for (options, text) in cases {
         let (_folder, _, output) = compile(options);
         let message = stderr(&output);
         assert!(!output.status.success() && message.contains(text), "{options:?}: {message}");
     }
+}
+
+/// Memories that the example network and its constants have room in.
+const TWO: [&str; 6] =
+    ["--region", "SLOW=16384:3", "--region", "FAST=1024:1", "--artifact-cost", "5"];
+
+#[test]
+fn a_limit_is_that_of_all_memories_with_their_constants() {
+    let sum = |options: &[&str]| {
+        let (_folder, artifact, output) = compile(&[&TWO[..], options].concat());
+        let found = regions(&output);
+        let (artifact, vectors) = (artifact.display().to_string(), model("digits_cnn.npz"));
+        let run = microhlo(&["run", &artifact, "--inputs", &vectors, "--expect", &vectors]);
+        assert!(run.status.success(), "{options:?}: {}{}", stdout(&run), stderr(&run));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let chains = json["kernels"].to_string().contains("rows");
+        let constants: u64 = found.iter().map(|region| region.2).sum();
+        (json["arenas"].as_array().map_or(0, Vec::len), found, constants, chains)
+    };
+    let (_, all, constants, _) = sum(&[]);
+    assert!(all.iter().map(|r| r.1).sum::<u64>() > 8000 && constants > 4000, "{all:?}");
+    // What is left beside the buffers goes to constants, and less than the buffers need to rows.
+    for limit in [6000, 3000, 2000] {
+        let (count, found, _, _) = sum(&["--arena-limit", &limit.to_string()]);
+        let bytes: u64 = found.iter().map(|region| region.1).sum();
+        assert!(bytes <= limit, "{found:?} of {limit}");
+        assert!(count > 0, "it lies in two memories or copies constants: {limit}");
+    }
+}
+
+#[test]
+fn the_pareto_front_keeps_to_the_memories() {
+    let given = ["--region", "SLOW=2048:3", "--region", "FAST=1024:1"];
+    let program = model("digits_cnn.stablehlo.mlir");
+    let front = |options: &[&str]| {
+        let args = [&["compile", &program, "--pareto", "--json", "-"], options].concat();
+        let output = microhlo(&args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        json["pareto"].as_array().expect("a list").clone()
+    };
+    let points = front(&given);
+    assert!(points.len() > 1, "{points:?}");
+    let number = |value: &Value| value.as_u64().expect("a number");
+    for point in &points {
+        let regions = point["regions"].as_array().expect("memories");
+        assert!(!regions.is_empty());
+        for region in regions {
+            assert!(number(&region["bytes"]) <= number(&region["limit_bytes"]), "{point}");
+            assert_eq!(number(&region["constant_bytes"]), 0);
+        }
+    }
+    // A limit takes what the list has.
+    let least = number(&points[points.len() - 1]["arena_bytes"]);
+    let with = |limit: u64| {
+        let limit = limit.to_string();
+        compile(&[&given[..], &["--arena-limit", &limit, "--artifact-cost", "5"]].concat()).2
+    };
+    assert!(with(least).status.success(), "{}", stderr(&with(least)));
+    let refused = with(least / 2);
+    assert!(stderr(&refused).contains("of them in all"), "{}", stderr(&refused));
+    let text = stdout(&microhlo(&[&["compile", &program, "--pareto"], &given[..]].concat()));
+    assert!(text.contains("memories") && text.contains("SLOW 1"), "{text}");
+    assert!(front(&[]).iter().all(|point| point["regions"] == serde_json::json!([])));
 }
 
 #[test]

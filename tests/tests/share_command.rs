@@ -69,6 +69,118 @@ fn models_run_in_one_arena_and_keep_their_states() {
     }
 }
 
+/// An artifact of at most 16 KiB, loaded for good.
+fn loaded(path: &Path) -> Model<'static> {
+    let bytes = fs::read(path).expect("the artifact");
+    let arena = Box::leak(Box::new(Arena::<16384>::new()));
+    arena.0[..bytes.len()].copy_from_slice(&bytes);
+    Model::load(&arena.0[..bytes.len()]).expect("it loads")
+}
+
+/// Outputs for floats that depend on `turn`; states stay in the memories of these names and sizes.
+fn outputs(
+    model: &Model<'static>,
+    memories: &mut [(String, usize, Box<Arena<16384>>)],
+    turn: usize,
+) -> Vec<Vec<u8>> {
+    let names: Vec<String> = (0..model.arena_count())
+        .map(|i| model.arena(i).expect("an arena").name().to_owned())
+        .collect();
+    let slices = memories.iter_mut().filter(|memory| names.contains(&memory.0));
+    let slices = slices.map(|(_, bytes, arena)| &mut arena.0[..*bytes]);
+    let inputs: Vec<Vec<u8>> = (0..model.input_count())
+        .map(|i| model.input(i).expect("an input"))
+        .map(|input| match input.is_state() {
+            true => Vec::new(),
+            false => (0..input.byte_len() / 4)
+                .flat_map(|j| ((j * 7 + turn * 3) as f32 % 11.0 / 10.0).to_le_bytes())
+                .collect(),
+        })
+        .collect();
+    let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    let sizes = (0..model.output_count()).map(|i| model.output(i).expect("an output").byte_len());
+    let mut outputs: Vec<Vec<u8>> = sizes.map(|bytes| vec![0; bytes]).collect();
+    let mut parts: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    model.filled_arenas(slices).expect("they suffice").run(&inputs, &mut parts).expect("it runs");
+    outputs
+}
+
+#[test]
+fn models_share_several_memories_with_their_states_and_constants() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = |name: &str| {
+        root().join(format!("examples/models/{name}.stablehlo.mlir")).display().to_string()
+    };
+    let (digits, beats) = (example("digits_cnn"), example("heartbeat"));
+    let share = [&digits, &beats, "--share", "--json", "-", "-o", "out"];
+    let states = ["--state", "heartbeat:in1=out1", "--state", "heartbeat:in2=out2"];
+    let regions = ["--region", "LARGE=12288:3", "--region", "FAST=1024:1", "--artifact-cost", "4"];
+    let output = compile(folder.path(), &[&share[..], &states, &regions].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let number = |value: &serde_json::Value| value.as_u64().expect("a number") as usize;
+    let list = |key: &str| json[key].as_array().expect("a list").clone();
+    let mut memories: Vec<(String, usize, Box<Arena<16384>>)> = list("memories")
+        .iter()
+        .map(|m| (m["name"].as_str().expect("a name").to_owned(), number(&m["bytes"])))
+        .map(|(name, bytes)| (name, bytes, Box::new(Arena([0x5a; 16384]))))
+        .collect();
+    let sizes: Vec<(&str, usize)> = memories.iter().map(|m| (m.0.as_str(), m.1)).collect();
+    assert!(sizes[0].1 <= 12288 && sizes[1].1 <= 1024, "{sizes:?}");
+    let constants = |model: &serde_json::Value| -> usize {
+        let regions = model["regions"].as_array().expect("a list");
+        regions.iter().map(|region| number(&region["constant_bytes"])).sum()
+    };
+    assert!(list("models").iter().all(|m| constants(m) > 0), "{sizes:?}");
+    let at = |name: &str| loaded(&folder.path().join("out").join(name));
+    let models = [at("digits_cnn.mhlo"), at("heartbeat.mhlo")];
+    for model in &models {
+        let slices = memories.iter_mut().map(|(_, bytes, arena)| &mut arena.0[..*bytes]);
+        model.arenas(slices).expect("both lie in both").reset().expect("they suffice");
+    }
+    // The same, each in an arena of its own.
+    let own = [&beats, "--state", "in1=out1", "--state", "in2=out2", "-o", ""];
+    let alone = |args: &[&str], name: &str| {
+        let path = folder.path().join(name);
+        let mut args = args.to_vec();
+        let text = path.display().to_string();
+        *args.last_mut().expect("the output") = &text;
+        let output = compile(folder.path(), &args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        loaded(&path)
+    };
+    let apart = [alone(&[&digits, "-o", ""], "a.mhlo"), alone(&own, "b.mhlo")];
+    let arena = || vec![(String::new(), 16384, Box::new(Arena([0; 16384])))];
+    let mut arenas = [arena(), arena()];
+    for turn in 0..6 {
+        for (i, model) in models.iter().enumerate() {
+            let expected = outputs(&apart[i], &mut arenas[i], turn);
+            assert_eq!(outputs(model, &mut memories, turn), expected, "model {i}, turn {turn}");
+        }
+    }
+    assert!(memories.iter().all(|(_, bytes, arena)| arena.0[*bytes..].iter().all(|&b| b == 0x5a)));
+}
+
+#[test]
+fn memories_that_are_shared_have_limits_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["mean.mlir", "wide.mlir", "--share", "--state", "mean:in1=out0", "--json", "-"];
+    let regions = ["--region", "A=1024:2", "--region", "B=816:1"];
+    let with = |more: &[&str]| compile(folder.path(), &[&args[..], &regions, more].concat());
+    let bytes = |output: &Output| {
+        assert!(output.status.success(), "{}", stderr(output));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        json["arena_bytes"].as_u64().expect("a number")
+    };
+    let free = bytes(&with(&[]));
+    // The state, and 800 bytes for the result of the other model.
+    let least = bytes(&with(&["--arena-limit", "832"]));
+    assert!(least <= 832 && free >= least, "{least} of {free}");
+    let refused = with(&["--arena-limit", "800"]);
+    let text = "in all beside what other models have there: the smallest needs";
+    assert!(stderr(&refused).contains(text), "{}", stderr(&refused));
+}
+
 #[test]
 fn models_without_states_leave_those_of_others_alone() {
     let folder = tempfile::tempdir().expect("a folder");

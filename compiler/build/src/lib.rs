@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod memories;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,6 +10,8 @@ use microhlo_compiler::cmd::CmdError;
 use microhlo_compiler::cmd::load::options_for;
 use microhlo_compiler::compile::{CompileOptions, Target};
 use microhlo_compiler::firmware::{compile_for_firmware, share_for_firmware};
+
+use memories::Asked;
 
 /// A model to compile. [`finish`](Build::finish) does it.
 ///
@@ -27,6 +31,7 @@ pub struct Build {
     model: PathBuf,
     target: Option<String>,
     arena_limit: Option<u32>,
+    memories: Asked,
     states: Vec<String>,
     shapes: Vec<String>,
     externs: Vec<String>,
@@ -45,6 +50,7 @@ pub fn model(path: impl Into<PathBuf>) -> Build {
         model: path.into(),
         target: None,
         arena_limit: None,
+        memories: Asked::default(),
         states: Vec::new(),
         shapes: Vec::new(),
         externs: Vec::new(),
@@ -67,8 +73,8 @@ impl Build {
         self
     }
 
-    /// Most bytes of the arena: the fastest program that fits is chosen, and if none does, the build fails and
-    /// says what the smallest needs.
+    /// Most bytes of the arena, of all memories together if there are [several](Build::region): the fastest program
+    /// that fits is chosen, and if none does, the build fails and says what the smallest needs.
     ///
     /// ```no_run
     /// # fn main() -> std::process::ExitCode {
@@ -78,6 +84,52 @@ impl Build {
     /// ```
     pub fn arena_limit(mut self, bytes: u32) -> Build {
         self.arena_limit = Some(bytes);
+        self
+    }
+
+    /// A memory that the model may use, with its size in bytes and what an access costs relative to others: what is
+    /// accessed most goes to the cheapest that has room. Names have up to eight letters, digits, `_` or `-`. May be
+    /// called up to four times; after [`regions`](Build::regions) it gives one of the board's another size and cost.
+    ///
+    /// The module then has a type for each memory, `DtcmArena` for one that is called `DTCM`, and `Arenas`, a struct
+    /// with a field for each, in place of `Arena`. `Network::load` copies constants that are kept there.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// let model = microhlo_build::model("models/kws.stablehlo.mlir");
+    /// model.region("SRAM", 64 * 1024, 2).region("DTCM", 16 * 1024, 1).finish()
+    /// # }
+    /// ```
+    pub fn region(mut self, name: &str, bytes: u32, cost: u32) -> Build {
+        self.memories.add(name, bytes, cost);
+        self
+    }
+
+    /// All memories of kind `arena` of the board, with the sizes and costs of its description, if the package
+    /// depends on `microhlo-board`.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// microhlo_build::model("models/kws.stablehlo.mlir").regions().finish()
+    /// # }
+    /// ```
+    pub fn regions(mut self) -> Build {
+        self.memories.of_board();
+        self
+    }
+
+    /// What an access costs where the artifact lies, relative to the memories; 1 by default. Constants are copied to
+    /// memories that cost less.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// // Flash behind a bus with wait states.
+    /// let model = microhlo_build::model("models/kws.stablehlo.mlir");
+    /// model.region("SRAM", 64 * 1024, 1).artifact_cost(3).finish()
+    /// # }
+    /// ```
+    pub fn artifact_cost(mut self, cost: u32) -> Build {
+        self.memories.constants_cost(cost);
         self
     }
 
@@ -152,6 +204,7 @@ impl Build {
     fn options(&self) -> Result<CompileOptions, CmdError> {
         let mut options = options_for(&self.model, self.core()?);
         options.memory.arena_limit = self.arena_limit;
+        options.memories = self.memories.memories()?;
         options.externs.clone_from(&self.externs);
         for text in &self.states {
             let pair =
@@ -194,6 +247,7 @@ impl Build {
 #[must_use = "nothing is compiled before `finish`"]
 pub struct Share {
     models: Vec<Build>,
+    memories: Asked,
 }
 
 /// Models that run in one arena, one after the other: it is as large as the largest of them needs, and what a model
@@ -208,10 +262,60 @@ pub struct Share {
 /// # }
 /// ```
 pub fn share(models: impl IntoIterator<Item = Build>) -> Share {
-    Share { models: models.into_iter().collect() }
+    Share { models: models.into_iter().collect(), memories: Asked::default() }
 }
 
 impl Share {
+    /// A memory that each of the models may use, with its size in bytes and what an access costs relative to others: what is
+    /// accessed most goes to the cheapest that has room. Names have up to eight letters, digits, `_` or `-`. May be
+    /// called up to four times; after [`regions`](Share::regions) it gives one of the board's another size and cost.
+    ///
+    /// The module then has a type for each memory, `DtcmArena` for one that is called `DTCM`, and `Arenas`, a struct
+    /// with a field for each, in place of `Arena`. `Network::load` copies
+    /// constants, which nothing but the network then touches.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// let models = ["models/digits.stablehlo.mlir", "models/heartbeat.stablehlo.mlir"];
+    /// let models = microhlo_build::share(models.map(microhlo_build::model));
+    /// models.region("SRAM", 64 * 1024, 2).region("DTCM", 16 * 1024, 1).finish()
+    /// # }
+    /// ```
+    pub fn region(mut self, name: &str, bytes: u32, cost: u32) -> Share {
+        self.memories.add(name, bytes, cost);
+        self
+    }
+
+    /// All memories of kind `arena` of the board, with the sizes and costs of its description, if the package
+    /// depends on `microhlo-board`.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// let models = ["models/digits.stablehlo.mlir", "models/heartbeat.stablehlo.mlir"];
+    /// let models = microhlo_build::share(models.map(microhlo_build::model));
+    /// models.regions().finish()
+    /// # }
+    /// ```
+    pub fn regions(mut self) -> Share {
+        self.memories.of_board();
+        self
+    }
+
+    /// What an access costs where the artifact lies, relative to the memories; 1 by default. Constants are copied to
+    /// memories that cost less.
+    ///
+    /// ```no_run
+    /// # fn main() -> std::process::ExitCode {
+    /// let models = ["models/digits.stablehlo.mlir", "models/heartbeat.stablehlo.mlir"];
+    /// let models = microhlo_build::share(models.map(microhlo_build::model));
+    /// models.region("SRAM", 64 * 1024, 1).artifact_cost(3).finish()
+    /// # }
+    /// ```
+    pub fn artifact_cost(mut self, cost: u32) -> Share {
+        self.memories.constants_cost(cost);
+        self
+    }
+
     /// Compiles into `OUT_DIR`: `shared.rs`, for `include!`, has the arena as `Arena` and `ARENA_BYTES`, and a module
     /// per model whose `Network` takes that arena in each call of `run`.
     ///
@@ -229,7 +333,13 @@ impl Share {
     }
 
     fn compile(&self, folder: &Path) -> Result<(), CmdError> {
-        let member = |build: &Build| Ok((build.model.clone(), build.options()?));
+        let member = |build: &Build| {
+            let mut options = build.options()?;
+            if self.memories != Asked::default() {
+                options.memories = self.memories.memories()?;
+            }
+            Ok((build.model.clone(), options))
+        };
         let models = self.models.iter().map(member).collect::<Result<Vec<_>, CmdError>>()?;
         share_for_firmware(models, folder).map(|_| ())
     }
@@ -292,6 +402,55 @@ mod tests {
         assert!(error.to_string().contains("arena"), "{error}");
         let error = build.state("in9").compile(folder.path()).expect_err("no pair");
         assert!(error.to_string().contains("state in9"), "{error}");
+    }
+
+    #[test]
+    fn models_in_several_memories_have_a_type_for_each() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("counter.mlir");
+        fs::write(&path, COUNTER).expect("the program");
+        let read = |name| fs::read_to_string(folder.path().join(name)).expect("a module");
+        let build = model(&path).target("cortex-m7").state("in1=out0");
+        let two = build.clone().region("SRAM", 64, 2).region("DTCM", 16, 1);
+        two.compile(folder.path()).expect("it compiles");
+        let source = read("counter.rs");
+        for part in [
+            "pub type DtcmArena = ::microhlo::Arena<16>;",
+            "pub sram: &'m mut SramArena,",
+            "pub fn load(arenas: Arenas<'m>)",
+            "self.model.filled_arenas([&mut self.arenas.sram.0[..], &mut self.arenas.dtcm.0[..]])?",
+            "pub fn reset(&mut self)",
+        ] {
+            assert!(source.contains(part), "{part} in\n{source}");
+        }
+        // A memory that nothing lies in has a type, too.
+        let large = build.clone().region("SRAM", 64, 1).region("DTCM", 16, 2);
+        large.compile(folder.path()).expect("it compiles");
+        assert!(read("counter.rs").contains("pub type DtcmArena = ::microhlo::Arena<0>;"));
+        let error = build.clone().regions().compile(folder.path()).expect_err("no board");
+        assert!(error.to_string().contains("microhlo-board"), "{error}");
+        let error = build.region("SRAM", 16, 1).compile(folder.path()).expect_err("too little");
+        assert!(error.to_string().contains("no program fits the memories SRAM"), "{error}");
+    }
+
+    #[test]
+    fn models_that_share_memories_are_given_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = ["first.mlir", "second.mlir"].map(|name| folder.path().join(name));
+        for path in &paths {
+            fs::write(path, COUNTER).expect("the program");
+        }
+        let [first, second] = paths.map(|path| model(path).target("cortex-m7"));
+        let second = second.state("in1=out0");
+        let both = share([first.clone(), second.clone()]);
+        both.region("SRAM", 64, 2).region("DTCM", 16, 1).compile(folder.path()).expect("it fits");
+        let read = |name| fs::read_to_string(folder.path().join(name)).expect("a module");
+        assert!(read("shared.rs").contains("pub dtcm: &'m mut DtcmArena,"));
+        let run = "pub fn run(&self, arenas: &mut Arenas<'_>, in0: &Input0)";
+        assert!(read("second.rs").contains(run), "{}", read("second.rs"));
+        let error = share([first, second.region("SRAM", 64, 2)]).compile(folder.path());
+        let error = error.expect_err("other memories").to_string();
+        assert!(error.contains("second.mlir: it is given other memories"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::compile::{Arranged, CompileError, CompileOptions};
 use crate::diag::Span;
 use crate::emit::{Emitted, emit, memory_problem};
 use crate::lower::program::Program;
-use crate::regions::Memories;
+use crate::regions::{Memories, Others};
 
 /// When steps run row by row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ fn with_recomputation(program: &Arranged, options: &CompileOptions, bytes: u32) 
 /// Chooses the fastest program that fits the memories that there are; the smallest of those, if memory is
 /// to be saved.
 fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, CompileError> {
-    let Options { rows, stream_input, recompute, .. } = options.memory;
+    let Options { rows, stream_input, .. } = options.memory;
     if !stream_input && rows != Rows::Least {
         let whole = Choice::fitting(program.shared.clone(), 0.0, options)?;
         if let Some(choice) = whole {
@@ -146,14 +146,25 @@ fn in_memories(program: &Arranged, options: &CompileOptions) -> Result<Choice, C
             }
         }
     }
-    let rows = if rows == Rows::Off { Rows::Off } else { Rows::Least };
-    let memory = Options { rows, arena_limit: None, stream_input, recompute };
+    Err(misfit(program, options)?)
+}
+
+/// That no program fits the memories that there are, and what the smallest needs.
+fn misfit(program: &Arranged, options: &CompileOptions) -> Result<CompileError, CompileError> {
+    let rows = if options.memory.rows == Rows::Off { Rows::Off } else { Rows::Least };
+    let memory = Options { rows, arena_limit: None, ..options.memory };
     let memories = Memories::default();
     let smallest = choose(program, &CompileOptions { memory, memories, ..options.clone() })?;
     let names = options.memories.arenas.iter().map(|m| format!("{} of {} bytes", m.name, m.bytes));
-    Err(error(format!(
-        "no program fits the memories {}: the smallest needs {} bytes in one arena{}",
-        names.collect::<Vec<_>>().join(", "),
+    let names = names.collect::<Vec<_>>().join(", ");
+    let limit = options.memory.arena_limit;
+    let limit = limit.map_or(String::new(), |bytes| format!(" with {bytes} bytes of them in all"));
+    let shared = match options.others.iter().any(|others| *others != Others::default()) {
+        true => " beside what other models have there",
+        false => "",
+    };
+    Ok(error(format!(
+        "no program fits the memories {names}{limit}{shared}: the smallest needs {} bytes in one arena{}",
         smallest.bytes(),
         smallest.peak()
     )))
@@ -196,21 +207,28 @@ const FITTING: usize = 3;
 /// Ways of the front of which the smallest is looked for: an arena may be larger than what is alive.
 const SMALLEST: usize = 4;
 
-/// All programs of which no other is both smaller and faster, the fastest first, each in one arena.
+/// All programs of which no other is both smaller and faster, the fastest first: each in one arena, or in the
+/// memories that there are, without constants.
 ///
 /// # Errors
-/// The input cannot be streamed, or a plan of the arena fails.
+/// The input cannot be streamed, none fits the memories, or a plan of the arena fails.
 pub(crate) fn pareto(
     program: &Arranged,
     options: &CompileOptions,
 ) -> Result<Vec<Choice>, CompileError> {
-    let options = &CompileOptions { memories: Memories::default(), ..options.clone() };
+    // What constants take is no more than what is left.
+    let memories = Memories { artifact_cost: 0, ..options.memories.clone() };
+    let options = &CompileOptions { memories, ..options.clone() };
+    let one_arena = options.memories.arenas.is_empty();
     let model = model(&program.ordered, options)?;
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model, options.memory.recompute).front() {
-        let choice = Choice::new(options.shared(&apply(&model, &plan)), plan.cost(), options)?;
-        let bytes = choice.bytes();
-        let choice = choice.or_wider(&model, &plan, bytes, options)?;
+        let program = options.shared(&apply(&model, &plan));
+        let Some(mut choice) = Choice::fitting(program, plan.cost(), options)? else { continue };
+        if one_arena {
+            let bytes = choice.bytes();
+            choice = choice.or_wider(&model, &plan, bytes, options)?;
+        }
         while front.last().is_some_and(|last| last.cost >= choice.cost) {
             front.pop();
         }
@@ -218,7 +236,10 @@ pub(crate) fn pareto(
             front.push(choice);
         }
     }
-    Ok(front)
+    match front.is_empty() && !one_arena {
+        true => Err(misfit(program, options)?),
+        false => Ok(front),
+    }
 }
 
 fn model<'a>(program: &'a Program, options: &CompileOptions) -> Result<Model<'a>, CompileError> {

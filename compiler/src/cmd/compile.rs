@@ -17,7 +17,7 @@ use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_fi
 use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
-use crate::regions::{self, Memories, Memory as RegionMemory};
+use crate::regions::{self, Memories, Memory as RegionMemory, RegionReport};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
@@ -83,21 +83,18 @@ pub struct Args {
 /// How much memory a program may use.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Memory {
-    /// Most bytes of the arena: the fastest program that fits is chosen.
+    /// Most bytes of the arena, of all memories together with the constants that are copied there: the fastest
+    /// program that fits is chosen.
     #[arg(long, value_name = "BYTES")]
     arena_limit: Option<u32>,
     /// Use all memories of the board that `--target` names, with the sizes and costs of accesses in its
     /// `board.toml`: what is accessed most goes to the fastest that has room. Constants that are read
     /// often are copied there, too.
-    #[arg(long, conflicts_with_all = ["arena_limit", "pareto", "share"])]
+    #[arg(long)]
     pub(super) regions: bool,
     /// A memory that may be used, with its size and what an access costs relative to others (else 1); or
     /// with `--regions` another size for one of the board's. May be repeated.
-    #[arg(
-        long,
-        value_name = "NAME=BYTES[:COST]",
-        conflicts_with_all = ["arena_limit", "pareto", "share"]
-    )]
+    #[arg(long, value_name = "NAME=BYTES[:COST]")]
     pub(super) region: Vec<regions::Given>,
     /// What an access to the artifact costs, relative to those of `--region`: constants are copied to
     /// memories that cost less.
@@ -114,7 +111,8 @@ pub struct Memory {
     /// borders some results are computed twice: at most so many percent of all multiply-accumulates more.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     recompute: u32,
-    /// Print all programs of which no other is both smaller and faster.
+    /// Print all programs of which no other is both smaller and faster; with `--regions` or `--region` those that
+    /// fit there, without constants.
     #[arg(long)]
     pareto: bool,
 }
@@ -292,6 +290,7 @@ fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<()
             "arena_bytes": point.arena_bytes,
             "activation_bytes": point.activation_bytes,
             "scratch_bytes": point.scratch_bytes,
+            "regions": point.regions,
             "relative_instructions": relative(point.cost),
             "macs": point.macs,
             "recomputed_macs": point.recomputed_macs,
@@ -303,7 +302,11 @@ fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<()
         return Ok(());
     }
     let mut table = Table::new(0).ragged();
-    table.row(["arena", "activations", "scratch", "MACs", "again", "instructions", "row by row"]);
+    let memories = !options.memories.arenas.is_empty();
+    let mut head = vec!["arena", "activations", "scratch", "MACs", "again", "instructions"];
+    head.extend(memories.then_some("memories"));
+    head.push("row by row");
+    table.row(head);
     for point in &front {
         let percent = format!("+{:.1} %", 100.0 * (relative(point.cost) - 1.0));
         let once = (point.macs - point.recomputed_macs).max(1);
@@ -315,10 +318,19 @@ fn pareto(args: &Args, program: &Program, options: &CompileOptions) -> Result<()
             true => "nothing".to_owned(),
             false => point.chains.join(", "),
         };
-        table.row([&arena, &activations, &scratch, &macs, &again, &percent, &chains]);
+        let mut row = vec![arena, activations, scratch, macs, again, percent];
+        row.extend(memories.then(|| region_sizes(&point.regions)));
+        row.push(chains);
+        table.row(row);
     }
     print_text(&table.render());
     Ok(())
+}
+
+/// The memories that something lies in, with their sizes.
+pub(super) fn region_sizes(regions: &[RegionReport]) -> String {
+    let size = |r: &RegionReport| format!("{} {}", r.name, grouped(r.bytes.into()));
+    regions.iter().map(size).collect::<Vec<_>>().join(", ")
 }
 
 /// Fails when a pass to print after does not exist.
@@ -364,7 +376,7 @@ pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>)
         map.insert("activation_bytes".to_owned(), json!(report.activation_bytes));
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
         map.insert("recomputed_macs".to_owned(), json!(report.recomputed_macs));
-        map.insert("regions".to_owned(), json!(report.regions));
+        map.insert("regions".to_owned(), json!(report.memories()));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
@@ -407,9 +419,12 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     table.row(["flash", &size(u64::from(header.total_bytes))]);
     table.row(["  constants", &size(u64::from(header.constants_bytes))]);
     table.row(["  program", &size(u64::from(header.program_bytes))]);
-    match compiled.report.regions.is_empty() {
-        true => table.row(["arena", &inspect::arena(artifact)]),
-        false => region_rows(&compiled.report, &mut table),
+    match (compiled.report.regions.is_empty(), &compiled.report.memory) {
+        (true, None) => table.row(["arena", &inspect::arena(artifact)]),
+        (true, Some(only)) => {
+            table.row(["arena", &format!("{}, in {}", inspect::arena(artifact), only.name)]);
+        }
+        (false, _) => region_rows(&compiled.report, &mut table),
     }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);

@@ -21,7 +21,7 @@ pub fn header(report: &Report) -> String {
          #ifdef __cplusplus\n\
          extern \"C\" {{\n\
          #endif\n\n\
-         /* Working memory, in bytes, at a multiple of 16. */\n{arena}\
+         /* Working memory, in bytes, at a multiple of 16. */\n{arena}{arenas}\
          /* The artifact, in bytes. */\n{artifact}{tensors}\n\
          /* The artifact, at a multiple of 16. Its kernels: {kernels}. */\n\
          extern const uint8_t {symbol}[{upper}_ARTIFACT_BYTES];\n\n\
@@ -30,10 +30,28 @@ pub fn header(report: &Report) -> String {
          #endif\n\n\
          #endif\n",
         arena = constant("ARENA_BYTES", report.first_arena_bytes()),
+        arenas = arena_lines(&upper, report),
         artifact = constant("ARTIFACT_BYTES", report.artifact_bytes),
         kernels = kernels.into_iter().collect::<Vec<_>>().join(", "),
         symbol = symbol(&report.name),
     )
+}
+
+/// The number of arenas and the size of each, if the model lies in several or keeps constants in one.
+fn arena_lines(upper: &str, report: &Report) -> String {
+    let count = report.regions.len();
+    if count == 0 {
+        return String::new();
+    }
+    let mut out = format!(
+        "/* Memories in the order of `microhlo_arena`s, the first of them that above. Constants lie there: \
+         see `microhlo_fill`. */\n#define {upper}_ARENA_COUNT {count}u\n"
+    );
+    for (i, region) in report.regions.iter().enumerate() {
+        let (name, bytes) = (&region.name, region.bytes);
+        out += &format!("/* {name} */\n#define {upper}_ARENA_{i}_BYTES {bytes}u\n");
+    }
+    out
 }
 
 /// The number of tensors, and for each its size and what it is.

@@ -5,33 +5,60 @@ use std::collections::HashSet;
 
 use microhlo_format::{Artifact, DType, Place, Region};
 
+use super::arenas::{self, Arena};
 use super::{UNUSED, put};
 use crate::compile::{Report, TensorReport};
 
 /// Whose memory a model works in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
-    /// The model's, for as long as it is loaded.
-    Own,
-    /// That of several models, each during its runs.
-    Shared,
+pub(super) enum Owner {
+    /// The model, for as long as it is loaded.
+    Model,
+    /// Several models, each during its runs.
+    All,
+}
+
+/// What memory a model works in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory<'a> {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The memories that the model was compiled for; none if it has one arena.
+    pub arenas: &'a [Arena],
 }
 
 /// Appends types for all inputs and outputs and, unless an input is fed row by row, the type `Network`.
-pub(super) fn network(out: &mut String, report: &Report, artifact: &Artifact<'_>, memory: Memory) {
+pub(super) fn network(
+    out: &mut String,
+    report: &Report,
+    artifact: &Artifact<'_>,
+    memory: Memory<'_>,
+) {
     types(out, "Input", &report.inputs);
     types(out, "Output", &report.outputs);
-    let (what, arena) = match memory {
-        Memory::Own => {
-            ("the model works in, for a static variable", "::microhlo::Arena<ARENA_BYTES>")
+    match (memory.arenas.is_empty(), memory.owner) {
+        (true, Owner::Model) => alias(
+            out,
+            "The memory that the model works in, for a static variable",
+            "Arena = ::microhlo::Arena<ARENA_BYTES>",
+        ),
+        (true, Owner::All) => {
+            alias(out, "The memory that all models work in", "Arena = super::Arena");
         }
-        Memory::Shared => ("all models work in", "super::Arena"),
-    };
-    put(out, format_args!("\n/// The memory that {what}.\n{UNUSED}pub type Arena = {arena};\n"));
+        (false, Owner::Model) => arenas::declare(out, memory.arenas, ["the model", "needs"]),
+        (false, Owner::All) => {
+            alias(out, "All memories that the models work in", "Arenas<'m> = super::Arenas<'m>");
+        }
+    }
     let inputs = &artifact.manifest().inputs;
     if (0..inputs.len()).filter_map(|i| inputs.get(i)).all(|i| i.place.region != Region::Stream) {
-        put(out, format_args!("{}", structure(&methods(report, artifact), memory)));
+        put(out, format_args!("{}", structure(&methods(report, artifact), report, memory)));
     }
+}
+
+/// Appends another name of a type.
+fn alias(out: &mut String, what: &str, alias: &str) {
+    put(out, format_args!("\n/// {what}.\n{UNUSED}pub type {alias};\n"));
 }
 
 /// What differs between the models' structs.
@@ -77,54 +104,115 @@ fn methods(report: &Report, artifact: &Artifact<'_>) -> Methods {
     Methods { parameters, read, written, states: !kept.is_empty() }
 }
 
+/// How the struct of a model is written for its memory.
+struct Form {
+    /// Parameters of the type.
+    generics: &'static str,
+    /// The field for the memory.
+    field: String,
+    /// The parameter of `load`, what it gives the struct, and the result.
+    load: [String; 3],
+    /// The first parameters of `run`, and those of `reset`.
+    own: String,
+    /// What these are called on, and the memory as an argument.
+    call: [String; 2],
+}
+
+/// The form for a model's memory.
+fn form(report: &Report, Memory { owner, arenas }: Memory<'_>) -> Form {
+    let several = !arenas.is_empty();
+    let (name, held, lent) = match several {
+        true => ("arenas", "arenas: Arenas<'m>", "arenas: &mut Arenas<'_>"),
+        false => ("arena", "arena: &'m mut Arena", "arena: &mut Arena"),
+    };
+    let (base, loaded) = match owner {
+        Owner::Model => (format!("self.{name}"), format!("network.{name}")),
+        Owner::All => (name.to_owned(), name.to_owned()),
+    };
+    let slices = |base: &str| arenas::slices(arenas, report, base);
+    let call = match several {
+        true => [format!("self.model.filled_arenas({})?", slices(&base)), String::new()],
+        false => ["self.model".to_owned(), format!("&mut {base}.0")],
+    };
+    let mutable = if several && owner == Owner::Model { "mut network" } else { "network" };
+    let done = match several {
+        true => filling(&slices(&loaded)),
+        false => "        Ok(network)\n".to_owned(),
+    };
+    let made = |given: &str| format!("        let {mutable} = Network {{ model{given} }};\n");
+    match owner {
+        Owner::Model => Form {
+            generics: "<'m>",
+            field: format!("    {held},\n"),
+            load: [held.to_owned(), made(&format!(", {name}")), done],
+            own: "&mut self".to_owned(),
+            call,
+        },
+        Owner::All => Form {
+            generics: "",
+            field: String::new(),
+            load: [if several { lent.to_owned() } else { String::new() }, made(""), done],
+            own: format!("&self, {lent}"),
+            call,
+        },
+    }
+}
+
+/// The end of `load` that copies constants. It fails only if the artifact is none any more: the memories are as
+/// large as it needs.
+fn filling(slices: &str) -> String {
+    format!(
+        "        match network.model.arenas({slices}).map(drop) {{
+            Ok(()) => Ok(network),
+            Err(_) => Err(::microhlo::ArtifactError::BadArena {{ index: 0 }}.into()),
+        }}
+"
+    )
+}
+
 /// The struct that runs the model.
-fn structure(methods: &Methods, memory: Memory) -> String {
+fn structure(methods: &Methods, report: &Report, memory: Memory<'_>) -> String {
     let Methods { parameters, read, written, states } = methods;
-    let reset = if *states { reset(memory) } else { String::new() };
-    let first = match states {
-        true => " Its states are what the arena holds: zeros, in a new one.",
-        false => "",
+    let Form { generics, field, load: [parameter, made, done], own, call: [on, arena] } =
+        &form(report, memory);
+    let reset = if *states { reset(own, on, arena) } else { String::new() };
+    let several = !memory.arenas.is_empty();
+    let copies = if several { ", and copies its constants that lie in arenas" } else { "" };
+    let first = match (states, several) {
+        (true, true) => " Its states are what the arenas hold: zeros, in new ones.",
+        (true, false) => " Its states are what the arena holds: zeros, in a new one.",
+        (false, _) => "",
     };
-    // The type, its field, the parameter of `load` and what it gives; the first of `run`, and the bytes there.
-    let [ty, field, load, given, own, bytes] = match memory {
-        Memory::Own => [
-            "Network<'m>",
-            "    arena: &'m mut Arena,\n",
-            "arena: &'m mut Arena",
-            ", arena",
-            "&mut self",
-            "self.arena.0",
-        ],
-        Memory::Shared => ["Network", "", "", "", "&self, arena: &mut Arena", "arena.0"],
+    let where_ = match (memory.owner, several) {
+        (Owner::Model, false) => "in its arena",
+        (Owner::Model, true) => "in its arenas",
+        (Owner::All, false) => "which runs in an arena that other models use in between",
+        (Owner::All, true) => "which runs in arenas that other models use in between",
     };
-    let (generics, where_) = match memory {
-        Memory::Own => ("<'m>", "in its arena"),
-        Memory::Shared => ("", "which runs in an arena that other models use in between"),
-    };
+    let before = if arena.is_empty() { String::new() } else { format!("{arena}, ") };
     format!(
         "
 /// The model {where_}.
 {UNUSED}#[derive(Debug)]
-pub struct {ty} {{
+pub struct Network{generics} {{
     model: ::microhlo::Model<'static>,
 {field}}}
 
-{UNUSED}impl{generics} {ty} {{
-    /// Proves the artifact.{first}
+{UNUSED}impl{generics} Network{generics} {{
+    /// Proves the artifact{copies}.{first}
     ///
     /// # Errors
     /// The artifact has been damaged.
-    pub fn load({load}) -> Result<{ty}, ::microhlo::LoadError> {{
+    pub fn load({parameter}) -> Result<Network{generics}, ::microhlo::LoadError> {{
         let model = ::microhlo::Model::load_with(ARTIFACT, &KERNELS)?;
-        Ok(Network {{ model{given} }})
-    }}
+{made}{done}    }}
 
     /// Runs the model.
     ///
     /// # Errors
     /// The artifact has been damaged since it was loaded.
     pub fn run({own}{parameters}) -> Result<(), ::microhlo::RunError> {{
-        self.model.run(&mut {bytes}, &[{read}], &mut [{written}])
+        {on}.run({before}&[{read}], &mut [{written}])
     }}
 
     /// The model, for what its type does not offer.
@@ -137,19 +225,15 @@ pub struct {ty} {{
 }
 
 /// The method that a model with states has.
-fn reset(memory: Memory) -> String {
-    let (parameter, bytes) = match memory {
-        Memory::Own => ("&mut self", "self.arena.0"),
-        Memory::Shared => ("&self, arena: &mut Arena", "arena.0"),
-    };
+fn reset(own: &str, on: &str, arena: &str) -> String {
     format!(
         "
     /// Makes all states of this model zero.
     ///
     /// # Errors
-    /// None that can happen: the arena is as large as the model needs.
-    pub fn reset({parameter}) -> Result<(), ::microhlo::RunError> {{
-        self.model.reset(&mut {bytes})
+    /// None that can happen: the memory is as large as the model needs.
+    pub fn reset({own}) -> Result<(), ::microhlo::RunError> {{
+        {on}.reset({arena})
     }}
 "
     )

@@ -3,8 +3,8 @@
 
 use microhlo_format::ALIGN;
 
-use super::{Layout, Memories, Memory, RegionReport, Traffic, pinned};
-use crate::compile::CompileError;
+use super::{Layout, Memories, Memory, Others, RegionReport, Traffic, pinned};
+use crate::compile::{CompileError, CompileOptions};
 use crate::diag::Span;
 use crate::emit::{kept_groups, plan_arena};
 use crate::lower::overlap::Groups;
@@ -49,6 +49,10 @@ struct Bin {
 struct Search<'a> {
     problem: &'a Problem,
     memories: &'a Memories,
+    /// What other models have in each memory.
+    others: Vec<Others>,
+    /// Most bytes of all memories together.
+    most: u64,
     kept: Vec<usize>,
     pinned: Vec<usize>,
     room: Room,
@@ -64,16 +68,19 @@ pub(crate) fn lay_out(
     program: &Program,
     (problem, groups): (&Problem, &Groups),
     constants: &[(BufferId, u32, &[u8])],
-    memories: &Memories,
-    (room, limits): (Room, &plan::Options),
+    options: &CompileOptions,
 ) -> Result<Option<Layout>, CompileError> {
-    let traffic = Traffic::new(program);
+    let (traffic, limits) = (Traffic::new(program), &options.plan);
+    let mut others = options.others.clone();
+    others.resize(options.memories.arenas.len(), Others::default());
     let search = Search {
         problem,
-        memories,
+        memories: &options.memories,
+        others,
+        most: options.memory.arena_limit.map_or(u64::MAX, u64::from),
         kept: kept_groups(program, groups),
         pinned: pinned(program, groups),
-        room,
+        room: options.room,
         limits: plan::Options { search_steps: limits.search_steps.min(FIT_STEPS), ..*limits },
     };
     let items = items(program, (problem, groups), constants, &traffic);
@@ -122,14 +129,30 @@ impl Search<'_> {
         let mut largest_first = buffers.clone();
         largest_first.sort_by_key(|item| std::cmp::Reverse(item.bytes));
         // Constants may stay where they are, so they have what buffers leave if all have no room together.
+        let by_cost = self.by_cost(None);
         for order in [items, &buffers, &largest_first] {
             let mut bins = self.pinned_bins()?;
-            if self.fill(&mut bins, order) {
-                self.fill(&mut bins, &constants);
+            if self.fill(&mut bins, order, &by_cost) {
+                self.fill(&mut bins, &constants, &by_cost);
+                return Some(bins);
+            }
+        }
+        // What is alive at other times shares no bytes with what lies in another memory.
+        for &first in by_cost.iter().filter(|_| self.most < u64::MAX) {
+            let mut bins = self.pinned_bins()?;
+            if self.fill(&mut bins, &largest_first, &self.by_cost(Some(first))) {
+                self.fill(&mut bins, &constants, &by_cost);
                 return Some(bins);
             }
         }
         None
+    }
+
+    /// The memories by what an access costs, behind one that comes before all.
+    fn by_cost(&self, first: Option<usize>) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.memories.arenas.len()).collect();
+        order.sort_by_key(|&i| (Some(i) != first, self.memories.arenas[i].cost));
+        order
     }
 
     /// The memories with what must lie in the first.
@@ -139,51 +162,70 @@ impl Search<'_> {
             let first = bins.first_mut()?;
             first.members.push(group);
         }
-        let (limit, first) = (self.memories.arenas.first()?.bytes, bins.first_mut()?);
+        let first = bins.first_mut()?;
         first.planned = self.planned(0, &first.members)?;
-        (first.planned <= u64::from(limit)).then_some(bins)
+        self.fits(0, &bins).then_some(bins)
     }
 
-    /// Puts what is in no memory yet into the cheapest that has room; whether that holds for all buffers.
-    fn fill(&self, bins: &mut [Bin], items: &[Item]) -> bool {
+    /// Puts what is in no memory yet into the first that has room, in this order; whether that holds for all
+    /// buffers.
+    fn fill(&self, bins: &mut [Bin], items: &[Item], order: &[usize]) -> bool {
         let placed = |bins: &[Bin], item: &Item| bins.iter().any(|bin| bin.has(item.what));
         let mut left: Vec<&Item> = items.iter().filter(|item| !placed(bins, item)).collect();
-        let mut order: Vec<usize> = (0..bins.len()).collect();
-        order.sort_by_key(|&i| self.memories.arenas[i].cost);
-        for index in order {
-            left.retain(|item| !self.add(index, &mut bins[index], item));
+        for &index in order {
+            left.retain(|item| !self.add(index, bins, item));
         }
         !left.iter().any(|item| matches!(item.what, What::Buffer(_)))
     }
 
     /// Adds something to a memory if there is room for it and it is worth it.
-    fn add(&self, index: usize, bin: &mut Bin, item: &Item) -> bool {
-        let Memory { bytes: limit, cost, .. } = self.memories.arenas[index];
+    fn add(&self, index: usize, bins: &mut [Bin], item: &Item) -> bool {
+        let before = bins[index].clone();
+        let added = self.put(index, &mut bins[index], item) && self.fits(index, bins);
+        if !added {
+            bins[index] = before;
+        }
+        added
+    }
+
+    /// Adds something to a memory whether or not there is room, if it is worth it.
+    fn put(&self, index: usize, bin: &mut Bin, item: &Item) -> bool {
         match item.what {
             What::Buffer(group) => {
-                let mut members = bin.members.clone();
-                members.push(group);
-                let room = u64::from(limit).saturating_sub(bin.constant_bytes);
-                match self.planned(index, &members).filter(|&bytes| bytes <= room) {
-                    Some(planned) => (bin.members, bin.planned) = (members, planned),
-                    None => return false,
-                }
+                bin.members.push(group);
+                let Some(planned) = self.planned(index, &bin.members) else { return false };
+                bin.planned = planned;
             }
             What::Constant(id) => {
-                // The section has them by falling alignment, so that each begins where the one before ends.
-                let padded = u64::from(item.bytes).next_multiple_of(item.align.max(1).into());
-                let end = bin.constant_end + padded;
-                let bytes = bin.planned.next_multiple_of(ALIGN as u64) + end;
-                let gains = cost < self.memories.artifact_cost && item.words > 0;
-                if !gains || item.bytes == 0 || bytes > u64::from(limit) {
+                let gains = self.memories.arenas[index].cost < self.memories.artifact_cost;
+                if !gains || item.words == 0 || item.bytes == 0 {
                     return false;
                 }
-                (bin.constant_end, bin.constant_bytes) = (end, end.next_multiple_of(ALIGN as u64));
+                // The section has them by falling alignment, so that each begins where the one before ends.
+                let padded = u64::from(item.bytes).next_multiple_of(item.align.max(1).into());
+                bin.constant_end += padded;
+                bin.constant_bytes = bin.constant_end.next_multiple_of(ALIGN as u64);
                 bin.constants.push(id);
             }
         }
         bin.words += item.words;
         true
+    }
+
+    /// Whether there is as much of a memory as it has to hold, and of all together.
+    fn fits(&self, index: usize, bins: &[Bin]) -> bool {
+        let end = self.others[index].end(bins[index].planned, bins[index].constant_bytes);
+        end <= u64::from(self.memories.arenas[index].bytes) && self.sum(bins) <= self.most
+    }
+
+    /// Bytes of all memories, with what other models have there.
+    fn sum(&self, bins: &[Bin]) -> u64 {
+        let ends = bins.iter().zip(&self.others).map(|(bin, others)| {
+            // The start of the first memory is kept for states of all models, whoever uses the rest.
+            let buffers = if bin.is_empty() { 0 } else { bin.planned };
+            others.end(buffers, bin.constant_bytes)
+        });
+        sum(ends)
     }
 
     /// Bytes that these buffers need in a memory, at most; `None` if that is too much for any.
@@ -197,6 +239,21 @@ impl Search<'_> {
         plan::plan_around(&part, &kept, room, &self.limits).ok().map(|plan| plan.arena_bytes.into())
     }
 
+    /// Most bytes that buffers may take in a memory for all to fit, beside what is in the others.
+    fn most_of(&self, index: usize, bins: &[Bin]) -> u32 {
+        let (bin, others) = (&bins[index], self.others[index]);
+        let behind = bin.constant_bytes + u64::from(others.constants);
+        let mut most = u64::from(self.memories.arenas[index].bytes).saturating_sub(behind);
+        if behind > 0 {
+            most -= most % ALIGN as u64;
+        }
+        if self.most < u64::MAX {
+            let left = self.most.saturating_sub(self.sum(bins));
+            most = most.min(bin.planned.max(others.buffers.into()) + left);
+        }
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
     /// What is kept among these buffers of a memory, and where.
     fn kept(&self, index: usize, members: &[usize]) -> (Vec<usize>, Room) {
         let at = |group: &usize| members.iter().position(|member| member == group);
@@ -207,7 +264,16 @@ impl Search<'_> {
     }
 }
 
+/// Bytes of memories that begin behind each other, where they are aligned.
+fn sum(ends: impl Iterator<Item = u64>) -> u64 {
+    ends.filter(|&end| end > 0).fold(0, |at, end| at.next_multiple_of(ALIGN as u64) + end)
+}
+
 impl Bin {
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.constants.is_empty()
+    }
+
     fn has(&self, what: What) -> bool {
         match what {
             What::Buffer(group) => self.members.contains(&group),
@@ -232,30 +298,29 @@ fn finish(
         proven_optimal: true,
     };
     let mut layout = Layout::single(none);
-    for (index, (bin, memory)) in bins.iter().zip(&search.memories.arenas).enumerate() {
+    let mut bins = bins.to_vec();
+    for (index, memory) in search.memories.arenas.iter().enumerate() {
+        let bin = &bins[index];
+        if bin.is_empty() {
+            continue;
+        }
         let (kept, room) = search.kept(index, &bin.members);
         let at = |group: usize| bin.members.iter().position(|&member| member == group);
         let own = groups.iter().filter_map(|(&id, &group)| Some((id, at(group)?)));
         let (part, own): (_, Groups) = (problem.part(&bin.members), own.collect());
-        let constant_bytes = u32::try_from(bin.constant_bytes).unwrap_or(u32::MAX);
-        let limit = Some(memory.bytes.saturating_sub(constant_bytes));
+        let limit = Some(search.most_of(index, &bins));
         let plan = plan_arena(program, (&part, &own), (&kept, room), limits, limit)?;
-        let bytes = match constant_bytes {
-            0 => u64::from(plan.arena_bytes),
-            bytes => u64::from(plan.arena_bytes).next_multiple_of(ALIGN as u64) + u64::from(bytes),
-        };
-        if bytes > u64::from(memory.bytes) {
+        bins[index].planned = plan.arena_bytes.into();
+        if !search.fits(index, &bins) {
             return Ok(None);
         }
-        if bytes > 0 {
-            add(&mut layout, (bin, memory), &plan, (bytes as u32, constant_bytes))?;
-        }
+        add(&mut layout, (&bins[index], memory), &plan, search.others[index])?;
     }
     // One memory without constants is an arena like any other.
     let constants = layout.regions.iter().any(|region| region.constant_bytes > 0);
     Ok(Some(match layout.regions.len() > 1 || constants {
         true => layout,
-        false => Layout::single(layout.plan),
+        false => Layout { only: layout.regions.pop(), ..layout },
     }))
 }
 
@@ -264,9 +329,16 @@ fn add(
     layout: &mut Layout,
     (bin, memory): (&Bin, &Memory),
     plan: &Plan,
-    (bytes, constant_bytes): (u32, u32),
+    others: Others,
 ) -> Result<(), CompileError> {
     let too_large = || CompileError::at(Span::default(), "the memories exceed 4 GiB together");
+    // Without constants nothing of it lies behind the buffers of other models.
+    let (buffer_bytes, bytes) = match bin.constant_bytes {
+        0 => (plan.arena_bytes, plan.arena_bytes.into()),
+        constants => (plan.arena_bytes, others.end(plan.arena_bytes.into(), constants)),
+    };
+    let bytes = u32::try_from(bytes).map_err(|_| too_large())?;
+    let constant_bytes = u32::try_from(bin.constant_bytes).map_err(|_| too_large())?;
     let whole = &mut layout.plan;
     let start = whole.arena_bytes.checked_next_multiple_of(ALIGN as u32).ok_or_else(too_large)?;
     whole.arena_bytes = start.checked_add(bytes).ok_or_else(too_large)?;
@@ -282,6 +354,7 @@ fn add(
         name: memory.name.clone(),
         start,
         bytes,
+        buffer_bytes,
         constant_bytes,
         limit_bytes: memory.bytes,
         cost: memory.cost,

@@ -49,6 +49,26 @@ impl Default for Memories {
     }
 }
 
+/// What other models of a firmware have in a memory that all use: states and values from its start on, and
+/// behind those of all models the constants of one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Bytes from the start that their buffers take, at most.
+    pub buffers: u32,
+    /// Bytes of the constants of the models before this one.
+    pub constants: u32,
+}
+
+impl Others {
+    /// Where a memory ends in which this model's buffers take `buffers` bytes from the start on and its constants,
+    /// behind those of others, a multiple of 16.
+    pub(crate) fn end(self, buffers: u64, constants: u64) -> u64 {
+        let (buffers, behind) =
+            (buffers.max(self.buffers.into()), constants + u64::from(self.constants));
+        if behind == 0 { buffers } else { buffers.next_multiple_of(ALIGN as u64) + behind }
+    }
+}
+
 /// A memory given by hand, `NAME=BYTES` or `NAME=BYTES:COST`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -147,6 +167,8 @@ pub struct RegionReport {
     pub start: u32,
     /// Bytes of it that the program needs.
     pub bytes: u32,
+    /// Bytes from its start on that buffers take. Between them and the constants there may be room of other models.
+    pub buffer_bytes: u32,
     /// Bytes of constants at its end, which are copied there before the first run.
     pub constant_bytes: u32,
     /// Bytes of it that there are.
@@ -168,6 +190,8 @@ pub struct Layout {
     pub plan: Plan,
     /// The memories, if there are several or one has constants. Those that nothing lies in are left out.
     pub regions: Vec<RegionReport>,
+    /// The only memory that anything lies in, if that has no constants: an arena like any other.
+    pub only: Option<RegionReport>,
     /// Which memory each constant is copied to.
     pub constants: HashMap<BufferId, usize>,
 }
@@ -175,7 +199,7 @@ pub struct Layout {
 impl Layout {
     /// A layout in one arena.
     pub fn single(plan: Plan) -> Layout {
-        Layout { plan, regions: Vec::new(), constants: HashMap::new() }
+        Layout { plan, regions: Vec::new(), only: None, constants: HashMap::new() }
     }
 
     /// Size of the first arena in bytes.
@@ -221,7 +245,7 @@ impl Section {
                 bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
             }
             let start = bytes.len() as u32;
-            let writable = region.bytes - region.constant_bytes;
+            let writable = region.bytes - region.constant_bytes; // that of other models included
             append(&mut bytes, layout, constants, Some(i), |id, at| {
                 places.insert(id, layout.place(region.start + writable + at - start));
             });

@@ -76,7 +76,7 @@ typedef enum microhlo_status {
   MICROHLO_CORRUPTED = 18,
   /* An error of a later version of the runtime. */
   MICROHLO_OTHER = 19,
-  /* The model lies in several memories, which this interface does not take. */
+  /* The model has another number of arenas than are given; if several, see `microhlo_arena`. */
   MICROHLO_ARENA_COUNT = 20
 } microhlo_status;
 
@@ -90,6 +90,15 @@ typedef struct microhlo_run {
   uint64_t words[16];
 } microhlo_run;
 
+/*
+ * A memory that a model works in, at a multiple of 16. A model that was compiled for several (`compile --region`) takes
+ * an array of them, in the order in which `compile` prints them and its header has their sizes. All are apart.
+ */
+typedef struct microhlo_arena {
+  uint8_t *bytes;
+  size_t len;
+} microhlo_arena;
+
 /* The name of a status, for example "MICROHLO_ARENA_TOO_SMALL"; never null. */
 const char *microhlo_status_name(microhlo_status status);
 
@@ -98,10 +107,15 @@ microhlo_status microhlo_load(microhlo_model *model, const uint8_t *artifact, si
 
 /* What a model needs and has; zero for one that is not loaded, or a number out of range. Sizes are in bytes. */
 size_t microhlo_arena_bytes(const microhlo_model *model);
+size_t microhlo_arena_count(const microhlo_model *model);
+size_t microhlo_arena_bytes_of(const microhlo_model *model, size_t index);
 size_t microhlo_input_count(const microhlo_model *model);
 size_t microhlo_output_count(const microhlo_model *model);
 size_t microhlo_input_bytes(const microhlo_model *model, size_t index);
 size_t microhlo_output_bytes(const microhlo_model *model, size_t index);
+
+/* The name of the memory that an arena is for, as it was given to `compile --region`; empty if there is none. */
+void microhlo_arena_name(const microhlo_model *model, size_t index, char (*name)[9]);
 
 /* Makes every state of the model zero: needed before its first run unless the arena is zero. */
 microhlo_status microhlo_reset(const microhlo_model *model, uint8_t *arena, size_t arena_len);
@@ -127,6 +141,17 @@ microhlo_status microhlo_step(microhlo_run *run, bool *finished);
  * complete and `microhlo_step` goes on.
  */
 microhlo_status microhlo_feed(microhlo_run *run, const uint8_t *rows, size_t len, uint32_t *wanted);
+
+/*
+ * The same for a model that lies in several arenas, or keeps constants in one. `microhlo_fill` copies these, once before
+ * the first run, and again if the arenas have been used for something else.
+ */
+microhlo_status microhlo_fill(const microhlo_model *model, const microhlo_arena *arenas, size_t count);
+microhlo_status microhlo_reset_in(const microhlo_model *model, const microhlo_arena *arenas, size_t count);
+microhlo_status microhlo_infer_in(const microhlo_model *model, const microhlo_arena *arenas, size_t count,
+                                  const uint8_t *const *inputs, uint8_t *const *outputs);
+microhlo_status microhlo_start_in(microhlo_run *run, const microhlo_model *model, const microhlo_arena *arenas,
+                                  size_t count);
 
 /* Where an output lies after the last step, and its length; null if there is none yet. */
 const uint8_t *microhlo_output(microhlo_run *run, size_t index, size_t *len);

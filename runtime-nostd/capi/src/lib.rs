@@ -19,7 +19,7 @@ use core::ffi::c_char;
 use core::mem::{align_of, size_of};
 use core::slice;
 
-use microhlo::{Model, Run, RunError};
+use microhlo::{Arenas, Model, Run, RunError};
 
 pub use status::Status;
 
@@ -50,6 +50,19 @@ struct Marked<T> {
     mark: u64,
     value: T,
 }
+
+/// A memory that a model works in, `microhlo_arena` in C.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ArenaMemory {
+    /// Its first byte.
+    pub bytes: *mut u8,
+    /// How many there are.
+    pub len: usize,
+}
+
+/// Memory for the name of an arena, which ends with a zero byte.
+pub type ArenaName = [c_char; 9];
 
 /// Memory for a model.
 #[repr(C)]
@@ -161,7 +174,7 @@ pub unsafe extern "C" fn microhlo_load(
     unsafe { Marked::put(memory.cast(), MODEL_MARK, loaded) }
 }
 
-/// Bytes of the arena that the model needs; zero if it is not loaded.
+/// Bytes of the arena that the model needs, of the first of several; zero if it is not loaded.
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -169,6 +182,53 @@ pub unsafe extern "C" fn microhlo_load(
 pub unsafe extern "C" fn microhlo_arena_bytes(memory: *const ModelMemory) -> usize {
     // SAFETY: the contract of this function.
     unsafe { model(memory) }.map_or(0, Model::arena_bytes)
+}
+
+/// Number of arenas; zero if the model is not loaded.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_arena_count(memory: *const ModelMemory) -> usize {
+    // SAFETY: the contract of this function.
+    unsafe { model(memory) }.map_or(0, Model::arena_count)
+}
+
+/// Bytes that the model needs of arena `index`; zero if there is none.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_arena_bytes_of(
+    memory: *const ModelMemory,
+    index: usize,
+) -> usize {
+    // SAFETY: the contract of this function.
+    let arena = unsafe { model(memory) }.ok().and_then(|model| model.arena(index));
+    arena.map_or(0, |info| info.byte_len())
+}
+
+/// Writes the name of the memory that arena `index` is for; an empty one if there is none, or it has no name.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model, `name` is null or points to memory for a name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_arena_name(
+    memory: *const ModelMemory,
+    index: usize,
+    name: *mut ArenaName,
+) {
+    // SAFETY: the contract of this function.
+    let arena = unsafe { model(memory) }.ok().and_then(|model| model.arena(index));
+    let mut text: ArenaName = [0; 9];
+    let known = arena.as_ref().map_or("", |info| info.name());
+    for (to, from) in text.iter_mut().zip(known.bytes().take(8)) {
+        *to = from as c_char;
+    }
+    if !name.is_null() {
+        // SAFETY: the pointer is not null, so by the contract it is to memory for a name.
+        unsafe { name.write(text) };
+    }
 }
 
 /// Number of inputs; zero if the model is not loaded.
@@ -242,6 +302,106 @@ unsafe fn arena_of<'b>(arena: *mut u8, len: usize) -> Result<&'b mut [u8], Statu
     }
 }
 
+/// The caller's arenas for a model, as they are.
+///
+/// # Safety
+/// `arenas` is null or points to `count` arenas, each null or to as many bytes as it says, which are apart and which
+/// nothing else uses while the result is used.
+unsafe fn arenas_of<'m>(
+    model: &'m Model<'static>,
+    arenas: *const ArenaMemory,
+    count: usize,
+) -> Result<Arenas<'m>, Status> {
+    if arenas.is_null() {
+        return Err(Status::Null);
+    }
+    let mut null = false;
+    let slices = (0..count).map(|i| {
+        // SAFETY: there are `count` arenas.
+        let arena = unsafe { arenas.add(i).read() };
+        // SAFETY: the contract of this function.
+        unsafe { arena_of(arena.bytes, arena.len) }.unwrap_or_else(|_| {
+            null = true;
+            &mut []
+        })
+    });
+    let taken = model.filled_arenas(slices);
+    if null { Err(Status::Null) } else { taken.map_err(Status::from) }
+}
+
+/// Copies the constants that the model keeps in its arenas, which have to be there for every run.
+///
+/// # Safety
+/// `memory` is null or points to memory for a model; `arenas` is null or points to `count` arenas, each null or to as
+/// many bytes as it says, all apart.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_fill(
+    memory: *const ModelMemory,
+    arenas: *const ArenaMemory,
+    count: usize,
+) -> Status {
+    // SAFETY: the contract of this function.
+    let taken = unsafe { model(memory).and_then(|model| arenas_of(model, arenas, count)) };
+    status(taken.map(|mut arenas| arenas.fill()))
+}
+
+/// As [`microhlo_reset`], in several arenas.
+///
+/// # Safety
+/// As for [`microhlo_fill`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_reset_in(
+    memory: *const ModelMemory,
+    arenas: *const ArenaMemory,
+    count: usize,
+) -> Status {
+    // SAFETY: the contract of this function.
+    let taken = unsafe { model(memory).and_then(|model| arenas_of(model, arenas, count)) };
+    status(taken.and_then(|mut arenas| arenas.reset().map_err(Status::from)))
+}
+
+/// As [`microhlo_infer`], in several arenas.
+///
+/// # Safety
+/// As for [`microhlo_fill`] and, with regard to inputs and outputs, [`microhlo_infer`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_infer_in(
+    memory: *const ModelMemory,
+    arenas: *const ArenaMemory,
+    count: usize,
+    inputs: *const *const u8,
+    outputs: *const *mut u8,
+) -> Status {
+    // SAFETY: the contract of this function.
+    let result = unsafe { model(memory) }.and_then(|model| {
+        // SAFETY: as above.
+        let taken = unsafe { arenas_of(model, arenas, count) };
+        // SAFETY: as above.
+        unsafe { infer(model, || Ok(taken?.into_run()), inputs, outputs) }
+    });
+    status(result)
+}
+
+/// As [`microhlo_start`], in several arenas.
+///
+/// # Safety
+/// As for [`microhlo_start`], for `count` arenas, all apart.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_start_in(
+    memory: *mut RunMemory,
+    of: *const ModelMemory,
+    arenas: *const ArenaMemory,
+    count: usize,
+) -> Status {
+    if memory.is_null() {
+        return Status::Null;
+    }
+    // SAFETY: the contract of this function.
+    let taken = unsafe { model(of).and_then(|model| arenas_of(model, arenas, count)) };
+    // SAFETY: the memory is the caller's, large enough and aligned.
+    unsafe { Marked::put(memory.cast(), RUN_MARK, taken.map(Arenas::into_run)) }
+}
+
 /// Runs the model once: `inputs` and `outputs` have a pointer for each, to as many bytes as it has. A pointer may be
 /// null for an input or output that is a state.
 ///
@@ -257,28 +417,31 @@ pub unsafe extern "C" fn microhlo_infer(
     inputs: *const *const u8,
     outputs: *const *mut u8,
 ) -> Status {
-    // SAFETY: the contract of this function is that of the one called.
-    status(unsafe { infer(memory, arena, arena_len, inputs, outputs) })
+    // SAFETY: the contract of this function.
+    let result = unsafe { model(memory) }.and_then(|model| {
+        // SAFETY: as above.
+        let arena = unsafe { arena_of(arena, arena_len) };
+        // SAFETY: as above.
+        unsafe { infer(model, || Ok(model.start(arena?)?), inputs, outputs) }
+    });
+    status(result)
 }
 
-/// As [`microhlo_infer`].
+/// Takes a run that `start` begins to its end.
 ///
 /// # Safety
-/// As for [`microhlo_infer`].
-unsafe fn infer(
-    memory: *const ModelMemory,
-    arena: *mut u8,
-    arena_len: usize,
+/// As for [`microhlo_infer`], with regard to inputs and outputs.
+unsafe fn infer<'m>(
+    model: &'m Model<'static>,
+    start: impl FnOnce() -> Result<Run<'m>, Status>,
     inputs: *const *const u8,
     outputs: *const *mut u8,
 ) -> Result<(), Status> {
-    // SAFETY: the contract of this function.
-    let (model, arena) = unsafe { (model(memory)?, arena_of(arena, arena_len)?) };
     let missing =
         |count: usize, null: bool| if null && count > 0 { Err(Status::Null) } else { Ok(()) };
     missing(model.input_count(), inputs.is_null())?;
     missing(model.output_count(), outputs.is_null())?;
-    let mut run = model.start(arena)?;
+    let mut run = start()?;
     let mut rows: &[u8] = &[];
     for i in 0..model.input_count() {
         let info = model.input(i).ok_or(Status::NoSuchTensor)?;

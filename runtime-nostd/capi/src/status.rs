@@ -62,7 +62,7 @@ statuses! {
     Corrupted = 18, c"MICROHLO_CORRUPTED";
     /// An error of a later version of the runtime.
     Other = 19, c"MICROHLO_OTHER";
-    /// The model lies in several memories, which this interface does not take.
+    /// The model has another number of arenas than are given.
     ArenaCount = 20, c"MICROHLO_ARENA_COUNT";
 }
 
@@ -89,8 +89,12 @@ impl From<LoadError> for Status {
 impl From<RunError> for Status {
     fn from(error: RunError) -> Status {
         match error {
-            RunError::ArenaTooSmall { .. } => Status::ArenaTooSmall,
-            RunError::ArenaMisaligned { .. } => Status::ArenaMisaligned,
+            RunError::ArenaTooSmall { .. } | RunError::RegionTooSmall { .. } => {
+                Status::ArenaTooSmall
+            }
+            RunError::ArenaMisaligned { .. } | RunError::RegionMisaligned { .. } => {
+                Status::ArenaMisaligned
+            }
             RunError::ArenaCount { .. } => Status::ArenaCount,
             RunError::InputCount { .. } | RunError::OutputCount { .. } => Status::NoSuchTensor,
             RunError::InputSize { .. } | RunError::OutputSize { .. } => Status::WrongSize,

@@ -85,7 +85,8 @@ fn one_arena(
     if compiled.report.regions.is_empty() {
         return Ok(compiled.report.arena_bytes.into());
     }
-    let others = CompileOptions { memories: Memories::default(), ..options.clone() };
+    let mut others = CompileOptions { memories: Memories::default(), ..options.clone() };
+    others.memory.arena_limit = None;
     Ok(program.compile(&others)?.report.arena_bytes.into())
 }
 
