@@ -12,7 +12,7 @@ use microhlo_qemu::{Error, Job, Registry, Serial, build};
 use microhlo_slots::frame::{Kind, MAX_FRAME, Received, Receiver, encode};
 use microhlo_slots::{CORE_BYTES, HEADER_BYTES, Header, Trial};
 
-#[path = "../../examples/model-update/src/shared.rs"]
+// A link to the example's file: a package holds what lies in its folder alone.
 pub mod shared;
 
 /// Longest time that a firmware takes for an answer: to check a signature and the kernels of a model.

@@ -1,0 +1,1 @@
+../../../examples/model-update/src/shared.rs
