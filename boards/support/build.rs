@@ -47,7 +47,8 @@ fn lay_out() -> Result<(), Box<dyn Error>> {
     // For a firmware's build script: DEP_MICROHLO_BOARD_NAME and so on.
     println!("cargo::metadata=name={}", board.name);
     println!("cargo::metadata=core={}", board.core);
-    let arenas = board.arenas().map(|arena| format!("{}={}:{}", arena.name, arena.length, arena.cost));
+    let arenas =
+        board.arenas().map(|arena| format!("{}={}:{}", arena.name, arena.length, arena.cost));
     println!("cargo::metadata=arenas={}", arenas.collect::<Vec<_>>().join(","));
     println!("cargo::metadata=features={}", board.features.join(","));
     println!("cargo::metadata=without_types={}", board.runner.without_types.join(","));

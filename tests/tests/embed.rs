@@ -168,7 +168,7 @@ fn a_model_in_several_memories_runs_through_the_c_interface() {
         let (header, artifact, len) = product_files(folder.path(), &[]);
         assert_eq!(constant(&header, "P_ARENA_COUNT"), None);
         assert_eq!(microhlo_load(model, artifact.0.as_ptr(), len), Status::Ok);
-        assert_eq!((microhlo_arena_count(model), infer(2, single)), (1, Status::ArenaCount));
+        assert_eq!((microhlo_arena_count(model), infer(2, single)), (1, Status::ArenaTooSmall));
         let mut arena = Arena([0_u8; 8192]);
         let arena = arena.0.as_mut_ptr();
         assert_eq!(microhlo_infer(model, arena, 8192, &input.as_ptr(), &single), Status::Ok);

@@ -224,11 +224,17 @@ pub(crate) fn pareto(
     let mut front: Vec<Choice> = Vec::new();
     for plan in Cuts::new(&model, options.memory.recompute).front() {
         let program = options.shared(&apply(&model, &plan));
-        let Some(mut choice) = Choice::fitting(program, plan.cost(), options)? else { continue };
-        if one_arena {
-            let bytes = choice.bytes();
-            choice = choice.or_wider(&model, &plan, bytes, options)?;
-        }
+        let choice = match one_arena {
+            true => {
+                let choice = Choice::new(program, plan.cost(), options)?;
+                let bytes = choice.bytes();
+                choice.or_wider(&model, &plan, bytes, options)?
+            }
+            false => match Choice::smallest(&program, plan.cost(), options)? {
+                Some(choice) => choice,
+                None => continue,
+            },
+        };
         while front.last().is_some_and(|last| last.cost >= choice.cost) {
             front.pop();
         }
@@ -270,6 +276,23 @@ impl Choice {
     ) -> Result<Option<Choice>, CompileError> {
         let emitted = emit(&program, options)?;
         Ok(emitted.map(|emitted| Choice { program, emitted, cost }))
+    }
+
+    /// A program in the memories that there are, in as few bytes of them as in one arena if it has room for that.
+    fn smallest(
+        program: &Program,
+        cost: f64,
+        options: &CompileOptions,
+    ) -> Result<Option<Choice>, CompileError> {
+        let choice = Choice::fitting(program.clone(), cost, options)?;
+        let mut tight = CompileOptions { memories: Memories::default(), ..options.clone() };
+        let bytes = Choice::new(program.clone(), cost, &tight)?.bytes();
+        if choice.as_ref().is_some_and(|choice| choice.bytes() <= bytes) {
+            return Ok(choice);
+        }
+        tight.memories = options.memories.clone();
+        tight.memory.arena_limit = Some(options.memory.arena_limit.unwrap_or(bytes).min(bytes));
+        Ok(Choice::fitting(program.clone(), cost, &tight)?.or(choice))
     }
 
     /// One that computes more rows at a time in an arena of `limit` bytes, if there is one.

@@ -134,12 +134,11 @@ fn form(report: &Report, Memory { owner, arenas }: Memory<'_>) -> Form {
         true => [format!("self.model.filled_arenas({})?", slices(&base)), String::new()],
         false => ["self.model".to_owned(), format!("&mut {base}.0")],
     };
-    let mutable = if several && owner == Owner::Model { "mut network" } else { "network" };
     let done = match several {
         true => filling(&slices(&loaded)),
         false => "        Ok(network)\n".to_owned(),
     };
-    let made = |given: &str| format!("        let {mutable} = Network {{ model{given} }};\n");
+    let made = |given: &str| format!("        let network = Network {{ model{given} }};\n");
     match owner {
         Owner::Model => Form {
             generics: "<'m>",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::tests::{execute, inputs, parse, same_bits};
 use crate::compile::{CompileOptions, compile};
-use crate::regions::{Memories, Memory};
+use crate::regions::{Memories, Memory, Others};
 
 /// A small generator whose numbers repeat from run to run.
 pub(super) struct Random(u64);
@@ -278,8 +278,12 @@ fn random_programs_in_several_memories_keep_their_bits() {
         };
         let arenas = [("A", 2, 3), ("B", 4, 1), ("C", 1, 4), ("D", 3, 2)].map(memory).to_vec();
         let memories = Memories { arenas, artifact_cost: 1 + seed as u32 % 5 };
-        let options = CompileOptions { memories, ..CompileOptions::default() };
+        // What other models have there, and in every other program a limit of all memories together.
+        let others = vec![Others { buffers: bytes / 8, constants: 16 * (seed as u32 % 3) }];
+        let mut options = CompileOptions { memories, others, ..CompileOptions::default() };
+        options.memory.arena_limit = (seed % 2 == 0).then_some(bytes + bytes / 2 + 64);
         let parts = compile(&module, &options).expect("it fits");
+        assert!(options.memory.arena_limit.is_none_or(|most| parts.report.arena_bytes <= most));
         cut += usize::from(parts.report.regions.len() > 1);
         copied += usize::from(parts.report.regions.iter().any(|r| r.constant_bytes > 0));
         for seed in 1..4 {

@@ -36,13 +36,17 @@ fn memories(given: &[(&str, u32, u32)], artifact_cost: u32) -> Memories {
 }
 
 fn compiled(memories: Memories) -> Result<Compiled, CompileError> {
+    compiled_with(CompileOptions { memories, ..CompileOptions::default() })
+}
+
+fn compiled_with(options: CompileOptions) -> Result<Compiled, CompileError> {
     // Numbers near 0.5, all different.
     let numbers = |count: u32| -> String {
         (0..count).map(|i| format!("{:08x}", (0x3f00_0000 + i).swap_bytes())).collect()
     };
     let program = PROGRAM.replace("WEIGHTS", &numbers(WEIGHTS / 4));
     let program = program.replace("ADDEND", &numbers(VALUE / 4));
-    compile(&module(&program), &CompileOptions { memories, ..CompileOptions::default() })
+    compile(&module(&program), &options)
 }
 
 /// Names, bytes and bytes of constants of the memories that are used.
@@ -57,6 +61,9 @@ fn one_memory_that_holds_everything_is_an_arena_like_any_other() {
     let fast = compiled(memories(&[("SLOW", 1 << 20, 4), ("FAST", 1 << 20, 1)], 1)).unwrap();
     assert_eq!(fast.artifact, plain.artifact);
     assert!(fast.report.regions.is_empty());
+    let only = fast.report.memory.as_ref().unwrap();
+    assert_eq!((only.name.as_str(), only.bytes), ("FAST", plain.report.arena_bytes));
+    assert_eq!(plain.report.memory, None);
 }
 
 #[test]
@@ -116,6 +123,45 @@ fn every_memory_keeps_its_limit() {
             assert!(blocks.map(|b| b.offset + b.bytes).all(|end| end <= writable));
         }
     }
+}
+
+#[test]
+fn a_limit_is_that_of_all_memories_together() {
+    let memories = memories(&[("SLOW", 8 * VALUE, 4), ("FAST", 8 * VALUE, 1)], 9);
+    let plain = compiled(Memories::default()).unwrap().report.arena_bytes;
+    let mut constants = Vec::new();
+    for limit in [plain, plain + VALUE, plain + VALUE + WEIGHTS, 1 << 20] {
+        let mut options =
+            CompileOptions { memories: memories.clone(), ..CompileOptions::default() };
+        options.memory.arena_limit = Some(limit);
+        let report = compiled_with(options).unwrap().report;
+        assert!(report.arena_bytes <= limit, "{} of {limit}", report.arena_bytes);
+        let sum: u32 = report.memories().iter().map(|region| region.bytes).sum();
+        assert!(sum <= report.arena_bytes, "{sum} of {}", report.arena_bytes);
+        constants.push(report.memories().iter().map(|r| r.constant_bytes).sum::<u32>());
+    }
+    // Buffers come first; what the limit leaves is for constants, here the addend or all.
+    assert_eq!(constants, [0, VALUE, VALUE + WEIGHTS, VALUE + WEIGHTS]);
+    let mut options = CompileOptions { memories, ..CompileOptions::default() };
+    options.memory.arena_limit = Some(VALUE);
+    let text = compiled_with(options).unwrap_err().to_string();
+    assert!(text.contains("with 4096 bytes of them in all: the smallest needs"), "{text}");
+}
+
+#[test]
+fn constants_lie_behind_what_other_models_have() {
+    let given = memories(&[("FAST", 1 << 20, 1)], 9);
+    let others = vec![Others { buffers: 100_000, constants: 64 }];
+    let options = CompileOptions { memories: given, others, ..CompileOptions::default() };
+    let region = compiled_with(options.clone()).unwrap().report.regions.remove(0);
+    assert_eq!(region.constant_bytes, VALUE + WEIGHTS);
+    assert_eq!(region.bytes - region.constant_bytes, 100_000 + 64);
+    assert!(region.buffer_bytes < 100_000);
+    // What is left there is less than the constants need, but not for values.
+    let given = memories(&[("FAST", 100_000 + 64 + VALUE, 1)], 9);
+    let region =
+        compiled_with(CompileOptions { memories: given, ..options }).unwrap().report.regions;
+    assert_eq!(region.iter().map(|r| r.constant_bytes).collect::<Vec<_>>(), [VALUE]);
 }
 
 #[test]
