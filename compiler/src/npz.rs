@@ -105,11 +105,7 @@ pub enum NpzError {
 /// The file cannot be read, is no zip archive, or an array is corrupt, pickled or of a type
 /// without a StableHLO counterpart.
 pub fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Arrays, NpzError> {
-    let failed = |source: io::Error| NpzError::File { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    let mut archive = ZipArchive::new(file).map_err(|e| {
-        failed(io::Error::new(io::ErrorKind::InvalidData, format!("not a readable .npz file: {e}")))
-    })?;
+    let mut archive = open(path)?;
     let mut arrays = Arrays::new();
     for name in array_names(&archive).into_iter().filter(|name| wanted(name)) {
         let array = read_entry(&mut archive, &name).map_err(|message| NpzError::Array {
@@ -127,10 +123,19 @@ pub fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Arrays, NpzErr
 /// # Errors
 /// The file cannot be read or is no zip archive.
 pub fn names(path: &Path) -> Result<Vec<String>, NpzError> {
-    let failed = |source: io::Error| NpzError::File { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    let archive = ZipArchive::new(file).map_err(|e| failed(e.into()))?;
-    Ok(array_names(&archive))
+    Ok(array_names(&open(path)?))
+}
+
+fn open(path: &Path) -> Result<ZipArchive<BufReader<File>>, NpzError> {
+    let failed = |kind: io::ErrorKind, text: String| NpzError::File {
+        path: path.to_owned(),
+        source: io::Error::new(kind, text),
+    };
+    let file = File::open(path).map_err(|e| failed(e.kind(), format!("{e}; check the path")))?;
+    ZipArchive::new(BufReader::new(file)).map_err(|e| {
+        let text = format!("not an .npz file (`numpy.savez` writes one): {e}");
+        failed(io::ErrorKind::InvalidData, text)
+    })
 }
 
 fn array_names(archive: &ZipArchive<BufReader<File>>) -> Vec<String> {

@@ -223,7 +223,11 @@ fn vectors_that_do_not_fit_are_explained() {
         &["no array `in1`", "2xf32", "the file has in0"],
     );
     let wrong_type = ("in1", ArrayType::Plain(DType::F64), &[2u64][..], vec![0; 16]);
-    assert_error(&run(&[good.clone(), wrong_type]), 2, &["`in1` is f64", "f32"]);
+    assert_error(&run(&[good.clone(), wrong_type]), 2, &["`in1` is f64", "f32", "astype"]);
+    let integers = folder.file("i8.mlir", ADD.replace("xf32>", "xi8>"));
+    let vectors = folder.npz("f.npz", &[good.clone(), ("in1", F32, &[2], two())]);
+    let output = microhlo(&["run", path(&integers), "--inputs", path(&vectors)]);
+    assert_error(&output, 2, &["`in0` is f32", "i8", "round(x / scale) + zero point"]);
     let wrong_shape = ("in1", F32, &[1, 3][..], f32s(&[0.0; 3]));
     assert_error(&run(&[good.clone(), wrong_shape]), 2, &["`in1`", "[1, 3]", "[2]"]);
     let cases = |n: u64| f32s(&vec![0.0; 2 * n as usize]);
@@ -262,7 +266,13 @@ fn input_files_at_fault_are_named() {
     assert_error(&microhlo(&["compile", path(&invalid)]), 2, &["invalid.mlir:2:"]);
     let archive = folder.file("v.npz", b"no archive at all");
     let model = folder.file("add.mlir", ADD);
-    assert_error(&microhlo(&["run", path(&model), "--inputs", path(&archive)]), 2, &["v.npz"]);
+    let inputs = |file: &Path| microhlo(&["run", path(&model), "--inputs", path(file)]);
+    assert_error(&inputs(&archive), 2, &["v.npz", "not an .npz file", "numpy.savez"]);
+    assert_error(&inputs(&folder.path("no.npz")), 2, &["no.npz", "check the path"]);
+    let vectors = digits(".npz");
+    assert_error(&microhlo(&["compile", path(&vectors)]), 2, &["is an .npz file, not a program"]);
+    let empty = folder.file("empty.mlir", "");
+    assert_error(&microhlo(&["compile", path(&empty)]), 2, &["empty.mlir is empty"]);
 }
 
 #[test]
@@ -304,6 +314,13 @@ fn wrong_arguments_are_explained() {
     assert_error(&microhlo(&["run", model, "--atol", "-1"]), 2, &["--atol"]);
     assert_error(&microhlo(&["run", model, "--expect", model]), 2, &["--inputs"]);
     assert_error(&microhlo(&["compile", model, "--function", "nothing"]), 2, &["nothing"]);
+    let limit = microhlo(&["compile", model, "--arena-limit", "4k"]);
+    assert_error(&limit, 2, &["--arena-limit", "a number of bytes"]);
+    for option in
+        ["--mode=int8", "--io=int8", "--range=mse", "--budget=30", "--wide=int8", "--freeze"]
+    {
+        assert_error(&microhlo(&["compile", model, option]), 2, &["--quantize"]);
+    }
     assert_error(&microhlo(&["frobnicate"]), 2, &["frobnicate"]);
     assert_error(&microhlo(&["compile", model, "-o", "/nonexistent/x.mhlo"]), 2, &["/nonexistent"]);
 }

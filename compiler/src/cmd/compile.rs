@@ -21,6 +21,16 @@ use crate::regions::{self, Memories, Memory as RegionMemory, RegionReport};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("mode", |a| a.requires("quantize")),
+    mut_arg("io", |a| a.requires("quantize")),
+    mut_arg("range", |a| a.requires("quantize")),
+    mut_arg("budget", |a| a.requires("quantize")),
+    mut_arg("wide", |a| a.requires("quantize")),
+    mut_arg("validate", |a| a.requires("quantize")),
+    mut_arg("cases", |a| a.requires("quantize")),
+    mut_arg("freeze", |a| a.requires("quantize"))
+)]
 pub struct Args {
     /// The program; its form is told from the content.
     #[arg(value_name = "MODEL")]
@@ -85,7 +95,7 @@ pub struct Args {
 pub struct Memory {
     /// Most bytes of the arena, of all memories together with the constants that are copied there: the fastest
     /// program that fits is chosen.
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     arena_limit: Option<u32>,
     /// Use all memories of the board that `--target` names, with the sizes and costs of accesses in its
     /// `board.toml`: what is accessed most goes to the fastest that has room. Constants that are read
@@ -115,6 +125,10 @@ pub struct Memory {
     /// fit there, without constants.
     #[arg(long)]
     pareto: bool,
+}
+
+fn bytes(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a limit is a number of bytes, such as 4096".to_owned())
 }
 
 /// When layers run row by row.

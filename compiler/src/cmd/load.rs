@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use microhlo_format::{Artifact, DebugInfo, Header, MAGIC};
+use microhlo_format::{Artifact, ArtifactError, DebugInfo, Header, MAGIC};
 
 use super::CmdError;
 use super::vectors::Port;
@@ -90,8 +90,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CmdError> {
     })
 }
 
+/// Refuses what is given for a program by mistake.
+fn refuse_no_program(name: &str, bytes: &[u8]) -> Result<(), CmdError> {
+    let bad = |text: &str| Err(CmdError::BadInput(format!("{name} {text}")));
+    if bytes.is_empty() {
+        return bad("is empty; export the program again");
+    }
+    match bytes.starts_with(b"PK\x03\x04") {
+        true => bad("is an .npz file, not a program; give it with --inputs or --calibrate"),
+        false => Ok(()),
+    }
+}
+
 fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
     let name = path.display().to_string();
+    refuse_no_program(&name, &bytes)?;
     if bytecode::is_bytecode(&bytes) {
         return bytecode_program(&name, &bytes);
     }
@@ -308,6 +321,11 @@ pub fn ports(artifact: &Artifact<'_>) -> (Vec<Port>, Vec<Port>) {
 /// Parses an artifact, with the file's name in the error.
 pub fn parse_artifact<'a>(path: &Path, bytes: &'a [u8]) -> Result<Artifact<'a>, CmdError> {
     Artifact::parse(bytes).map_err(|e| {
-        CmdError::BadInput(format!("{}: {e}; compile the model again", path.display()))
+        let advice = match e {
+            // Says so itself.
+            ArtifactError::UnsupportedVersion { .. } => "",
+            _ => "; compile the model again",
+        };
+        CmdError::BadInput(format!("{}: {e}{advice}", path.display()))
     })
 }

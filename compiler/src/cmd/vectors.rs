@@ -183,12 +183,22 @@ fn missing(path: &Path, key: &str, port: &Port) -> CmdError {
     ))
 }
 
+/// What is wrong with the type of an array, and what to do. Floats for 8-bit integers are seldom meant to be cut off.
+fn wrong_type(key: &str, ty: ArrayType, port: &Port) -> String {
+    let float = matches!(ty, ArrayType::Plain(DType::F16 | DType::F32 | DType::F64));
+    let advice = match float && matches!(port.dtype, DType::I8 | DType::U8) {
+        true => {
+            "an 8-bit model takes stored integers: round(x / scale) + zero point, see \
+             docs/quantisation.md; otherwise convert it with `astype`"
+        }
+        false => "convert it with `astype`",
+    };
+    format!("array `{key}` is {ty}, but the model's `{}` is {}; {advice}", port.name, port.dtype)
+}
+
 fn values(key: &str, array: Array, port: &Port) -> Result<Values, String> {
     if !array.ty.matches(port.dtype) {
-        return Err(format!(
-            "array `{key}` is {}, but the model's `{}` is {}; convert it with `astype`",
-            array.ty, port.name, port.dtype
-        ));
+        return Err(wrong_type(key, array.ty, port));
     }
     let each = port.byte_len();
     if array.dims == port.dims {
