@@ -266,13 +266,8 @@ pub fn share(models: impl IntoIterator<Item = Build>) -> Share {
 }
 
 impl Share {
-    /// A memory that each of the models may use, with its size in bytes and what an access costs relative to others: what is
-    /// accessed most goes to the cheapest that has room. Names have up to eight letters, digits, `_` or `-`. May be
-    /// called up to four times; after [`regions`](Share::regions) it gives one of the board's another size and cost.
-    ///
-    /// The module then has a type for each memory, `DtcmArena` for one that is called `DTCM`, and `Arenas`, a struct
-    /// with a field for each, in place of `Arena`. `Network::load` copies
-    /// constants, which nothing but the network then touches.
+    /// A memory that each of the models may use, as [`Build::region`] gives one to a model. `shared.rs` then has the
+    /// types of the memories, and the constants of each network have a place that no other touches.
     ///
     /// ```no_run
     /// # fn main() -> std::process::ExitCode {
@@ -286,8 +281,7 @@ impl Share {
         self
     }
 
-    /// All memories of kind `arena` of the board, with the sizes and costs of its description, if the package
-    /// depends on `microhlo-board`.
+    /// All memories of the board, as [`Build::regions`].
     ///
     /// ```no_run
     /// # fn main() -> std::process::ExitCode {
@@ -301,8 +295,7 @@ impl Share {
         self
     }
 
-    /// What an access costs where the artifact lies, relative to the memories; 1 by default. Constants are copied to
-    /// memories that cost less.
+    /// What an access costs where the artifacts lie, as [`Build::artifact_cost`].
     ///
     /// ```no_run
     /// # fn main() -> std::process::ExitCode {

@@ -131,16 +131,11 @@ fn in_memories(members: &mut [Member], memories: &[Memory]) -> Result<Vec<Compil
         models.push(compiled);
     }
     // Only now is it known what constants lie behind.
-    let again = |(member, compiled): (&Member, Compiled)| match compiled
-        .report
-        .regions
-        .iter()
-        .any(|region| region.constant_bytes > 0)
-    {
-        true => again(member, &compiled, memories, &all),
-        false => Ok(compiled),
+    let settled = |(member, compiled): (&Member, Compiled)| {
+        let constants = compiled.report.regions.iter().any(|region| region.constant_bytes > 0);
+        if constants { again(member, &compiled, memories, &all) } else { Ok(compiled) }
     };
-    members.iter().zip(models).map(again).collect()
+    members.iter().zip(models).map(settled).collect()
 }
 
 /// Compiles a model once more, in what it has of each memory: its constants lie behind the buffers of all models
