@@ -21,16 +21,7 @@ use crate::regions::{self, Memories, Memory as RegionMemory, RegionReport};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
-#[command(
-    mut_arg("mode", |a| a.requires("quantize")),
-    mut_arg("io", |a| a.requires("quantize")),
-    mut_arg("range", |a| a.requires("quantize")),
-    mut_arg("budget", |a| a.requires("quantize")),
-    mut_arg("wide", |a| a.requires("quantize")),
-    mut_arg("validate", |a| a.requires("quantize")),
-    mut_arg("cases", |a| a.requires("quantize")),
-    mut_arg("freeze", |a| a.requires("quantize"))
-)]
+#[command(mut_args(belongs_to_quantising))]
 pub struct Args {
     /// The program; its form is told from the content.
     #[arg(value_name = "MODEL")]
@@ -127,6 +118,16 @@ pub struct Memory {
     pareto: bool,
 }
 
+/// What [`quantize::How`](super::quantize::How) adds to the command has no meaning without `--quantize`.
+fn belongs_to_quantising(arg: clap::Arg) -> clap::Arg {
+    const HOW: [&str; 9] =
+        ["calibrate", "mode", "io", "range", "budget", "wide", "validate", "cases", "freeze"];
+    match HOW.contains(&arg.get_id().as_str()) {
+        true => arg.requires("quantize"),
+        false => arg,
+    }
+}
+
 fn bytes(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a limit is a number of bytes, such as 4096".to_owned())
 }
@@ -201,13 +202,9 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     };
     let states = args.state.iter().map(state).collect::<Result<_, _>>()?;
     let options = CompileOptions { states, ..options_of(args, &args.model)? };
-    let quantised = match (args.quantize, &args.how.calibrate) {
-        (true, _) => Some(args.how.apply(&program, &options)?),
-        (false, None) => None,
-        (false, Some(_)) => {
-            let text = "--calibrate is for quantising; add --quantize";
-            return Err(CmdError::BadInput(text.to_owned()));
-        }
+    let quantised = match args.quantize {
+        true => Some(args.how.apply(&program, &options)?),
+        false => None,
     };
     let options = match quantised.is_some() {
         // What was quantised has one function, of known shapes.
