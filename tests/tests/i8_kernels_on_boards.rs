@@ -46,6 +46,7 @@ fn conv(random: &mut Random) -> Shape {
         depthwise: false,
         layout: DepthwiseLayout::Taps,
         mve: false,
+        wide: false,
     };
     if random.range(0, 4) > 0 {
         return shape;
@@ -163,6 +164,39 @@ fn same_bytes_over_operands(board: &str, shapes: Vec<Shape>) {
 fn results_over_operands_are_the_same_on_cortex_m4_and_rv32imac() {
     for board in ["mps2-an386", "virt-rv32"] {
         same_bytes_over_operands(board, shapes(&mut Random(50)));
+    }
+}
+
+/// Convolutions of 16-bit activations, of all kinds.
+fn wide_shapes(random: &mut Random) -> Vec<Shape> {
+    let taps = |i: u64| {
+        let shape = depthwise(&mut Random(4000 + i));
+        Shape { channels: [1, 1], layout: DepthwiseLayout::Taps, ..shape }
+    };
+    let wide = |shape: Shape| {
+        let supported = |r: &Requant| r.rounding != Rounding::Single;
+        let requant = shape.requant.filter(supported);
+        Shape { wide: true, requant, shifts: shape.shifts && requant.is_some(), ..shape }
+    };
+    (0..300).map(|_| conv(random)).chain((0..200).map(taps)).map(wide).collect()
+}
+
+#[test]
+fn kernels_of_sixteen_bits_give_the_same_bytes() {
+    let mut boards = vec!["mps2-an386".to_owned(), "virt-rv32".to_owned()];
+    boards.extend(sampled_cores());
+    boards.dedup();
+    for board in boards {
+        let mut random = Random(70);
+        let shapes = wide_shapes(&mut random);
+        same_bytes(&board, shapes, random);
+    }
+}
+
+#[test]
+fn results_of_sixteen_bits_over_operands_are_the_same() {
+    for board in ["mps2-an386", "virt-rv32"] {
+        same_bytes_over_operands(board, wide_shapes(&mut Random(80)));
     }
 }
 
