@@ -80,10 +80,10 @@ impl Contraction {
             return None;
         }
         // What is known of constant weights is less than what their type allows.
-        let kept: Vec<usize> = (0..r.rank()).filter(|d| !summed.contains(d)).collect();
+        let others: Vec<usize> = (0..r.rank()).filter(|d| !summed.contains(d)).collect();
         let known = match r.static_dims() {
             Some(_) if right.zero_points.iter().all(|&z| z == 0) => {
-                range::weights(body, rhs, &kept).unwrap_or(u64::MAX)
+                range::weights(body, rhs, &others).unwrap_or(u64::MAX)
             }
             _ => u64::MAX,
         };
