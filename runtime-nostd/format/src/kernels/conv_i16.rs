@@ -85,7 +85,8 @@ fn widened<P>(
     is_input: bool,
     requantised: bool,
 ) -> Result<Access<P>, ParamError> {
-    if !is_input && !(access.kind == AccessKind::Write && requantised) {
+    let is_result = access.kind == AccessKind::Write && requantised;
+    if !is_input && !is_result {
         return Ok(access);
     }
     let elements = u32::try_from(access.end).map_err(|_| ParamError::Overflow)?;

@@ -217,11 +217,11 @@ macro_rules! for_each_kernel {
             /// Strided copy of bytes through a table.
             98, table_move_i8, TableMoveI8;
             /// `conv_i8` of `i16` activations.
-            100, conv_i16, ConvI16;
+            83, conv_i16, ConvI16;
             /// `depthwise_i8` of `i16` activations, tap by tap.
-            101, depthwise_i16, DepthwiseI16;
+            84, depthwise_i16, DepthwiseI16;
             /// Sum of two `i16` tensors, each times a constant.
-            102, sum_i16, SumI16;
+            85, sum_i16, SumI16;
         }
     };
 }
