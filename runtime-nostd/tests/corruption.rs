@@ -7,9 +7,9 @@ use common::chains::{Form, Layer, Network, Op, Slides};
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant, Rounding, ScaleI8, SoftmaxF32,
-    Switch, TableMoveI8, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve,
+    DepthwiseI16, DepthwiseLayout, DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant,
+    Rounding, ScaleI8, SoftmaxF32, SumI16, Switch, TableMoveI8, Window, WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -255,6 +255,91 @@ fn sample_of_bytes() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
+/// A convolution of 16-bit activations with padding, then a depthwise one with a shift per channel, and the sum
+/// of both.
+fn sample_of_words() -> Vec<u8> {
+    let mut constants = Constants::default();
+    let weights: Vec<u8> = (0..180u8).map(|i| i.wrapping_mul(37)).collect();
+    let weights = constants.add(&weights);
+    let records: Vec<u8> = (0..12).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
+    let records = constants.add(&records);
+    let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
+    let (x, middle, y) = (Place::arena(0), Place::arena(192), Place::arena(384));
+    let requant = Requant { shift: 34, zero: 0, min: -128, max: 127, rounding: Rounding::Up };
+    let conv = ConvI8 {
+        input: x,
+        weights,
+        channels: records,
+        shifts: None,
+        output: middle,
+        scratch: Place::arena(576),
+        batch: 1,
+        in_h: 4,
+        in_w: 4,
+        in_c: 3,
+        out_h: 4,
+        out_w: 4,
+        out_c: 5,
+        groups: 1,
+        kernel_h: 3,
+        kernel_w: 2,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        input_zero: 4,
+        requant: Some(requant),
+    };
+    let groups = ConvI8 {
+        input: middle,
+        shifts: Some(shifts),
+        output: y,
+        in_c: 1,
+        out_c: 1,
+        groups: 5,
+        kernel_w: 3,
+        requant: Some(Requant { rounding: Rounding::Even, ..requant }),
+        ..conv
+    };
+    let (min, max) = (-30000, 32767);
+    let depthwise = groups.depthwise(DepthwiseLayout::Taps);
+    let sum = SumI16 {
+        lhs: middle,
+        rhs: y,
+        output: y,
+        count: 80,
+        lhs_multiplier: 1 << 28,
+        rhs_multiplier: -(1 << 29),
+        shift: 30,
+        min,
+        max,
+    };
+    let tensor = |name: &str, dims: &[u32], place| TensorSpec {
+        name: name.into(),
+        dtype: DType::I16,
+        dims: dims.to_vec(),
+        place,
+    };
+    let spec = ArtifactSpec {
+        name: "words".into(),
+        compiler: "test".into(),
+        inputs: vec![tensor("image", &[4, 4, 3], x)],
+        outputs: vec![tensor("features", &[4, 4, 5], y)],
+        steps: vec![
+            Kernel::conv_i16(ConvI16 { conv, min, max }),
+            Kernel::depthwise_i16(DepthwiseI16 { conv: depthwise, min, max }),
+            Kernel::sum_i16(sum),
+        ],
+        constants: constants.0,
+        arena_bytes: 800,
+        arena_lower_bound_bytes: 800,
+        ..ArtifactSpec::default()
+    };
+    encode(&spec).unwrap()
+}
+
 /// A chain with a kernel of each kind and few rows.
 fn sample_of_rows(form: Form) -> Vec<u8> {
     let layer = |op, of, strip| Layer { op, of, strip, whole: false };
@@ -405,6 +490,13 @@ fn the_sample_of_bytes_runs() {
 }
 
 #[test]
+fn the_sample_of_words_runs() {
+    let output = run(&Aligned::new(&sample_of_words())).expect("the sample is valid");
+    let distinct: std::collections::BTreeSet<&[u8]> = output.chunks(2).collect();
+    assert!(output.len() == 160 && distinct.len() > 8, "{output:?}");
+}
+
+#[test]
 fn every_single_byte_error_is_refused() {
     let good = sample();
     for at in 0..good.len() {
@@ -421,7 +513,8 @@ fn every_single_byte_error_with_a_right_checksum_is_refused_or_harmless() {
     let all: Vec<u8> = (1..=255).collect();
     let some = [1, 2, 4, 8, 16, 32, 64, 128, 255];
     let rows = [Form::Chain, Form::Fed].map(|form| (sample_of_rows(form), &some[..]));
-    let others = [sample(), regions::sample(), sample_of_bytes()].map(|good| (good, &all[..]));
+    let others = [sample(), regions::sample(), sample_of_bytes(), sample_of_words()]
+        .map(|good| (good, &all[..]));
     for (good, flips) in others.into_iter().chain(rows) {
         let (mut refused, mut ran) = (0, 0);
         for at in 0..good.len() {
@@ -465,13 +558,14 @@ proptest! {
     #[test]
     fn random_edits_are_refused_or_harmless(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        kind in 0..5,
+        kind in 0..6,
     ) {
         let mut bad = match kind {
             0 => sample(),
             1 => regions::sample(),
             2 => sample_of_rows(Form::Chain),
             3 => sample_of_rows(Form::Fed),
+            4 => sample_of_words(),
             _ => sample_of_bytes(),
         };
         for (at, value) in edits {

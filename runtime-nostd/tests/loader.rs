@@ -1,6 +1,8 @@
 //! What the loader and the runs refuse, and with which error.
 
 mod common;
+#[path = "loader/words.rs"]
+mod words;
 
 use common::{Aligned, Constants, f32_bytes, f32_values, one_step, run};
 use microhlo::{

@@ -1,4 +1,4 @@
-//! `i8` kernels cost no more instructions than they are allowed to.
+//! Kernels with `i8` weights cost no more instructions than they are allowed to.
 //!
 //! `i8_costs/BOARD.txt` has the most instructions per multiply-accumulate of each shape on a board,
 //! or per element of the result of programs without such, one a line. `MICROHLO_COSTS=BOARD` measures all shapes on this board only and writes its file anew;
@@ -173,9 +173,19 @@ fn others() -> Vec<Named> {
     ]
 }
 
+/// Layers with activations of 16 bits.
+fn words() -> Vec<Named> {
+    let wide = |(name, shape): Named| (format!("16 bits, {name}"), Shape { wide: true, ..shape });
+    let pointwise = [conv([36, 36], [8, 48], [1, 1]), conv([16, 16], [17, 31], [1, 1])];
+    let channels = [depthwise([6, 6], 128, [3, 3]), depthwise([16, 16], 30, [3, 3])];
+    let groups = [grouped(4, [12, 12], [8, 8], [3, 3]), twice(conv([25, 5], [64, 64], [1, 1]))];
+    let layers = benchmark().into_iter().chain(pointwise).chain(channels).chain(groups);
+    layers.map(wide).collect()
+}
+
 /// All shapes.
 fn shapes() -> Vec<Named> {
-    [benchmark(), mobile(), streams(), others()].into_iter().flatten().collect()
+    [benchmark(), mobile(), streams(), others(), words()].into_iter().flatten().collect()
 }
 
 /// Makes depthwise convolutions as the compiler does for a board.
@@ -183,6 +193,10 @@ fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
     let target = Executor::find(board).and_then(|e| e.target()).expect("the board's processor");
     let mve = target == Target::CortexM55;
     for (_, shape) in &mut shapes {
+        if shape.wide {
+            shape.depthwise = shape.groups > 1 && shape.channels == [1, 1];
+            continue;
+        }
         shape.mve = mve;
         if shape.channels[0] == 1 && shape.groups > 1 && (shape.channels[1] == 1 || !mve) {
             shape.depthwise = true;
@@ -294,14 +308,18 @@ fn kernels_are_as_fast_as_they_shall_be() {
     assert!(slow.is_empty(), "more instructions per multiply-accumulate: {slow:#?}");
 }
 
+/// Whether a depthwise convolution is computed by lines or by taps as the cost model says.
+fn has_choice(shape: &Shape) -> bool {
+    shape.depthwise && shape.channels[1] == 1 && !shape.mve && !shape.wide
+}
+
 /// The cost model's choices are the better ones, or nearly so.
 #[test]
 fn layouts_are_chosen_well() {
     let mut bad = Vec::new();
     for board in boards() {
         let all = compiled(&board, shapes());
-        let chosen: Vec<Named> =
-            all.into_iter().filter(|(_, s)| s.depthwise && s.channels[1] == 1 && !s.mve).collect();
+        let chosen: Vec<Named> = all.into_iter().filter(|(_, s)| has_choice(s)).collect();
         let other = |(name, shape): &Named| {
             let layout = match shape.layout {
                 DepthwiseLayout::Lines(_) => DepthwiseLayout::Taps,

@@ -6,8 +6,8 @@ mod i8_shapes;
 use i8_shapes::{COMMON, Random, Shape};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_format::kernels::{DepthwiseLayout, Requant, Rounding};
-use microhlo_qemu::Job;
-use microhlo_tests::{on_board, options, outputs, sampled_cores};
+use microhlo_qemu::{Job, Outcome};
+use microhlo_tests::{COMPLETE, on_board, options, outputs, sampled_cores};
 
 fn requant(random: &mut Random) -> Option<Requant> {
     let shift = random.range(33, 53) as u8;
@@ -46,6 +46,7 @@ fn conv(random: &mut Random) -> Shape {
         depthwise: false,
         layout: DepthwiseLayout::Taps,
         mve: false,
+        wide: false,
     };
     if random.range(0, 4) > 0 {
         return shape;
@@ -163,6 +164,48 @@ fn same_bytes_over_operands(board: &str, shapes: Vec<Shape>) {
 fn results_over_operands_are_the_same_on_cortex_m4_and_rv32imac() {
     for board in ["mps2-an386", "virt-rv32"] {
         same_bytes_over_operands(board, shapes(&mut Random(50)));
+    }
+}
+
+/// Convolutions of 16-bit activations, of all kinds.
+fn wide_shapes(random: &mut Random) -> Vec<Shape> {
+    let taps = |i: u64| {
+        let shape = depthwise(&mut Random(4000 + i));
+        Shape { channels: [1, 1], layout: DepthwiseLayout::Taps, ..shape }
+    };
+    let wide = |shape: Shape| {
+        let supported = |r: &Requant| r.rounding != Rounding::Single;
+        let requant = shape.requant.filter(supported);
+        Shape { wide: true, requant, shifts: shape.shifts && requant.is_some(), ..shape }
+    };
+    (0..300).map(|_| conv(random)).chain((0..200).map(taps)).map(wide).collect()
+}
+
+/// Whether the board's flash has room for a runner with the kernels.
+fn has_wide(board: &str) -> bool {
+    let shape = Shape { wide: true, ..Shape::same([1, 1], [1, 1], [1, 1]) };
+    let executor = Executor::find(board).expect("the board exists");
+    let outcomes = executor.run(&[shape.job(&mut Random(1), false)], &options());
+    let held = |outcome: &Outcome| !matches!(outcome, Err(e) if e.is_not_on_board());
+    let has = outcomes.expect("the board runs").iter().all(held);
+    assert!(has || !COMPLETE.contains(&board), "{board} has all kernels");
+    has
+}
+
+#[test]
+fn kernels_of_sixteen_bits_give_the_same_bytes() {
+    let boards = ["mps2-an386", "virt-rv32"].map(str::to_owned);
+    for board in boards.into_iter().chain(sampled_cores()).filter(|board| has_wide(board)) {
+        let mut random = Random(70);
+        let shapes = wide_shapes(&mut random);
+        same_bytes(&board, shapes, random);
+    }
+}
+
+#[test]
+fn results_of_sixteen_bits_over_operands_are_the_same() {
+    for board in ["mps2-an386", "virt-rv32"] {
+        same_bytes_over_operands(board, wide_shapes(&mut Random(80)));
     }
 }
 

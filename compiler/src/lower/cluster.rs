@@ -20,6 +20,7 @@ use super::product_i8::{self, Product};
 use super::quantize::{self, Dequantize, Quantize};
 use super::scale_i8::{self, Scale};
 use super::softmax::{self, Softmax};
+use super::sum_i16::{self, WideSum};
 use super::table::{self, Table};
 use crate::ir::{BlockId, Body, OpId, ValueId};
 use crate::ops::{ElementwiseOp, OpKind};
@@ -40,6 +41,7 @@ impl ClusterKind {
     fn reads(&self) -> Vec<ValueId> {
         match self {
             ClusterKind::SumI8(sum) => sum.terms.iter().map(|&(value, _)| value).collect(),
+            ClusterKind::SumI16(sum) => sum.terms.iter().map(|&(value, _)| value).collect(),
             ClusterKind::PoolI8(pool) => vec![pool.input],
             ClusterKind::Product(product) => product.factors.map(|(value, _)| value).to_vec(),
             _ => Vec::new(),
@@ -52,10 +54,12 @@ impl ClusterKind {
 pub enum ClusterKind {
     /// A convolution or matrix product with bias and activation.
     Contraction(OpId, Epilogue),
-    /// A contraction of 8-bit integers with what surrounds it.
+    /// A contraction of integers with 8-bit weights, with what surrounds it.
     Int8(Int8),
     /// A sum of two tensors of 8-bit integers, with what rescales it.
     SumI8(Sum),
+    /// The same of 16-bit integers.
+    SumI16(WideSum),
     /// Sums over windows of 8-bit integers, with what rescales them.
     PoolI8(Pool),
     /// A product of two tensors of 8-bit integers, neither constant, with what rescales it.
@@ -275,7 +279,11 @@ impl Fuser<'_> {
             OpKind::Elementwise(ElementwiseOp::ShiftRightArithmetic) => {
                 let found = pointwise_i8::find_sum(self.facts, op);
                 if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
-                    self.add(ClusterKind::SumI8(sum), ops);
+                    return self.add(ClusterKind::SumI8(sum), ops);
+                }
+                let found = sum_i16::find(self.facts, op);
+                if let Some((sum, ops)) = found.filter(|(_, ops)| self.are_free(ops)) {
+                    self.add(ClusterKind::SumI16(sum), ops);
                 }
             }
             OpKind::Elementwise(ElementwiseOp::Add) => {

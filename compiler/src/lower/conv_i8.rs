@@ -1,10 +1,11 @@
-//! Lowering of contractions of 8-bit integers with constant weights.
+//! Lowering of contractions of integers with constant 8-bit weights: of 8-bit activations, or of 16-bit
+//! ones, whose weights may be of 16 bits if all of them are 8-bit integers.
 
 use std::sync::Arc;
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8,
+    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8,
 };
 use microhlo_format::{AccessKind, DType, Kernel};
 
@@ -23,7 +24,7 @@ use crate::ops::OpKind;
 use crate::ops::convolution::Convolution;
 use crate::ops::dot_general::DotGeneral;
 
-/// A contraction that the 8-bit kernels execute, with what surrounds it.
+/// A contraction that the kernels for 8-bit weights execute, with what surrounds it.
 #[derive(Clone, Debug)]
 pub struct Int8 {
     /// The convolution or matrix product.
@@ -32,37 +33,46 @@ pub struct Int8 {
     pub pad: Option<OpId>,
     /// What follows.
     pub requant: Requant,
+    /// Whether activations have 16 bits.
+    pub wide: bool,
 }
 
-/// The contraction `root` with what its kernel absorbs, if the 8-bit kernels execute it: 8-bit
-/// operands, 32-bit sums, constant weights; convolutions of one or two spatial dimensions with
+/// The contraction `root` with what its kernel absorbs, if the kernels for 8-bit weights execute it: 8-bit
+/// or 16-bit activations, 32-bit sums, constant weights; convolutions of one or two spatial dimensions with
 /// channels last, matrix products without batch. Also returns the operations absorbed.
 pub fn find(facts: &Facts<'_>, root: OpId) -> Option<(Int8, Vec<OpId>)> {
     let body = facts.body;
     let o = &body.ops[root];
     let (&[lhs, rhs], &[sums]) = (o.operands.as_slice(), o.results.as_slice()) else { return None };
     let is = |v: ValueId, dtype| cluster::dtype(body, v) == Some(dtype);
+    let wide = is(lhs, DType::I16);
+    let to = if wide { DType::I16 } else { DType::I8 };
     let ty = body.ty(sums).tensor()?;
     let empty = ty.elements() == Some(0) || body.ty(lhs).tensor()?.elements() == Some(0);
-    if !is(lhs, DType::I8) || !is(rhs, DType::I8) || !is(sums, DType::I32) || empty {
+    let types = is(lhs, to) && (is(rhs, DType::I8) || is(rhs, to)) && is(sums, DType::I32);
+    if !types || empty {
         return None;
     }
     body.constant(rhs)?;
+    if is(rhs, DType::I16) {
+        stored_weights(body, rhs)?;
+    }
     let (dim, pad) = match &o.kind {
         OpKind::Convolution(c) if is_plain(c) => {
             // Dilation by a `pad` that the kernels do not have is left to that.
-            let pad = padded(facts, lhs, c).filter(|&p| dilations(body, c, Some(p)).is_some());
-            dilations(body, c, pad)?;
+            let has = |pad| dilations(body, c, pad).filter(|d| !wide || *d == [1, 1]);
+            let pad = padded(facts, lhs, c).filter(|&p| has(Some(p)).is_some());
+            has(pad)?;
             (c.dims.output_feature as usize, pad)
         }
         OpKind::DotGeneral(d) if is_matrix(body, rhs, d) => (ty.rank().checked_sub(1)?, None),
         _ => return None,
     };
     let channels = ty.dims.get(dim)?.size()? as usize;
-    let (requant, mut ops) = requant::of_sums(facts, sums, dim, channels);
+    let (requant, mut ops) = requant::of_sums_to(facts, sums, dim, channels, to);
     ops.insert(0, root);
     ops.extend(pad);
-    Some((Int8 { root, pad, requant }, ops))
+    Some((Int8 { root, pad, requant, wide }, ops))
 }
 
 /// Whether the kernels have this kind of convolution.
@@ -112,9 +122,26 @@ fn padded(facts: &Facts<'_>, lhs: ValueId, c: &Convolution) -> Option<OpId> {
     let others = (0..pad.low.len()).filter(|d| !spatial(d));
     let untouched =
         others.map(|d| (pad.low[d], pad.high[d], pad.interior[d])).all(|p| p == (0, 0, 0));
-    facts.splat(facts.body.ops[op].operands[1])?;
+    padding(facts, op)?;
     let source = facts.body.ty(facts.body.ops[op].operands[0]).tensor()?;
     (plain && untouched && source.elements() != Some(0)).then_some(op)
+}
+
+/// What a `pad` fills with, if it is everywhere the same integer of 8 bits.
+fn padding(facts: &Facts<'_>, pad: OpId) -> Option<i8> {
+    let value = facts.body.ops[pad].operands[1];
+    facts.splat(value)?;
+    i8::try_from(*facts.per_channel_ints(value, 0, 1)?.first()?).ok()
+}
+
+/// The bytes of constant weights of 8 bits, or of 16 if all of them are 8-bit integers.
+fn stored_weights(body: &Body, weights: ValueId) -> Option<Arc<[u8]>> {
+    let bytes = body.constant(weights)?.to_bytes();
+    if cluster::dtype(body, weights) != Some(DType::I16) {
+        return Some(bytes);
+    }
+    let narrow = |pair: &[u8; 2]| i8::try_from(i16::from_le_bytes(*pair)).map(|n| n as u8).ok();
+    bytes.as_chunks::<2>().0.iter().map(narrow).collect()
 }
 
 /// Weights as stored integers, and where they lie: `[taps][in_c][out_c]` for a convolution,
@@ -138,16 +165,16 @@ struct Constants {
     shifts: Option<Vec<u8>>,
 }
 
-/// The [`Constants`] of a convolution's parameters.
+/// The [`Constants`] of a convolution, from parameters that lay out weights, and those that lay out records.
 macro_rules! packed {
-    ($params:expr, $channels:expr, $requant:expr, $weights:expr) => {{
+    ([$params:expr, $records:expr], $channels:expr, $requant:expr, $weights:expr) => {{
         let per = $channels;
         Constants {
             weights: $params.pack_weights(&mut |g, c, tap| $weights.at(tap, g * per + c)),
-            records: $params.pack_channels(&mut |g, c| $requant.record(g * per + c)),
+            records: $records.pack_channels(&mut |g, c| $requant.record(g * per + c)),
             shifts: $requant
                 .own_shifts()
-                .then(|| $params.pack_shifts(&mut |g, c| $requant.shift(g * per + c))),
+                .then(|| $records.pack_shifts(&mut |g, c| $requant.shift(g * per + c))),
         }
     }};
 }
@@ -156,9 +183,10 @@ impl Lowerer<'_> {
     /// A contraction of 8-bit integers with what surrounds it.
     pub(super) fn int8(&mut self, int8: &Int8) -> Lowered<()> {
         let span = self.span(int8.root);
-        let constant = self.body.constant(self.body.ops[int8.root].operands[1]);
-        let weights = constant
-            .and_then(|c| Some((c.to_bytes(), c.ty.static_dims()?)))
+        let weights = self.body.ops[int8.root].operands[1];
+        let dims = self.body.constant(weights).and_then(|c| c.ty.static_dims());
+        let weights = stored_weights(self.body, weights)
+            .zip(dims)
             .ok_or_else(|| CompileError::at(span, "the weights are not constant"))?;
         let dims = weights.1.iter().map(|&d| d as usize).collect();
         let weights = Weights { bytes: weights.0, dims };
@@ -196,10 +224,8 @@ impl Lowerer<'_> {
         if let Some(op) = int8.pad
             && let OpKind::Pad(pad) = &self.body.ops[op].kind
         {
-            let value = self.body.ops[op].operands[1];
             lows = c.dims.input_spatial.iter().map(|&d| pad.low[d as usize]).collect();
-            input_zero =
-                self.facts.splat(value).and_then(|(_, b)| b.first()).map_or(0, |&b| b as i8);
+            input_zero = padding(self.facts, op).ok_or_else(deep)?;
             operand = self.body.ops[op].operands[0];
         }
         let input = self.dense(operand, span)?;
@@ -250,6 +276,13 @@ impl Lowerer<'_> {
     ) -> Lowered<()> {
         let empty = Places { input, output, weights: input, channels: input, scratch: input };
         let requant = &int8.requant;
+        if int8.wide {
+            return self.step_i16(
+                int8,
+                conv_params(g, empty, input_zero, requant, groups),
+                weights,
+            );
+        }
         // Helium's kernels have one result for each channel.
         let single = g.out_c == groups || !self.target.has_mve();
         let depthwise = groups > 1 && g.in_c == groups && single;
@@ -272,16 +305,45 @@ impl Lowerer<'_> {
             depthwise_kernel(p, self.target)
         } else if self.target.has_mve() {
             let mut p = ConvI8Mve { conv: conv_params(g, empty, input_zero, requant, groups) };
-            let constants = packed!(p, p.conv.out_c, requant, weights);
+            let constants = packed!([p, p], p.conv.out_c, requant, weights);
             self.conv_constants(&mut p.conv, constants);
             p.conv.scratch = self.scratch_i8(&Kernel::conv_i8_mve(p), int8.root)?;
             Kernel::conv_i8_mve(p)
         } else {
             let mut p = conv_params(g, empty, input_zero, requant, groups);
-            let constants = packed!(p, p.out_c, requant, weights);
+            let constants = packed!([p, p], p.out_c, requant, weights);
             self.conv_constants(&mut p, constants);
             p.scratch = self.scratch_i8(&Kernel::conv_i8(p), int8.root)?;
             Kernel::conv_i8(p)
+        };
+        self.step(kernel, int8.root);
+        self.name_int8(int8);
+        Ok(())
+    }
+
+    /// The step of a convolution of 16-bit activations: a depthwise one if every group has one input
+    /// channel and one output channel.
+    fn step_i16(&mut self, int8: &Int8, conv: ConvI8<Ref>, weights: &Weights) -> Lowered<()> {
+        let requant = &int8.requant;
+        let (params, [min, max]) = requant.wide_params();
+        let mut conv = ConvI8 { requant: params, ..conv };
+        let constants = packed!([ConvI16 { conv, min, max }, conv], conv.out_c, requant, weights);
+        self.conv_constants(&mut conv, constants);
+        let kernel = if conv.groups > 1 && (conv.in_c, conv.out_c) == (1, 1) {
+            let mut conv = conv.depthwise(DepthwiseLayout::Taps);
+            let weights = conv.pack_weights(&mut |c, tap| weights.at(tap, c));
+            conv.weights = self.constant(weights.into(), 4);
+            let records = conv.pack_channels(&mut |c| requant.record(c));
+            conv.channels = self.constant(records.into(), 4);
+            if requant.own_shifts() {
+                let shifts = conv.pack_shifts(&mut |c| requant.shift(c));
+                conv.shifts = Some(self.constant(shifts.into(), 4));
+            }
+            Kernel::depthwise_i16(DepthwiseI16 { conv, min, max })
+        } else {
+            conv.scratch =
+                self.scratch_i8(&Kernel::conv_i16(ConvI16 { conv, min, max }), int8.root)?;
+            Kernel::conv_i16(ConvI16 { conv, min, max })
         };
         self.step(kernel, int8.root);
         self.name_int8(int8);

@@ -39,6 +39,7 @@ mod slices;
 mod softmax;
 mod sort;
 pub mod state;
+mod sum_i16;
 mod table;
 mod transposed_i8;
 pub mod view;
@@ -194,6 +195,7 @@ impl<'a> Lowerer<'a> {
             ClusterKind::Contraction(op, epilogue) => self.contraction(*op, epilogue),
             ClusterKind::Int8(int8) => self.int8(int8),
             ClusterKind::SumI8(sum) => self.sum_i8(sum),
+            ClusterKind::SumI16(sum) => self.sum_i16(sum),
             ClusterKind::PoolI8(pool) => self.pool_i8(pool),
             ClusterKind::Product(product) => self.product(product),
             ClusterKind::Reduction(op, post) => self.reduction(*op, *post),

@@ -169,7 +169,7 @@ pub fn find_sum(facts: &Facts<'_>, root: OpId) -> Option<(Sum, Vec<OpId>)> {
     let shift = constant(facts, by).filter(|s| (0..=31).contains(s))?;
     let mut linear = Linear::new(facts.block(root));
     linear.add(facts, value, 1, MAX_DEPTH)?;
-    let (limits, tail) = requant::limits_of(facts, result)?;
+    let (limits, tail) = requant::limits_of(facts, result, DType::I8)?;
     let offset = linear.constant.checked_add(limits.zero << shift)?;
     let moved = Linear { constant: offset, ..linear };
     // One term is a function of a byte, which is a table with all else of its kind.

@@ -26,6 +26,11 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
             c.conv.kernel_w,
             "one group per channel, weights in the layout of the vector extension",
         ),
+        Kernel::conv_i16(_) => "16-bit values, 8-bit constant weights, packed for it".into(),
+        Kernel::depthwise_i16(_) => {
+            "16-bit windows, 8-bit weights, one group per channel, tap by tap".into()
+        }
+        Kernel::sum_i16(_) => "a sum of two 16-bit tensors, rescaled".into(),
         Kernel::conv_f32(_) => "f32 sums with constant weights, packed for it".into(),
         Kernel::depthwise_f32(_) => "f32, one group per channel, constant weights".into(),
         Kernel::hybrid_f32(_) => "f32 values with 8-bit constant weights".into(),

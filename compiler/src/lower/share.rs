@@ -88,6 +88,8 @@ pub fn copies_taps(kernel: &Kernel<Ref>) -> bool {
             | Kernel::depthwise_i8_mve(_)
             | Kernel::depthwise_three_i8(_)
             | Kernel::depthwise_taps_i8(_)
+            | Kernel::conv_i16(_)
+            | Kernel::depthwise_i16(_)
     )
 }
 

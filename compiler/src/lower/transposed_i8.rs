@@ -109,7 +109,7 @@ impl Lowerer<'_> {
             };
             let sizes = [g.batch, v.count, h.count, g.out_c];
             let place = self.buffer("phase", dtype, &sizes, Storage::Temp, span)?;
-            let phase = Int8 { root: int8.root, pad: int8.pad, requant };
+            let phase = Int8 { root: int8.root, pad: int8.pad, requant, wide: false };
             self.step_i8_to(&phase, (input, zero), &ordinary, groups, &weights, place)?;
             self.interleave(int8, (place, output), g, [v, h], dilation, dtype)?;
         }

@@ -9,6 +9,12 @@ fn bytes(n: usize) -> String {
     (0..n).map(|i| format!("{:02X}", (i * 89 + 41) % 251)).collect()
 }
 
+/// The same as integers of 16 bits.
+fn words(n: usize) -> String {
+    let word = |i: usize| i16::from(((i * 89 + 41) % 251) as u8 as i8).swap_bytes();
+    (0..n).map(|i| format!("{:04X}", word(i))).collect()
+}
+
 fn list(n: usize, f: impl Fn(usize) -> f64) -> String {
     let all: Vec<String> = (0..n).map(|i| format!("{:?}", f(i))).collect();
     all.join(", ")
@@ -16,25 +22,43 @@ fn list(n: usize, f: impl Fn(usize) -> f64) -> String {
 
 /// A convolution of `dims` with kernel `[h, w, i, o]`, bias and requantisation.
 fn conv(dims: [usize; 4], k: [usize; 4], groups: usize, window: &str, out: &str) -> String {
+    conv_of(["i8", "0.05:-7", "0.11:12"], dims, k, groups, window, out)
+}
+
+/// The same of a storage type, with scale and zero point of operand and result.
+pub(super) fn conv_of(
+    [storage, operand, result]: [&str; 3],
+    dims: [usize; 4],
+    k: [usize; 4],
+    groups: usize,
+    window: &str,
+    out: &str,
+) -> String {
     let o = k[3];
     let scale = |i: usize| 0.001 + 0.0003 * (i % 5) as f64;
-    let (ws, accs) = (list(o, scale), list(o, |i| scale(i) * 0.05));
-    let x = format!("tensor<{}x{}x{}x{}x{X}>", dims[0], dims[1], dims[2], dims[3]);
-    let wt = format!("tensor<{}x{}x{}x{o}x!quant.uniform<i8:f32:3, {{{ws}}}>>", k[0], k[1], k[2]);
-    let weights = bytes(k.iter().product());
+    let unit: f64 = operand.split(':').next().and_then(|s| s.parse().ok()).expect("a scale");
+    let (ws, accs) = (list(o, scale), list(o, |i| scale(i) * unit));
+    let [d, e, f, g] = dims;
+    let x = format!("tensor<{d}x{e}x{f}x{g}x!quant.uniform<{storage}:f32, {operand}>>");
+    let r = format!("!quant.uniform<{storage}:f32, {result}>");
+    let ranged = if storage == "i8" { "i8" } else { "i16<-128:127>" };
+    let elem = format!("!quant.uniform<{ranged}:f32:3, {{{ws}}}>");
+    let wt = format!("tensor<{}x{}x{}x{o}x{elem}>", k[0], k[1], k[2]);
+    let n = k.iter().product();
+    let weights = if storage == "i8" { bytes(n) } else { words(n) };
     let acc = format!("!quant.uniform<i32:f32:3, {{{accs}}}>");
     let b = format!("tensor<{o}x!quant.uniform<i32:f32:0, {{{accs}}}>>");
     let bias: Vec<String> = (0..o).map(|i| (700 - 231 * i as i64).to_string()).collect();
     let bias = bias.join(", ");
     format!(
-        "func.func @main(%x: {x}) -> tensor<{out}x!quant.uniform<i8:f32, 0.11:12>> {{
-  %w = stablehlo.constant() <{{value = dense<\"0x{weights}\"> : tensor<{}x{}x{}x{o}xi8>}}> : () -> {wt}
+        "func.func @main(%x: {x}) -> tensor<{out}x{r}> {{
+  %w = stablehlo.constant() <{{value = dense<\"0x{weights}\"> : tensor<{}x{}x{}x{o}x{storage}>}}> : () -> {wt}
   %0 = stablehlo.convolution(%x, %w) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {{{window}}} {{batch_group_count = 1 : i64, feature_group_count = {groups} : i64}} : ({x}, {wt}) -> tensor<{out}x{acc}>
   %b = stablehlo.constant() <{{value = dense<[{bias}]> : tensor<{o}xi32>}}> : () -> {b}
   %c = stablehlo.broadcast_in_dim %b, dims = [3] : ({b}) -> tensor<{out}x{acc}>
   %1 = stablehlo.add %0, %c : tensor<{out}x{acc}>
-  %2 = stablehlo.uniform_quantize %1 : (tensor<{out}x{acc}>) -> tensor<{out}x!quant.uniform<i8:f32, 0.11:12>>
-  return %2 : tensor<{out}x!quant.uniform<i8:f32, 0.11:12>>
+  %2 = stablehlo.uniform_quantize %1 : (tensor<{out}x{acc}>) -> tensor<{out}x{r}>
+  return %2 : tensor<{out}x{r}>
 }}",
         k[0], k[1], k[2]
     )

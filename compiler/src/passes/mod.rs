@@ -21,6 +21,8 @@ pub mod fuse_quant;
 mod hybrid_tests;
 pub mod inline;
 #[cfg(test)]
+mod int16_tests;
+#[cfg(test)]
 mod int8_tests;
 pub mod layout;
 pub mod legalize_foreign;

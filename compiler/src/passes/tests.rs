@@ -47,6 +47,11 @@ pub(super) fn inputs(func: &Func, seed: u32) -> Vec<Tensor> {
                     values.iter().map(|v| (v * 128.0).floor() as i8 as u8).collect();
                 return Tensor::from_bytes(ty, bytes).expect("it fits");
             }
+            if ty.dtype() == Some(microhlo_format::DType::I16) {
+                let word = |v: &f32| ((v * 32768.0).floor() as i16).to_le_bytes();
+                let bytes: Vec<u8> = values.iter().flat_map(word).collect();
+                return Tensor::from_bytes(ty, bytes).expect("it fits");
+            }
             Tensor::f32s(&ty.static_dims().expect("static"), &values).expect("it fits")
         })
         .collect()

@@ -17,6 +17,7 @@ pub(crate) use rows::Turn;
 
 mod decode;
 mod f32_block;
+mod i16_block;
 mod i8_block;
 #[cfg(mve_kernels)]
 mod mve_block;
@@ -393,6 +394,9 @@ modules! {
     switch,
     window,
     table_move_i8,
+    conv_i16,
+    depthwise_i16,
+    sum_i16,
     ; stages:
     conv_f32,
     conv_i8,

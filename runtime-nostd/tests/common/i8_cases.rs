@@ -1,8 +1,8 @@
-//! Random `i8` convolutions with what they compute, by plain loops.
+//! Random convolutions with `i8` weights, with what they compute, by plain loops.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, Requant, Rounding,
+    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
@@ -29,6 +29,17 @@ pub enum Form {
     ConvMve,
     /// Of one channel per group.
     DepthwiseMve,
+    /// Of `i16`.
+    ConvI16,
+    /// Of `i16` and one channel per group, by taps.
+    DepthwiseI16,
+}
+
+impl Form {
+    /// Whether activations have 16 bits.
+    pub fn is_wide(self) -> bool {
+        matches!(self, Form::ConvI16 | Form::DepthwiseI16)
+    }
 }
 
 /// A convolution; a depthwise one if there is one input channel per group.
@@ -148,8 +159,16 @@ impl Case {
         self.batch * self.output[0] * self.output[1] * self.groups * self.channels[1]
     }
 
-    fn output_bytes(&self) -> u32 {
-        self.output_len() * if self.requant.is_some() { 1 } else { 4 }
+    fn output_bytes(&self, form: Form) -> u32 {
+        let result = if form.is_wide() { 2 } else { 1 };
+        self.output_len() * if self.requant.is_some() { result } else { 4 }
+    }
+
+    /// Limits of results of 16 bits, made of those of 8.
+    pub fn wide_limits(&self) -> [i32; 2] {
+        let whole = [i32::from(i16::MIN), i32::from(i16::MAX)];
+        let limits = self.requant.map(|r| [i32::from(r.min), i32::from(r.max)]);
+        limits.filter(|l| *l != [-128, 127]).map_or(whole, |l| l.map(|n| n * 100))
     }
 
     pub fn weight(&self, group: u32, channel: u32, tap: u32) -> i8 {
@@ -179,7 +198,7 @@ impl Case {
     }
 
     /// The result of a sum, exactly as the format says.
-    fn result(&self, acc: i32, multiplier: i32, shift: u8) -> Vec<u8> {
+    fn result(&self, acc: i32, multiplier: i32, shift: u8, wide: bool) -> Vec<u8> {
         let Some(r) = self.requant else { return acc.to_le_bytes().to_vec() };
         let (product, one) = (i128::from(acc) * i128::from(multiplier), 1i128 << shift);
         let mut y = i128::from(r.zero) + (product + one / 2).div_euclid(one);
@@ -191,6 +210,10 @@ impl Case {
             Rounding::Double => y = i128::from(r.zero) + twice(product, shift),
             Rounding::Single => y = single(acc, multiplier, shift, r.zero),
         }
+        if wide {
+            let [min, max] = self.wide_limits();
+            return (y.clamp(min.into(), max.into()) as i16).to_le_bytes().to_vec();
+        }
         vec![y.clamp(i128::from(r.min), i128::from(r.max)) as i8 as u8]
     }
 
@@ -200,7 +223,7 @@ impl Case {
         (at >= 0 && at < self.size[d] as i32).then_some(at as u32)
     }
 
-    fn sum(&self, input: &[i8], [b, y, x, g, c]: [u32; 5]) -> i32 {
+    fn sum<T: Copy + Into<i32>>(&self, input: &[T], [b, y, x, g, c]: [u32; 5]) -> i32 {
         let [in_c, _] = self.channels;
         let mut acc = self.record(g, c).0;
         for tap in 0..self.taps() {
@@ -209,17 +232,18 @@ impl Case {
             let value = match (self.tap(0, y, row), self.tap(1, x, column)) {
                 (Some(y), Some(x)) => {
                     let pixel = (b * self.size[0] + y) * self.size[1] + x;
-                    input[((pixel * self.groups + g) * in_c + channel) as usize]
+                    input[((pixel * self.groups + g) * in_c + channel) as usize].into()
                 }
-                _ => self.zero,
+                _ => i32::from(self.zero),
             };
-            acc += i32::from(value) * i32::from(self.weight(g, c, tap));
+            acc = acc.wrapping_add(value * i32::from(self.weight(g, c, tap)));
         }
         acc
     }
 
     /// The results by plain loops.
-    pub fn naive(&self, input: &[i8]) -> Vec<u8> {
+    pub fn naive<T: Copy + Into<i32>>(&self, input: &[T]) -> Vec<u8> {
+        let wide = size_of::<T>() == 2;
         let mut results = Vec::new();
         let mut pixels = Vec::new();
         for b in 0..self.batch {
@@ -232,7 +256,7 @@ impl Case {
                 let (g, c) = (index / self.channels[1], index % self.channels[1]);
                 let (_, multiplier, shift) = self.record(g, c);
                 let acc = self.sum(input, [b, y, x, g, c]);
-                results.extend(self.result(acc, multiplier, shift));
+                results.extend(self.result(acc, multiplier, shift, wide));
             }
         }
         results
@@ -283,17 +307,26 @@ impl Case {
     pub fn step(&self, form: Form) -> Step {
         let mut constants = Constants::default();
         let short = |(bias, multiplier, _): (i32, i32, u8)| (bias, multiplier);
-        let (conv, dw) = (self.conv(), self.depthwise());
+        let (mut conv, mut dw) = (self.conv(), self.depthwise());
+        let [min, max] = self.wide_limits();
+        if form.is_wide() {
+            conv.requant = conv.requant.map(|r| Requant { min: -128, max: 127, ..r });
+            dw = conv.depthwise(DepthwiseLayout::Taps);
+        }
         let each = self.channels[1];
         let mve = ConvI8Mve { conv };
         let [weights, channels, shifts] = match form {
-            Form::Depthwise | Form::DepthwiseMve => [
+            Form::Depthwise | Form::DepthwiseMve | Form::DepthwiseI16 => [
                 dw.pack_weights(&mut |c, tap| self.weight(c / each, c % each, tap)),
                 dw.pack_channels(&mut |c| short(self.record(c / each, c % each))),
                 dw.pack_shifts(&mut |c| self.record(c / each, c % each).2),
             ],
-            Form::Conv => [
-                conv.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+            Form::Conv | Form::ConvI16 => [
+                match form {
+                    Form::Conv => conv.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+                    _ => ConvI16 { conv, min, max }
+                        .pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+                },
                 conv.pack_channels(&mut |g, c| short(self.record(g, c))),
                 conv.pack_shifts(&mut |g, c| self.record(g, c).2),
             ],
@@ -305,8 +338,10 @@ impl Case {
         };
         let [weights, channels] = [constants.add(&weights), constants.add(&channels)];
         let shifts = self.shifts.then(|| constants.add(&shifts));
-        let output = Place::arena(after(self.input_len()));
-        let scratch = Place::arena(after(output.offset + self.output_bytes()));
+        let bytes = self.output_bytes(form);
+        let input = self.input_len() * if form.is_wide() { 2 } else { 1 };
+        let output = Place::arena(after(input));
+        let scratch = Place::arena(after(output.offset + bytes));
         let places = [Some(Place::arena(0)), Some(weights), Some(channels)];
         let mut places = places.into_iter().chain(self.shifts.then_some(shifts)).flatten();
         let mut rest = [output, scratch].into_iter();
@@ -325,6 +360,12 @@ impl Case {
             }
             Form::Conv => Kernel::conv_i8(conv.map_places(&mut place)),
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
+            Form::ConvI16 => {
+                Kernel::conv_i16(ConvI16 { conv: conv.map_places(&mut place), min, max })
+            }
+            Form::DepthwiseI16 => {
+                Kernel::depthwise_i16(DepthwiseI16 { conv: dw.map_places(&mut place), min, max })
+            }
             Form::DepthwiseMve => {
                 Kernel::depthwise_i8_mve(DepthwiseI8Mve { conv: dw.map_places(&mut place) })
             }
@@ -336,12 +377,7 @@ impl Case {
             }
         };
         kernel.accesses(&mut grow).expect("valid parameters");
-        Step {
-            kernel,
-            constants: constants.0,
-            output: (output.offset, self.output_bytes()),
-            arena_bytes: end,
-        }
+        Step { kernel, constants: constants.0, output: (output.offset, bytes), arena_bytes: end }
     }
 }
 

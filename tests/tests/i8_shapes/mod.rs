@@ -1,8 +1,8 @@
-//! `i8` convolutions as steps of one kernel, for tests on boards.
+//! Convolutions with `i8` weights as steps of one kernel, for tests on boards.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, Requant, Rounding,
+    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Overlap, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -32,6 +32,8 @@ pub struct Shape {
     pub layout: DepthwiseLayout,
     /// Whether the kernel is that for M-profile Vector Extension.
     pub mve: bool,
+    /// Whether activations have 16 bits; a depthwise one is computed by taps then.
+    pub wide: bool,
 }
 
 /// The usual requantisation.
@@ -56,6 +58,7 @@ impl Shape {
             depthwise: false,
             layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
             mve: false,
+            wide: false,
         }
     }
 
@@ -103,6 +106,9 @@ impl Shape {
     }
 
     pub fn kernel(&self) -> Kernel<u8> {
+        if self.wide {
+            return self.wide_kernel();
+        }
         if !self.depthwise {
             let c = self.params();
             let mve = || Kernel::conv_i8_mve(ConvI8Mve { conv: c });
@@ -118,6 +124,20 @@ impl Shape {
         } else {
             Kernel::depthwise_i8(depthwise)
         }
+    }
+
+    /// The kernel of 16-bit activations, whose results are limited to less if those of 8 bits are.
+    fn wide_kernel(&self) -> Kernel<u8> {
+        let mut conv = self.params();
+        let limits = self.requant.map_or([-128, 127], |r| [r.min, r.max].map(i32::from));
+        let [min, max] =
+            if limits == [-128, 127] { [-32768, 32767] } else { limits.map(|n| n * 99) };
+        conv.requant = conv.requant.map(|r| Requant { min: -128, max: 127, ..r });
+        if !self.depthwise {
+            return Kernel::conv_i16(ConvI16 { conv, min, max });
+        }
+        let conv = conv.depthwise(DepthwiseLayout::Taps);
+        Kernel::depthwise_i16(DepthwiseI16 { conv, min, max })
     }
 
     pub fn depthwise_params(&self, layout: DepthwiseLayout) -> DepthwiseI8<u8> {

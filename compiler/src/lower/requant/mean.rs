@@ -1,5 +1,6 @@
 //! Means that are divided by a constant.
 
+use microhlo_format::DType;
 use microhlo_format::kernels::Rounding;
 
 use super::{Chain, Requant, same};
@@ -11,7 +12,8 @@ use crate::ops::{ElementwiseOp, OpKind};
 /// magnitude, then what follows [`of_sums`]: to nearest, halves away from zero.
 pub fn of_mean(facts: &Facts<'_>, sums: ValueId, largest: i64) -> Option<(Requant, Vec<OpId>)> {
     let absorbed = Vec::new();
-    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed };
+    let to = DType::I8;
+    let mut chain = Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, to, absorbed };
     let divisor = chain.mean()?;
     // A multiplier that is a little too large moves halves away from zero, and nothing else: sums
     // are whole, so that all others are half a sum or more from there.

@@ -1,5 +1,5 @@
-//! What follows a contraction of 8-bit integers: the arithmetic that leads from its 32-bit sums back
-//! to 8 bits, whoever wrote it. `docs/integer-arithmetic.md` has the formula.
+//! What follows a contraction of integers: the arithmetic that leads from its 32-bit sums back to 8 or 16
+//! bits, whoever wrote it. `docs/integer-arithmetic.md` has the formula.
 //!
 //! The chain is constants added to the sums; a product with constants in 64 bits, half of `2^shift`
 //! added, shifted right by it, in one step or two; then constants added and limits, in any number
@@ -17,7 +17,7 @@ use microhlo_format::kernels::{self, Rounding};
 pub use mean::of_mean;
 
 use super::facts::Facts;
-use crate::ir::{OpId, ValueId};
+use crate::ir::{OpId, ValueId, full_range};
 use crate::ops::{ElementwiseOp, OpKind};
 
 /// Most operations of a chain.
@@ -28,7 +28,7 @@ const MAX_CHAIN: usize = 32;
 pub struct Requant {
     /// Added to the sums, one value per channel.
     pub bias: Vec<i64>,
-    /// The way back to 8 bits; without it, sums with bias are stored.
+    /// The way back to 8 or 16 bits; without it, sums with bias are stored.
     pub scaled: Option<Scaled>,
     /// The value that the fused kernel computes.
     pub result: ValueId,
@@ -96,6 +96,15 @@ impl Requant {
             rounding: scaled.rounding,
         })
     }
+
+    /// The same for kernels with results of 16 bits, which have limits of their own.
+    pub fn wide_params(&self) -> (Option<kernels::Requant>, [i32; 2]) {
+        let (least, most) = full_range(DType::I16);
+        let limits = self.scaled.as_ref().map_or([least, most], |s| [s.min, s.max]);
+        let params =
+            self.params().map(|params| kernels::Requant { min: i8::MIN, max: i8::MAX, ..params });
+        (params, limits.map(|n| n as i32))
+    }
 }
 
 /// Follows values from one to its only user, as long as the user is known.
@@ -106,6 +115,8 @@ struct Chain<'f, 'b> {
     value: ValueId,
     /// The least shift that the kernel takes.
     least_shift: i64,
+    /// The type of results, of 8 or 16 bits.
+    to: DType,
     absorbed: Vec<OpId>,
 }
 
@@ -117,15 +128,27 @@ pub fn of_sums(
     dim: usize,
     channels: usize,
 ) -> (Requant, Vec<OpId>) {
+    of_sums_to(facts, sums, dim, channels, DType::I8)
+}
+
+/// The same with results of this type, `i8` or `i16`.
+pub fn of_sums_to(
+    facts: &Facts<'_>,
+    sums: ValueId,
+    dim: usize,
+    channels: usize,
+    to: DType,
+) -> (Requant, Vec<OpId>) {
     let absorbed = Vec::new();
-    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, absorbed })
+    of_chain(Chain { facts, dim, channels, value: sums, least_shift: UPPER_WORD, to, absorbed })
 }
 
 /// The same for sums that are the same in all channels and that the kernel can shift left first:
 /// the shift may be less than [`UPPER_WORD`].
 pub fn of_small_sums(facts: &Facts<'_>, sums: ValueId) -> (Requant, Vec<OpId>) {
     let absorbed = Vec::new();
-    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, absorbed })
+    let to = DType::I8;
+    of_chain(Chain { facts, dim: 0, channels: 1, value: sums, least_shift: 1, to, absorbed })
 }
 
 fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
@@ -144,7 +167,7 @@ fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
     }
     let raw = Requant { bias, scaled: None, result: chain.value };
     let before = chain.absorbed.clone();
-    let floats = chain.next_convert(DType::F32).is_some();
+    let floats = chain.to == DType::I8 && chain.next_convert(DType::F32).is_some();
     match if floats { chain.in_floats() } else { chain.scaled() } {
         Some(scaled) => {
             (Requant { scaled: Some(scaled), result: chain.value, ..raw }, chain.absorbed)
@@ -155,23 +178,24 @@ fn of_chain(mut chain: Chain<'_, '_>) -> (Requant, Vec<OpId>) {
 
 /// Constants added and limits, from a value to its 8-bit form.
 pub struct Limits {
-    /// Added first.
+    /// Added first, -512 to 511.
     pub zero: i64,
     /// Least result.
     pub min: i64,
     /// Greatest result.
     pub max: i64,
-    /// The 8-bit value.
+    /// The 8-bit value, or that of 16 bits.
     pub result: ValueId,
 }
 
-/// Matches constants added, limits, and the conversion to 8 bits behind a value. Also returns the
+/// Matches constants added, limits, and the conversion to `i8` or `i16` behind a value. Also returns the
 /// operations absorbed.
-pub fn limits_of(facts: &Facts<'_>, value: ValueId) -> Option<(Limits, Vec<OpId>)> {
+pub fn limits_of(facts: &Facts<'_>, value: ValueId, to: DType) -> Option<(Limits, Vec<OpId>)> {
     let (absorbed, least_shift) = (Vec::new(), UPPER_WORD);
-    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, absorbed };
+    let mut chain = Chain { facts, dim: 0, channels: 1, value, least_shift, to, absorbed };
     let (zero, min, max) = chain.stored()?;
-    let valid = (-512..=511).contains(&zero) && (-128..=127).contains(&min) && max <= 127;
+    let (least, most) = full_range(to);
+    let valid = (-512..=511).contains(&zero) && (least..=most).contains(&min) && max <= most;
     let limits = Limits { zero, min, max, result: chain.value };
     (valid && min <= max).then_some((limits, chain.absorbed))
 }
@@ -257,12 +281,13 @@ impl Chain<'_, '_> {
         let (zero, min, max) = self.stored()?;
         // Shifting sums left would move the first of two roundings.
         let least = if rounding == Rounding::Double { UPPER_WORD } else { self.least_shift };
+        let (least_result, most_result) = full_range(self.to);
         let valid = multipliers.iter().all(|m| (0..1 << 31).contains(m))
             && shifts.iter().all(|s| (least..=53).contains(s))
             && parity.is_none_or(|parity| parity == zero & 1)
             && (-512..=511).contains(&zero)
-            && (-128..=127).contains(&min)
-            && (min..=127).contains(&max);
+            && (least_result..=most_result).contains(&min)
+            && (min..=most_result).contains(&max);
         let shifts = shifts.iter().map(|&s| s as u8).collect();
         valid.then_some(Scaled { multipliers, shifts, zero, min, max, rounding })
     }
@@ -358,8 +383,9 @@ impl Chain<'_, '_> {
     /// through limits on that.
     fn stored(&mut self) -> Option<(i64, i64, i64)> {
         let (zero, min, max) = self.limits()?;
-        let last = self.next_convert(DType::I8)?;
-        if min < -128 || max > 127 {
+        let last = self.next_convert(self.to)?;
+        let (least, most) = full_range(self.to);
+        if min < least || max > most {
             return None;
         }
         self.absorb(last);
@@ -388,7 +414,7 @@ impl Chain<'_, '_> {
         let wide = 1i64 << 40;
         let (mut zero, mut min, mut max) = (0i64, -wide, wide);
         for _ in 0..MAX_CHAIN {
-            if self.next_convert(DType::I8).is_some() {
+            if self.next_convert(self.to).is_some() {
                 break;
             }
             if let Some(op) = self.next_convert(DType::I32) {

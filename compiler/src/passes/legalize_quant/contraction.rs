@@ -79,10 +79,16 @@ impl Contraction {
         if !narrow || !scaled || left.axis.is_some() {
             return None;
         }
-        let largest = most_left
-            .checked_mul(most_right)?
-            .checked_mul(terms)
-            .filter(|&n| n <= i64::MAX as u64)?;
+        // What is known of constant weights is less than what their type allows.
+        let others: Vec<usize> = (0..r.rank()).filter(|d| !summed.contains(d)).collect();
+        let known = match r.static_dims() {
+            Some(_) if right.zero_points.iter().all(|&z| z == 0) => {
+                range::weights(body, rhs, &others).unwrap_or(u64::MAX)
+            }
+            _ => u64::MAX,
+        };
+        let right_sum = most_right.checked_mul(terms)?.min(known);
+        let largest = most_left.checked_mul(right_sum).filter(|&n| n <= i64::MAX as u64)?;
         let sums = if largest <= i32::MAX as u64 { DType::I32 } else { DType::I64 };
         let (left, right) = (left.as_ref().clone(), right.as_ref().clone());
         Some(Contraction { kind, lhs, rhs, left, right, result, quant, summed, kept, sums })

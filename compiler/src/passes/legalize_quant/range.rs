@@ -88,7 +88,7 @@ fn terms(body: &Body, op: OpId) -> Option<u64> {
 }
 
 /// The largest sum of magnitudes of constant weights over the dimensions that are not kept.
-fn weights(body: &Body, value: ValueId, kept: &[usize]) -> Option<u64> {
+pub(super) fn weights(body: &Body, value: ValueId, kept: &[usize]) -> Option<u64> {
     let weights = Tensor::from_constant(body.constant(value)?).ok()?;
     let dims: Vec<usize> =
         kept.iter().map(|&d| weights.dims().get(d).copied()).collect::<Option<_>>()?;

@@ -537,6 +537,11 @@ impl<P: Copy> DepthwiseI8<P> {
         }
     }
 
+    /// The memory of one that is computed tap by tap.
+    pub(super) fn taps_accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        if self.is_by_taps() { self.extents(visit) } else { Err(ParamError::Mismatch) }
+    }
+
     /// The memory of any layout.
     fn extents(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
         let channels = product(&[self.channels_count, self.multiplier])?;
@@ -682,12 +687,29 @@ mod pack {
     use std::vec::Vec;
 
     use super::{ConvI8, DepthwiseI8, DepthwiseLayout};
+    use crate::kernels::ConvI16;
+
+    impl<P> ConvI16<P> {
+        /// As [`ConvI8::pack_weights`].
+        pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
+            self.conv.pack_taps(&|tap| tap, weight)
+        }
+    }
 
     impl<P> ConvI8<P> {
         /// The packed weights of accepted parameters, from a function that gives the weight of
         /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
         /// channel`.
         pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
+            self.pack_taps(&|tap| self.stored_tap(tap), weight)
+        }
+
+        /// The same with taps stored where a function says.
+        fn pack_taps(
+            &self,
+            stored: &dyn Fn(u32) -> u32,
+            weight: &mut dyn FnMut(u32, u32, u32) -> i8,
+        ) -> Vec<u8> {
             let pairs = self.tap_pairs();
             let packed = self.out_c.next_multiple_of(2);
             let mut bytes = vec![0; (self.groups * packed * pairs * 2) as usize];
@@ -698,7 +720,7 @@ mod pack {
                     let base = (group * packed + first) * pairs * 2;
                     for channel in first..self.out_c.min(first + block) {
                         for tap in 0..self.taps() {
-                            let (stored, lane) = (self.stored_tap(tap), channel - first);
+                            let (stored, lane) = (stored(tap), channel - first);
                             let pair = base + (stored / 2 * block + (lane & !1)) * 2;
                             let at = pair + (stored % 2) * 2 + lane % 2;
                             bytes[at as usize] = weight(group, channel, tap) as u8;

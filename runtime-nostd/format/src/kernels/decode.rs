@@ -7,13 +7,14 @@
 use postcard::Error;
 
 use super::{
-    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, DepthwiseF32,
-    DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8,
-    DotAny, DotF32, DotI8, ExternCall, ExternTensor, Feed, Fft, Fill, Gather, HybridF32, Map,
-    MapInstr, MapOperand, Move, PoolI8, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
-    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    SumI8, Sums, Switch, TableI8, TableMoveI8, TriangularSolve, Window, WindowDim,
+    Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, ConvI16,
+    DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout, DepthwiseTapsI8,
+    DepthwiseThreeI8, DequantizeI8, DotAny, DotF32, DotI8, ExternCall, ExternTensor, Feed, Fft,
+    Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, ProductI8, QuantizeF32,
+    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8,
+    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort,
+    SortOperand, Start, SumI8, SumI16, Sums, Switch, TableI8, TableMoveI8, TriangularSolve, Window,
+    WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -161,6 +162,8 @@ macro_rules! for_each_struct {
             HybridF32<Place> { conv, scales, scratch, depthwise }
             ConvI8Mve<Place> { conv }
             DepthwiseI8Mve<Place> { conv }
+            ConvI16<Place> { conv, min, max }
+            DepthwiseI16<Place> { conv, min, max }
             DepthwiseI8<Place> {
                 input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,
                 multiplier, out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left,
@@ -172,6 +175,7 @@ macro_rules! for_each_struct {
             SumI8<Place> {
                 lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, offset, shift, min, max,
             }
+            SumI16<Place> { lhs, rhs, output, count, lhs_multiplier, rhs_multiplier, shift, min, max }
             ScaleI8<Place> { input, channels, output, rows, channels_count, shift, min, max }
             TableI8<Place> { input, table, output, count }
             TableMoveI8<Place> { input, table, output, sizes, input_strides, output_strides }

@@ -7,6 +7,7 @@
 mod check;
 mod control;
 mod conv;
+mod conv_i16;
 mod conv_i8;
 mod data;
 mod decode;
@@ -30,6 +31,7 @@ mod strips;
 pub use control::{Branch, MAX_TARGETS, Switch};
 pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF32};
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
+pub use conv_i16::{ConvI16, DepthwiseI16, SumI16};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
 pub use decode::{Decode, Repeated, decode_exact, empty};
 pub use extern_call::{
@@ -214,6 +216,12 @@ macro_rules! for_each_kernel {
             95, extern_call, ExternCall;
             /// Strided copy of bytes through a table.
             98, table_move_i8, TableMoveI8;
+            /// `conv_i8` of `i16` activations.
+            83, conv_i16, ConvI16;
+            /// `depthwise_i8` of `i16` activations, tap by tap.
+            84, depthwise_i16, DepthwiseI16;
+            /// Sum of two `i16` tensors, each times a constant.
+            85, sum_i16, SumI16;
         }
     };
 }

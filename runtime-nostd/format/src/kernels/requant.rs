@@ -73,6 +73,12 @@ impl Requant {
         if self.rounding == Rounding::Single {
             return self.limited(self.single(acc, multiplier, shift));
         }
+        self.limited(self.steps(acc, multiplier, shift))
+    }
+
+    /// The same before it is limited, if the rounding is not [`Rounding::Single`].
+    #[inline(always)]
+    pub fn steps(&self, acc: i32, multiplier: i32, shift: u8) -> i32 {
         let mut product = i64::from(acc).wrapping_mul(i64::from(multiplier));
         let shift = u32::from(shift);
         if self.rounding == Rounding::Double {
@@ -87,7 +93,7 @@ impl Requant {
         if even && product as u32 == 0 && high & !(-1i32).wrapping_shl(below) == 0 {
             y &= !1;
         }
-        self.limited(y)
+        y
     }
 
     #[inline(always)]

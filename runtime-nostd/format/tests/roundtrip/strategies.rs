@@ -1,12 +1,12 @@
 //! Programs of random steps.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8, ExternCall, ExternTensor, Fill, Gather,
-    HybridF32, Map, MapInstr, MapOperand, Move, Post, ProductI8, QuantizeF32, Reduce, ReduceAny,
-    ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, ScaleI8, Scatter, ScatterAny,
-    ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start,
-    Switch, TableMoveI8, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve,
+    DepthwiseI16, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8,
+    ExternCall, ExternTensor, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post,
+    ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
+    Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
+    SoftmaxI8, Sort, SortOperand, Start, SumI16, Switch, TableMoveI8, Window, WindowDim,
 };
 use microhlo_format::{
     ArenaEntry, DType, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Target,
@@ -373,6 +373,31 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
         })
 }
 
+/// Convolutions of 16-bit activations, and sums.
+fn words() -> impl Strategy<Value = Kernel<Place>> {
+    let convs = (bytes(), any::<i32>(), any::<i32>()).prop_map(|(kernel, min, max)| match kernel {
+        Kernel::conv_i8(conv) => Kernel::conv_i16(ConvI16 { conv, min, max }),
+        Kernel::depthwise_i8(conv) => Kernel::depthwise_i16(DepthwiseI16 { conv, min, max }),
+        other => other,
+    });
+    let sums = ([places(), places(), places()], any::<u32>(), any::<[i32; 4]>(), any::<u8>())
+        .prop_map(|([lhs, rhs, output], count, numbers, shift)| {
+            let [lhs_multiplier, rhs_multiplier, min, max] = numbers;
+            Kernel::sum_i16(SumI16 {
+                lhs,
+                rhs,
+                output,
+                count,
+                lhs_multiplier,
+                rhs_multiplier,
+                shift,
+                min,
+                max,
+            })
+        });
+    prop_oneof![3 => convs, 1 => sums]
+}
+
 /// Kernels of any operation.
 fn general() -> impl Strategy<Value = Kernel<Place>> {
     let post =
@@ -533,7 +558,7 @@ pub fn kernels() -> impl Strategy<Value = Kernel<Place>> {
         let targets = (0..n).map(Target::step).collect();
         Kernel::switch(Switch { index, first, targets })
     });
-    let regions = prop_oneof![indexed(), combining(), bytes(), mixed(), products()];
+    let regions = prop_oneof![indexed(), combining(), bytes(), words(), mixed(), products()];
     let others = prop_oneof![4 => general(), 3 => elementwise(), 1 => convolutions()];
     prop_oneof![6 => others, 1 => branch, 1 => switch, 2 => regions, 1 => calls()]
 }

@@ -216,16 +216,16 @@ impl Block {
 
 /// The taps of a pixel: those in lines before the image, those in lines of the image before, in and behind it,
 /// and those in lines behind it.
-struct PixelTaps {
-    parts: [Taps; 5],
+pub(in crate::kernels) struct PixelTaps {
+    pub parts: [Taps; 5],
     /// How many there are.
-    count: usize,
+    pub count: usize,
 }
 
 impl PixelTaps {
     /// Those of the pixel whose first tap is at these coordinates, for the first block.
     #[inline(never)]
-    fn new(conv: &Depthwise, block: &Block, first: [i32; 2]) -> PixelTaps {
+    pub fn new(conv: &Depthwise, block: &Block, first: [i32; 2]) -> PixelTaps {
         // Few lines of many taps: along the longer side of the kernel.
         let (across, along, [y, x]) = match conv.across.kernel > conv.along.kernel {
             true => (&conv.along, &conv.across, [first[1], first[0]]),
@@ -269,6 +269,13 @@ impl PixelTaps {
         add(inside, [behind(&columns), columns.behind], false);
         add([behind(&rows), rows.behind], [0, along.kernel], false);
         all
+    }
+
+    /// Drops what lies outside the image, which adds nothing if it counts as 0.
+    pub fn keep_inside(&mut self) {
+        let inside = self.parts.iter().position(|taps| !taps.from.is_null());
+        self.parts.swap(0, inside.unwrap_or(0));
+        self.count = usize::from(inside.is_some());
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::{Parts, either, has};
 use super::dsp_clamp::clamp;
 use super::dsp_gather::{Straight, gather};
 use super::{Conv, Group, LANES, Pixel, portable};
+pub(in crate::kernels) use by_sums::block_sums;
 use by_sums::{double_sums, sums};
 
 /// Repeats assembly.

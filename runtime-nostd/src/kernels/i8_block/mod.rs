@@ -55,24 +55,26 @@ use microhlo_format::kernels::{ConvI8, DepthwiseI8, DepthwiseLayout, Parts, Requ
 
 use super::{Memory, has, rounded};
 
-pub(super) use depthwise::{by_lines, by_taps, three_by_three};
+pub(super) use depthwise::{PixelTaps, by_lines, by_taps, three_by_three};
+#[cfg(cortex_m_dsp)]
+pub(super) use dsp;
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_clamp::clamp;
 #[cfg(cortex_m_dsp)]
-pub(super) use dsp_conv::{complete_conv, pixels};
+pub(super) use dsp_conv::{block_sums, complete_conv, pixels};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_product::product_fours;
-pub(super) use portable::Common;
-#[cfg(not(cortex_m_dsp))]
-pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
+pub(super) use portable::{Common, gather_pixel, sums_1x2};
+#[cfg(not(cortex_m_dsp))]
+pub(super) use portable::{block_sums, complete_conv};
 #[cfg(rv32_tiles)]
 pub(super) use rv32::{pixels, sum_fours};
 #[cfg(not(cortex_m_dsp))]
-pub(super) use tiles::dot_4x2;
+pub(super) use tiles::{add_taps, dot_4x2};
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
@@ -193,7 +195,7 @@ impl Results {
     }
 
     /// Those of the channels from `count` on.
-    fn skip(&self, count: usize) -> Results {
+    pub(super) fn skip(&self, count: usize) -> Results {
         let mut rest = *self;
         rest.channels = rest.channels.wrapping_add(count);
         if !rest.shifts.is_null() {
@@ -211,7 +213,7 @@ impl Results {
     ///
     /// # Safety
     /// The channel exists.
-    unsafe fn bias(&self, channel: usize) -> i32 {
+    pub(super) unsafe fn bias(&self, channel: usize) -> i32 {
         // SAFETY: the caller's promise.
         unsafe { (*self.channels.add(channel))[0] }
     }
@@ -220,7 +222,7 @@ impl Results {
     ///
     /// # Safety
     /// The channel exists.
-    unsafe fn record(&self, channel: usize, requant: &Requant) -> ([i32; 2], u8) {
+    pub(super) unsafe fn record(&self, channel: usize, requant: &Requant) -> ([i32; 2], u8) {
         // SAFETY: the caller's promise.
         unsafe {
             let own = !self.shifts.is_null();

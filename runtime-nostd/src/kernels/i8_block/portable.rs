@@ -14,7 +14,7 @@ use super::tiles::{sums_1x8, sums_4x2};
 use super::{Block, CHANNELS, Conv, Depthwise, Group, LANES, Pixel, Results, tiles};
 
 /// The widened taps of one pixel of several, in their order.
-struct Lane {
+pub(in crate::kernels) struct Lane {
     /// The pixel's part of the first pair.
     taps: *mut i16,
     /// Values from one pair to the next.
@@ -29,12 +29,12 @@ impl Lane {
     /// # Safety
     /// There is a tap left.
     #[inline(always)]
-    unsafe fn put(&mut self, value: i8) {
+    unsafe fn put(&mut self, value: i16) {
         let tap = self.next;
         let stored =
             if self.swizzled { (tap & !3) | ((tap & 1) << 1) | ((tap >> 1) & 1) } else { tap };
         // SAFETY: the caller's promise.
-        unsafe { *self.taps.add((stored >> 1) * self.step + (stored & 1)) = i16::from(value) };
+        unsafe { *self.taps.add((stored >> 1) * self.step + (stored & 1)) = value };
         self.next = tap + 1;
     }
 
@@ -45,7 +45,7 @@ impl Lane {
     unsafe fn fill(&mut self, value: i8, count: i32) {
         for _ in 0..count {
             // SAFETY: the caller's promise.
-            unsafe { self.put(value) };
+            unsafe { self.put(value.into()) };
         }
     }
 
@@ -64,7 +64,7 @@ impl Lane {
         }
         for i in 0..count {
             // SAFETY: the caller's promise.
-            unsafe { self.put(*from.add(i)) };
+            unsafe { self.put((*from.add(i)).into()) };
         }
     }
 
@@ -91,6 +91,87 @@ impl Lane {
         self.next += 4 * count;
         count
     }
+
+    /// Stores adjacent values of 16 bits.
+    ///
+    /// # Safety
+    /// As for [`Lane::copy`]; taps are in their order.
+    unsafe fn copy_words(&mut self, mut from: *const i16, count: i32) {
+        let mut left = count as usize;
+        if left > 0 && self.next & 1 != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { self.put(*from) };
+            (from, left) = (from.wrapping_add(1), left - 1);
+        }
+        let to = self.taps.wrapping_add((self.next >> 1) * self.step);
+        let pairs = left >> 1;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.step == 2 * LANES {
+                copy_pairs::<LANES>(from.cast(), to.cast(), pairs);
+            } else {
+                copy_pairs::<1>(from.cast(), to.cast(), pairs);
+            }
+        }
+        self.next += 2 * pairs;
+        if left & 1 != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { self.put(*from.add(left - 1)) };
+        }
+    }
+}
+
+/// Copies pairs of values to places that are `STEP` pairs apart.
+///
+/// # Safety
+/// They are there.
+#[inline(never)]
+unsafe fn copy_pairs<const STEP: usize>(
+    mut from: *const [i16; 2],
+    mut to: *mut [i16; 2],
+    mut count: usize,
+) {
+    // Written out, as firmware is built for size.
+    while count >= 4 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            *to = *from;
+            *to.add(STEP) = *from.add(1);
+            *to.add(2 * STEP) = *from.add(2);
+            *to.add(3 * STEP) = *from.add(3);
+        }
+        (from, to, count) = (from.wrapping_add(4), to.wrapping_add(4 * STEP), count - 4);
+    }
+    while count > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { *to = *from };
+        (from, to, count) = (from.wrapping_add(1), to.wrapping_add(STEP), count - 1);
+    }
+}
+
+/// An activation: of 8 bits, or of 16.
+pub(in crate::kernels) trait Activation: Copy {
+    /// Stores adjacent ones as taps of a lane.
+    ///
+    /// # Safety
+    /// There are as many taps left, and values at `from`; of 16 bits they are in their order.
+    unsafe fn copy(lane: &mut Lane, from: *const Self, count: i32);
+}
+
+impl Activation for i8 {
+    #[inline(always)]
+    unsafe fn copy(lane: &mut Lane, from: *const i8, count: i32) {
+        // SAFETY: the caller's promise.
+        unsafe { lane.copy(from, count) };
+    }
+}
+
+impl Activation for i16 {
+    #[inline(always)]
+    unsafe fn copy(lane: &mut Lane, from: *const i16, count: i32) {
+        // SAFETY: the caller's promise.
+        unsafe { lane.copy_words(from, count) };
+    }
 }
 
 /// Widens the taps of a pixel of a group into its lane of scratch.
@@ -98,7 +179,12 @@ impl Lane {
 /// # Safety
 /// Convolution, pixel and group are those of accepted parameters, and there is such a lane.
 #[inline(always)]
-unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+pub(in crate::kernels) unsafe fn gather_pixel<T: Activation>(
+    conv: &Conv,
+    group: &Group,
+    pixel: &Pixel,
+    lane: usize,
+) {
     let [h, w] = &conv.axes;
     let taps = conv.scratch.wrapping_add(2 * lane);
     let step = 2 * conv.lanes;
@@ -119,7 +205,7 @@ unsafe fn gather_pixel(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
             // SAFETY: the run's taps; those that are read lie inside the image.
             unsafe {
                 lane.fill(conv.zero, span.before * conv.in_c);
-                lane.copy(from, span.inside * conv.in_c);
+                T::copy(&mut lane, from.cast(), span.inside * conv.in_c);
                 lane.fill(conv.zero, span.behind * conv.in_c);
             }
             x += w.dilation;
@@ -160,8 +246,13 @@ impl Common {
     /// The result of a sum.
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: i32) -> u8 {
-        let y = upper(acc, multiplier).wrapping_add(self.offset).wrapping_shr(self.shift);
-        y.max(self.min).min(self.max) as u8
+        self.steps(acc, multiplier).max(self.min).min(self.max) as u8
+    }
+
+    /// The same before it is limited.
+    #[inline(always)]
+    pub fn steps(&self, acc: i32, multiplier: i32) -> i32 {
+        upper(acc, multiplier).wrapping_add(self.offset).wrapping_shr(self.shift)
     }
 }
 
@@ -189,7 +280,7 @@ fn upper_by_halves(a: i32, b: i32) -> i32 {
 
 impl Results {
     /// What all channels have in common: one shift, and ties up.
-    pub(super) fn common(&self) -> Option<Common> {
+    pub(in crate::kernels) fn common(&self) -> Option<Common> {
         Common::of(self.requant.as_ref().filter(|_| self.shifts.is_null())?)
     }
 
@@ -293,14 +384,32 @@ unsafe fn block_of_one(
 pub(super) unsafe fn products_1x2(
     conv: &Conv,
     group: &Group,
-    (mut taps, step): (*const i16, usize),
+    (taps, step): (*const i16, usize),
     output: *mut u8,
     first: usize,
 ) {
     let results = &group.results;
+    // SAFETY: the caller's promise.
+    let acc = unsafe { sums_1x2(conv, group, (taps, step), first) };
+    let output = output.wrapping_add(group.output + first * results.bytes());
+    // SAFETY: the caller's promise.
+    unsafe { results.store_all(&None, [first, conv.out_c], &[acc], output, 0) };
+}
+
+/// The sums of two channels from `first` on for one pixel, as [`products_1x2`].
+///
+/// # Safety
+/// As for [`products_1x2`].
+#[inline(always)]
+pub(in crate::kernels) unsafe fn sums_1x2(
+    conv: &Conv,
+    group: &Group,
+    (mut taps, step): (*const i16, usize),
+    first: usize,
+) -> [i32; 2] {
     let mut weights = group.weights.wrapping_add(first * conv.pairs * 2);
     // SAFETY: records are there for an even number of channels.
-    let mut acc = unsafe { [results.bias(first), results.bias(first + 1)] };
+    let mut acc = unsafe { [group.results.bias(first), group.results.bias(first + 1)] };
     for _ in 0..conv.pairs {
         for (c, acc) in acc.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
@@ -312,9 +421,53 @@ pub(super) unsafe fn products_1x2(
         taps = taps.wrapping_add(step);
         weights = weights.wrapping_add(4);
     }
-    let output = output.wrapping_add(group.output + first * results.bytes());
-    // SAFETY: the caller's promise.
-    unsafe { results.store_all(&None, [first, conv.out_c], &[acc], output, 0) };
+    acc
+}
+
+/// The sums of blocks of channels from `first` on: of two channels by pixels, or of eight if there is one
+/// pixel.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters, the taps of pixels are in scratch, and there are
+/// so many whole blocks.
+#[cfg(not(cortex_m_dsp))]
+pub(in crate::kernels) unsafe fn block_sums(
+    conv: &Conv,
+    group: &Group,
+    mut first: usize,
+    sums: &mut [[i32; 8]],
+) {
+    let size = conv.pairs * 4;
+    let mut left = sums;
+    while let [sums, rest @ ..] = left {
+        let weights = group.weights.wrapping_add(first * conv.pairs * 2);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bias = |c: usize| group.results.bias(first + c);
+            if conv.lanes != LANES {
+                *sums = core::array::from_fn(bias);
+                sums_1x8(conv.scratch, weights, conv.pairs, sums);
+                (left, first) = (rest, first + 8);
+                continue;
+            }
+            if WIDE && let [second, rest @ ..] = rest {
+                let mut acc = [[0; 4]; LANES];
+                let bias = [bias(0), bias(1), bias(2), bias(3)];
+                let weights = [weights, weights.wrapping_add(size)];
+                tiles::sums_4x4(conv.scratch, weights, conv.pairs, bias, &mut acc);
+                let [p, q, r, s] = acc;
+                *sums = [p[0], p[1], q[0], q[1], r[0], r[1], s[0], s[1]];
+                *second = [p[2], p[3], q[2], q[3], r[2], r[3], s[2], s[3]];
+                (left, first) = (rest, first + 4);
+                continue;
+            }
+            let mut acc = [[0; 2]; LANES];
+            sums_4x2(conv.scratch, weights, conv.pairs, [bias(0), bias(1)], &mut acc);
+            let [p, q, r, s] = acc;
+            *sums = [p[0], p[1], q[0], q[1], r[0], r[1], s[0], s[1]];
+            (left, first) = (rest, first + 2);
+        }
+    }
 }
 
 /// Computes the channels of a group, several pixels at a time.
@@ -337,7 +490,7 @@ pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &G
         // SAFETY: pixels of the accepted parameters.
         unsafe {
             for lane in 0..count {
-                gather_pixel(conv, group, &conv.next(&mut next), lane);
+                gather_pixel::<i8>(conv, group, &conv.next(&mut next), lane);
             }
             products(conv, group, &common, output, count);
         }
@@ -356,7 +509,7 @@ unsafe fn few_pixels(conv: &Conv, group: &Group) {
     let (mut taps, mut output) = (conv.scratch.cast_const(), next.output);
     for lane in 0..conv.pixels as usize {
         // SAFETY: a pixel of the accepted parameters; scratch has room for the taps of four.
-        unsafe { gather_pixel(conv, group, &conv.next(&mut next), lane) };
+        unsafe { gather_pixel::<i8>(conv, group, &conv.next(&mut next), lane) };
     }
     for _ in 0..conv.pixels {
         for first in (0..conv.out_c).step_by(2) {

@@ -182,9 +182,9 @@ pub(super) unsafe fn sums_1x8(
 /// # Safety
 /// There are four channels of each tap and of each weight, of all lines.
 #[inline(never)]
-pub(super) unsafe fn add_taps(
+pub(in crate::kernels) unsafe fn add_taps<T: Copy + Into<i32>>(
     acc: &mut [i32; CHANNELS],
-    mut from: *const i8,
+    mut from: *const T,
     mut weights: *const i8,
     taps: &Taps,
 ) {
@@ -195,17 +195,20 @@ pub(super) unsafe fn add_taps(
             macro_rules! lane {
                 ($lane:literal, $acc:ident) => {
                     // SAFETY: the caller's promise.
-                    $acc = $acc.wrapping_add(unsafe { byte(from, $lane) * byte(weights, $lane) });
+                    $acc = $acc.wrapping_add(unsafe {
+                        let x: i32 = (*from.add($lane)).into();
+                        x * byte(weights, $lane)
+                    });
                 };
             }
             lane!(0, a);
             lane!(1, b);
             lane!(2, c);
             lane!(3, d);
-            from = from.wrapping_add(taps.step);
+            from = from.wrapping_byte_add(taps.step);
             weights = weights.wrapping_add(taps.next);
         }
-        from = from.wrapping_add(taps.skip);
+        from = from.wrapping_byte_add(taps.skip);
         weights = weights.wrapping_add(taps.weights_skip);
     }
     *acc = [a, b, c, d];

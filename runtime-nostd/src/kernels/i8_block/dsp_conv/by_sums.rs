@@ -36,6 +36,30 @@ pub(super) unsafe fn double_sums<const PARTS: u32>(
     first
 }
 
+/// What sums need.
+const SUMS: u32 = Parts::ROUNDINGS.and(Parts::FOUR_PIXELS).and(Parts::ONE_PIXEL).0;
+
+/// The sums of blocks of channels from `first` on: of two channels by pixels, or of eight if there is one
+/// pixel.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters, the taps of pixels are in scratch, and there is at
+/// least one whole block, and so many.
+pub(in crate::kernels) unsafe fn block_sums(
+    conv: &Conv,
+    group: &Group,
+    first: usize,
+    sums: &mut [[i32; 8]],
+) {
+    let mut job = Job::new::<SUMS>(conv, group, first);
+    let block = if conv.lanes == LANES { 2 } else { 8 };
+    job.tail = Tail::Sums as u32;
+    job.output[0] = sums.as_mut_ptr().cast();
+    job.records_end = job.records.wrapping_add(block * sums.len());
+    // SAFETY: so many channels, of which the assembly stores the sums.
+    unsafe { job.run::<SUMS>(conv, conv.lanes) };
+}
+
 /// Computes a block by way of its sums.
 ///
 /// # Safety

@@ -1,0 +1,223 @@
+//! Convolutions of `i16` activations with `i8` weights: taps are gathered as those of `i8` are once they
+//! have been widened, so that the same loops compute the sums. What is of 16 bits is how taps are copied,
+//! and the results.
+
+mod depthwise;
+#[cfg(cortex_m_dsp)]
+mod dsp_finish;
+#[cfg(cortex_m_dsp)]
+mod dsp_taps;
+
+use microhlo_format::Place;
+use microhlo_format::kernels::{ConvI16, Requant};
+
+use super::Memory;
+use super::i8_block::{
+    Common, Conv, Group, LANES, Pixel, Results, block_sums, gather_pixel, sums_1x2,
+};
+
+pub(super) use depthwise::depthwise;
+
+/// Blocks of channels whose sums are in memory at once.
+const BLOCKS: usize = 4;
+
+/// Bytes of an activation.
+const BYTES: usize = size_of::<i16>();
+
+/// How sums become results.
+struct Wide {
+    results: Results,
+    min: i32,
+    max: i32,
+}
+
+/// The sums of two channels of some pixels.
+type Pairs = [[i32; 2]];
+
+/// Sums of adjacent channels, from an even one on: for each two of them those of so many pixels.
+struct Sums<'a> {
+    pairs: &'a Pairs,
+    /// Pixels of two channels in `pairs`, at least as many as there are outputs.
+    lanes: usize,
+    first: usize,
+    /// The end of the channels that exist.
+    end: usize,
+    /// The places of the pixels' first results.
+    outputs: &'a [*mut u8],
+}
+
+impl Wide {
+    fn new(results: &Results, min: i32, max: i32) -> Wide {
+        Wide { results: *results, min, max }
+    }
+
+    /// Bytes of a result.
+    fn bytes(&self) -> usize {
+        if self.results.requant.is_some() { BYTES } else { size_of::<i32>() }
+    }
+
+    /// Those of the channels from `count` on.
+    fn skip(&self, count: usize) -> Wide {
+        Wide { results: self.results.skip(count), ..*self }
+    }
+
+    /// Stores the result of a sum at `output`, the place of the channel's result.
+    ///
+    /// # Safety
+    /// The channel exists, and the place is that of one of its results.
+    unsafe fn store(&self, channel: usize, acc: i32, output: *mut u8) {
+        // SAFETY: the caller's promise; places are aligned.
+        unsafe {
+            match &self.results.requant {
+                None => output.cast::<i32>().write(acc),
+                Some(requant) => {
+                    let ([_, multiplier], shift) = self.results.record(channel, requant);
+                    let steps = requant.steps(acc, multiplier, shift);
+                    output.cast::<i16>().write(steps.max(self.min).min(self.max) as i16);
+                }
+            }
+        }
+    }
+
+    /// Stores the results of sums.
+    ///
+    /// # Safety
+    /// Channels and outputs exist.
+    unsafe fn finish(&self, sums: &Sums<'_>) {
+        #[cfg(not(cortex_m_dsp))]
+        let done = 0;
+        #[cfg(cortex_m_dsp)]
+        // SAFETY: the caller's promise.
+        let done = unsafe { dsp_finish::pairs(self, sums) };
+        let channels = (sums.first..sums.end).step_by(2);
+        for (pairs, channel) in sums.pairs.chunks(sums.lanes).zip(channels).skip(done) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                self.finish_channel(pairs, 0, channel, sums.outputs);
+                if channel + 1 < sums.end {
+                    self.finish_channel(pairs, 1, channel + 1, sums.outputs);
+                }
+            }
+        }
+    }
+
+    /// Stores the results of one of two channels.
+    ///
+    /// # Safety
+    /// Channel and outputs exist.
+    unsafe fn finish_channel(
+        &self,
+        pairs: &Pairs,
+        which: usize,
+        channel: usize,
+        outputs: &[*mut u8],
+    ) {
+        let at = channel * self.bytes();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if let Some(requant) = &self.results.requant {
+                let ([_, multiplier], shift) = self.results.record(channel, requant);
+                if let Some(common) = Common::of(&Requant { shift, ..*requant }) {
+                    for (pair, output) in pairs.iter().zip(outputs) {
+                        let steps = common.steps(pair[which & 1], multiplier);
+                        let result = steps.max(self.min).min(self.max) as i16;
+                        output.wrapping_add(at).cast::<i16>().write(result);
+                    }
+                    return;
+                }
+            }
+            for (pair, output) in pairs.iter().zip(outputs) {
+                self.store(channel, pair[which & 1], output.wrapping_add(at));
+            }
+        }
+    }
+}
+
+/// Computes a convolution.
+///
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+pub(super) unsafe fn convolution(p: &ConvI16<Place>, memory: &Memory<'_>) {
+    let mut conv = Conv::new(&p.conv, memory);
+    let wide = Wide::new(&conv.results, p.min, p.max);
+    for axis in &mut conv.axes {
+        axis.input_step *= BYTES as i32;
+    }
+    conv.image *= BYTES;
+    conv.swizzled = false;
+    conv.output_step = p.conv.groups as usize * conv.out_c * wide.bytes();
+    for index in 0..p.conv.groups {
+        let mut group = conv.group(index);
+        group.input *= BYTES;
+        group.output = index as usize * conv.out_c * wide.bytes();
+        let packed = conv.out_c.next_multiple_of(2) * index as usize;
+        // SAFETY: a group of the accepted parameters.
+        unsafe { pixels(&conv, &group, &wide.skip(packed)) };
+    }
+}
+
+/// Computes the channels of a group.
+///
+/// # Safety
+/// Convolution and group are those of accepted parameters.
+unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
+    let lanes = conv.lanes.min(LANES);
+    let mut next = conv.pixel(0);
+    let mut left = conv.pixels as usize;
+    while left > 0 {
+        let count = left.min(lanes);
+        let mut outputs = [conv.output; LANES];
+        for (lane, place) in outputs.iter_mut().enumerate().take(count) {
+            let pixel = conv.next(&mut next);
+            *place = pixel.output.wrapping_add(group.output);
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { gather(conv, group, &pixel, lane) };
+        }
+        let outputs = outputs.get(..count).unwrap_or_default();
+        // SAFETY: their taps are in scratch. Lanes behind the last one keep what they have.
+        unsafe { products(conv, group, wide, outputs) };
+        left -= count;
+    }
+}
+
+/// Copies the taps of a pixel: a call of its own, which takes no stack while they are multiplied.
+///
+/// # Safety
+/// As for [`pixels`]; the pixel is one of the convolution.
+#[inline(never)]
+unsafe fn gather(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { gather_pixel::<i16>(conv, group, pixel, lane) };
+}
+
+/// Computes all channels of a group for the pixels whose taps are in scratch.
+///
+/// # Safety
+/// As for [`pixels`]; the outputs are theirs.
+unsafe fn products(conv: &Conv, group: &Group, wide: &Wide, outputs: &[*mut u8]) {
+    let lanes = conv.lanes.min(LANES);
+    let block = if lanes == LANES { 2 } else { 8 };
+    let mut blocks = if lanes == LANES { conv.out_c.div_ceil(2) } else { conv.out_c / 8 };
+    let (mut first, end) = (0, conv.out_c);
+    let mut sums = [[0; 8]; BLOCKS];
+    while blocks > 0 {
+        let here = blocks.min(BLOCKS);
+        let sums = sums.get_mut(..here).unwrap_or_default();
+        // SAFETY: so many blocks of the group, whose results lie at the outputs.
+        unsafe {
+            block_sums(conv, group, first, sums);
+            let (pairs, _) = sums.as_flattened().as_chunks();
+            wide.finish(&Sums { pairs, lanes, first, end, outputs });
+        }
+        first += here * block;
+        blocks -= here;
+    }
+    while first < end {
+        // SAFETY: a block of two channels of one pixel.
+        unsafe {
+            let pairs = &[sums_1x2(conv, group, (conv.scratch, 2), first)];
+            wide.finish(&Sums { pairs, lanes, first, end, outputs });
+        }
+        first += 2;
+    }
+}
