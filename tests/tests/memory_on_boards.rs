@@ -13,30 +13,31 @@ type More = [u64; 2];
 /// A network with the fastest programs that fit so many bytes of arena, and its smallest.
 struct Network {
     name: &'static str,
-    within: [(u32, More); 2],
+    within: &'static [(u32, More)],
     least: More,
 }
 
-/// They may only fall. The second limit is what the smallest program took before windows shared bytes.
+/// They may only fall. The second limit is what the smallest program took before windows shared bytes, the third
+/// of the keyword spotter one between it and the 10,080 bytes that it takes without chains.
 const NETWORKS: [Network; 4] = [
     Network {
         name: "kws_int8_quant_int",
-        within: [(6_922, [162, 94]), (5_568, [309, 222])],
-        least: [536, 299],
+        within: &[(6_922, [138, 94]), (5_568, [289, 222]), (8_832, [104, 104])],
+        least: [525, 299],
     },
     Network {
         name: "ic_int8_quant_int",
-        within: [(18_304, [25, 13]), (16_448, [41, 19])],
+        within: &[(18_304, [25, 13]), (16_448, [41, 19])],
         least: [46, 21],
     },
     Network {
         name: "mobilenet_v1_025_96",
-        within: [(30_368, [7, 18]), (27_968, [11, 48])],
-        least: [11, 48],
+        within: &[(30_368, [7, 18]), (27_968, [9, 48])],
+        least: [9, 48],
     },
     Network {
         name: "temporal_64x32",
-        within: [(4_144, [143, 61]), (4_000, [180, 80])],
+        within: &[(4_144, [124, 57]), (4_000, [178, 79])],
         least: [209, 98],
     },
 ];
@@ -54,35 +55,37 @@ fn by_rows(board: &str, at: usize) {
     let networks: Vec<(&Network, Int8Network)> =
         NETWORKS.iter().filter_map(|bound| Some((bound, network(bound)?))).collect();
     let forms = |bound: &Network| {
-        let [first, second] = bound.within.map(|(limit, _)| memory(Rows::Auto, Some(limit), false));
+        let within = bound.within.iter().map(|&(limit, _)| memory(Rows::Auto, Some(limit), false));
         let [whole, least, fed] = [(Rows::Off, false), (Rows::Least, false), (Rows::Least, true)]
             .map(|(rows, fed)| memory(rows, None, fed));
-        [whole, first, second, least, fed]
+        [whole].into_iter().chain(within).chain([least, fed]).collect::<Vec<Options>>()
     };
     let job = |network: &Int8Network, form: Options| -> Job {
         let mut job = network.prepare(target, form).job();
         job.cases.truncate(1);
         job
     };
-    let jobs: Vec<Job> =
-        networks.iter().flat_map(|(bound, n)| forms(bound).map(|form| job(n, form))).collect();
-    let outcomes = executor.run(&jobs, &options()).expect("the board runs");
+    let jobs: Vec<Job> = networks
+        .iter()
+        .flat_map(|(bound, n)| forms(bound).into_iter().map(|form| job(n, form)))
+        .collect();
+    let mut outcomes = executor.run(&jobs, &options()).expect("the board runs").into_iter();
     let (mut found, mut above) = (Vec::new(), false);
-    for ((bound, network), outcomes) in networks.iter().zip(outcomes.chunks(5)) {
+    for (bound, network) in &networks {
         let name = network.name();
         let expected = network.prepare(target, forms(bound)[0]).run_on_host()[..1].to_vec();
         let mut counts = Vec::new();
-        for (form, outcome) in forms(bound).iter().zip(outcomes) {
-            let report = outcome.as_ref().unwrap_or_else(|e| panic!("{name}: {e}"));
+        for (form, outcome) in forms(bound).iter().zip(&mut outcomes) {
+            let report = outcome.unwrap_or_else(|e| panic!("{name}: {e}"));
             counts.push(report.cases[0].as_ref().map_or(0, |case| case.instructions));
-            let there = outputs(name, Ok(report.clone()));
+            let there = outputs(name, Ok(report));
             assert_eq!(there, expected, "{name} on {board}: {form:?}");
         }
         let percent =
             |count: u64| (count.saturating_sub(counts[0]) * 1000).div_ceil(counts[0].max(1));
-        let there = [counts[1], counts[2], counts[3]].map(percent);
-        let [first, second] = bound.within.map(|(_, more)| more[at]);
-        let bounds = [first, second, bound.least[at]];
+        // All but the first, and the fed one.
+        let there: Vec<u64> = counts[1..counts.len() - 1].iter().map(|&n| percent(n)).collect();
+        let bounds = bound.within.iter().map(|(_, more)| more[at]).chain([bound.least[at]]);
         above |= there.iter().zip(bounds).any(|(&there, bound)| there > bound);
         found.push((name, there));
     }

@@ -195,12 +195,32 @@ pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
     Plan { cuts: plan.cuts.iter().map(widen).collect() }
 }
 
+/// By how many rows strips of all stages may grow together.
+const TALLEST: usize = 16;
+
 /// Tries that one chain is worth.
 const TRIES: usize = 100;
 
+/// Needs of a block with as many rows at a time for all its stages as fit. One stage alone may gain nothing
+/// from more, as it waits for others.
+fn even(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
+    let mut best = needs.clone();
+    let least = best.strips.iter().min().copied().unwrap_or(1);
+    for rows in (least..).skip(1).take(TALLEST) {
+        let Some(taller) = block.needs(model, &block.uniform(rows)) else { continue };
+        if taller.bytes() > limit {
+            break;
+        }
+        if taller.cost < best.cost {
+            best = taller;
+        }
+    }
+    best
+}
+
 /// Needs of a block with more rows at a time.
 fn widest(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
-    let mut best = needs.clone();
+    let mut best = even(model, block, needs, limit);
     let stages = best.strips.len();
     let (mut at, mut since) = (0, 0);
     for _ in 0..TRIES {

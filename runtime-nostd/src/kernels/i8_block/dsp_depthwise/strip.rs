@@ -83,25 +83,40 @@ macro_rules! widen_three {
 /// Brings the weights of the next channel into r3 to r8, and what its sums become to the stack.
 macro_rules! next_constants {
     () => {
+        next_constants!("8", ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"])
+    };
+    // With the label that it may use, and which weights the taps of each line have.
+    ($behind:literal, $([$first:literal, $second:literal, $third:literal]),*) => {
+        next_constants!(@widened $behind, $($first, $second, $third),*)
+    };
+    (
+        @widened $behind:literal,
+        $a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal, $g:literal,
+        $h:literal, $i:literal
+    ) => {
         concat!(
             "ldr r12, [sp, #80]
             ldrd r9, r11, [r12], #8
             str r12, [sp, #80]
             ldr r3, [sp, #92]
             ldrd lr, r12, [sp, #96]
-            cbz r3, 8f
+            cbz r3, ",
+            $behind,
+            "f
             ldrb lr, [r3], #1
             str r3, [sp, #92]
             sub lr, #33
             lsl r12, r12, lr
-            8:
+            ",
+            $behind,
+            ":
             mov r10, r9
             stm sp, {{r9-r12, lr}}
             ldr r12, [sp, #88]
             ",
-            widen_three!("r3", "r4", "0", "1", "2"),
-            widen_three!("r5", "r6", "3", "4", "5"),
-            widen_three!("r7", "r8", "6", "7", "8"),
+            widen_three!("r3", "r4", $a, $b, $c),
+            widen_three!("r5", "r6", $d, $e, $f),
+            widen_three!("r7", "r8", $g, $h, $i),
             "adds r12, #9
             str r12, [sp, #88]
             ",
@@ -120,6 +135,127 @@ strip_kernel!(strip_3_1_shift, row_3_1, "2", shift_pair!());
 strip_kernel!(strip_3_2, row_3_2, "3", "");
 strip_kernel!(strip_3_2_shift, row_3_2, "3", shift_pair!());
 
+/// Most pairs of outputs of a line of a narrow strip.
+const NARROW: usize = 4;
+
+/// A function for the channels of a block with lines of few outputs, and with stride 1: all pairs of a line follow
+/// one another, and lines advance without being looked up. Of the [`Band3`], `pairs` is how many there are,
+/// `advance` and `across` are from the end of a line to the next one, and `rows` is the bytes from the first line
+/// to the end. From sp: record (0), the end (24), where to go on after the pairs (52), else as for [`Strip`].
+macro_rules! narrow_kernel {
+    ($name:ident, $shift:expr, $($weights:tt),*) => {
+        /// Computes lines of outputs.
+        ///
+        /// # Safety
+        /// The lines are those of an accepted convolution with stride 1 along them, of at most [`NARROW`] pairs.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(band: &Strip) {
+            naked_asm!(
+                dsp!(),
+                enter_strip!(),
+                "ldr r0, [sp, #52]
+                adr.w r1, 5f
+                adr.w r2, 8f
+                cmp r0, #0
+                it ne
+                movne r1, r2
+                orr r1, r1, #1
+                str r1, [sp, #52]
+                1:
+                ",
+                next_constants!("9", $($weights),*),
+                "ldrd r0, r9, [sp, #36]
+                ldr r12, [sp, #44]
+                add r1, r0, r12
+                add r2, r1, r12
+                ldr r12, [sp, #56]
+                add r12, r12, r0
+                str r12, [sp, #24]
+                2:
+                ldr lr, [sp, #48]
+                tbb [pc, lr]
+                7:
+                .byte (4f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
+                .byte (24f - 7b) / 2, 0
+                24:
+                ",
+                pair_3!(row_3_1),
+                store_pair!($shift),
+                "23:
+                ",
+                pair_3!(row_3_1),
+                store_pair!($shift),
+                "22:
+                ",
+                pair_3!(row_3_1),
+                store_pair!($shift),
+                "21:
+                ",
+                pair_3!(row_3_1),
+                store_pair!($shift),
+                "4:
+                ldr pc, [sp, #52]
+                8:
+                ldr r10, [sp]
+                ldrd r12, lr, [r0]
+                smlad r10, r12, r3, r10
+                smlabt r10, lr, r4, r10
+                ldrd r12, lr, [r1]
+                smlad r10, r12, r5, r10
+                smlabt r10, lr, r6, r10
+                ldrd r12, lr, [r2]
+                smlad r10, r12, r7, r10
+                smlabt r10, lr, r8, r10
+                ldrd r12, lr, [sp, #8]
+                smmla r10, r10, r12, lr
+                ",
+                $shift,
+                "ssat r10, #8, r10, asr #1
+                strb r10, [r9]
+                5:
+                ldrd r12, lr, [sp, #60]
+                add r0, r0, r12
+                add r1, r1, r12
+                add r2, r2, r12
+                add r9, r9, lr
+                ldr r12, [sp, #24]
+                cmp r0, r12
+                bne.w 2b
+                ldr r12, [sp, #84]
+                subs r12, #1
+                beq 6f
+                str r12, [sp, #84]
+                ldrd r0, r9, [sp, #36]
+                ldrd r12, lr, [sp, #72]
+                add r0, r0, r12
+                add r9, r9, lr
+                strd r0, r9, [sp, #36]
+                b.w 1b
+                6:
+                ",
+                leave_strip!(),
+            )
+        }
+    };
+}
+
+narrow_kernel!(narrow_3_1, "", ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"]);
+narrow_kernel!(narrow_3_1_shift, shift_pair!(), ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"]);
+// Where lines run along the height, taps of a line are a row of the weights apart.
+narrow_kernel!(tall_3_1, "", ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]);
+narrow_kernel!(tall_3_1_shift, shift_pair!(), ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]);
+
+impl Band3 {
+    /// Makes it one of lines of few outputs, with stride 1.
+    fn narrow(&mut self) {
+        let pairs = self.pairs / 4;
+        self.rows = self.rows.wrapping_mul(self.advance);
+        self.advance = self.advance.wrapping_sub(self.pairs);
+        self.across = self.across.wrapping_sub((2 * pairs).wrapping_mul(self.step));
+        self.pairs = pairs;
+    }
+}
+
 /// Computes a strip of a kernel of three by three adjacent taps, but for what [`complete`](super::complete)
 /// does, if it is one of few rows. Returns whether it is.
 ///
@@ -129,7 +265,9 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let (across, along) = (&conv.across, &conv.along);
     let read = (across.output - 1) * across.stride + 3;
     let fits = conv.multiplier == 1 && conv.channels.is_multiple_of(CHANNELS) && conv.batch == 1;
-    let rows = along.weights_step == 1 && read as usize <= conv.slots;
+    let narrow = along.stride == 1 && along.output as usize / 2 <= NARROW;
+    let tall = along.weights_step != 1;
+    let rows = (narrow || !tall) && read as usize <= conv.slots;
     let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
     let Some(requant) = requant.filter(|_| fits && rows) else { return false };
     let shared = conv.results.shifts.is_null();
@@ -146,7 +284,14 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
         shift: shift.wrapping_sub(33),
         offset: requant.offset(shift),
     };
+    if narrow {
+        job.band.narrow();
+    }
     let function = match (along.stride, shared && shift == 33) {
+        (1, true) if tall => tall_3_1,
+        (1, false) if tall => tall_3_1_shift,
+        (1, true) if narrow => narrow_3_1,
+        (1, false) if narrow => narrow_3_1_shift,
         (1, true) => strip_3_1,
         (1, false) => strip_3_1_shift,
         (_, true) => strip_3_2,
