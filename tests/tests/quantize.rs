@@ -129,7 +129,10 @@ fn compile_quantises_on_the_way() {
     let layers = json["quantization"]["layers"].as_array().expect("layers");
     assert!(layers.iter().all(|l| l["held_as"] != "float"), "{layers:?}");
     fails(&["compile", text(&model), "--quantize"], &["--calibrate"]);
-    fails(&args[..2].iter().chain(&args[3..]).copied().collect::<Vec<_>>(), &["required", "--quantize"]);
+    fails(
+        &args[..2].iter().chain(&args[3..]).copied().collect::<Vec<_>>(),
+        &["required", "--quantize"],
+    );
 }
 
 #[test]
