@@ -1,4 +1,4 @@
-//! Speed of the front ends: `cargo bench -p microhlo-compiler --bench parse [-- FILE...]`.
+//! Speed of the front ends: `cargo bench -p microhlo-tests --bench parse [-- FILE...]`.
 //!
 //! Without files, synthetic modules of weights are parsed in every form and spelling, and the rates
 //! stand beside what is required of them. `--check` fails if one is far below; it allows for slow
