@@ -7,13 +7,17 @@ use super::Memory;
 use super::i8_block::{Depthwise, by_taps};
 use crate::registry::Undecodable;
 
-entry!(depthwise_taps_i8, DepthwiseTapsI8);
-stage!(DepthwiseTapsI8);
+entry!(depthwise_taps_i8, DepthwiseTapsI8 => Depthwise);
+stage!(DepthwiseTapsI8 => Depthwise);
+
+fn prepare(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Depthwise {
+    Depthwise::new(&p.conv, memory)
+}
 
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(conv: &Depthwise) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_taps(&Depthwise::new(&p.conv, memory)) };
+    unsafe { by_taps(conv) };
     Ok(())
 }

@@ -722,9 +722,11 @@ pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
 /// As for [`image`].
 #[inline(never)]
 unsafe fn any(conv: &Depthwise, image: u32, requant: &Requant) -> bool {
-    let Some(mut band) = BandAny::new(conv, requant.rounding) else { return false };
+    // Used where it was made: it is large.
+    let mut band = BandAny::new(conv, requant.rounding);
+    let Some(band) = &mut band else { return false };
     // SAFETY: the caller's promise.
-    unsafe { bands(conv, image, requant, &mut band) };
+    unsafe { bands(conv, image, requant, band) };
     true
 }
 

@@ -273,6 +273,7 @@ pub(super) struct Conv {
     pub image: usize,
     pub in_c: i32,
     pub out_c: usize,
+    pub groups: u32,
     /// Output pixels.
     pub pixels: u32,
     /// Kernel positions of a run.
@@ -325,6 +326,7 @@ impl Conv {
             image: heights[0] as usize * row as usize,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
+            groups: p.groups,
             pixels: p.pixels(),
             run: if p.groups == 1 && p.dilation_w == 1 { p.kernel_w as i32 } else { 1 },
             swizzled: p.run() & 3 == 0,
