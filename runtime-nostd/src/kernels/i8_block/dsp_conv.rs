@@ -571,6 +571,7 @@ impl Job {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
+#[inline(always)]
 pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let mut job = Job::new::<PARTS>(conv, group, 0);
     let mut straight = Straight::new(conv, group);
@@ -646,15 +647,18 @@ unsafe fn gather_others<const PARTS: u32>(
     let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // If there are too few, the last one is computed several times: those before have been, and their
     // results may lie on their taps.
-    let mut corners = [Corner::NONE; LANES];
-    let (mut corner, mut first) = (Corner::NONE, next.output);
-    let lanes = corners.iter_mut().zip(&mut job.output).take(count as usize);
-    for (lane, (place, output)) in lanes.enumerate() {
-        if (lane as u32) < here {
+    let (mut corners, mut corner) = ([Corner::NONE; LANES], Corner::NONE);
+    let (mut first, mut done) = (next.output, 0);
+    for (place, output) in corners.iter_mut().zip(&mut job.output) {
+        if done == count {
+            break;
+        }
+        if done < here {
             first = next.output.wrapping_add(group.output);
             corner = take::<PARTS>(conv, group, next);
         }
         (*place, *output) = (corner, first);
+        done += 1;
     }
     // SAFETY: the caller's promise.
     unsafe { gather::<PARTS>(conv, &corners, count as usize) };
