@@ -1,5 +1,7 @@
 //! `i8` convolution and matrix products with constant right-hand side.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI8, Parts};
 
@@ -10,8 +12,12 @@ use crate::registry::Undecodable;
 parted_entry!(conv_i8, ConvI8 => Conv);
 stage!(ConvI8, 0xffff_ffff => Conv);
 
-fn prepare(p: &ConvI8<Place>, memory: &Memory<'_>) -> Conv {
-    Conv::new(p, memory)
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Conv>,
+    p: &ConvI8<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Conv {
+    Conv::place(to, p, memory)
 }
 
 /// # Safety

@@ -1,5 +1,7 @@
 //! `i8` depthwise convolution.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI8;
 
@@ -10,8 +12,12 @@ use crate::registry::Undecodable;
 entry!(depthwise_i8, DepthwiseI8 => Depthwise);
 stage!(DepthwiseI8 => Depthwise);
 
-fn prepare(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(p, memory)
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Depthwise>,
+    p: &DepthwiseI8<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Depthwise {
+    Depthwise::place(to, p, memory)
 }
 
 /// # Safety

@@ -1,5 +1,7 @@
 //! `i8` depthwise convolution of few results, tap by tap.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseTapsI8;
 
@@ -10,8 +12,12 @@ use crate::registry::Undecodable;
 entry!(depthwise_taps_i8, DepthwiseTapsI8 => Depthwise);
 stage!(DepthwiseTapsI8 => Depthwise);
 
-fn prepare(p: &DepthwiseTapsI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(&p.conv, memory)
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Depthwise>,
+    p: &DepthwiseTapsI8<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Depthwise {
+    Depthwise::place(to, &p.conv, memory)
 }
 
 /// # Safety

@@ -1,5 +1,7 @@
 //! `i8` depthwise convolution of three by three adjacent taps.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseThreeI8;
 
@@ -10,8 +12,12 @@ use crate::registry::Undecodable;
 parted_entry!(depthwise_three_i8, DepthwiseThreeI8 => Depthwise);
 stage!(DepthwiseThreeI8, 0xffff_ffff => Depthwise);
 
-fn prepare(p: &DepthwiseThreeI8<Place>, memory: &Memory<'_>) -> Depthwise {
-    Depthwise::new(&p.conv, memory)
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Depthwise>,
+    p: &DepthwiseThreeI8<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Depthwise {
+    Depthwise::place(to, &p.conv, memory)
 }
 
 /// # Safety

@@ -156,8 +156,9 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
 
 /// Decodes parameters and runs a kernel's function `execute` on them.
 ///
-/// If the kernel's module has a function `prepare(params: &Params<Place>, memory: &Memory) -> Prepared`, of a type
-/// that is named, it runs on what that makes of them: the parameters then take no stack while it runs.
+/// If a type `Prepared` is named, the kernel runs on what its module's function
+/// `prepare(to: &mut MaybeUninit<Prepared>, params: &Params<Place>, memory: &Memory) -> &mut Prepared` makes of
+/// them, where it is to be: the parameters then take no stack while it runs, and nothing is copied.
 macro_rules! decode_and_run {
     ($params:ident, $body:ident, $memory:ident, [$($execute:tt)*]) => {{
         let mut params = MaybeUninit::<$params<Place>>::uninit();
@@ -174,7 +175,7 @@ macro_rules! decode_and_run {
         ) -> Result<&'v mut $prepared, Undecodable> {
             let mut params = MaybeUninit::<$params<Place>>::uninit();
             let params = decode(&mut params, body)?;
-            Ok(value.write(prepare(params, memory)))
+            Ok(prepare(value, params, memory))
         }
 
         let mut value = MaybeUninit::uninit();
@@ -209,7 +210,7 @@ macro_rules! decode_and_fire {
         ) -> Result<Option<&'v mut $prepared>, Undecodable> {
             let mut params = MaybeUninit::<$params<Place>>::uninit();
             decode_and_fire!(@strip params, $params, body, turn);
-            Ok(Some(value.write(prepare(params, memory))))
+            Ok(Some(prepare(value, params, memory)))
         }
 
         let mut value = MaybeUninit::uninit();

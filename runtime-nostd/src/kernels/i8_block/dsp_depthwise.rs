@@ -483,6 +483,7 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters; there is room for their channels' records.
+#[inline(never)]
 unsafe fn note<B: Bands>(
     conv: &Depthwise,
     block: &Block,
@@ -571,6 +572,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Safety
     /// Block and slots are those of an accepted convolution.
+    #[inline(never)]
     unsafe fn load<B: Bands>(&mut self, block: &Block, slot: usize, line: i32, count: usize) {
         let conv = self.conv;
         if B::PARTIAL && block.lanes < CHANNELS {

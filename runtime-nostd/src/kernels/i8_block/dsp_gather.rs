@@ -484,12 +484,7 @@ unsafe fn gather_together<const PARTS: u32>(conv: &Conv, corners: &[Corner; LANE
 /// # Safety
 /// As for [`gather`]; there is such a lane.
 #[inline(never)]
-unsafe fn gather_pixel<const PARTS: u32>(
-    conv: &Conv,
-    corner: &Corner,
-    lane: usize,
-    lanes: usize,
-) {
+unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, corner: &Corner, lane: usize, lanes: usize) {
     let mut job = whole_lane(conv);
     job.to = conv.scratch.wrapping_add(2 * lane);
     job.from = corner.first;

@@ -125,6 +125,7 @@ strip_kernel!(strip_3_2_shift, row_3_2, "3", shift_pair!());
 ///
 /// # Safety
 /// The convolution is that of accepted parameters of such a kernel.
+#[inline(never)]
 pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let (across, along) = (&conv.across, &conv.along);
     let read = (across.output - 1) * across.stride + 3;
