@@ -693,9 +693,31 @@ impl Band3 {
 /// Convolution and image are those of accepted parameters of such a kernel.
 pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
     // SAFETY: the caller's promise.
-    if has(PARTS, Parts::STRIPS) && unsafe { strip::strip(conv) } {
-        return;
+    unsafe {
+        if !has(PARTS, Parts::STRIPS) {
+            square_bands::<PARTS>(conv, image);
+        } else if !strip::strip(conv) {
+            square_apart::<PARTS>(conv, image);
+        }
     }
+}
+
+/// A call of its own, which takes no stack while a strip is computed.
+///
+/// # Safety
+/// As for [`square`].
+#[inline(never)]
+unsafe fn square_apart<const PARTS: u32>(conv: &Depthwise, image: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { square_bands::<PARTS>(conv, image) };
+}
+
+/// Computes the channels of an image of such a kernel, but for strips.
+///
+/// # Safety
+/// As for [`square`].
+#[inline(always)]
+unsafe fn square_bands<const PARTS: u32>(conv: &Depthwise, image: u32) {
     if let Some(requant) = &conv.results.requant {
         let multiplier = Square::<PARTS>::multiplier(conv);
         let (job, function) = (Band3::new(conv, multiplier), band_3::<PARTS>(conv, false));
