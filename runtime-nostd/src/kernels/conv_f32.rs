@@ -1,26 +1,36 @@
 //! `f32` convolution and matrix products with constant right-hand side.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::ConvF32;
 
-use super::f32_block::{Axis, Pointers, Shape, conv_blocks, conv_lanes, sweep};
+use super::f32_block::{Axis, Placed, Pointers, Shape, conv_blocks, conv_lanes, sweep};
 use super::Memory;
 use crate::registry::Undecodable;
 
-entry!(conv_f32, ConvF32);
-stage!(ConvF32);
+entry!(conv_f32, ConvF32 => Placed);
+stage!(ConvF32 => Placed);
 
-/// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &ConvF32<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Placed>,
+    p: &ConvF32<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Placed {
     let pointers = Pointers {
         input: memory.read(p.input),
         weights: memory.read(p.weights),
         bias: p.bias.map(|place| memory.read(place)),
         output: memory.write(p.output),
     };
+    to.write(Placed { shape: shape(p), pointers })
+}
+
+/// # Safety
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(Placed { shape, pointers }: &Placed) -> Result<(), Undecodable> {
     // SAFETY: the shape is that of the accepted parameters.
-    unsafe { sweep(&shape(p), pointers, conv_blocks, conv_lanes) };
+    unsafe { sweep(shape, *pointers, conv_blocks, conv_lanes) };
     Ok(())
 }
 

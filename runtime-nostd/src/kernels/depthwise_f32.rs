@@ -1,26 +1,36 @@
 //! `f32` depthwise convolution.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseF32;
 
-use super::f32_block::{Axis, Pointers, Shape, depthwise_blocks, depthwise_lanes, sweep};
+use super::f32_block::{Axis, Placed, Pointers, Shape, depthwise_blocks, depthwise_lanes, sweep};
 use super::Memory;
 use crate::registry::Undecodable;
 
-entry!(depthwise_f32, DepthwiseF32);
-stage!(DepthwiseF32);
+entry!(depthwise_f32, DepthwiseF32 => Placed);
+stage!(DepthwiseF32 => Placed);
 
-/// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &DepthwiseF32<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Placed>,
+    p: &DepthwiseF32<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Placed {
     let pointers = Pointers {
         input: memory.read(p.input),
         weights: memory.read(p.weights),
         bias: p.bias.map(|place| memory.read(place)),
         output: memory.write(p.output),
     };
+    to.write(Placed { shape: shape(p), pointers })
+}
+
+/// # Safety
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(Placed { shape, pointers }: &Placed) -> Result<(), Undecodable> {
     // SAFETY: the shape is that of the accepted parameters.
-    unsafe { sweep(&shape(p), pointers, depthwise_blocks, depthwise_lanes) };
+    unsafe { sweep(shape, *pointers, depthwise_blocks, depthwise_lanes) };
     Ok(())
 }
 

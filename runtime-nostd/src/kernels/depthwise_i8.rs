@@ -1,5 +1,7 @@
 //! `i8` depthwise convolution.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI8;
 
@@ -7,13 +9,21 @@ use super::Memory;
 use super::i8_block::{Depthwise, by_lines};
 use crate::registry::Undecodable;
 
-entry!(depthwise_i8, DepthwiseI8);
-stage!(DepthwiseI8);
+entry!(depthwise_i8, DepthwiseI8 => Depthwise);
+stage!(DepthwiseI8 => Depthwise);
+
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Depthwise>,
+    p: &DepthwiseI8<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Depthwise {
+    Depthwise::place(to, p, memory)
+}
 
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(conv: &Depthwise) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
-    unsafe { by_lines(&Depthwise::new(p, memory)) };
+    unsafe { by_lines(conv) };
     Ok(())
 }

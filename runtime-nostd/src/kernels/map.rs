@@ -1,12 +1,12 @@
 //! Fused chains of elementwise operations.
 
 use core::mem::MaybeUninit;
+use core::ptr::{null, null_mut};
 
 use microhlo_format::kernels::{
-    Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, MapInstr, Params, Sizes,
-    Strides,
+    Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, Params, Sizes,
 };
-use microhlo_format::{Fields, KernelId, Place};
+use microhlo_format::{Fields, KernelId, MicroId, Place};
 
 use super::decode::decode;
 use super::{Memory, dst, src};
@@ -31,8 +31,8 @@ const OPERANDS: usize = MAX_MAP_INPUTS + MAX_MAP_OUTPUTS;
 struct Operand {
     /// Start of the current tile.
     at: *mut u8,
-    /// Byte strides, outermost first.
-    strides: Strides,
+    /// Byte strides, outermost first, of as many dimensions as there are.
+    strides: [i32; MAX_RANK],
 }
 
 impl Operand {
@@ -41,19 +41,20 @@ impl Operand {
     }
 }
 
-/// One instruction with its row found.
-struct Instr {
-    row: Row,
-    dst: u8,
-    args: [u8; 3],
-}
+/// Bytes of an instruction behind its operation: the register written and those read, as they are encoded.
+const REGISTERS: usize = 4;
 
 /// A map with its rows and pointers found.
-struct Tiles {
+struct Tiles<'b> {
     sizes: Sizes,
     /// Inputs, then outputs.
     operands: heapless::Vec<Operand, OPERANDS>,
-    code: heapless::Vec<Instr, MAX_MAP_CODE>,
+    /// The row of each instruction.
+    rows: heapless::Vec<Row, MAX_MAP_CODE>,
+    /// Where the registers of each instruction begin in `code`: copies would take twice the stack.
+    registers: [u8; MAX_MAP_CODE],
+    /// The encoded instructions.
+    code: &'b [u8],
     scratch: *mut u8,
     /// Elements of one temporary.
     tile: u32,
@@ -61,11 +62,14 @@ struct Tiles {
     temp_size: u8,
 }
 
-impl Tiles {
+// Instructions of at most three bytes for the operation: their places are bytes.
+const _: () = assert!(MAX_MAP_CODE * (3 + REGISTERS) <= u8::MAX as usize);
+
+impl<'b> Tiles<'b> {
     /// Finds rows and pointers. The fields are decoded one by one: all at once they would take
     /// three times the stack.
     #[inline(never)]
-    fn prepare(&mut self, body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    fn prepare(&mut self, body: &'b [u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         let fields = &mut Fields::new(body);
         self.sizes.decode(fields);
         for _ in 0..fields.take::<u32>() {
@@ -84,26 +88,28 @@ impl Tiles {
         let _temporaries: u8 = fields.take();
         self.temp_size = fields.take();
         self.tile = fields.take();
-        for _ in 0..fields.take::<u32>() {
-            let mut instr = MapInstr::empty();
-            instr.decode(fields);
-            let MapInstr { op, dst, args } = instr;
-            let instr = Instr { row: memory.row(op)?, dst, args };
-            self.code.push(instr).map_err(|_| Undecodable)?;
+        let count: u32 = fields.take();
+        self.code = fields.rest();
+        for _ in 0..count {
+            let op: MicroId = fields.take();
+            let at = self.code.len().wrapping_sub(fields.rest().len());
+            let place = self.registers.get_mut(self.rows.len()).ok_or(Undecodable)?;
+            *place = u8::try_from(at).map_err(|_| Undecodable)?;
+            self.rows.push(memory.row(op)?).map_err(|_| Undecodable)?;
+            fields.bytes(REGISTERS);
         }
         if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 
     fn add_operand(&mut self, at: *mut u8, fields: &mut Fields<'_>) -> Result<(), Undecodable> {
-        let operand = Operand { at, strides: Strides::new() };
+        let operand = Operand { at, strides: [0; MAX_RANK] };
         self.operands.push(operand).map_err(|_| Undecodable)?;
-        match self.operands.last_mut() {
-            Some(operand) => {
-                operand.strides.decode(fields);
-                Ok(())
-            }
-            None => Err(Undecodable),
+        let operand = self.operands.last_mut().ok_or(Undecodable)?;
+        for dimension in 0..fields.take::<u32>() {
+            let stride = operand.strides.get_mut(dimension as usize).ok_or(Undecodable)?;
+            *stride = fields.take();
         }
+        Ok(())
     }
 
     /// The operand or temporary that a register names, in the innermost dimension `inner`.
@@ -125,12 +131,17 @@ impl Tiles {
     /// # Safety
     /// All operands hold `n` more elements, and the temporaries have room for them.
     unsafe fn run(&self, inner: usize, n: usize) {
-        for instr in &self.code {
-            let to = self.register(instr.dst, inner);
-            let args = instr.args.map(|register| self.register(register, inner));
+        for (row, &at) in self.rows.iter().zip(&self.registers) {
+            let code = self.code.get(usize::from(at)..).and_then(<[u8]>::split_first);
+            let Some((&to, from)) = code else { return };
+            let to = self.register(to, inner);
+            let mut args = [src(null(), 0); 3];
+            for (arg, &register) in args.iter_mut().zip(from) {
+                *arg = self.register(register, inner);
+            }
             // SAFETY: the caller's promise; the loader has checked that registers exist, have the
             // operation's element sizes, and that only outputs and temporaries are written.
-            unsafe { (instr.row)(dst(to.ptr.cast_mut(), to.stride), &args, n) };
+            unsafe { row(dst(to.ptr.cast_mut(), to.stride), &args, n) };
         }
     }
 
@@ -142,8 +153,11 @@ impl Tiles {
         }
     }
 
-    /// Moves to the next index of the dimensions outside `inner`; false after the last.
-    fn advance(&mut self, index: &mut [u32; MAX_RANK], inner: usize) -> bool {
+    /// Moves from the end of the dimension `inner` to the next index of those outside; false after the last.
+    #[inline(never)]
+    fn advance(&mut self, index: &mut [u32; MAX_RANK - 1], inner: usize) -> bool {
+        let size = self.sizes.last().copied().unwrap_or(0);
+        self.shift(inner, (size as i32).wrapping_neg());
         for (d, i) in index.iter_mut().enumerate().take(inner).rev() {
             let size = self.sizes.get(d).copied().unwrap_or(1);
             *i += 1;
@@ -164,8 +178,10 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     let mut tiles = Tiles {
         sizes: Sizes::new(),
         operands: heapless::Vec::new(),
-        code: heapless::Vec::new(),
-        scratch: core::ptr::null_mut(),
+        rows: heapless::Vec::new(),
+        registers: [0; MAX_MAP_CODE],
+        code: &[],
+        scratch: null_mut(),
         tile: 0,
         temp_size: 0,
     };
@@ -175,7 +191,8 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     if tiles.sizes.contains(&0) || tiles.tile == 0 {
         return Ok(());
     }
-    let mut index = [0u32; MAX_RANK];
+    // Of the dimensions outside the innermost.
+    let mut index = [0u32; MAX_RANK - 1];
     loop {
         let mut left = size;
         while left > 0 {
@@ -185,7 +202,6 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
             left -= n;
             tiles.shift(inner, n as i32);
         }
-        tiles.shift(inner, (size as i32).wrapping_neg());
         if !tiles.advance(&mut index, inner) {
             return Ok(());
         }

@@ -155,12 +155,79 @@ fn dst(ptr: *mut u8, stride: i32) -> Dst {
     Dst { ptr, stride }
 }
 
+/// Decodes parameters and runs a kernel's function `execute` on them.
+///
+/// If a type `Prepared` is named, the kernel runs on what its module's function
+/// `prepare(to: &mut MaybeUninit<Prepared>, params: &Params<Place>, memory: &Memory) -> &mut Prepared` makes of
+/// them, where it is to be: the parameters then take no stack while it runs, and nothing is copied.
+macro_rules! decode_and_run {
+    ($params:ident, $body:ident, $memory:ident, [$($execute:tt)*]) => {{
+        let mut params = MaybeUninit::<$params<Place>>::uninit();
+        let params = decode(&mut params, $body)?;
+        // SAFETY: the caller's promise.
+        unsafe { $($execute)*(params, $memory) }
+    }};
+    ($params:ident, $body:ident, $memory:ident, [$($execute:tt)*], $prepared:ident) => {{
+        #[inline(never)]
+        fn prepared<'v>(
+            value: &'v mut MaybeUninit<$prepared>,
+            body: &[u8],
+            memory: &Memory<'_>,
+        ) -> Result<&'v mut $prepared, Undecodable> {
+            let mut params = MaybeUninit::<$params<Place>>::uninit();
+            let params = decode(&mut params, body)?;
+            Ok(prepare(value, params, memory))
+        }
+
+        let mut value = MaybeUninit::uninit();
+        let value = prepared(&mut value, $body, $memory)?;
+        // SAFETY: the caller's promise.
+        unsafe { $($execute)*(value) }
+    }};
+}
+
+/// As [`decode_and_run`], for the rows of a stage whose turn it is.
+macro_rules! decode_and_fire {
+    (@strip $value:ident, $params:ident, $body:ident, $turn:ident) => {
+        let $value = decode_often(&mut $value, $body)?;
+        let rows = $turn.rows();
+        let by = $value.by_rows(rows).map_err(|_| Undecodable)?;
+        let Some(strip) = $turn.strip(&by)? else { return Ok(Default::default()) };
+        $value.restrict(rows, &strip);
+    };
+    ($params:ident, $body:ident, $turn:ident, $memory:ident, [$($execute:tt)*]) => {{
+        let mut params = MaybeUninit::<$params<Place>>::uninit();
+        decode_and_fire!(@strip params, $params, $body, $turn);
+        // SAFETY: the caller's promise.
+        unsafe { $($execute)*(params, $memory) }
+    }};
+    ($params:ident, $body:ident, $turn:ident, $memory:ident, [$($execute:tt)*], $prepared:ident) => {{
+        #[inline(never)]
+        fn prepared<'v>(
+            value: &'v mut MaybeUninit<$prepared>,
+            body: &[u8],
+            turn: &mut Turn<'_, '_, '_>,
+            memory: &Memory<'_>,
+        ) -> Result<Option<&'v mut $prepared>, Undecodable> {
+            let mut params = MaybeUninit::<$params<Place>>::uninit();
+            decode_and_fire!(@strip params, $params, body, turn);
+            Ok(Some(prepare(value, params, memory)))
+        }
+
+        let mut value = MaybeUninit::uninit();
+        let Some(value) = prepared(&mut value, $body, $turn, $memory)? else { return Ok(()) };
+        // SAFETY: the caller's promise.
+        unsafe { $($execute)*(value) }
+    }};
+}
+
 /// Makes the `ENTRY` of a kernel module from its parameter type and its function
 /// `unsafe fn execute(params: &Params<Place>, memory: &Memory) -> Result<(), Undecodable>`.
 ///
-/// With `targets`, those of the parameters are proved to be steps of the program.
+/// With `targets`, those of the parameters are proved to be steps of the program; with a type that it
+/// prepares, as [`decode_and_run`] says, it is `unsafe fn execute(prepared: &Prepared)`.
 macro_rules! entry {
-    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)?) => {
+    ($kernel:ident, $params:ident $(, $targets:ident)? $(; $dtype:ident)? $(=> $prepared:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
@@ -189,10 +256,7 @@ macro_rules! entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode(&mut params, body)?;
-                // SAFETY: the caller's promise.
-                unsafe { execute(params, memory) }
+                decode_and_run!($params, body, memory, [execute] $(, $prepared)?)
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute: decode_and_execute, stage: None }
@@ -201,9 +265,9 @@ macro_rules! entry {
 }
 
 /// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
-/// that has parts, the bits of all of them are given.
+/// that has parts, the bits of all of them are given; and the type that it prepares, if it does.
 macro_rules! stage {
-    ($params:ident $(, $parts:literal)?) => {
+    ($params:ident $(, $parts:literal)? $(=> $prepared:ident)?) => {
         /// Links the kernel, also as a stage of chains.
         pub const STAGE: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
@@ -235,14 +299,9 @@ macro_rules! stage {
                 turn: &mut Turn<'_, '_, '_>,
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode_often(&mut params, body)?;
-                let rows = turn.rows();
-                let by = params.by_rows(rows).map_err(|_| Undecodable)?;
-                let Some(strip) = turn.strip(&by)? else { return Ok(()) };
-                params.restrict(rows, &strip);
-                // SAFETY: the caller's promise.
-                unsafe { execute $(::<$parts>)? (params, memory) }
+                decode_and_fire!(
+                    $params, body, turn, memory, [execute $(::<$parts>)?] $(, $prepared)?
+                )
             }
 
             $crate::KernelEntry { stage: Some(&StageEntry { check, fire }), ..ENTRY }
@@ -253,7 +312,7 @@ macro_rules! stage {
 /// As [`entry`], for kernels of which some parts can be left out. They run
 /// `unsafe fn execute::<PARTS>`, where `PARTS` are the bits of the `Parts` that are linked.
 macro_rules! parted_entry {
-    ($kernel:ident, $params:ident) => {
+    ($kernel:ident, $params:ident $(=> $prepared:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = entry::<{ u32::MAX }>();
 
@@ -287,10 +346,7 @@ macro_rules! parted_entry {
                 body: &[u8],
                 memory: &Memory<'_>,
             ) -> Result<(), Undecodable> {
-                let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode(&mut params, body)?;
-                // SAFETY: the caller's promise.
-                unsafe { execute::<PARTS>(params, memory) }
+                decode_and_run!($params, body, memory, [execute::<PARTS>] $(, $prepared)?)
             }
 
             KernelEntry {

@@ -154,6 +154,12 @@ pub(super) struct Pointers {
     pub output: *mut u8,
 }
 
+/// A convolution and where it is.
+pub(super) struct Placed {
+    pub shape: Shape,
+    pub pointers: Pointers,
+}
+
 impl Shape {
     /// A segment with everything that is the same for all.
     fn template(&self, pointers: &Pointers, along: &Axis) -> Segment {

@@ -133,6 +133,7 @@ impl Axis {
 
 impl Depthwise {
     /// The results that begin at these coordinates, across lines and along them.
+    #[inline(never)]
     fn phase(&self, [across, along]: [i32; 2]) -> Depthwise {
         let mut phase = *self;
         let (mut input, mut output) = (0, 0);

@@ -11,7 +11,7 @@ use microhlo_format::kernels::{Requant, Rounding};
 
 use super::super::{Parts, either, has};
 use super::dsp_clamp::clamp;
-use super::dsp_gather::{Straight, gather};
+use super::dsp_gather::{Corner, Straight, gather};
 use super::{Conv, Group, LANES, Pixel, portable};
 pub(in crate::kernels) use by_sums::block_sums;
 use by_sums::{double_sums, sums};
@@ -572,6 +572,7 @@ impl Job {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
+#[inline(always)]
 pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let mut job = Job::new::<PARTS>(conv, group, 0);
     let mut straight = Straight::new(conv, group);
@@ -614,7 +615,7 @@ unsafe fn others<const PARTS: u32>(
     job: &mut Job,
 ) -> u32 {
     // SAFETY: the caller's promise.
-    if has(PARTS, Parts::STRIPS) && left == 1 && unsafe { single::pixel(conv, group, next) } {
+    if has(PARTS, Parts::STRIPS) && left == 1 && unsafe { single::pixel(conv, group, next, job) } {
         return 1;
     }
     let mut count = if four::<PARTS>(conv) { LANES } else { 1 };
@@ -647,23 +648,33 @@ unsafe fn gather_others<const PARTS: u32>(
     let count = if has(PARTS, alone) { count } else { LANES as u32 };
     // If there are too few, the last one is computed several times: those before have been, and their
     // results may lie on their taps.
-    let mut pixel = *next;
-    let mut together = [pixel; LANES];
-    let mut lanes = together.iter_mut().zip(&mut job.output);
-    for (place, output) in lanes.by_ref().take(here as usize) {
-        pixel = *next;
-        conv.skip::<PARTS>(next, 1);
-        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
-    }
-    for (place, output) in lanes.take((count - here) as usize) {
-        (*place, *output) = (pixel, pixel.output.wrapping_add(group.output));
+    let (mut corners, mut corner) = ([Corner::NONE; LANES], Corner::NONE);
+    let (mut first, mut done) = (next.output, 0);
+    for (place, output) in corners.iter_mut().zip(&mut job.output) {
+        if done == count {
+            break;
+        }
+        if done < here {
+            first = next.output.wrapping_add(group.output);
+            corner = take::<PARTS>(conv, group, next);
+        }
+        (*place, *output) = (corner, first);
+        done += 1;
     }
     // SAFETY: the caller's promise.
-    unsafe { gather::<PARTS>(conv, group, &together, count as usize) };
+    unsafe { gather::<PARTS>(conv, &corners, count as usize) };
+}
+
+/// The taps of a pixel, which becomes the one after it.
+#[inline(never)]
+fn take<const PARTS: u32>(conv: &Conv, group: &Group, next: &mut Pixel) -> Corner {
+    let corner = Corner::new(conv, group, next);
+    conv.skip::<PARTS>(next, 1);
+    corner
 }
 
 /// Whether four pixels are computed together.
-pub(super) fn four<const PARTS: u32>(conv: &Conv) -> bool {
+fn four<const PARTS: u32>(conv: &Conv) -> bool {
     either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], conv.lanes == LANES)
 }
 
@@ -685,9 +696,13 @@ unsafe fn products<const PARTS: u32>(conv: &Conv, group: &Group, count: usize, j
         unsafe { job.run::<PARTS>(conv, count) };
         first = whole;
     }
+    if has(PARTS, Parts::ROUNDINGS) && count == LANES && first + DOUBLE <= conv.out_c {
+        // SAFETY: the caller's promise.
+        first = unsafe { double_sums::<PARTS>(conv, group, job, first) };
+    }
     if (left || has(PARTS, Parts::ROUNDINGS)) && first < conv.out_c {
         // SAFETY: the caller's promise.
-        unsafe { rest::<PARTS>(conv, group, &job.output, count, first) };
+        unsafe { rest::<PARTS>(conv, group, job, count, first) };
     }
 }
 
@@ -699,25 +714,21 @@ unsafe fn products<const PARTS: u32>(conv: &Conv, group: &Group, count: usize, j
 unsafe fn rest<const PARTS: u32>(
     conv: &Conv,
     group: &Group,
-    outputs: &[*mut u8; LANES],
+    job: &mut Job,
     count: usize,
     mut first: usize,
 ) {
     let one = has(PARTS, Parts::ONE_PIXEL) && count == 1;
     let block = if one { 8 } else { 2 };
     let whole = conv.out_c & !(block - 1);
-    if has(PARTS, Parts::ROUNDINGS) && count == LANES && first + DOUBLE <= conv.out_c {
-        // SAFETY: the caller's promise.
-        first = unsafe { double_sums::<PARTS>(conv, group, outputs, first) };
-    }
     while first < conv.out_c {
         // SAFETY: a block of the group. Those of one pixel and two channels are rare.
         unsafe {
             if first < whole || !one {
-                sums::<PARTS>(conv, group, outputs, count, first);
+                sums::<PARTS>(conv, group, job, count, first);
                 first += block;
             } else {
-                let output = outputs[0].wrapping_sub(group.output);
+                let output = job.output[0].wrapping_sub(group.output);
                 portable::products_1x2(conv, group, (conv.scratch, 2), output, first);
                 first += 2;
             }

@@ -483,6 +483,7 @@ unsafe extern "C" fn widen_nine(weights: *const i8, step: usize, other: usize, t
 ///
 /// # Safety
 /// Convolution and block are those of accepted parameters; there is room for their channels' records.
+#[inline(never)]
 unsafe fn note<B: Bands>(
     conv: &Depthwise,
     block: &Block,
@@ -571,6 +572,7 @@ impl<'a> Loader<'a> {
     ///
     /// # Safety
     /// Block and slots are those of an accepted convolution.
+    #[inline(never)]
     unsafe fn load<B: Bands>(&mut self, block: &Block, slot: usize, line: i32, count: usize) {
         let conv = self.conv;
         if B::PARTIAL && block.lanes < CHANNELS {
@@ -691,9 +693,31 @@ impl Band3 {
 /// Convolution and image are those of accepted parameters of such a kernel.
 pub(super) unsafe fn square<const PARTS: u32>(conv: &Depthwise, image: u32) {
     // SAFETY: the caller's promise.
-    if has(PARTS, Parts::STRIPS) && unsafe { strip::strip(conv) } {
-        return;
+    unsafe {
+        if !has(PARTS, Parts::STRIPS) {
+            square_bands::<PARTS>(conv, image);
+        } else if !strip::strip(conv) {
+            square_apart::<PARTS>(conv, image);
+        }
     }
+}
+
+/// A call of its own, which takes no stack while a strip is computed.
+///
+/// # Safety
+/// As for [`square`].
+#[inline(never)]
+unsafe fn square_apart<const PARTS: u32>(conv: &Depthwise, image: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { square_bands::<PARTS>(conv, image) };
+}
+
+/// Computes the channels of an image of such a kernel, but for strips.
+///
+/// # Safety
+/// As for [`square`].
+#[inline(always)]
+unsafe fn square_bands<const PARTS: u32>(conv: &Depthwise, image: u32) {
     if let Some(requant) = &conv.results.requant {
         let multiplier = Square::<PARTS>::multiplier(conv);
         let (job, function) = (Band3::new(conv, multiplier), band_3::<PARTS>(conv, false));
@@ -722,9 +746,11 @@ pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
 /// As for [`image`].
 #[inline(never)]
 unsafe fn any(conv: &Depthwise, image: u32, requant: &Requant) -> bool {
-    let Some(mut band) = BandAny::new(conv, requant.rounding) else { return false };
+    // Used where it was made: it is large.
+    let mut band = BandAny::new(conv, requant.rounding);
+    let Some(band) = &mut band else { return false };
     // SAFETY: the caller's promise.
-    unsafe { bands(conv, image, requant, &mut band) };
+    unsafe { bands(conv, image, requant, band) };
     true
 }
 

@@ -4,7 +4,6 @@ use core::arch::naked_asm;
 use core::ptr::null;
 
 use super::super::{Parts, either, has};
-use super::dsp_conv::four;
 use super::{Axis, Conv, Group, LANES, Pixel, Span};
 
 /// Widened runs of four pixels inside the image.
@@ -338,83 +337,66 @@ impl Straight {
             // SAFETY: as above, of one pixel.
             unsafe {
                 lane_natural(&self.lane);
-                even_out::<PARTS>(conv, self.lane.to);
+                even_out::<PARTS>(conv, self.lane.to, LANES);
             }
         }
         true
     }
 }
 
-/// Widens the taps of the first `count` pixels of a group into scratch.
+/// The taps of a pixel of a group: the first, which may lie outside the image, and its row and column.
+#[derive(Clone, Copy)]
+pub(super) struct Corner {
+    first: *const i8,
+    y: i32,
+    x: i32,
+}
+
+impl Corner {
+    pub const NONE: Corner = Corner { first: null(), y: 0, x: 0 };
+
+    pub fn new(conv: &Conv, group: &Group, pixel: &Pixel) -> Corner {
+        Corner { first: pixel.at(conv, group), y: pixel.y, x: pixel.x }
+    }
+
+    /// Whether all taps lie inside the image.
+    fn inside(&self, conv: &Conv) -> bool {
+        let [h, w] = &conv.axes;
+        inside(h, self.y) && inside(w, self.x)
+    }
+}
+
+/// Widens the taps of the first `count` pixels into scratch.
 ///
 /// # Safety
-/// Convolution, group and pixels are those of accepted parameters; scratch has so many lanes.
+/// The convolution is that of accepted parameters, and the corners are of its pixels; scratch has so many lanes.
+#[inline(always)]
 pub(super) unsafe fn gather<const PARTS: u32>(
     conv: &Conv,
-    group: &Group,
-    pixels: &[Pixel; LANES],
+    corners: &[Corner; LANES],
     count: usize,
 ) {
-    let [h, w] = &conv.axes;
-    let within = |pixel: &Pixel| inside(h, pixel.y) && inside(w, pixel.x);
-    let mut lanes = (1 << count) - 1u32;
+    let lanes = if has(PARTS, Parts::ONE_PIXEL) { conv.lanes } else { LANES };
+    let mut left = (1 << count) - 1u32;
     if by_fours::<PARTS>(conv) && count == LANES {
-        // Others have some taps that may lie outside of memory: in their place, the last one inside before
-        // them, or else the last of all.
-        let (mut from, mut at) = ([null(); LANES], null());
-        for (lane, (place, pixel)) in from.iter_mut().zip(pixels).enumerate() {
-            if within(pixel) {
-                at = pixel.at(conv, group);
-                lanes &= !(1 << lane);
-            }
-            *place = at;
-        }
-        from.iter_mut().take_while(|place| place.is_null()).for_each(|place| *place = at);
-        if !at.is_null() {
-            // SAFETY: the caller's promise; all taps lie inside the image.
-            unsafe { gather_inside::<PARTS>(conv, from) };
-        }
+        // SAFETY: the caller's promise.
+        left = unsafe { gather_together::<PARTS>(conv, corners) };
     }
-    // Four inside the image have been widened at once then, and there are always four.
-    let some_alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS).and(Parts::TAPS_IN_ORDER);
-    let together = !has(PARTS, some_alone);
-    let mut job = whole_lane(conv);
-    let widen = lane_function::<PARTS>(conv);
-    for (lane, pixel) in pixels.iter().enumerate() {
-        if lanes >> lane & 1 == 0 {
-            continue;
-        }
-        // SAFETY: the caller's promise; this lane of the pixel.
-        unsafe {
-            if !together && within(pixel) && adjacent::<PARTS>(conv) {
-                job.from = pixel.at(conv, group);
-                job.to = conv.scratch.wrapping_add(2 * lane);
-                widen(&job);
-                even_out::<PARTS>(conv, job.to);
-            } else {
-                gather_pixel::<PARTS>(conv, group, pixel, lane);
-            }
+    for (lane, corner) in corners.iter().enumerate() {
+        if left >> lane & 1 != 0 {
+            // SAFETY: the caller's promise; this lane of the pixel.
+            unsafe { gather_pixel::<PARTS>(conv, corner, lane, lanes) };
         }
     }
 }
 
-/// Widens the taps of one pixel of a group into scratch, one behind the other, whatever the number of lanes.
+/// Widens the taps of a pixel into scratch, one behind the other, whatever the number of lanes.
 ///
 /// # Safety
 /// Convolution, group and pixel are those of accepted parameters; scratch has a lane.
 pub(super) unsafe fn gather_one(conv: &Conv, group: &Group, pixel: &Pixel) {
-    let [h, w] = &conv.axes;
-    let whole = conv.run == w.kernel && !conv.odd;
-    // SAFETY: the caller's promise; in the first case all taps lie inside the image.
-    unsafe {
-        if whole && inside(h, pixel.y) && inside(w, pixel.x) {
-            let widen = if conv.swizzled { single_swizzled } else { single_natural };
-            widen(&Lane { from: pixel.at(conv, group), ..whole_lane(conv) });
-        } else {
-            let conv = &Conv { lanes: 1, ..*conv };
-            gather::<{ u32::MAX }>(conv, group, &[*pixel; LANES], 1);
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { gather_pixel::<{ u32::MAX }>(conv, &Corner::new(conv, group, pixel), 0, 1) };
 }
 
 /// The taps of a pixel that lie inside the image, whose place is to be set.
@@ -436,9 +418,10 @@ fn whole_lane(conv: &Conv) -> Lane {
     }
 }
 
-/// The function that widens taps in the convolution's order.
-fn lane_function<const PARTS: u32>(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
-    match (four::<PARTS>(conv), by_fours::<PARTS>(conv)) {
+/// The function that widens taps in the convolution's order into so many lanes.
+fn lane_function<const PARTS: u32>(conv: &Conv, lanes: usize) -> unsafe extern "C" fn(&Lane) {
+    let four = either(PARTS, [Parts::FOUR_PIXELS, Parts::ONE_PIXEL], lanes == LANES);
+    match (four, by_fours::<PARTS>(conv)) {
         (true, true) => lane_swizzled,
         (true, false) => lane_natural,
         (false, true) => single_swizzled,
@@ -446,26 +429,42 @@ fn lane_function<const PARTS: u32>(conv: &Conv) -> unsafe extern "C" fn(&Lane) {
     }
 }
 
-/// Widens the taps of four pixels that lie inside the image, from the first of each on.
+/// Widens the taps of those of four pixels that lie inside the image. Returns the lanes of the others, a bit
+/// each, in which anything may be then.
 ///
 /// # Safety
 /// As for [`gather`].
 #[inline(never)]
-unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, from: [*const i8; LANES]) {
+unsafe fn gather_together<const PARTS: u32>(conv: &Conv, corners: &[Corner; LANES]) -> u32 {
     let [h, w] = &conv.axes;
     let run = conv.run * conv.in_c;
     let row = h.input_step * h.dilation;
     let mut runs = Runs {
-        from,
+        from: [null(); LANES],
         to: conv.scratch,
         runs: h.kernel as usize,
         words: (run as usize >> 2) + 1,
         skip: (row - run) as isize,
     };
+    // Others have some taps that may lie outside of memory: in their place, the last one inside before
+    // them, or else the last of all.
+    let (mut left, mut at) = (0, null());
+    for (lane, (place, corner)) in runs.from.iter_mut().zip(corners).enumerate() {
+        if corner.inside(conv) {
+            at = corner.first;
+        } else {
+            left |= 1 << lane;
+        }
+        *place = at;
+    }
+    if at.is_null() {
+        return left;
+    }
+    runs.from.iter_mut().take_while(|place| place.is_null()).for_each(|place| *place = at);
     if adjacent::<PARTS>(conv) {
         // SAFETY: all rows of all pixels, which lie inside the image.
         unsafe { widen(&runs) };
-        return;
+        return left;
     }
     runs.runs = w.kernel as usize;
     runs.skip = (w.input_step * w.dilation - run) as isize;
@@ -473,45 +472,70 @@ unsafe fn gather_inside<const PARTS: u32>(conv: &Conv, from: [*const i8; LANES])
         // SAFETY: all taps of one row.
         unsafe { widen(&runs) };
         runs.to = runs.to.wrapping_add(LANES * (w.kernel * run) as usize);
-        runs.from = runs.from.map(|from| from.wrapping_offset(row as isize));
+        for from in &mut runs.from {
+            *from = from.wrapping_offset(row as isize);
+        }
     }
+    left
 }
 
-/// Widens the taps of a pixel into its lane.
+/// Widens the taps of a pixel into its lane of so many.
 ///
 /// # Safety
 /// As for [`gather`]; there is such a lane.
-unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
+#[inline(never)]
+unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, corner: &Corner, lane: usize, lanes: usize) {
+    let mut job = whole_lane(conv);
+    job.to = conv.scratch.wrapping_add(2 * lane);
+    job.from = corner.first;
+    // Four inside the image have been widened at once then, and there are always four.
+    let some_alone = Parts::ONE_PIXEL.and(Parts::TWO_PIXELS).and(Parts::TAPS_IN_ORDER);
+    let together = !has(PARTS, some_alone);
+    // SAFETY: the caller's promise; in the first case all taps lie inside the image.
+    unsafe {
+        if !together && corner.inside(conv) && adjacent::<PARTS>(conv) {
+            lane_function::<PARTS>(conv, lanes)(&job);
+        } else {
+            gather_part::<PARTS>(conv, corner, &mut job, lanes);
+        }
+        even_out::<PARTS>(conv, conv.scratch.wrapping_add(2 * lane), lanes);
+    }
+}
+
+/// Widens those taps of a pixel that lie inside the image, and zero points for the others.
+///
+/// # Safety
+/// As for [`gather_pixel`], which has made the job, of all taps.
+#[inline(always)]
+unsafe fn gather_part<const PARTS: u32>(
+    conv: &Conv,
+    corner: &Corner,
+    job: &mut Lane,
+    lanes: usize,
+) {
     let [h, w] = &conv.axes;
     let taps = |axis: &Axis, first: i32| {
         if has(PARTS, Parts::DILATION) { axis.taps(first) } else { axis.span(first, axis.kernel) }
     };
-    let (rows, columns) = (taps(h, pixel.y), taps(w, pixel.x));
+    let (rows, columns) = (taps(h, corner.y), taps(w, corner.x));
     let bytes = |taps: i32| (taps * conv.in_c) as usize;
     let row = h.input_step * h.dilation;
-    let to = conv.scratch.wrapping_add(2 * lane);
-    let first = pixel.at(conv, group);
-    let from = first.wrapping_offset((columns.before * w.dilation * w.input_step) as isize);
-    let mut job = Lane {
-        from: from.wrapping_offset((rows.before.wrapping_mul(row)) as isize),
-        to,
-        skip: (row - columns.inside * conv.in_c) as isize,
-        top: bytes(rows.before * w.kernel),
-        rows: rows.inside as usize,
-        before: bytes(columns.before),
-        inside: bytes(columns.inside),
-        behind: bytes(columns.behind),
-        bottom: bytes(rows.behind * w.kernel),
-        ..whole_lane(conv)
-    };
+    let from = job.from.wrapping_offset((columns.before * w.dilation * w.input_step) as isize);
+    job.from = from.wrapping_offset((rows.before.wrapping_mul(row)) as isize);
+    job.skip = (row - columns.inside * conv.in_c) as isize;
+    job.top = bytes(rows.before * w.kernel);
+    job.rows = rows.inside as usize;
+    job.before = bytes(columns.before);
+    job.inside = bytes(columns.inside);
+    job.behind = bytes(columns.behind);
+    job.bottom = bytes(rows.behind * w.kernel);
     // SAFETY: all rows of the pixel; those parts that are read lie inside the image.
     unsafe {
         if adjacent::<PARTS>(conv) {
-            lane_function::<PARTS>(conv)(&job);
+            lane_function::<PARTS>(conv, lanes)(job);
         } else {
-            gather_rows::<PARTS>(conv, &mut job, rows, columns);
+            gather_rows::<PARTS>(conv, job, [&rows, &columns], lanes);
         }
-        even_out::<PARTS>(conv, to);
     }
 }
 
@@ -520,7 +544,12 @@ unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, group: &Group, pixel: &Pix
 /// # Safety
 /// As for [`gather_pixel`], which has made the job.
 #[inline(never)]
-unsafe fn gather_rows<const PARTS: u32>(conv: &Conv, job: &mut Lane, rows: Span, columns: Span) {
+unsafe fn gather_rows<const PARTS: u32>(
+    conv: &Conv,
+    job: &mut Lane,
+    [rows, columns]: [&Span; 2],
+    lanes: usize,
+) {
     let [h, w] = &conv.axes;
     let bytes = |taps: i32| (taps * conv.in_c) as usize;
     let to = job.to;
@@ -529,14 +558,14 @@ unsafe fn gather_rows<const PARTS: u32>(conv: &Conv, job: &mut Lane, rows: Span,
     for y in 0..h.kernel {
         let there = y >= rows.before && y < rows.before + rows.inside;
         let tap = bytes(y * w.kernel);
-        (job.phase, job.to) = (tap & 3, to.wrapping_add((tap >> 2) * 4 * conv.lanes));
+        (job.phase, job.to) = (tap & 3, to.wrapping_add((tap >> 2) * 4 * lanes));
         (job.top, job.bottom) = (bytes(columns.before), bytes(columns.behind));
         job.rows = columns.inside as usize;
         if !there {
             (job.top, job.rows, job.bottom) = (bytes(w.kernel), 0, 0);
         }
         // SAFETY: the taps of one kernel row; those that are read lie inside the image.
-        unsafe { lane_function::<PARTS>(conv)(job) };
+        unsafe { lane_function::<PARTS>(conv, lanes)(job) };
         if there {
             job.from = job.from.wrapping_offset((h.input_step * h.dilation) as isize);
         }
@@ -547,9 +576,9 @@ unsafe fn gather_rows<const PARTS: u32>(conv: &Conv, job: &mut Lane, rows: Span,
 ///
 /// # Safety
 /// As for [`gather_pixel`].
-unsafe fn even_out<const PARTS: u32>(conv: &Conv, to: *mut i16) {
+unsafe fn even_out<const PARTS: u32>(conv: &Conv, to: *mut i16, lanes: usize) {
     if has(PARTS, Parts::TAPS_IN_ORDER) && conv.odd {
         // SAFETY: the last tap of the lane's last pair.
-        unsafe { *to.add((conv.pairs - 1) * 2 * conv.lanes + 1) = 0 };
+        unsafe { *to.add((conv.pairs - 1) * 2 * lanes + 1) = 0 };
     }
 }

@@ -48,6 +48,7 @@ mod portable;
 mod rv32;
 mod tiles;
 
+use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
@@ -275,6 +276,7 @@ pub(super) struct Conv {
     pub image: usize,
     pub in_c: i32,
     pub out_c: usize,
+    pub groups: u32,
     /// Output pixels.
     pub pixels: u32,
     /// Kernel positions of a run.
@@ -297,8 +299,12 @@ pub(super) struct Conv {
 }
 
 impl Conv {
-    /// The convolution of accepted parameters: all sizes fit in an `i32`.
-    pub fn new(p: &ConvI8<Place>, memory: &Memory<'_>) -> Conv {
+    /// The convolution of accepted parameters, where it is to be: all sizes fit in an `i32`.
+    pub fn place<'v>(
+        to: &'v mut MaybeUninit<Conv>,
+        p: &ConvI8<Place>,
+        memory: &Memory<'_>,
+    ) -> &'v mut Conv {
         let pixel = p.groups as i32 * p.in_c as i32;
         let (kernel, stride) = ([p.kernel_h, p.kernel_w], [p.stride_h, p.stride_w]);
         let (pad, dilation) = ([p.pad_top, p.pad_left], [p.dilation_h, p.dilation_w]);
@@ -322,11 +328,12 @@ impl Conv {
         }
         let row = widths[0] as i32 * pixel;
         let results = Results::new(memory, p.channels, p.shifts, p.requant);
-        Conv {
+        to.write(Conv {
             axes: [axis(0, heights, row), axis(1, widths, pixel)],
             image: heights[0] as usize * row as usize,
             in_c: p.in_c as i32,
             out_c: p.out_c as usize,
+            groups: p.groups,
             pixels: p.pixels(),
             run: if p.groups == 1 && p.dilation_w == 1 { p.kernel_w as i32 } else { 1 },
             swizzled: p.run() & 3 == 0,
@@ -340,7 +347,7 @@ impl Conv {
             pairs: p.tap_pairs() as usize,
             odd: p.taps() & 1 != 0,
             lanes: p.lanes() as usize,
-        }
+        })
     }
 
     /// Whether results lie on the input.
@@ -477,8 +484,12 @@ pub(super) struct Depthwise {
 }
 
 impl Depthwise {
-    /// The convolution of accepted parameters: all sizes fit in an `i32`.
-    pub fn new(p: &DepthwiseI8<Place>, memory: &Memory<'_>) -> Depthwise {
+    /// The convolution of accepted parameters, where it is to be: all sizes fit in an `i32`.
+    pub fn place<'v>(
+        to: &'v mut MaybeUninit<Depthwise>,
+        p: &DepthwiseI8<Place>,
+        memory: &Memory<'_>,
+    ) -> &'v mut Depthwise {
         let (channels, multiplier) = (p.channels_count as i32, p.multiplier as i32);
         let (in_w, out_w, results) = (p.in_w as i32, p.out_w as i32, channels * multiplier);
         let height = Axis {
@@ -508,7 +519,7 @@ impl Depthwise {
         let line = p.line().unwrap_or_default() as usize;
         let slots = if let DepthwiseLayout::Lines(count) = p.layout { count as usize } else { 0 };
         let scratch = p.scratch.map_or(null_mut(), |place| memory.write(place).cast::<i16>());
-        Depthwise {
+        to.write(Depthwise {
             across,
             along,
             zero: p.input_zero,
@@ -526,7 +537,7 @@ impl Depthwise {
             rows: scratch.wrapping_add(CHANNELS * slots * line),
             row: row as usize,
             results: Results::new(memory, p.channels, p.shifts, p.requant),
-        }
+        })
     }
 
     /// Whether results lie on the input.

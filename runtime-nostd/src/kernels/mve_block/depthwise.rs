@@ -5,6 +5,7 @@
 //! Words are made for 16 channels and one line of outputs at a time, by stores that interleave four
 //! vectors; they are gathered again for each output.
 
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use microhlo_format::Place;
@@ -95,13 +96,14 @@ struct Scratch {
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &Memory<'_>) {
-    let (conv, words) = (Depthwise::new(&p.conv, memory), p.words());
+    let (mut conv, words) = (MaybeUninit::uninit(), p.words());
+    let conv = &*Depthwise::place(&mut conv, &p.conv, memory);
     let scratch = p.conv.scratch.map_or(null_mut(), |place| memory.write(place));
     let scratch = Scratch::new(scratch, &words);
     // SAFETY: scratch of the accepted parameters.
     unsafe {
-        scratch.tables(&conv, &words);
-        scratch.pad(&conv, &words);
+        scratch.tables(conv, &words);
+        scratch.pad(conv, &words);
     }
     for image in 0..conv.batch as usize {
         for first in (0..conv.channels).step_by(CHANNELS) {
@@ -109,14 +111,14 @@ pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &M
             let input = conv.input.wrapping_add(image * conv.image + first);
             let output = (image * conv.results_image + first) * conv.results.bytes();
             let weights = conv.weights.wrapping_add(first * conv.taps());
-            let job = job(p, memory, &conv, &words, &scratch, first);
+            let job = job(p, memory, conv, &words, &scratch, first);
             let mut job = Line { channels: channels as u32, ..job };
             job.output = conv.output.wrapping_add(output);
             // SAFETY: these channels' weights, lines and results.
             unsafe {
                 expand(scratch.weights, weights, conv.taps(), channels, &scratch.expansion(&words));
                 for at in 0..conv.across.output {
-                    scratch.arrange(&conv, &words, input, at, channels);
+                    scratch.arrange(conv, &words, input, at, channels);
                     finish_line(p, &job, &scratch);
                     let step = conv.across.output_step as usize * conv.results.bytes();
                     job.output = job.output.wrapping_add(step);

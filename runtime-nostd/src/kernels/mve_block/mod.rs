@@ -19,6 +19,8 @@ mod mve_tiles;
 mod portable;
 mod rounding;
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
 
@@ -98,7 +100,8 @@ struct Tiles {
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
-    let conv = Conv::new(&p.conv, memory);
+    let mut conv = MaybeUninit::uninit();
+    let conv = &*Conv::place(&mut conv, &p.conv, memory);
     let channels = conv.out_c.next_multiple_of(BLOCK);
     for group in 0..p.conv.groups as usize {
         let weights = group * conv.out_c * p.conv.taps() as usize;
@@ -133,7 +136,7 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
             finish: finish(p.conv.requant, p.conv.shifts.is_some()),
         };
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(p, &conv, &tiles, memory.write(p.conv.scratch).cast()) };
+        unsafe { pixels(p, conv, &tiles, memory.write(p.conv.scratch).cast()) };
     }
 }
 

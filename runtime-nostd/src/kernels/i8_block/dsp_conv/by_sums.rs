@@ -11,15 +11,18 @@ use super::{DOUBLE, Job, Tail};
 ///
 /// # Safety
 /// As for `products`.
+#[inline(never)]
 pub(super) unsafe fn double_sums<const PARTS: u32>(
     conv: &Conv,
     group: &Group,
-    outputs: &[*mut u8; LANES],
+    job: &mut Job,
     mut first: usize,
 ) -> usize {
     let double = group.results.requant.filter(|r| r.rounding == Rounding::Double);
     let Some(requant) = double else { return first };
-    let mut job = Job::new::<PARTS>(conv, group, first);
+    let (outputs, records, weights) = (job.output, job.records, job.weights);
+    job.records = records.wrapping_add(first);
+    job.weights = weights.wrapping_add(first * conv.pairs * 2);
     let mut acc = [0i32; DOUBLE * LANES];
     while first + DOUBLE <= conv.out_c {
         job.output[0] = acc.as_mut_ptr().cast();
@@ -27,12 +30,13 @@ pub(super) unsafe fn double_sums<const PARTS: u32>(
         // SAFETY: so many channels, of which the assembly stores the sums.
         unsafe {
             job.run::<PARTS>(conv, LANES);
-            dsp_double::finish(&group.results, &requant, &acc, first, outputs);
+            dsp_double::finish(&group.results, &requant, &acc, first, &outputs);
         }
         job.records = job.records_end;
         job.weights = job.weights.wrapping_add(DOUBLE * conv.pairs * 2);
         first += DOUBLE;
     }
+    (job.output, job.records, job.weights) = (outputs, records, weights);
     first
 }
 
@@ -64,23 +68,27 @@ pub(in crate::kernels) unsafe fn block_sums(
 ///
 /// # Safety
 /// As for `products`; there is such a block, of eight channels if there is one pixel, else of two.
+#[inline(never)]
 pub(super) unsafe fn sums<const PARTS: u32>(
     conv: &Conv,
     group: &Group,
-    outputs: &[*mut u8; LANES],
+    job: &mut Job,
     count: usize,
     first: usize,
 ) {
     let mut acc = [0i32; 8];
-    let mut job = Job::new::<PARTS>(conv, group, first);
+    let (output, records, weights, tail) = (job.output[0], job.records, job.weights, job.tail);
+    job.records = records.wrapping_add(first);
+    job.weights = weights.wrapping_add(first * conv.pairs * 2);
     let block = if has(PARTS, Parts::ONE_PIXEL) && count == 1 { 8 } else { 2 };
     job.tail = Tail::Sums as u32;
     job.output[0] = acc.as_mut_ptr().cast();
     job.records_end = job.records.wrapping_add(block);
     // SAFETY: one block, which has at most eight sums.
     unsafe { job.run::<PARTS>(conv, count) };
+    (job.output[0], job.records, job.weights, job.tail) = (output, records, weights, tail);
     let results = &group.results;
-    for (acc, output) in acc.chunks(block).zip(outputs).take(count) {
+    for (acc, output) in acc.chunks(block).zip(&job.output).take(count) {
         for (channel, &acc) in (first..conv.out_c).zip(acc) {
             let place = output.wrapping_add(channel * results.bytes());
             // SAFETY: a channel of a pixel.

@@ -12,19 +12,19 @@ use super::{Conv, Group, Job, LANES, Pixel};
 /// Channels that are computed together.
 const BLOCK: usize = 4;
 
-/// Computes all channels of a group for one pixel of a convolution whose pixels are computed by fours, if
+/// Computes all channels of a group for its last pixel, of a convolution whose pixels are computed by fours, if
 /// that is better than to compute two. Returns whether it is.
 ///
 /// # Safety
-/// Convolution, group and pixel are those of accepted parameters.
+/// Convolution, group and pixel are those of accepted parameters. The job is that of the group, which has no
+/// other pixels left for it.
 #[inline(never)]
-pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) -> bool {
+pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel, job: &mut Job) -> bool {
     let up = conv.results.requant.is_some_and(|requant| requant.rounding == Rounding::Up);
     let even = conv.out_c.is_multiple_of(BLOCK) && conv.pairs.is_multiple_of(2);
     if !up || !even || conv.lanes != LANES {
         return false;
     }
-    let mut job = Job::new::<{ u32::MAX }>(conv, group, 0);
     job.taps_end = conv.scratch.wrapping_add(conv.pairs * 2);
     job.output[0] = pixel.output.wrapping_add(group.output);
     job.records_end = job.records.wrapping_add(conv.out_c);
@@ -32,7 +32,7 @@ pub(super) unsafe fn pixel(conv: &Conv, group: &Group, pixel: &Pixel) -> bool {
     // SAFETY: the caller's promise; scratch has four lanes, of which this takes one.
     unsafe {
         gather_one(conv, group, pixel);
-        products_1x4(&job);
+        products_1x4(job);
     }
     true
 }

@@ -261,6 +261,7 @@ impl Band3 {
 ///
 /// # Safety
 /// The convolution is that of accepted parameters of such a kernel.
+#[inline(never)]
 pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let (across, along) = (&conv.across, &conv.along);
     let read = (across.output - 1) * across.stride + 3;

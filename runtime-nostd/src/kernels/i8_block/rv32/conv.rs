@@ -408,7 +408,7 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
                 tiles(&mut all);
             }
             if all.count * CHANNELS < conv.out_c {
-                others(plan, &all, !sums);
+                others(plan, &mut all, !sums);
             }
             all.more = 0;
         }
@@ -506,46 +506,46 @@ unsafe fn find_inside(
 /// # Safety
 /// As for [`tiles`].
 #[inline(never)]
-unsafe fn others(plan: &Plan<'_>, all: &Tiles, usual: bool) {
+unsafe fn others(plan: &Plan<'_>, all: &mut Tiles, usual: bool) {
     let (conv, results) = (plan.conv, &plan.group.results);
+    let (output, count, block) = (all.output, all.count, all.block);
+    let (records, shifts, weights) = (all.records, all.shifts, all.weights);
     let mut sums = [[0i32; LANES]; CHANNELS];
-    let mut first = all.count * CHANNELS;
+    // A copy would be large: these are set again below.
+    (all.count, all.special, all.more) = (1, 1, 0);
+    all.sums = if usual { null_mut() } else { sums.as_mut_ptr() };
+    let mut first = count * CHANNELS;
     while first < conv.out_c {
         let channels = (conv.out_c - first).min(CHANNELS);
-        let records = all.records.wrapping_add(first);
-        let mut part = Tiles {
-            weights: all.weights.wrapping_add(first * plan.size),
-            records,
-            output: all.output.wrapping_add(first * results.bytes()),
-            count: 1,
-            special: 1,
-            part: channels,
-            more: 0,
-            sums: if usual { null_mut() } else { sums.as_mut_ptr() },
-            ..*all
-        };
-        if !all.shifts.is_null() {
-            part.shifts = all.shifts.wrapping_add(first);
+        all.weights = weights.wrapping_add(first * plan.size);
+        all.records = records.wrapping_add(first);
+        all.output = output.wrapping_add(first * results.bytes());
+        all.part = channels;
+        if !shifts.is_null() {
+            all.shifts = shifts.wrapping_add(first);
         }
         // Two channels twice, if there are no more: records and weights are of an even number.
         let mut own = [[0i32; 2]; CHANNELS];
         if channels <= 2 {
             // SAFETY: records are there for an even number of channels.
-            unsafe { (own[0], own[1]) = (*records, *records.add(1)) };
-            (part.records, part.block) = (own.as_ptr(), 0);
+            unsafe { (own[0], own[1]) = (*all.records, *all.records.add(1)) };
+            (all.records, all.block) = (own.as_ptr(), 0);
         }
         // SAFETY: channels of the pixels.
         unsafe {
-            tiles(&mut part);
+            tiles(all);
             if !usual {
                 for (c, sums) in sums.iter().take(channels).enumerate() {
-                    let output = part.output.wrapping_add(c * results.bytes());
+                    let output = all.output.wrapping_add(c * results.bytes());
                     store(results, first + c, sums, output, all.step);
                 }
             }
         }
         first += channels;
     }
+    (all.output, all.count, all.block) = (output, count, block);
+    (all.records, all.shifts, all.weights) = (records, shifts, weights);
+    (all.special, all.sums) = (0, null_mut());
 }
 
 /// Stores the sums of a channel, as results that lie `step` bytes apart.

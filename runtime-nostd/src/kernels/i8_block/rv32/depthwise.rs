@@ -37,11 +37,21 @@ pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
             first = blocks * CHANNELS;
         }
         if first < conv.channels {
-            let mut plan = Plan::new(conv, &requant, true);
-            for first in (first..conv.channels).step_by(CHANNELS) {
-                copied(&mut plan, &conv.block(image, first, 0));
-            }
+            copied_from(conv, image, first, &requant);
         }
+    }
+}
+
+/// Computes the channels from `first` on, whose inputs are copied.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[inline(never)]
+unsafe fn copied_from(conv: &Depthwise, image: u32, first: usize, requant: &Requant) {
+    let mut plan = Plan::new(conv, requant, true);
+    for first in (first..conv.channels).step_by(CHANNELS) {
+        // SAFETY: the caller's promise.
+        unsafe { copied(&mut plan, &conv.block(image, first, 0)) };
     }
 }
 
