@@ -1,5 +1,7 @@
 //! Depthwise convolutions, tap by tap.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI16;
 
@@ -11,21 +13,38 @@ use super::super::i8_block::{CHANNELS, Depthwise, PixelTaps, Taps};
 use super::dsp_taps::add_taps;
 use super::{BYTES, Sums, Wide};
 
+/// A depthwise convolution whose activations have 16 bits.
+pub(in crate::kernels) struct WideDepthwise {
+    conv: Depthwise,
+    wide: Wide,
+}
+
+impl WideDepthwise {
+    /// The convolution of accepted parameters, where it is to be.
+    pub fn place<'v>(
+        to: &'v mut MaybeUninit<WideDepthwise>,
+        p: &DepthwiseI16<Place>,
+        memory: &Memory<'_>,
+    ) -> &'v mut WideDepthwise {
+        let mut conv = *Depthwise::place(&mut MaybeUninit::uninit(), &p.conv, memory);
+        conv.across.input_step *= BYTES as i32;
+        conv.along.input_step *= BYTES as i32;
+        conv.image *= BYTES;
+        let wide = Wide::new(&conv.results, p.min, p.max);
+        to.write(WideDepthwise { conv, wide })
+    }
+}
+
 /// Computes a depthwise convolution.
 ///
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI16<Place>, memory: &Memory<'_>) {
-    let mut conv = Depthwise::new(&p.conv, memory);
-    conv.across.input_step *= BYTES as i32;
-    conv.along.input_step *= BYTES as i32;
-    conv.image *= BYTES;
-    let wide = Wide::new(&conv.results, p.min, p.max);
+/// It is that of accepted parameters.
+pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDepthwise) {
     for image in 0..conv.batch {
         for o in 0..conv.across.output {
             for i in 0..conv.along.output {
                 let first = [conv.across.origin(o), conv.along.origin(i)];
-                let mut taps = PixelTaps::new(&conv, &conv.block(image, 0, 0), first);
+                let mut taps = PixelTaps::new(conv, &conv.block(image, 0, 0), first);
                 if conv.zero == 0 {
                     taps.keep_inside();
                 }
@@ -33,7 +52,7 @@ pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI16<Place>, memory: &Mem
                 let result = image as usize * conv.results_image + result as usize;
                 let output = conv.output.wrapping_add(result * wide.bytes());
                 // SAFETY: a pixel of the accepted parameters.
-                unsafe { pixel(&conv, &wide, &mut taps, output) };
+                unsafe { pixel(conv, wide, &mut taps, output) };
             }
         }
     }

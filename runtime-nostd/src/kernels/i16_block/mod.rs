@@ -8,6 +8,8 @@ mod dsp_finish;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI16, Requant};
 
@@ -16,7 +18,7 @@ use super::i8_block::{
     Common, Conv, Group, LANES, Pixel, Results, block_sums, gather_pixel, sums_1x2,
 };
 
-pub(super) use depthwise::depthwise;
+pub(super) use depthwise::{WideDepthwise, depthwise};
 
 /// Blocks of channels whose sums are in memory at once.
 const BLOCKS: usize = 4;
@@ -133,26 +135,43 @@ impl Wide {
     }
 }
 
+/// A convolution whose activations have 16 bits: steps and sizes of memory are those of bytes.
+pub(super) struct WideConv {
+    conv: Conv,
+    wide: Wide,
+}
+
+impl WideConv {
+    /// The convolution of accepted parameters, where it is to be.
+    pub fn place<'v>(
+        to: &'v mut MaybeUninit<WideConv>,
+        p: &ConvI16<Place>,
+        memory: &Memory<'_>,
+    ) -> &'v mut WideConv {
+        let mut conv = *Conv::place(&mut MaybeUninit::uninit(), &p.conv, memory);
+        let wide = Wide::new(&conv.results, p.min, p.max);
+        for axis in &mut conv.axes {
+            axis.input_step *= BYTES as i32;
+        }
+        conv.image *= BYTES;
+        conv.swizzled = false;
+        conv.output_step = p.conv.groups as usize * conv.out_c * wide.bytes();
+        to.write(WideConv { conv, wide })
+    }
+}
+
 /// Computes a convolution.
 ///
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-pub(super) unsafe fn convolution(p: &ConvI16<Place>, memory: &Memory<'_>) {
-    let mut conv = Conv::new(&p.conv, memory);
-    let wide = Wide::new(&conv.results, p.min, p.max);
-    for axis in &mut conv.axes {
-        axis.input_step *= BYTES as i32;
-    }
-    conv.image *= BYTES;
-    conv.swizzled = false;
-    conv.output_step = p.conv.groups as usize * conv.out_c * wide.bytes();
-    for index in 0..p.conv.groups {
+/// It is that of accepted parameters.
+pub(super) unsafe fn convolution(WideConv { conv, wide }: &WideConv) {
+    for index in 0..conv.groups {
         let mut group = conv.group(index);
         group.input *= BYTES;
         group.output = index as usize * conv.out_c * wide.bytes();
         let packed = conv.out_c.next_multiple_of(2) * index as usize;
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(&conv, &group, &wide.skip(packed)) };
+        unsafe { pixels(conv, &group, &wide.skip(packed)) };
     }
 }
 
