@@ -1,21 +1,25 @@
 #!/bin/sh
 # Builds the firmware for mps2-an386 with arm-none-eabi-gcc: `examples/c-digits/build.sh MICROHLO FOLDER` with the
 # microhlo command, and a folder to build in. Writes FOLDER/c-digits.elf.
+#
+# `examples/c-custom-op/build.sh` builds another example so: further arguments are its name, its model, and options of
+# `microhlo compile`.
 set -eu
-microhlo=$1 out=$2
+microhlo=$1 out=$2 example=${3:-c-digits} name=${4:-digits_cnn}
+shift $(($# < 4 ? $# : 4))
 cd "$(dirname "$0")/../.."
 mkdir -p "$out"
 
-model=examples/models/digits_cnn.stablehlo.mlir
+model=examples/models/$name.stablehlo.mlir
 for emit in object rust; do
-    "$microhlo" compile "$model" --target cortex-m4f -o "$out/digits_cnn.mhlo" --emit $emit >"$out/compile.txt"
+    "$microhlo" compile "$model" "$@" --target cortex-m4f -o "$out/$name.mhlo" --emit $emit >"$out/compile.txt"
 done
 
-MICROHLO_KERNELS=$out/digits_cnn.rs cargo rustc --quiet --locked --profile firmware --package microhlo-capi \
+MICROHLO_KERNELS=$out/$name.rs cargo rustc --quiet --locked --profile firmware --package microhlo-capi \
     --target thumbv7em-none-eabihf --target-dir "$out/target" --crate-type staticlib
 
 arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -std=c11 -Os -Wall -Wextra -Werror \
     -ffunction-sections -fdata-sections -nostdlib -Wl,--gc-sections -Wl,-T,examples/c-digits/link.ld \
-    -I runtime-nostd/capi/include -I "$out" -o "$out/c-digits.elf" \
-    examples/c-digits/main.c examples/c-digits/board.c examples/c-digits/data.S \
-    "$out/digits_cnn.o" "$out/target/thumbv7em-none-eabihf/firmware/libmicrohlo_capi.a" -lgcc
+    -I runtime-nostd/capi/include -I examples/c-digits -I "$out" -o "$out/$example.elf" \
+    examples/$example/main.c examples/c-digits/board.c examples/$example/data.S \
+    "$out/$name.o" "$out/target/thumbv7em-none-eabihf/firmware/libmicrohlo_capi.a" -lgcc

@@ -4,6 +4,33 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// The firmware's table of functions.
+const FUNCTIONS: &str = "\
+unsafe extern \"C\" {
+    /// The first of the functions, defined by the firmware in C.
+    safe static microhlo_functions: FirmwareFunctions;
+}
+
+/// A pointer that nothing writes.
+#[repr(transparent)]
+struct FirmwareFunctions(*const functions::Function);
+
+// SAFETY: neither pointer nor table are written.
+unsafe impl Sync for FirmwareFunctions {}
+
+/// The table of the firmware.
+struct FirmwareTable;
+
+impl functions::Table for FirmwareTable {
+    fn first() -> *const functions::Function {
+        microhlo_functions.0
+    }
+}
+
+type Linked = functions::Functions<FirmwareTable>;
+
+";
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=MICROHLO_KERNELS");
     let source = match env::var_os("MICROHLO_KERNELS").filter(|path| !path.is_empty()) {
@@ -19,9 +46,14 @@ fn main() -> io::Result<()> {
                 return Ok(());
             };
             println!("cargo::rerun-if-changed={}", path.display());
-            let list =
-                format!("mod list {{\n    include!({:?});\n}}\n\n", path.display().to_string());
-            list + "static KERNELS: &microhlo::Kernels = &list::KERNELS;\n"
+            // A list names the table of functions only if the model calls any.
+            let text = fs::read_to_string(&path)?;
+            let functions = if text.contains("<Externs>") { FUNCTIONS } else { "" };
+            let table =
+                if functions.is_empty() { "" } else { "    use super::Linked as Externs;\n" };
+            let file = path.display().to_string();
+            format!("{functions}mod list {{\n{table}    include!({file:?});\n}}\n\n")
+                + "static KERNELS: &microhlo::Kernels = &list::KERNELS;\n"
         }
     };
     let out = env::var_os("OUT_DIR").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The example in C: it builds with `arm-none-eabi-gcc`, links no other kernels than it needs, and reads digits.
+//! The examples in C: they build with `arm-none-eabi-gcc`, link no other kernels than they need, and run.
 #![cfg(feature = "qemu-tests")]
 
 use std::fs;
@@ -17,37 +17,49 @@ const FLASH: u64 = 26 * 1024;
 /// The tests build in one folder.
 static BUILD: Mutex<()> = Mutex::new(());
 
-fn built() -> PathBuf {
+fn built(example: &str) -> PathBuf {
     let _one_at_a_time = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-digits");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(example);
     let mut build = Command::new("sh");
-    build.arg(root.join("examples/c-digits/build.sh"));
+    build.arg(root.join(format!("examples/{example}/build.sh")));
     build.arg(env!("CARGO_BIN_EXE_microhlo-under-test")).arg(&folder);
     let output = build.output().expect("a shell");
     let hint = "`./mh qemu-tests` installs what is missing";
     assert!(output.status.success(), "{}\n{hint}", stderr(&output));
-    folder.join("c-digits.elf")
+    folder.join(format!("{example}.elf"))
 }
 
 #[test]
 fn firmware_in_c_reads_digits() {
-    let path = built();
+    let path = built("c-digits");
     let image = Image::read(&fs::read(&path).expect("the firmware"), "arena").expect("an ELF file");
     println!("{}", image.text());
     let model = fs::metadata(path.with_file_name("digits_cnn.mhlo")).expect("the artifact").len();
     assert_eq!(image.model, model);
     assert!(image.flash <= FLASH, "{} bytes of flash", image.flash);
     assert_eq!(image.panics, Vec::<String>::new());
+    assert_eq!(exit_code(&path), 0);
+}
+
+/// What a firmware ends with in QEMU.
+fn exit_code(path: &Path) -> u8 {
     let registry = Registry::find().expect("the boards");
     let board = registry.board("mps2-an386").expect("the board");
-    let code = run_firmware(board, &path, Duration::from_secs(120)).expect("it ends");
-    assert_eq!(code, 0);
+    run_firmware(board, path, Duration::from_secs(120)).expect("it ends")
+}
+
+#[test]
+fn a_model_calls_a_function_in_c() {
+    let path = built("c-custom-op");
+    let image = Image::read(&fs::read(&path).expect("the firmware"), "arena").expect("an ELF file");
+    assert_eq!(image.panics, Vec::<String>::new());
+    assert_eq!(exit_code(&path), 0);
 }
 
 #[test]
 fn its_size_is_told_by_part() {
-    let path = built();
+    let path = built("c-digits");
     let microhlo = |args: &[&str]| microhlo(env!("CARGO_BIN_EXE_microhlo-under-test"), args);
     let firmware = path.display().to_string();
     let output = microhlo(&["size", &firmware, "--json", "-"]);

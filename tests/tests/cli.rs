@@ -104,6 +104,41 @@ fn compile_reports_what_a_model_costs() {
 }
 
 #[test]
+fn compile_says_whether_a_model_fits_on_a_board() {
+    let model = digits(".stablehlo.mlir");
+    let compile = |board, more: &[&str]| {
+        let output = microhlo(&[&["compile", path(&model), "--target", board], more].concat());
+        assert_success(&output);
+        output
+    };
+    let output = compile("nrf52840-dk", &[]);
+    for words in ["fits: artifact ", "262 144 B (256.0 KiB) in MODEL", "in ARENA"] {
+        assert!(stdout(&output).contains(words), "{}", stdout(&output));
+    }
+    assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
+    assert_eq!(json(&compile("nrf52840-dk", &["--json", "-"]))["board"]["fits"], true);
+    assert_eq!(json(&compile("cortex-m4f", &["--json", "-"]))["board"], Value::Null);
+    // 7 KiB, where the model needs more for its activations in floats.
+    let folder = Folder::new();
+    let wide = folder.path("wide.mlir");
+    let text = ADD.replace("tensor<2xf32>", "tensor<2000xf32>");
+    std::fs::write(&wide, text).expect("a program");
+    let args = ["compile", path(&wide), "--target", "microbit", "--json", "-"];
+    let output = microhlo(&args);
+    let board = json(&output)["board"].clone();
+    assert_eq!(board["fits"], false);
+    assert_eq!(board["memories"][1]["limit_bytes"], 7 * 1024);
+    let warning = stderr(&output);
+    for words in [
+        "warning: the model does not fit on microbit: arena needs 2",
+        "ARENA has 7 168 B",
+        "--arena-limit",
+    ] {
+        assert!(warning.contains(words), "{warning}");
+    }
+}
+
+#[test]
 fn compile_emits_what_firmware_includes() {
     let folder = Folder::new();
     let artifact = folder.path("digits.mhlo");

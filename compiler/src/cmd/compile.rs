@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::emit::{Emit, emit, refuse_binary, refuse_same};
 use super::exec::Executor;
+use super::fit::Fit;
 use super::function::Function;
 use super::load::{self, Program};
 use super::share;
@@ -232,14 +233,19 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     }
     let emitted = emit(args, &compiled, &artifact, options.target)?;
     let reported = report(args, &compiled, &artifact, &program, &options)?;
+    let fit = Fit::of(&args.target, &compiled.report);
+    if let Some(warning) = fit.as_ref().and_then(Fit::warning) {
+        eprintln!("{warning}");
+    }
     let mut json = json_of(args, &compiled, &artifact);
+    json["board"] = json!(fit);
     if let Some(done) = &quantised {
         json["quantization"] = done.json();
     }
     args.json.write(&json)?;
     if !args.json.owns_stdout() && !emitted {
         let report = quantised.map_or_else(String::new, |done| done.summary());
-        print_text(&(report + &text(args, &compiled, &artifact) + &reported));
+        print_text(&(report + &text(args, &compiled, &artifact, fit.as_ref()) + &reported));
     }
     Ok(())
 }
@@ -423,7 +429,7 @@ fn region_rows(report: &Report, table: &mut Table) {
     }
 }
 
-fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
+fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>, fit: Option<&Fit>) -> String {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let steps = listing::steps(artifact, &names(compiled));
     let mut table = Table::new(2);
@@ -439,6 +445,9 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> String {
     }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
+    if let Some(fit) = fit {
+        table.row(["board", &fit.text()]);
+    }
     table.row(["schedule", &schedule(&compiled.report.schedule)]);
     let again = match compiled.report.recomputed_macs {
         0 => String::new(),

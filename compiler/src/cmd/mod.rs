@@ -13,6 +13,7 @@ mod emit;
 pub mod exec;
 mod externs;
 mod files;
+mod fit;
 mod flash;
 mod function;
 mod inspect;

@@ -77,7 +77,11 @@ typedef enum microhlo_status {
   /* An error of a later version of the runtime. */
   MICROHLO_OTHER = 19,
   /* The model has another number of arenas than are given; if several, see `microhlo_arena`. */
-  MICROHLO_ARENA_COUNT = 20
+  MICROHLO_ARENA_COUNT = 20,
+  /* The model calls a function that `microhlo_functions` does not have, or has for other calls. */
+  MICROHLO_MISSING_FUNCTION = 21,
+  /* A function of the firmware gave up. The next step calls it again. */
+  MICROHLO_FUNCTION_FAILED = 22
 } microhlo_status;
 
 /* A loaded model. It refers to the artifact, which must stay as it is. */
@@ -104,6 +108,13 @@ const char *microhlo_status_name(microhlo_status status);
 
 /* Proves an artifact of `len` bytes, at a multiple of 16. */
 microhlo_status microhlo_load(microhlo_model *model, const uint8_t *artifact, size_t len);
+
+/*
+ * Why an artifact does not load, as text for a log: which step, and which kernel or function it lacks. Returns the length
+ * of the text, of which `room - 1` characters and a zero byte are written; zero if the artifact loads. The text
+ * takes a few kilobytes of flash in a firmware that calls this.
+ */
+size_t microhlo_explain(const uint8_t *artifact, size_t len, char *text, size_t room);
 
 /* What a model needs and has; zero for one that is not loaded, or a number out of range. Sizes are in bytes. */
 size_t microhlo_arena_bytes(const microhlo_model *model);
@@ -155,6 +166,96 @@ microhlo_status microhlo_start_in(microhlo_run *run, const microhlo_model *model
 
 /* Where an output lies after the last step, and its length; null if there is none yet. */
 const uint8_t *microhlo_output(microhlo_run *run, size_t index, size_t *len);
+
+/*
+ * Functions of the firmware that a model calls (`compile --extern NAME`). The firmware defines them in a table:
+ *
+ *   static const microhlo_function table[] = {{"board.median3", takes_three, median}, {NULL, NULL, NULL}};
+ *   const microhlo_function *const microhlo_functions = table;
+ *
+ * Loading a model fails if a function is missing, or does not accept the call; results lie apart from each other and from
+ * operands.
+ */
+
+/* Element types. Those of less than 8 bits take a byte; a boolean is 0 or 1; complex numbers are two floats. */
+typedef enum microhlo_type {
+  MICROHLO_I1 = 1,
+  MICROHLO_I2 = 2,
+  MICROHLO_I4 = 3,
+  MICROHLO_I8 = 4,
+  MICROHLO_I16 = 5,
+  MICROHLO_I32 = 6,
+  MICROHLO_I64 = 7,
+  MICROHLO_U2 = 8,
+  MICROHLO_U4 = 9,
+  MICROHLO_U8 = 10,
+  MICROHLO_U16 = 11,
+  MICROHLO_U32 = 12,
+  MICROHLO_U64 = 13,
+  MICROHLO_F4E2M1FN = 14,
+  MICROHLO_F6E2M3FN = 15,
+  MICROHLO_F6E3M2FN = 16,
+  MICROHLO_F8E3M4 = 17,
+  MICROHLO_F8E4M3 = 18,
+  MICROHLO_F8E4M3FN = 19,
+  MICROHLO_F8E4M3FNUZ = 20,
+  MICROHLO_F8E4M3B11FNUZ = 21,
+  MICROHLO_F8E5M2 = 22,
+  MICROHLO_F8E5M2FNUZ = 23,
+  MICROHLO_F8E8M0FNU = 24,
+  MICROHLO_BF16 = 25,
+  MICROHLO_F16 = 26,
+  MICROHLO_F32 = 27,
+  MICROHLO_F64 = 28
+} microhlo_type;
+
+#define MICROHLO_MAX_RANK 8
+
+/* What an operand or result is. Sizes of dimensions stand outermost first. */
+typedef struct microhlo_shape {
+  int32_t type;
+  uint32_t rank;
+  uint32_t dims[MICROHLO_MAX_RANK];
+  size_t bytes;
+} microhlo_shape;
+
+/* A call of a function, which exists while the function runs. */
+typedef struct microhlo_call microhlo_call;
+
+/* A function of the firmware. */
+typedef struct microhlo_function {
+  /* The name that models call it by, UTF-8; null ends a table. */
+  const char *name;
+  /* Whether it is for a call: of these shapes and settings. Asked when a model is loaded; null if it is for all. */
+  bool (*accepts)(const microhlo_call *call);
+  /* Computes the results. Zero, or else the run ends with MICROHLO_FUNCTION_FAILED. */
+  uint32_t (*compute)(microhlo_call *call);
+} microhlo_function;
+
+/* The firmware's functions: defined by the firmware, if the library is for a model that calls any. */
+extern const microhlo_function *const microhlo_functions;
+
+/* What a call is of; false if there is no such operand or result. */
+size_t microhlo_operand_count(const microhlo_call *call);
+size_t microhlo_result_count(const microhlo_call *call);
+bool microhlo_operand_shape(const microhlo_call *call, size_t index, microhlo_shape *shape);
+bool microhlo_result_shape(const microhlo_call *call, size_t index, microhlo_shape *shape);
+
+/* Settings of a call by their names; false, null or zero if it has none of this name and type. A string has no zero byte. */
+bool microhlo_setting_boolean(const microhlo_call *call, const char *name, bool *value);
+bool microhlo_setting_integer(const microhlo_call *call, const char *name, int64_t *value);
+bool microhlo_setting_float(const microhlo_call *call, const char *name, float *value);
+bool microhlo_setting_double(const microhlo_call *call, const char *name, double *value);
+const char *microhlo_setting_text(const microhlo_call *call, const char *name, size_t *len);
+/* How many integers a list has, of which the first `room` are written. */
+size_t microhlo_setting_integers(const microhlo_call *call, const char *name, int64_t *values, size_t room);
+
+/*
+ * The bytes of an operand, and of the next result (the first one when called first), aligned as their elements are; null
+ * if there is none, and when `accepts` asks.
+ */
+const void *microhlo_operand(const microhlo_call *call, size_t index, size_t *len);
+void *microhlo_next_result(microhlo_call *call, size_t *len);
 
 #ifdef __cplusplus
 }

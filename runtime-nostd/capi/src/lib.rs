@@ -13,9 +13,11 @@
 //! where `model.rs` is what `microhlo compile --emit rust` writes; without it, all kernels are linked.
 #![no_std]
 
+pub mod functions;
 mod status;
 
 use core::ffi::c_char;
+use core::fmt::Write;
 use core::mem::{align_of, size_of};
 use core::slice;
 
@@ -172,6 +174,72 @@ pub unsafe extern "C" fn microhlo_load(
         .and_then(|bytes| Model::load_with(bytes, KERNELS).map_err(Status::from));
     // SAFETY: the memory is the caller's, large enough and aligned.
     unsafe { Marked::put(memory.cast(), MODEL_MARK, loaded) }
+}
+
+/// Writes why an artifact does not load, as text with a zero byte at its end: which step, and what it lacks, by name.
+/// Returns the length of the whole text, of which as much is written as there is room for; zero, and an empty text, if
+/// the artifact loads.
+///
+/// # Safety
+/// `artifact` is null or points to `len` bytes, `text` is null or points to memory for `room` characters.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn microhlo_explain(
+    artifact: *const u8,
+    len: usize,
+    text: *mut c_char,
+    room: usize,
+) -> usize {
+    let mut out = Text { text, room, len: 0 };
+    // SAFETY: the contract of this function.
+    match unsafe { bytes(artifact, len) } {
+        Err(status) => status.name().to_bytes().iter().for_each(|&byte| out.push(byte)),
+        Ok(bytes) => {
+            if let Err(error) = Model::load_with(bytes, KERNELS) {
+                // Text of the caller takes what there is room for.
+                let _ = write!(out, "{}", error.explain(bytes));
+            }
+        }
+    }
+    out.end();
+    out.len
+}
+
+/// Text in memory of the caller.
+struct Text {
+    text: *mut c_char,
+    room: usize,
+    /// Characters so far, those without room too.
+    len: usize,
+}
+
+impl Text {
+    fn push(&mut self, byte: u8) {
+        // The last character is the zero byte.
+        if self.len + 1 < self.room {
+            self.put(self.len, byte);
+        }
+        self.len += 1;
+    }
+
+    fn end(&mut self) {
+        if let Some(last) = self.room.checked_sub(1) {
+            self.put(self.len.min(last), 0);
+        }
+    }
+
+    fn put(&mut self, at: usize, byte: u8) {
+        if !self.text.is_null() {
+            // SAFETY: there is room for so many characters, by the contract of `microhlo_explain`.
+            unsafe { self.text.add(at).write(byte as c_char) };
+        }
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        text.bytes().for_each(|byte| self.push(byte));
+        Ok(())
+    }
 }
 
 /// Bytes of the arena that the model needs, of the first of several; zero if it is not loaded.

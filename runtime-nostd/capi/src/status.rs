@@ -1,6 +1,6 @@
 //! Results of functions, with names.
 
-use microhlo::{LoadError, RunError, StepError};
+use microhlo::{KernelId, LoadError, RunError, StepError};
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
@@ -64,6 +64,10 @@ statuses! {
     Other = 19, c"MICROHLO_OTHER";
     /// The model has another number of arenas than are given.
     ArenaCount = 20, c"MICROHLO_ARENA_COUNT";
+    /// The model calls a function that the firmware does not have, or has for other calls.
+    MissingFunction = 21, c"MICROHLO_MISSING_FUNCTION";
+    /// A function of the firmware gave up. The next step calls it again.
+    FunctionFailed = 22, c"MICROHLO_FUNCTION_FAILED";
 }
 
 impl From<LoadError> for Status {
@@ -72,8 +76,11 @@ impl From<LoadError> for Status {
             LoadError::Misaligned => Status::ArtifactMisaligned,
             LoadError::Artifact(_) => Status::BadArtifact,
             LoadError::Step {
-                error:
-                    StepError::MissingKernel(_) | StepError::MissingParts(_) | StepError::Extern(_),
+                error: StepError::MissingKernel(KernelId::extern_call) | StepError::Extern(_),
+                ..
+            } => Status::MissingFunction,
+            LoadError::Step {
+                error: StepError::MissingKernel(_) | StepError::MissingParts(_),
                 ..
             } => Status::MissingKernel,
             LoadError::Step { error: StepError::MissingMicro(_), .. } => {
@@ -106,6 +113,7 @@ impl From<RunError> for Status {
             RunError::NotFed => Status::NotFed,
             RunError::RowSize { .. } => Status::RowSize,
             RunError::Corrupted { .. } => Status::Corrupted,
+            RunError::Extern { .. } => Status::FunctionFailed,
             _ => Status::Other,
         }
     }

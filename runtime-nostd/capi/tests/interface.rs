@@ -5,9 +5,11 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
+use microhlo::DType;
+use microhlo_capi::functions::TensorShape;
 use microhlo_capi::{
-    ModelMemory, RunMemory, Status, microhlo_arena_bytes, microhlo_feed, microhlo_infer,
-    microhlo_input_bytes, microhlo_input_count, microhlo_load, microhlo_output,
+    ModelMemory, RunMemory, Status, microhlo_arena_bytes, microhlo_explain, microhlo_feed,
+    microhlo_infer, microhlo_input_bytes, microhlo_input_count, microhlo_load, microhlo_output,
     microhlo_output_bytes, microhlo_output_count, microhlo_reset, microhlo_set_input,
     microhlo_start, microhlo_status_name, microhlo_step,
 };
@@ -16,11 +18,13 @@ const HEADER: &str = include_str!("../include/microhlo.h");
 
 #[test]
 fn the_header_has_every_status() {
+    let statuses = HEADER.split("typedef enum microhlo_status {").nth(1).expect("the statuses");
+    let statuses = statuses.split("} microhlo_status;").next().expect("their end");
     let entry = |line: &str| {
         let (name, code) = line.trim().trim_end_matches(',').split_once(" = ")?;
         Some((name.starts_with("MICROHLO_").then(|| name.to_owned())?, code.parse().ok()?))
     };
-    let written: BTreeSet<(String, i32)> = HEADER.lines().filter_map(entry).collect();
+    let written: BTreeSet<(String, i32)> = statuses.lines().filter_map(entry).collect();
     let known = Status::ALL
         .iter()
         .map(|status| (status.name().to_str().unwrap().to_owned(), *status as i32));
@@ -38,13 +42,28 @@ fn the_header_has_the_sizes() {
 
 #[test]
 fn the_header_declares_every_function() {
-    let source = include_str!("../src/lib.rs");
+    let source = [include_str!("../src/lib.rs"), include_str!("../src/functions.rs")].concat();
     let names = source.split("extern \"C\" fn ").skip(1).filter_map(|rest| rest.split('(').next());
     let names: Vec<&str> = names.collect();
-    assert_eq!(names.len(), 21);
+    assert_eq!(names.len(), 34);
     for name in names {
         assert!(HEADER.contains(&format!("{name}(")), "{name}");
     }
+}
+
+#[test]
+fn the_header_has_every_element_type() {
+    for dtype in DType::ALL {
+        let line = format!("MICROHLO_{} = {}", format!("{dtype:?}").to_uppercase(), dtype.code());
+        let end = |end| HEADER.contains(&(line.clone() + end));
+        assert!(end(",\n") || end("\n"), "{line}");
+    }
+    assert!(
+        HEADER.contains(&format!(
+            "#define MICROHLO_MAX_RANK {}\n",
+            TensorShape::default().dims.len()
+        ))
+    );
 }
 
 #[test]
@@ -91,4 +110,22 @@ fn bad_arguments_have_a_status_each() {
             assert_eq!((function(model, 0), function(null(), 0)), (0, 0));
         }
     }
+}
+
+#[test]
+fn what_does_not_load_is_explained() {
+    let bytes = Aligned([0_u8; 64]);
+    let explain = |artifact: *const u8, len, room: usize| {
+        let mut text = vec![b'x'; room];
+        // SAFETY: the artifact is null or has so many bytes, the text has room.
+        let length = unsafe { microhlo_explain(artifact, len, text.as_mut_ptr().cast(), room) };
+        (length, text)
+    };
+    let (length, text) = explain(bytes.0.as_ptr(), 64, 200);
+    let whole = CStr::from_bytes_until_nul(&text).unwrap().to_str().unwrap();
+    assert!(whole.len() == length && whole.contains("artifact"), "{whole}");
+    let (same, part) = explain(bytes.0.as_ptr(), 64, 10);
+    assert_eq!((same, &part[..9], part[9]), (length, &text[..9], 0));
+    assert_eq!(explain(bytes.0.as_ptr(), 64, 0).0, length);
+    assert_eq!(explain(null(), 64, 20).1[..14], *b"MICROHLO_NULL\0");
 }

@@ -91,18 +91,54 @@ impl<'c> ExternCall<'c> {
         Ok(unsafe { slice::from_raw_parts_mut(start, count) })
     }
 
+    /// The bytes of operand `i`: its elements, row-major and little-endian, of any type.
+    ///
+    /// # Errors
+    /// There is no such operand.
+    pub fn operand_bytes(&self, i: usize) -> Result<&'c [u8], ExternError> {
+        let tensor = self.signature.0.operands.get(i).ok_or(ExternError::NO_SUCH_TENSOR)?;
+        let (start, count) = self.bytes(&tensor)?;
+        if count == 0 {
+            return Ok(&[]);
+        }
+        // SAFETY: as for `operand`, of which these are the bytes.
+        Ok(unsafe { slice::from_raw_parts(start, count) })
+    }
+
+    /// The bytes of the next result, as [`ExternCall::result`] has its elements.
+    ///
+    /// # Errors
+    /// The function has all results.
+    pub fn result_bytes(&mut self) -> Result<&'c mut [u8], ExternError> {
+        let results = self.signature.0.results;
+        let tensor = results.get(self.written).ok_or(ExternError::NO_SUCH_TENSOR)?;
+        let (start, count) = self.bytes(&tensor)?;
+        self.written += 1;
+        if count == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: as for `result`, of which these are the bytes.
+        Ok(unsafe { slice::from_raw_parts_mut(start, count) })
+    }
+
+    /// Where a tensor starts, and how many bytes it has.
+    fn bytes(&self, tensor: &ExternTensor<Place>) -> Result<(*mut u8, usize), ExternError> {
+        let bytes = tensor.byte_len().map_err(|_| ExternError::NO_SUCH_TENSOR)?;
+        Ok((self.memory.write(tensor.place), bytes as usize))
+    }
+
     /// Where a tensor starts, and how many elements it has.
     fn place<T: Element>(
         &self,
         tensor: &ExternTensor<Place>,
     ) -> Result<(*mut T, usize), ExternError> {
-        let start = self.memory.write(tensor.place).cast::<T>();
-        let bytes = tensor.byte_len().map_err(|_| ExternError::NO_SUCH_TENSOR)?;
+        let (start, bytes) = self.bytes(tensor)?;
+        let start = start.cast::<T>();
         // The places of empty tensors are not looked at.
         if !T::holds(tensor.dtype) || (bytes != 0 && !start.is_aligned()) {
             return Err(ExternError::NO_SUCH_TENSOR);
         }
-        Ok((start, bytes as usize / tensor.dtype.size()))
+        Ok((start, bytes / tensor.dtype.size()))
     }
 }
 
