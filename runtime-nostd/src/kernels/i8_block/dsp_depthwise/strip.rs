@@ -196,23 +196,9 @@ macro_rules! narrow_kernel {
                 "4:
                 ldr pc, [sp, #52]
                 8:
-                ldr r10, [sp]
-                ldrd r12, lr, [r0]
-                smlad r10, r12, r3, r10
-                smlabt r10, lr, r4, r10
-                ldrd r12, lr, [r1]
-                smlad r10, r12, r5, r10
-                smlabt r10, lr, r6, r10
-                ldrd r12, lr, [r2]
-                smlad r10, r12, r7, r10
-                smlabt r10, lr, r8, r10
-                ldrd r12, lr, [sp, #8]
-                smmla r10, r10, r12, lr
                 ",
-                $shift,
-                "ssat r10, #8, r10, asr #1
-                strb r10, [r9]
-                5:
+                single_3!($shift),
+                "5:
                 ldrd r12, lr, [sp, #60]
                 add r0, r0, r12
                 add r1, r1, r12
