@@ -121,7 +121,7 @@ impl<P: Copy> Map<P> {
             return Err(ParamError::BadCode);
         }
         let temp_size = usize::from(self.temp_size);
-        let fits = dtype.size() <= temp_size && temp_size % dtype.align() == 0;
+        let fits = dtype.size() <= temp_size && temp_size.is_multiple_of(dtype.align());
         if fits { Ok(()) } else { Err(ParamError::Mismatch) }
     }
 

@@ -606,7 +606,7 @@ fn places(conv: &Conv, group: &Group, first: *mut u8, job: &mut Job) {
 ///
 /// # Safety
 /// As for [`pixels`]; `left` pixels are left from the next one on.
-#[inline(never)]
+#[inline(always)]
 unsafe fn others<const PARTS: u32>(
     conv: &Conv,
     group: &Group,
