@@ -29,6 +29,7 @@ pub mod quantize;
 pub mod regions;
 pub mod schedule;
 pub mod slot_image;
+pub mod stack;
 pub mod taps;
 pub mod verify;
 pub mod vhlo_version;

@@ -165,7 +165,8 @@ impl Current {
     /// Takes a message about the job itself.
     fn handle(&mut self, message: Message<'_>) -> Result<Next, Error> {
         match message {
-            Message::Loaded { arena_bytes, steps, .. } => {
+            Message::Loaded { arena_bytes, steps, stack_bytes, .. } => {
+                self.report.load_stack_bytes = stack_bytes;
                 self.report.arena_bytes = arena_bytes;
                 self.report.steps = steps;
             }
@@ -179,8 +180,8 @@ impl Current {
             Message::Failed { stage, text, .. } => {
                 self.rejected = Some(JobError::Rejected { stage, text: text.to_owned() });
             }
-            Message::Step { index, kernel, instructions } => {
-                self.case.count(index, kernel, instructions);
+            Message::Step { index, kernel, instructions, stack_bytes } => {
+                self.case.count(index, kernel, instructions, stack_bytes);
             }
             Message::Output { index, length } if index as usize == self.case.outputs.len() => {
                 return Ok(Next::Payload { tensor: None, length: length as usize });
@@ -233,7 +234,7 @@ mod tests {
     }
 
     const LOADED: Message<'_> =
-        Message::Loaded { arena_bytes: 64, steps: 2, inputs: 1, outputs: 1 };
+        Message::Loaded { arena_bytes: 64, steps: 2, inputs: 1, outputs: 1, stack_bytes: 400 };
     const STARTED: Message<'_> = Message::JobStarted { job: 0 };
     const DONE: Message<'_> = Message::JobDone { stack_bytes: 900, run_stack_bytes: 300 };
 
@@ -243,10 +244,10 @@ mod tests {
             Message::Hello { version: VERSION, board: "b", arena_bytes: 1 },
             STARTED,
             LOADED,
-            Message::Step { index: 0, kernel: 6, instructions: 30 },
+            Message::Step { index: 0, kernel: 6, instructions: 30, stack_bytes: 200 },
             Message::Tensor { tap: 3, length: 5 },
-            Message::Step { index: 1, kernel: 12, instructions: 2 },
-            Message::Step { index: 0, kernel: 6, instructions: 7 },
+            Message::Step { index: 1, kernel: 12, instructions: 2, stack_bytes: 100 },
+            Message::Step { index: 0, kernel: 6, instructions: 7, stack_bytes: 280 },
             Message::Output { index: 0, length: 12 },
             Message::CaseDone { case: 0, instructions: 40 },
             Message::Failed { stage: Stage::Run, case: 1, text: "why" },
@@ -259,12 +260,13 @@ mod tests {
         let report = done.into_iter().next().unwrap().unwrap();
         assert_eq!((report.arena_bytes, report.steps), (64, 2));
         assert_eq!((report.stack_bytes, report.run_stack_bytes), (900, 300));
+        assert_eq!(report.load_stack_bytes, 400);
         let [Ok(first), Err(second), Ok(third)] = report.cases.as_slice() else {
             panic!("{:?}", report.cases);
         };
         let steps = [
-            Step { index: 0, kernel: 6, runs: 2, instructions: 37 },
-            Step { index: 1, kernel: 12, runs: 1, instructions: 2 },
+            Step { index: 0, kernel: 6, runs: 2, instructions: 37, stack_bytes: 280 },
+            Step { index: 1, kernel: 12, runs: 1, instructions: 2, stack_bytes: 100 },
         ];
         assert_eq!(first.kernels, steps);
         assert_eq!((first.instructions, third.instructions), (40, 50));

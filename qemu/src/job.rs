@@ -50,6 +50,8 @@ pub struct JobReport {
     pub arena_bytes: u32,
     /// Kernels in its program.
     pub steps: u32,
+    /// Bytes of stack that loading the artifact took, if the job asked for a profile; 0 else.
+    pub load_stack_bytes: u32,
     /// Most bytes of stack in use, the runner's own included.
     pub stack_bytes: u32,
     /// Most bytes of stack that the runtime used to set an input or to execute a step, if the job
@@ -74,7 +76,7 @@ pub struct Case {
 
 impl Case {
     /// Counts one execution of a step.
-    pub fn count(&mut self, index: u32, kernel: u32, instructions: u64) {
+    pub fn count(&mut self, index: u32, kernel: u32, instructions: u64, stack_bytes: u32) {
         // In a program without loops every step comes after all others.
         let at = match self.kernels.last() {
             Some(last) if last.index >= index => {
@@ -87,9 +89,12 @@ impl Case {
                 if let Some(step) = self.kernels.get_mut(at) {
                     step.runs += 1;
                     step.instructions += instructions;
+                    step.stack_bytes = step.stack_bytes.max(stack_bytes);
                 }
             }
-            Err(at) => self.kernels.insert(at, Step { index, kernel, runs: 1, instructions }),
+            Err(at) => {
+                self.kernels.insert(at, Step { index, kernel, runs: 1, instructions, stack_bytes });
+            }
         }
     }
 }
@@ -105,6 +110,8 @@ pub struct Step {
     pub runs: u64,
     /// Instructions of all runs together.
     pub instructions: u64,
+    /// Most bytes of stack that a run took; 0 where it is not measured, on the host.
+    pub stack_bytes: u32,
 }
 
 /// Why a job has no report.

@@ -64,6 +64,7 @@ pub fn join(before: Option<Outcome>, next: Outcome) -> Outcome {
         (None, next) => next,
         (Some(Err(error)), _) | (Some(Ok(_)), Err(error)) => Err(error),
         (Some(Ok(before)), Ok(next)) => Ok(JobReport {
+            load_stack_bytes: before.load_stack_bytes.max(next.load_stack_bytes),
             stack_bytes: before.stack_bytes.max(next.stack_bytes),
             run_stack_bytes: before.run_stack_bytes.max(next.run_stack_bytes),
             cases: before.cases.into_iter().chain(next.cases).collect(),

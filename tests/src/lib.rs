@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod generate;
 pub mod model_update;
 pub mod networks;
+pub mod stack;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};

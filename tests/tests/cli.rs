@@ -139,6 +139,26 @@ fn compile_says_whether_a_model_fits_on_a_board() {
 }
 
 #[test]
+fn compile_tells_the_stack_where_it_was_measured() {
+    let model = digits(".stablehlo.mlir");
+    let host = microhlo(&["compile", path(&model)]);
+    assert!(stdout(&host).lines().any(|l| l.ends_with(" not measured")), "{}", stdout(&host));
+    assert_eq!(json(&microhlo(&["compile", path(&model), "--json", "-"]))["stack"], Value::Null);
+    for (target, core) in [("cortex-m4f", "cortex-m4f"), ("pico", "cortex-m0")] {
+        let args = ["compile", path(&model), "--target", target];
+        let text = stdout(&microhlo(&args));
+        assert!(text.contains(&format!(" B to load, measured on {core}")), "{text}");
+        let stack = &json(&microhlo(&[&args[..], &["--json", "-"]].concat()))["stack"];
+        assert_eq!(
+            (&stack["core"], &stack["not_measured"]),
+            (&core.into(), &serde_json::json!([]))
+        );
+        assert!(stack["run_bytes"].as_u64().is_some_and(|bytes| bytes > 200), "{stack}");
+        assert!(stack["load_bytes"].as_u64().is_some_and(|bytes| bytes > 1_000), "{stack}");
+    }
+}
+
+#[test]
 fn compile_emits_what_firmware_includes() {
     let folder = Folder::new();
     let artifact = folder.path("digits.mhlo");

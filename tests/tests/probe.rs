@@ -123,7 +123,7 @@ impl Peer {
             }
         };
         let (arena_bytes, steps) = (report.arena_bytes, report.steps);
-        self.say(&Message::Loaded { arena_bytes, steps, inputs: 1, outputs: 1 });
+        self.say(&Message::Loaded { arena_bytes, steps, inputs: 1, outputs: 1, stack_bytes: 0 });
         for (case, number) in report.cases.iter().flatten().zip(0..) {
             for (output, index) in case.outputs.iter().zip(0..) {
                 let length = output.len() as u32;

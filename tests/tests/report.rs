@@ -3,6 +3,7 @@
 
 use microhlo_compiler::compile::{Target, Technique};
 use microhlo_compiler::memory_map::Block;
+use microhlo_compiler::stack::{self, Stack};
 use microhlo_tests::networks::{Generated, branchy, generated};
 use microhlo_tests::{Prepared, microhlo, stderr, stdout};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -109,6 +110,21 @@ fn tables_say_what_the_compiler_says() {
     let peak: u64 = rows(&page, "peak").iter().map(|row| number(&row[1])).sum();
     // What results share with operands is in both.
     assert!(peak >= u64::from(*prepared.compiled.memory.reserved.iter().max().expect("steps")));
+}
+
+#[test]
+fn the_stack_is_that_of_the_table() {
+    let prepared = prepared();
+    let stack = Stack::of(&prepared.compiled.report, Target::CortexM4f).expect("it was measured");
+    assert!(stack.run_bytes > 200 && stack.load_bytes > 1_000, "{stack:?}");
+    assert!(stack.not_measured.is_empty(), "{stack:?}");
+    let page = report(false);
+    let summary = rows(&parsed(&page), "summary");
+    let row = summary.iter().find(|row| row[0] == "stack").expect("a row");
+    assert_eq!(number(&row[1]), u64::from(stack.run_bytes.max(stack.load_bytes)));
+    let said = stack::text(Some(&stack));
+    assert_eq!(row[2], said);
+    assert!(report(true).contains(&said));
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub fn main() -> u8 {
 
 /// Loads the artifact of a job and runs its cases.
 fn execute(report: &Report, job: &Job<'_>, arenas: &mut [Arena], used: &mut StackUse) {
-    let model = match runtime::load(job.artifact) {
+    let (loaded, stack_bytes) = used.watch(job, || runtime::load(job.artifact));
+    let model = match loaded {
         Ok(model) => model,
         Err(error) => return report.fail(error.stage(Stage::Load), 0, &error as &dyn Display),
     };
@@ -65,7 +66,7 @@ fn execute(report: &Report, job: &Job<'_>, arenas: &mut [Arena], used: &mut Stac
         Ok(debug) => debug,
         Err(error) => return report.fail(error.stage(Stage::Job), 0, &error as &dyn Display),
     };
-    report.send(&runtime::describe(&model));
+    report.send(&runtime::describe(&model, stack_bytes));
     for case in 0..job.cases {
         match run_case(report, (&model, debug.as_ref()), job, case, arenas, used) {
             Ok(instructions) => report.send(&Message::CaseDone { case, instructions }),
@@ -88,19 +89,22 @@ fn run_case<'m>(
     let mut instructions = 0;
     for input in 0..job.inputs {
         let bytes = job.input(case, input).map_err(runtime::Error::Image)?;
-        let (result, took) = used.watch(job, || run.set_input(input, bytes));
+        let set_input = || measured(|| run.set_input(input, bytes));
+        let ((result, took), stack_bytes) = used.watch(job, set_input);
+        used.run = used.run.max(stack_bytes);
         instructions += took;
         result?;
     }
     loop {
-        let (step, took) = used.watch(job, || run.step());
+        let ((step, took), stack_bytes) = used.watch(job, || measured(|| run.step()));
+        used.run = used.run.max(stack_bytes);
         instructions += took;
         let Some(step) = step? else {
             break;
         };
         if job.profile {
             let (index, kernel) = (step.index, step.kernel as u32);
-            report.send(&Message::Step { index, kernel, instructions: took });
+            report.send(&Message::Step { index, kernel, instructions: took, stack_bytes });
         }
         run.tensors(step, debug, |tap, bytes| report.send_tensor(tap, bytes));
     }
@@ -118,17 +122,16 @@ struct StackUse {
 }
 
 impl StackUse {
-    /// The result of a call into the runtime and the instructions it took.
+    /// The result of a call into the runtime, and the bytes that it took; 0 if the job is not profiled.
     #[inline(always)]
-    fn watch<T>(&mut self, job: &Job<'_>, work: impl FnOnce() -> T) -> (T, u64) {
+    fn watch<T>(&mut self, job: &Job<'_>, work: impl FnOnce() -> T) -> (T, u32) {
         if !job.profile {
-            return measured(work);
+            return (work(), 0);
         }
         self.note();
         let depth = stack::Depth::here();
-        let result = measured(work);
-        self.run = self.run.max(u32::try_from(depth.used()).unwrap_or(u32::MAX));
-        result
+        let result = work();
+        (result, u32::try_from(depth.used()).unwrap_or(u32::MAX))
     }
 
     /// Notes the most that has been used since the stack was painted.

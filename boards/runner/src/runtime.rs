@@ -72,7 +72,9 @@ pub struct Run<'m> {
     outputs: usize,
 }
 
-/// Loads an artifact, with every kernel that the board has room for.
+/// Loads an artifact, with every kernel that the board has room for. It has a frame of its own, so that what it takes
+/// of the stack can be measured.
+#[inline(never)]
 pub fn load(artifact: &[u8]) -> Result<Model<'_>, Error> {
     Model::load_with(artifact, &linked::KERNELS).map_err(Error::Load)
 }
@@ -85,14 +87,15 @@ pub fn debug_info(bytes: &[u8]) -> Result<Option<DebugInfo<'_>>, Error> {
     DebugInfo::parse(bytes).map(Some).map_err(Error::Debug)
 }
 
-/// What the host is told of a model.
-pub fn describe(model: &Model<'_>) -> Message<'static> {
+/// What the host is told of a model, and of the stack that loading it took.
+pub fn describe(model: &Model<'_>, stack_bytes: u32) -> Message<'static> {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Message::Loaded {
         arena_bytes: count(model.arena_bytes()),
         steps: count(model.step_count()),
         inputs: count(model.input_count()),
         outputs: count(model.output_count()),
+        stack_bytes,
     }
 }
 

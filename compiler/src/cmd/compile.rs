@@ -19,6 +19,7 @@ use crate::chains;
 use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
 use crate::lower::order::ScheduleReport;
 use crate::regions::{self, Memories, Memory as RegionMemory, RegionReport};
+use crate::stack::{self, Stack};
 
 /// Compile a StableHLO program and print what it costs.
 #[derive(Debug, clap::Args)]
@@ -394,10 +395,16 @@ pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>)
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
         map.insert("recomputed_macs".to_owned(), json!(report.recomputed_macs));
         map.insert("regions".to_owned(), json!(report.memories()));
+        map.insert("stack".to_owned(), json!(stack_of(args, compiled)));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
     value
+}
+
+/// The stack that running the model takes, as far as it was measured.
+fn stack_of(args: &Args, compiled: &Compiled) -> Option<Stack> {
+    target(&args.target).ok().and_then(|target| Stack::of(&compiled.report, target))
 }
 
 /// What the order of the steps is worth.
@@ -445,6 +452,7 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>, fit: Option<&
     }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
+    table.row(["stack", &stack::text(stack_of(args, compiled).as_ref())]);
     if let Some(fit) = fit {
         table.row(["board", &fit.text()]);
     }

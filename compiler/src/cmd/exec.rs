@@ -243,7 +243,7 @@ fn host_case(
     }
     let mut case = Case::default();
     while let Some(info) = run.step_fed(rows).map_err(text)? {
-        case.count(info.index, info.kernel as u32, 0);
+        case.count(info.index, info.kernel as u32, 0, 0);
         for tap in run.taps(info, debug) {
             case.tensors.insert(tap.number(), tap.tensor().bytes().to_vec());
         }

@@ -13,7 +13,7 @@ pub mod image;
 use serde::{Deserialize, Serialize};
 
 /// Version of the image and message formats; both sides must agree.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Exit code of a firmware that panicked.
 pub const EXIT_PANIC: u8 = 101;
@@ -51,6 +51,9 @@ pub enum Message<'a> {
         inputs: u32,
         /// Number of its outputs.
         outputs: u32,
+        /// Most bytes of stack that loading took, on top of what its caller used; 0 if the job is not
+        /// profiled.
+        stack_bytes: u32,
     },
     /// The current job, or its current case, ends with an error.
     Failed {
@@ -69,6 +72,8 @@ pub enum Message<'a> {
         kernel: u32,
         /// Instructions it took.
         instructions: u64,
+        /// Most bytes of stack that it took, on top of what its caller used.
+        stack_bytes: u32,
     },
     /// A tensor that the last step has computed; `length` bytes follow the frame.
     Tensor {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::Contents;
 use crate::cmd::text::grouped;
 use crate::memory_map::{Block, Role};
+use crate::stack;
 
 /// Height of the map in pixels, and what is left of it and below for labels.
 const HEIGHT: f64 = 360.0;
@@ -94,10 +95,17 @@ fn summary(contents: &Contents<'_>) -> String {
     let rows = [
         vec!["arena".into(), bytes(report.arena_bytes), contents.bound()],
         vec!["alive at most".into(), format!("{} B", grouped(schedule.peak_bytes)), order],
+        vec!["stack".into(), most_stack(contents), stack::text(contents.stack.as_ref())],
         vec!["flash of the model".into(), bytes(report.artifact_bytes), String::new()],
         vec!["multiply-accumulates".into(), grouped(report.macs), String::new()],
     ];
     table("summary", &["", "", ""], &rows)
+}
+
+/// The bytes of stack that loading and running take, if all is known.
+fn most_stack(contents: &Contents<'_>) -> String {
+    let known = contents.stack.as_ref().filter(|stack| stack.not_measured.is_empty());
+    known.map_or_else(String::new, |stack| bytes(stack.run_bytes.max(stack.load_bytes)))
 }
 
 /// Bytes against steps.

@@ -16,6 +16,7 @@ use crate::chains::{self, Rows};
 use crate::compile::{CompileOptions, Compiled, Report, Technique};
 use crate::memory_map::{Block, MemoryMap};
 use crate::regions::{Memories, RegionReport};
+use crate::stack::Stack;
 
 /// Where a report goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct Contents<'a> {
     arena_bytes: u64,
     /// Parts of the flash with their bytes.
     flash: Vec<(&'static str, u64)>,
+    /// What the target's stack has to hold, if that was measured.
+    stack: Option<Stack>,
 }
 
 impl<'a> Contents<'a> {
@@ -125,7 +128,9 @@ impl<'a> Contents<'a> {
             ("program", program),
             ("header, names and padding", rest),
         ];
-        Ok(Contents { report: &compiled.report, memory, target, savings, arena_bytes, flash })
+        let stack = Stack::of(&compiled.report, options.target);
+        let report = &compiled.report;
+        Ok(Contents { report, memory, target, savings, arena_bytes, flash, stack })
     }
 
     /// The page.
