@@ -130,7 +130,7 @@ fn compile_says_whether_a_model_fits_on_a_board() {
     assert_eq!(board["memories"][1]["limit_bytes"], 7 * 1024);
     let warning = stderr(&output);
     for words in [
-        "warning: the model does not fit on microbit: arena needs 2",
+        "warning: the model does not fit on microbit: arena needs 16 000 B",
         "ARENA has 7 168 B",
         "--arena-limit",
     ] {

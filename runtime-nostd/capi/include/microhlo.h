@@ -206,7 +206,9 @@ typedef enum microhlo_type {
   MICROHLO_BF16 = 25,
   MICROHLO_F16 = 26,
   MICROHLO_F32 = 27,
-  MICROHLO_F64 = 28
+  MICROHLO_F64 = 28,
+  MICROHLO_C64 = 29,
+  MICROHLO_C128 = 30
 } microhlo_type;
 
 #define MICROHLO_MAX_RANK 8
