@@ -138,7 +138,7 @@ fn on_zeros(name: String, text: String, target: Target) -> Option<Named> {
     verify(&module).ok()?;
     let options = CompileOptions { target, ..CompileOptions::default() };
     let compiled = Program { source, module }.compile(&options).ok()?;
-    let inputs = compiled.report.inputs.iter().map(|input| vec![0; input.bytes() as usize]);
+    let inputs = compiled.report.inputs.iter().map(|input| vec![0; input.bytes()]);
     let cases = vec![inputs.collect()];
     Some((name, Job { artifact: compiled.artifact, cases, profile: true }))
 }
