@@ -186,10 +186,13 @@ impl Cuts {
 /// A plan whose chains compute more rows at a time, as long as that is cheaper and no step uses more than
 /// `limit` bytes.
 pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
+    // A plan that computes results again is for the least memory, of which stages that grow one by one leave less
+    // unused.
+    let together = plan.again() == 0;
     let widen = |cut: &Cut| {
         let block = Block::new(model, cut.first, cut.end);
         let block = block.filter(|_| cut.is_chain() && cut.stripes.is_none());
-        let needs = block.map(|block| widest(model, &block, &cut.needs, limit));
+        let needs = block.map(|block| widest(model, &block, (&cut.needs, together), limit));
         Cut { needs: needs.unwrap_or_else(|| cut.needs.clone()), ..*cut }
     };
     Plan { cuts: plan.cuts.iter().map(widen).collect() }
@@ -218,9 +221,14 @@ fn even(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
     best
 }
 
-/// Needs of a block with more rows at a time.
-fn widest(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
-    let mut best = even(model, block, needs, limit);
+/// Needs of a block with more rows at a time, first of all stages alike if they may grow together.
+fn widest(
+    model: &Model<'_>,
+    block: &Block,
+    (needs, together): (&Needs, bool),
+    limit: u64,
+) -> Needs {
+    let mut best = if together { even(model, block, needs, limit) } else { needs.clone() };
     let stages = best.strips.len();
     let (mut at, mut since) = (0, 0);
     for _ in 0..TRIES {
