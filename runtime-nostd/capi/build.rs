@@ -48,9 +48,10 @@ fn main() -> io::Result<()> {
             println!("cargo::rerun-if-changed={}", path.display());
             // A list names the table of functions only if the model calls any.
             let text = fs::read_to_string(&path)?;
-            let functions = if text.contains("<Externs>") { FUNCTIONS } else { "" };
-            let table =
-                if functions.is_empty() { "" } else { "    use super::Linked as Externs;\n" };
+            let (functions, table) = match text.contains("<Externs>") {
+                true => (FUNCTIONS, "    use super::Linked as Externs;\n"),
+                false => ("", ""),
+            };
             let file = path.display().to_string();
             format!("{functions}mod list {{\n{table}    include!({file:?});\n}}\n\n")
                 + "static KERNELS: &microhlo::Kernels = &list::KERNELS;\n"

@@ -98,27 +98,19 @@ fn sample() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
-/// A convolution of bytes with padding, then a depthwise one with a shift per channel, then both
-/// by vectors.
-fn sample_of_bytes() -> Vec<u8> {
-    let mut constants = Constants::default();
-    let weights: Vec<u8> = (0..144u8).map(|i| i.wrapping_mul(37)).collect();
-    let weights = constants.add(&weights);
-    let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
-    let records = constants.add(&records);
-    let block: Vec<u8> =
-        [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
-    let blocks = constants.add(&[block.clone(), block].concat());
-    let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
-    let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
-    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
-    let conv = ConvI8 {
-        input: x,
+/// A convolution of 3 by 2 taps with padding, from 4x4x3 to 4x4x5: input, weights, records, output and scratch lie at
+/// these places.
+fn padded(
+    [input, weights, channels, output, scratch]: [Place; 5],
+    requant: Requant,
+) -> ConvI8<Place> {
+    ConvI8 {
+        input,
         weights,
-        channels: records,
+        channels,
         shifts: None,
-        output: middle,
-        scratch: Place::arena(160),
+        output,
+        scratch,
         batch: 1,
         in_h: 4,
         in_w: 4,
@@ -137,7 +129,24 @@ fn sample_of_bytes() -> Vec<u8> {
         dilation_w: 1,
         input_zero: 4,
         requant: Some(requant),
-    };
+    }
+}
+
+/// A convolution of bytes with padding, then a depthwise one with a shift per channel, then both
+/// by vectors.
+fn sample_of_bytes() -> Vec<u8> {
+    let mut constants = Constants::default();
+    let weights: Vec<u8> = (0..144u8).map(|i| i.wrapping_mul(37)).collect();
+    let weights = constants.add(&weights);
+    let records: Vec<u8> = (0..8).flat_map(|i| [100, i, 0, 0, 7, i, 0, 2]).collect();
+    let records = constants.add(&records);
+    let block: Vec<u8> =
+        [[100, 3, 0, 0]; 4].into_iter().chain([[7, 9, 0, 2]; 4]).flatten().collect();
+    let blocks = constants.add(&[block.clone(), block].concat());
+    let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
+    let (x, middle, y) = (Place::arena(0), Place::arena(64), Place::arena(0));
+    let requant = Requant { shift: 34, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
+    let conv = padded([x, weights, records, middle, Place::arena(160)], requant);
     let depthwise = DepthwiseI8 {
         input: middle,
         weights,
@@ -266,32 +275,7 @@ fn sample_of_words() -> Vec<u8> {
     let shifts = constants.add(&[33, 34, 33, 35, 34, 53]);
     let (x, middle, y) = (Place::arena(0), Place::arena(192), Place::arena(384));
     let requant = Requant { shift: 34, zero: 0, min: -128, max: 127, rounding: Rounding::Up };
-    let conv = ConvI8 {
-        input: x,
-        weights,
-        channels: records,
-        shifts: None,
-        output: middle,
-        scratch: Place::arena(576),
-        batch: 1,
-        in_h: 4,
-        in_w: 4,
-        in_c: 3,
-        out_h: 4,
-        out_w: 4,
-        out_c: 5,
-        groups: 1,
-        kernel_h: 3,
-        kernel_w: 2,
-        stride_h: 1,
-        stride_w: 1,
-        pad_top: 1,
-        pad_left: 1,
-        dilation_h: 1,
-        dilation_w: 1,
-        input_zero: 4,
-        requant: Some(requant),
-    };
+    let conv = padded([x, weights, records, middle, Place::arena(576)], requant);
     let groups = ConvI8 {
         input: middle,
         shifts: Some(shifts),

@@ -189,10 +189,14 @@ pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
     // A plan that computes results again is for the least memory, of which stages that grow one by one leave less
     // unused.
     let together = plan.again() == 0;
+    let taller = |block: &Block, needs: &Needs| match together {
+        true => even(model, block, needs, limit),
+        false => needs.clone(),
+    };
     let widen = |cut: &Cut| {
         let block = Block::new(model, cut.first, cut.end);
         let block = block.filter(|_| cut.is_chain() && cut.stripes.is_none());
-        let needs = block.map(|block| widest(model, &block, (&cut.needs, together), limit));
+        let needs = block.map(|block| widest(model, &block, taller(&block, &cut.needs), limit));
         Cut { needs: needs.unwrap_or_else(|| cut.needs.clone()), ..*cut }
     };
     Plan { cuts: plan.cuts.iter().map(widen).collect() }
@@ -221,14 +225,8 @@ fn even(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
     best
 }
 
-/// Needs of a block with more rows at a time, first of all stages alike if they may grow together.
-fn widest(
-    model: &Model<'_>,
-    block: &Block,
-    (needs, together): (&Needs, bool),
-    limit: u64,
-) -> Needs {
-    let mut best = if together { even(model, block, needs, limit) } else { needs.clone() };
+/// Needs of a block with more rows at a time.
+fn widest(model: &Model<'_>, block: &Block, mut best: Needs, limit: u64) -> Needs {
     let stages = best.strips.len();
     let (mut at, mut since) = (0, 0);
     for _ in 0..TRIES {

@@ -204,10 +204,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     };
     let states = args.state.iter().map(state).collect::<Result<_, _>>()?;
     let options = CompileOptions { states, ..options_of(args, &args.model)? };
-    let quantised = match args.quantize {
-        true => Some(args.how.apply(&program, &options)?),
-        false => None,
-    };
+    let quantised = args.quantize.then(|| args.how.apply(&program, &options)).transpose()?;
     let options = match quantised.is_some() {
         // What was quantised has one function, of known shapes.
         true => CompileOptions { entry: None, sizes: Vec::new(), ..options },
@@ -238,7 +235,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     if let Some(warning) = fit.as_ref().and_then(Fit::warning) {
         eprintln!("{warning}");
     }
-    let mut json = json_of(args, &compiled, &artifact);
+    let mut json = json_of(args, &compiled, &artifact, options.target);
     json["board"] = json!(fit);
     if let Some(done) = &quantised {
         json["quantization"] = done.json();
@@ -246,7 +243,11 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     args.json.write(&json)?;
     if !args.json.owns_stdout() && !emitted {
         let report = quantised.map_or_else(String::new, |done| done.summary());
-        print_text(&(report + &text(args, &compiled, &artifact, fit.as_ref()) + &reported));
+        print_text(
+            &(report
+                + &text(args, &compiled, &artifact, (options.target, fit.as_ref()))
+                + &reported),
+        );
     }
     Ok(())
 }
@@ -379,7 +380,12 @@ fn names(compiled: &Compiled) -> Vec<String> {
     compiled.report.kernels.iter().map(|k| k.name.clone()).collect()
 }
 
-pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>) -> Value {
+pub(super) fn json_of(
+    args: &Args,
+    compiled: &Compiled,
+    artifact: &Artifact<'_>,
+    target: Target,
+) -> Value {
     let mut value = inspect::json_of(artifact, &names(compiled));
     let passes: Vec<Value> = compiled
         .timings
@@ -395,16 +401,11 @@ pub(super) fn json_of(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>)
         map.insert("scratch_bytes".to_owned(), json!(report.scratch_bytes));
         map.insert("recomputed_macs".to_owned(), json!(report.recomputed_macs));
         map.insert("regions".to_owned(), json!(report.memories()));
-        map.insert("stack".to_owned(), json!(stack_of(args, compiled)));
+        map.insert("stack".to_owned(), json!(Stack::of(report, target)));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
     }
     value
-}
-
-/// The stack that running the model takes, as far as it was measured.
-fn stack_of(args: &Args, compiled: &Compiled) -> Option<Stack> {
-    target(&args.target).ok().and_then(|target| Stack::of(&compiled.report, target))
 }
 
 /// What the order of the steps is worth.
@@ -436,7 +437,12 @@ fn region_rows(report: &Report, table: &mut Table) {
     }
 }
 
-fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>, fit: Option<&Fit>) -> String {
+fn text(
+    args: &Args,
+    compiled: &Compiled,
+    artifact: &Artifact<'_>,
+    (target, fit): (Target, Option<&Fit>),
+) -> String {
     let (header, manifest) = (artifact.header(), artifact.manifest());
     let steps = listing::steps(artifact, &names(compiled));
     let mut table = Table::new(2);
@@ -452,7 +458,7 @@ fn text(args: &Args, compiled: &Compiled, artifact: &Artifact<'_>, fit: Option<&
     }
     table.row(["  activations", &size(compiled.report.activation_bytes)]);
     table.row(["  scratch of kernels", &size(compiled.report.scratch_bytes)]);
-    table.row(["stack", &stack::text(stack_of(args, compiled).as_ref())]);
+    table.row(["stack", &stack::text(Stack::of(&compiled.report, target).as_ref())]);
     if let Some(fit) = fit {
         table.row(["board", &fit.text()]);
     }

@@ -39,7 +39,10 @@ impl Emit {
         Ok(match self {
             Emit::Rust => vec![("rs", compiled.rust_source().into_bytes())],
             Emit::Manifest => {
-                vec![("json", format!("{:#}\n", json_of(args, compiled, artifact)).into_bytes())]
+                vec![(
+                    "json",
+                    format!("{:#}\n", json_of(args, compiled, artifact, target)).into_bytes(),
+                )]
             }
             Emit::C => vec![header(), ("c", embed::source(compiled).into_bytes())],
             Emit::Object => {

@@ -6,9 +6,7 @@ use core::marker::PhantomData;
 use core::ptr::{null, null_mut};
 
 use microhlo::{Extern, ExternCall, ExternError, ExternSignature, Externs, TensorInfo};
-
-/// Most dimensions of a tensor, `MICROHLO_MAX_RANK` in C.
-const MAX_RANK: usize = 8;
+use microhlo_format::kernels::MAX_RANK;
 
 /// A function of the firmware, `microhlo_function` in C.
 #[repr(C)]
@@ -98,7 +96,7 @@ pub struct TensorShape {
     pub dtype: i32,
     /// Number of dimensions.
     pub rank: u32,
-    /// Sizes of the dimensions, outermost first.
+    /// Sizes of the dimensions, outermost first, of which C has `MICROHLO_MAX_RANK`.
     pub dims: [u32; MAX_RANK],
     /// Size in bytes.
     pub bytes: usize,
