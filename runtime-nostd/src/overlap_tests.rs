@@ -12,22 +12,29 @@ use std::vec::Vec;
 use crate::registry::{KernelEntry, Kernels};
 use crate::{Model, kernels, micro};
 
+mod float;
+mod reductions;
+
 const ACCEPTING: &[KernelEntry] = &{
     const fn accepting(entry: KernelEntry) -> KernelEntry {
         KernelEntry { check: |_, _| Ok(()), ..entry }
     }
     [
+        accepting(kernels::conv_f32::ENTRY),
         accepting(kernels::conv_i8::ENTRY),
         accepting(kernels::conv_i8_mve::ENTRY),
+        accepting(kernels::depthwise_f32::ENTRY),
         accepting(kernels::depthwise_i8::ENTRY),
         accepting(kernels::map::ENTRY),
         accepting(kernels::move_::ENTRY),
         accepting(kernels::pool_i8::ENTRY),
         accepting(kernels::product_i8::ENTRY),
+        accepting(kernels::reduce::ENTRY),
         accepting(kernels::softmax_i8::ENTRY),
         accepting(kernels::sum_i8::ENTRY),
         accepting(kernels::table_i8::ENTRY),
         accepting(kernels::table_move_i8::ENTRY),
+        accepting(kernels::window::ENTRY),
     ]
 };
 
@@ -74,11 +81,14 @@ fn run(kernel: &Kernel<u8>, behind: i64, seed: u32) -> Vec<u8> {
     const START: u32 = 64;
     let all = accesses(kernel);
     let len = |operand: u8| all.iter().filter(|a| a.place == operand).map(|a| a.end).max();
-    let (input, output) = (len(INPUT).unwrap() as u32, len(OUTPUT).unwrap() as u32);
+    // Reversed strides begin behind the first byte.
+    let starts = all.iter().filter(|a| a.place == INPUT).map(|a| a.start).min();
+    let before = starts.unwrap().unsigned_abs() as u32;
+    let (input, output) = (len(INPUT).unwrap() as u32 + before, len(OUTPUT).unwrap() as u32);
     let from = (i64::from(START) + behind) as u32;
     let scratch = (START + output).max(from + input).next_multiple_of(16);
     let mut constants = Vec::new();
-    let mut places = std::vec![Place::arena(from), Place::arena(START), Place::arena(scratch)];
+    let mut places = [from + before, START, scratch].map(Place::arena).to_vec();
     for operand in CONSTANTS..8 {
         constants.resize(constants.len().next_multiple_of(16), 0);
         places.push(Place::constant(constants.len() as u32));
@@ -96,7 +106,7 @@ fn run(kernel: &Kernel<u8>, behind: i64, seed: u32) -> Vec<u8> {
         place,
     };
     let spec = ArtifactSpec {
-        inputs: std::vec![tensor(places[0], input)],
+        inputs: std::vec![tensor(Place::arena(from), input)],
         outputs: std::vec![tensor(places[1], output)],
         steps: std::vec![kernel.map_places(&mut |operand| places[usize::from(operand)])],
         constants,
@@ -380,6 +390,7 @@ fn copies_at_their_distance() {
     // The element at which it starts is the last one.
     let reversed = moved(1, [9], [-1], [1]);
     assert_eq!(distance(&reversed), Some((8, false)));
+    check(&reversed);
     // No memory of a microcontroller is as large.
     assert_eq!(distance(&moved(1, [1 << 30], [1], [1])), None);
 }

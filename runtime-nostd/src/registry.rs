@@ -169,12 +169,17 @@ impl Kernels {
     }
 }
 
-/// The entry of a micro-operation. Lists that the compiler emits are in the order of ids; others
-/// are searched from end to end.
+/// The entry of a micro-operation.
 pub(crate) fn find(entries: &[MicroEntry], id: MicroId) -> Option<&MicroEntry> {
+    position(entries, id).and_then(|at| entries.get(at))
+}
+
+/// Where the entry of a micro-operation is. Lists that the compiler emits are in the order of ids; others
+/// are searched from end to end.
+pub(crate) fn position(entries: &[MicroEntry], id: MicroId) -> Option<usize> {
     match entries.binary_search_by_key(&id, |entry| entry.id) {
-        Ok(at) => entries.get(at),
-        Err(_) => entries.iter().find(|entry| entry.id == id),
+        Ok(at) => Some(at),
+        Err(_) => entries.iter().position(|entry| entry.id == id),
     }
 }
 
@@ -185,6 +190,14 @@ mod tests {
     #[test]
     fn all_micro_operations_are_in_order_of_their_ids() {
         assert!(Kernels::ALL.micro.is_sorted_by_key(|entry| entry.id));
+    }
+
+    #[test]
+    fn those_fold_that_say_so() {
+        for entry in Kernels::ALL.micro {
+            let folds = entry.id.decode().is_some_and(|op| op.folds());
+            assert_eq!(entry.fold.is_some(), folds, "{:?}", entry.id.decode());
+        }
     }
 
     #[test]

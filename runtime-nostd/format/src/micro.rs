@@ -300,6 +300,13 @@ impl Micro {
         }
     }
 
+    /// Whether reductions read all elements of a result before they write it, rather than combining rows of
+    /// results with rows of elements.
+    pub const fn folds(self) -> bool {
+        use MicroOp::{add, and, maximum, minimum, multiply, or};
+        matches!(self, Micro::Op(add | and | maximum | minimum | multiply | or, _))
+    }
+
     /// Element type of operand `i`.
     pub const fn operand(self, i: usize) -> DType {
         match self {

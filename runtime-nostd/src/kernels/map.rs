@@ -1,29 +1,17 @@
 //! Fused chains of elementwise operations.
 
-use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::kernels::{
-    Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Map, Params, Sizes,
+    Decode, MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, MAX_RANK, Sizes,
 };
-use microhlo_format::{Fields, KernelId, MicroId, Place};
+use microhlo_format::{Fields, MicroId, Place};
 
-use super::decode::decode;
 use super::{Memory, dst, src};
-use crate::StepError;
 use crate::micro::{Row, Src};
-use crate::registry::{KernelEntry, Undecodable, Visitor};
+use crate::registry::Undecodable;
 
-/// Links `map`.
-pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::map, check, execute, stage: None };
-
-fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-    let mut params = MaybeUninit::<Map<Place>>::uninit();
-    let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
-    params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
-    params.micro_ops(&mut |id| visitor.micro(id));
-    Ok(())
-}
+entry_by_fields!(map, Map);
 
 const OPERANDS: usize = MAX_MAP_INPUTS + MAX_MAP_OUTPUTS;
 

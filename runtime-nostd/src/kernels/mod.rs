@@ -264,6 +264,35 @@ macro_rules! entry {
     };
 }
 
+/// Makes the `ENTRY` of a kernel module from its parameter type and its function
+/// `unsafe fn execute(body: &[u8], memory: &Memory) -> Result<(), Undecodable>`, which takes the parameters field
+/// by field: decoded all at once they would take two to three times the stack.
+macro_rules! entry_by_fields {
+    ($kernel:ident, $params:ident) => {
+        #[doc = concat!("Links `", stringify!($kernel), "`.")]
+        pub const ENTRY: $crate::KernelEntry = {
+            use core::mem::MaybeUninit;
+
+            use microhlo_format::kernels::Params;
+            use microhlo_format::{KernelId, Place};
+
+            use $crate::kernels::decode::decode;
+            use $crate::registry::Visitor;
+            use $crate::{KernelEntry, StepError};
+
+            fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
+                let mut params = MaybeUninit::<microhlo_format::kernels::$params<Place>>::uninit();
+                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
+                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+                params.micro_ops(&mut |id| visitor.micro(id));
+                Ok(())
+            }
+
+            KernelEntry { id: KernelId::$kernel, check, execute, stage: None }
+        };
+    };
+}
+
 /// Makes the `STAGE` of a kernel module that has an [`entry`] and whose parameters have strips. Of one
 /// that has parts, the bits of all of them are given; and the type that it prepares, if it does.
 macro_rules! stage {

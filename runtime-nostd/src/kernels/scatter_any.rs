@@ -1,7 +1,7 @@
 //! Scatter by the code of a region.
 
-use microhlo_format::Place;
-use microhlo_format::kernels::ScatterAny;
+use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS, ScatterOperand, Slices, empty};
+use microhlo_format::{Fields, Place};
 
 use super::Memory;
 use super::odometer::split_last;
@@ -10,25 +10,52 @@ use super::scatter::copy_operand;
 use super::slices::each_run;
 use crate::registry::Undecodable;
 
-entry!(scatter_any, ScatterAny);
+entry_by_fields!(scatter_any, ScatterAny);
+
+/// A scatter with its code found: the fields of `ScatterAny`.
+struct Scatter<'b> {
+    operands: heapless::Vec<ScatterOperand<Place>, MAX_REGION_OPERANDS>,
+    count: u32,
+    slices: Slices<Place>,
+    region: Region<'b>,
+}
+
+impl<'b> Scatter<'b> {
+    #[inline(never)]
+    fn prepare(&mut self, body: &'b [u8], memory: &Memory<'b>) -> Result<(), Undecodable> {
+        let fields = &mut Fields::new(body);
+        self.operands.decode(fields);
+        self.count = fields.take();
+        self.slices.decode(fields);
+        self.region.prepare(fields, 2 * self.operands.len(), memory)?;
+        if fields.good() { Ok(()) } else { Err(Undecodable) }
+    }
+}
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &ScatterAny<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let k = p.operands.len();
-    let mut region = Region::new(&p.body, 2 * k, memory)?;
-    for o in &p.operands {
-        let bytes = p.count as usize * o.dtype.size();
+unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let mut scatter = Scatter {
+        operands: heapless::Vec::new(),
+        count: 0,
+        slices: empty(),
+        region: Region::EMPTY,
+    };
+    scatter.prepare(body, memory)?;
+    let Scatter { operands, count, slices, region } = &mut scatter;
+    let k = operands.len();
+    for o in operands.iter() {
+        let bytes = *count as usize * o.dtype.size();
         // SAFETY: operand and output are checked for these bytes, and the same or apart.
         unsafe { copy_operand(memory.read(o.operand), memory.write(o.output), bytes) };
     }
-    let slice_stride = split_last(&p.slices.slice_window, 0).1;
-    let tensor_stride = split_last(&p.slices.tensor_window, 0).1;
+    let slice_stride = split_last(&slices.slice_window, 0).1;
+    let tensor_stride = split_last(&slices.tensor_window, 0).1;
     let mut combine = |tensor: i32, slice: i32, n: usize| {
         let mut done = 0;
         while done < n {
             let lanes = n.saturating_sub(done).min(region.lanes as usize);
-            for (i, o) in p.operands.iter().enumerate() {
+            for (i, o) in operands.iter().enumerate() {
                 let size = o.dtype.size() as i32;
                 let at = |first: i32, stride: i32| {
                     stride.wrapping_mul(done as i32).wrapping_add(first).wrapping_mul(size) as isize
@@ -45,6 +72,6 @@ unsafe fn execute(p: &ScatterAny<Place>, memory: &Memory<'_>) -> Result<(), Unde
         }
     };
     // SAFETY: the caller's promise.
-    unsafe { each_run(&p.slices, memory, &mut combine) };
+    unsafe { each_run(slices, memory, &mut combine) };
     Ok(())
 }

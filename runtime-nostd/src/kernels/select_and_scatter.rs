@@ -1,7 +1,9 @@
 //! Scattering to the selected element of each window.
 
-use microhlo_format::Place;
-use microhlo_format::kernels::{MAX_RANK, SelectAndScatter};
+use core::ptr::{null, null_mut};
+
+use microhlo_format::kernels::{Decode, MAX_RANK, WindowDim};
+use microhlo_format::{DType, Fields, Place};
 
 use super::reduce_any::position;
 use super::region::Region;
@@ -9,32 +11,77 @@ use super::window::next;
 use super::{Memory, dst, src};
 use crate::registry::Undecodable;
 
-entry!(select_and_scatter, SelectAndScatter);
+entry_by_fields!(select_and_scatter, SelectAndScatter);
+
+/// A scatter with its code found: some fields of `SelectAndScatter`.
+struct Scatter<'b> {
+    operand: *const u8,
+    /// Bytes of an element of the operand.
+    operand_size: usize,
+    /// The window's element of the source.
+    source: *const u8,
+    init: *const u8,
+    output: *mut u8,
+    /// Bytes of an element of the others.
+    size: usize,
+    dims: heapless::Vec<WindowDim, MAX_RANK>,
+    select: Region<'b>,
+    selected: u8,
+    scatter: Region<'b>,
+}
+
+impl<'b> Scatter<'b> {
+    #[inline(never)]
+    fn prepare(&mut self, body: &'b [u8], memory: &Memory<'b>) -> Result<(), Undecodable> {
+        let fields = &mut Fields::new(body);
+        let [operand, source, init]: [Place; 3] = core::array::from_fn(|_| fields.take());
+        self.operand = memory.read(operand);
+        self.source = memory.read(source);
+        self.init = memory.read(init);
+        self.output = memory.write(fields.take());
+        self.operand_size = fields.take::<DType>().size();
+        self.size = fields.take::<DType>().size();
+        self.dims.decode(fields);
+        self.select.prepare(fields, 2, memory)?;
+        self.selected = fields.take();
+        self.scatter.prepare(fields, 2, memory)?;
+        if fields.good() { Ok(()) } else { Err(Undecodable) }
+    }
+}
 
 /// # Safety
 /// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &SelectAndScatter<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let mut select = Region::new(&p.select, 2, memory)?;
-    let mut scatter = Region::new(&p.scatter, 2, memory)?;
-    let size = p.accumulator.size();
+unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let mut scatter = Scatter {
+        operand: null(),
+        operand_size: 0,
+        source: null(),
+        init: null(),
+        output: null_mut(),
+        size: 0,
+        dims: heapless::Vec::new(),
+        select: Region::EMPTY,
+        selected: 0,
+        scatter: Region::EMPTY,
+    };
+    let p = &mut scatter;
+    p.prepare(body, memory)?;
     let count = p.dims.iter().fold(1, |n, dim| n * dim.input as usize);
-    let output = memory.write(p.output);
     // SAFETY: one initial value, and all elements of the output.
     unsafe {
-        let to = dst(output, size as i32);
-        super::move_::copy_run(size as u8, to, src(memory.read(p.init), 0), count);
+        let to = dst(p.output, p.size as i32);
+        super::move_::copy_run(p.size as u8, to, src(p.init, 0), count);
     }
-    let mut source = memory.read(p.source);
     let mut out = [0u32; MAX_RANK];
     loop {
         // SAFETY: a window of the checked dimensions.
-        if let Some(at) = unsafe { selected(p, &mut select, memory, &out) } {
-            scatter.set(0, output.wrapping_add(at * size), 0);
-            scatter.set(1, source, 0);
+        if let Some(at) = unsafe { selected(p, &out) } {
+            p.scatter.set(0, p.output.wrapping_add(at * p.size), 0);
+            p.scatter.set(1, p.source, 0);
             // SAFETY: one element of output and source.
-            unsafe { scatter.run(1) };
+            unsafe { p.scatter.run(1) };
         }
-        source = source.wrapping_add(size);
+        p.source = p.source.wrapping_add(p.size);
         if !next(&mut out, &p.dims, 1, |dim| dim.output) {
             return Ok(());
         }
@@ -45,14 +92,7 @@ unsafe fn execute(p: &SelectAndScatter<Place>, memory: &Memory<'_>) -> Result<()
 ///
 /// # Safety
 /// The loader has accepted the parameters, and `out` is an index of the source.
-unsafe fn selected(
-    p: &SelectAndScatter<Place>,
-    select: &mut Region<'_>,
-    memory: &Memory<'_>,
-    out: &[u32; MAX_RANK],
-) -> Option<usize> {
-    let size = p.element.size();
-    let operand = memory.read(p.operand);
+unsafe fn selected(p: &mut Scatter<'_>, out: &[u32; MAX_RANK]) -> Option<usize> {
     let mut best = None;
     let mut tap = [0u32; MAX_RANK];
     loop {
@@ -61,10 +101,11 @@ unsafe fn selected(
             let at = dims.fold(0, |at, (&i, dim)| at * dim.input as usize + i as usize);
             let keep = match best {
                 Some(best) => {
-                    select.set(0, operand.wrapping_add(best * size), 0);
-                    select.set(1, operand.wrapping_add(at * size), 0);
+                    let place = |at: usize| p.operand.wrapping_add(at * p.operand_size);
+                    p.select.set(0, place(best), 0);
+                    p.select.set(1, place(at), 0);
                     // SAFETY: two elements of the operand, and a byte as the result.
-                    unsafe { select.test(p.selected) }
+                    unsafe { p.select.test(p.selected) }
                 }
                 None => false,
             };

@@ -1,13 +1,13 @@
 //! Sorting by a comparator.
 
-use microhlo_format::Place;
-use microhlo_format::kernels::{MAX_REGION_OPERANDS, Sort};
+use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS, SortOperand};
+use microhlo_format::{Fields, Place};
 
 use super::region::Region;
 use super::{Memory, dst, src};
 use crate::registry::Undecodable;
 
-entry!(sort, Sort);
+entry_by_fields!(sort, Sort);
 
 /// One tensor's part of the line that is sorted.
 struct Line {
@@ -50,52 +50,90 @@ fn element((start, stride): (*mut u8, i32), at: u32) -> *const u8 {
     start.wrapping_offset(stride.wrapping_mul(at as i32) as isize)
 }
 
-/// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &Sort<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let mut region = Region::new(&p.less, 2 * p.operands.len(), memory)?;
-    let mut lines = heapless::Vec::<Line, MAX_REGION_OPERANDS>::new();
-    let count = p.outer as usize * p.n as usize * p.inner as usize;
-    for o in &p.operands {
-        let size = o.dtype.size();
-        let output = memory.write(o.output);
-        // SAFETY: input and output are checked for these bytes, and the same or apart.
-        unsafe { super::scatter::copy_operand(memory.read(o.input), output, count * size) };
-        let line = Line {
-            size: size as u8,
-            output: (output, (p.inner as i32).wrapping_mul(size as i32)),
-            scratch: (memory.write(o.scratch), size as i32),
-        };
-        lines.push(line).map_err(|_| Undecodable)?;
-    }
-    for _ in 0..p.outer {
-        for _ in 0..p.inner {
-            // SAFETY: the lines of one position, inside the checked extents.
-            unsafe { sort_lines(p, &mut region, &lines) };
-            shift(&mut lines, 1);
-        }
-        shift(&mut lines, p.n.wrapping_sub(1).wrapping_mul(p.inner));
-    }
-    Ok(())
+/// A sort with its lines and code found: the fields of `Sort`.
+struct Lines<'b> {
+    lines: heapless::Vec<Line, MAX_REGION_OPERANDS>,
+    outer: u32,
+    n: u32,
+    inner: u32,
+    less: Region<'b>,
+    result: u8,
 }
 
-/// Moves the lines by elements.
-fn shift(lines: &mut [Line], elements: u32) {
-    for line in lines {
-        line.output.0 = line.output.0.wrapping_add(elements as usize * usize::from(line.size));
+impl<'b> Lines<'b> {
+    /// Finds lines and code, and copies operands to where they are sorted.
+    ///
+    /// # Safety
+    /// The loader has accepted the parameters for this memory.
+    #[inline(never)]
+    unsafe fn prepare(&mut self, body: &'b [u8], memory: &Memory<'b>) -> Result<(), Undecodable> {
+        let fields = &mut Fields::new(body);
+        let mut operands = heapless::Vec::<SortOperand<Place>, MAX_REGION_OPERANDS>::new();
+        operands.decode(fields);
+        [self.outer, self.n, self.inner] = core::array::from_fn(|_| fields.take());
+        self.less.prepare(fields, 2 * operands.len(), memory)?;
+        self.result = fields.take();
+        if !fields.good() {
+            return Err(Undecodable);
+        }
+        let count = self.outer as usize * self.n as usize * self.inner as usize;
+        for o in &operands {
+            let size = o.dtype.size();
+            let output = memory.write(o.output);
+            // SAFETY: input and output are checked for these bytes, and the same or apart.
+            unsafe { super::scatter::copy_operand(memory.read(o.input), output, count * size) };
+            let line = Line {
+                size: size as u8,
+                output: (output, (self.inner as i32).wrapping_mul(size as i32)),
+                scratch: (memory.write(o.scratch), size as i32),
+            };
+            self.lines.push(line).map_err(|_| Undecodable)?;
+        }
+        Ok(())
     }
+
+    /// Moves the lines by elements.
+    fn shift(&mut self, elements: u32) {
+        for line in &mut self.lines {
+            line.output.0 = line.output.0.wrapping_add(elements as usize * usize::from(line.size));
+        }
+    }
+}
+
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
+    let mut lines = Lines {
+        lines: heapless::Vec::new(),
+        outer: 0,
+        n: 0,
+        inner: 0,
+        less: Region::EMPTY,
+        result: 0,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { lines.prepare(body, memory)? };
+    for _ in 0..lines.outer {
+        for _ in 0..lines.inner {
+            // SAFETY: the lines of one position, inside the checked extents.
+            unsafe { sort_lines(&mut lines) };
+            lines.shift(1);
+        }
+        lines.shift(lines.n.wrapping_sub(1).wrapping_mul(lines.inner));
+    }
+    Ok(())
 }
 
 /// Merges runs of 1, 2, 4, ... elements, back and forth between output and working memory.
 ///
 /// # Safety
 /// The loader has accepted the parameters, and the lines lie inside the checked extents.
-unsafe fn sort_lines(p: &Sort<Place>, region: &mut Region<'_>, lines: &[Line]) {
+unsafe fn sort_lines(p: &mut Lines<'_>) {
     // Every merge changes sides, and the last must end in the output.
     let merges = 32 - p.n.saturating_sub(1).leading_zeros();
     let mut from_scratch = merges & 1 == 1;
     if from_scratch {
-        for line in lines {
+        for line in &p.lines {
             // SAFETY: all elements of the line, to working memory.
             unsafe { line.copy(false, 0, 0, p.n) };
         }
@@ -107,7 +145,7 @@ unsafe fn sort_lines(p: &Sort<Place>, region: &mut Region<'_>, lines: &[Line]) {
             let middle = start.saturating_add(width).min(p.n);
             let end = middle.saturating_add(width).min(p.n);
             // SAFETY: two runs of the lines.
-            unsafe { merge_runs(p, region, lines, from_scratch, [start, middle, end]) };
+            unsafe { merge_runs(p, from_scratch, [start, middle, end]) };
             start = end;
         }
         from_scratch = !from_scratch;
@@ -118,24 +156,18 @@ unsafe fn sort_lines(p: &Sort<Place>, region: &mut Region<'_>, lines: &[Line]) {
 ///
 /// # Safety
 /// As for [`sort_lines`]; the runs lie inside the lines.
-unsafe fn merge_runs(
-    p: &Sort<Place>,
-    region: &mut Region<'_>,
-    lines: &[Line],
-    from_scratch: bool,
-    [start, middle, end]: [u32; 3],
-) {
+unsafe fn merge_runs(p: &mut Lines<'_>, from_scratch: bool, [start, middle, end]: [u32; 3]) {
     let (mut a, mut b, mut to) = (start, middle, start);
     while a < middle && b < end {
-        for (i, line) in lines.iter().enumerate() {
+        for (i, line) in p.lines.iter().enumerate() {
             let (source, _) = line.ends(from_scratch);
-            region.set(2 * i, element(source, b), 0);
-            region.set(2 * i + 1, element(source, a), 0);
+            p.less.set(2 * i, element(source, b), 0);
+            p.less.set(2 * i + 1, element(source, a), 0);
         }
         // SAFETY: one element of each line for either side, and a byte as the result.
-        let later_first = unsafe { region.test(p.result) };
+        let later_first = unsafe { p.less.test(p.result) };
         let from = if later_first { &mut b } else { &mut a };
-        for line in lines {
+        for line in &p.lines {
             // SAFETY: one element, to the other side.
             unsafe { line.copy(from_scratch, *from, to, 1) };
         }
@@ -143,7 +175,7 @@ unsafe fn merge_runs(
         to += 1;
     }
     let (from, n) = if a < middle { (a, middle - a) } else { (b, end - b) };
-    for line in lines {
+    for line in &p.lines {
         // SAFETY: the elements left, to the other side.
         unsafe { line.copy(from_scratch, from, to, n) };
     }

@@ -51,8 +51,8 @@ pub(crate) struct Taps {
 /// `dst[i] = f(...f(f(first[i], taps[i][0]), taps[i][1])...)`.
 ///
 /// # Safety
-/// `first` and all taps are readable and `dst` is writable for all results, aligned. The taps do
-/// not overlap `dst`; `first` does so exactly or not at all.
+/// `first` and all taps are readable and `dst` is writable for all results, aligned. The taps of a result
+/// do not overlap results before it; `first` overlaps `dst` exactly or not at all.
 pub(crate) type Fold = unsafe fn(dst: Dst, first: Src, taps: &Taps, n: usize);
 
 /// Elements that the unrolled loops handle at a time.

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::check::{Extent, Slide, dense, homogeneous, nonzero, product, strided};
+use super::overlap::Pixels;
 use super::{Params, Sizes, Strides};
-use crate::{Access, AccessKind, Field, Fields, MicroId, ParamError};
+use crate::{Access, AccessKind, Field, Fields, MicroId, Overlap, ParamError};
 
 /// Applied to a convolution's result after the bias.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -350,7 +351,9 @@ impl<P: Copy> Params<P> for ConvF32<P> {
         let weights = dense(&[out_c, self.kernel_h, self.kernel_w, self.in_c, 4])?;
         let bias = dense(&[out_c, 4])?;
         let output = dense(&[self.batch, self.out_h, self.out_w, self.out_c, 4])?;
-        visit(input.access(AccessKind::Read, self.input, 4));
+        // Two pixels are computed together, block by block, and read again for each.
+        let overlap = overlap(&self.slides(), self.batch, [self.in_c, self.out_c], 2);
+        visit(input.access(AccessKind::Read, self.input, 4).over(overlap));
         visit(weights.access(AccessKind::Read, self.weights, 4));
         if let Some(place) = self.bias {
             visit(bias.access(AccessKind::Read, place, 4));
@@ -427,7 +430,9 @@ impl<P: Copy> Params<P> for DepthwiseF32<P> {
         let weights = dense(&[packed, self.kernel_h, self.kernel_w, 4])?;
         let bias = dense(&[packed, 4])?;
         let output = dense(&[self.batch, self.out_h, self.out_w, self.channels, 4])?;
-        visit(input.access(AccessKind::Read, self.input, 4));
+        // Some cores compute a line block by block.
+        let overlap = overlap(&self.slides(), self.batch, [self.channels; 2], u32::MAX);
+        visit(input.access(AccessKind::Read, self.input, 4).over(overlap));
         visit(weights.access(AccessKind::Read, self.weights, 4));
         if let Some(place) = self.bias {
             visit(bias.access(AccessKind::Read, place, 4));
@@ -440,6 +445,27 @@ impl<P: Copy> Params<P> for DepthwiseF32<P> {
         let outputs = wide_product(&[self.batch, self.out_h, self.out_w, self.channels]);
         outputs.saturating_mul(wide_product(&[self.kernel_h, self.kernel_w]))
     }
+}
+
+/// How far results of an `f32` convolution of these channels may lie over its operand. Of several blocks of
+/// eight channels, so many pixels of a line may be written `ahead`, before the first of them has read for the
+/// last block; all of the line, before it has read for channels that are left over.
+#[inline(never)]
+fn overlap(slides: &[Slide; 2], batch: u32, [inputs, outputs]: [u32; 2], ahead: u32) -> Overlap {
+    let [h, w] = slides;
+    let vertical = h.output > w.output;
+    if vertical && w.output > 1 {
+        // Columns are computed one after the other.
+        return Overlap::NEVER;
+    }
+    let line = h.output.max(w.output);
+    let [together, ahead] = match (outputs / 8, outputs % 8) {
+        (0, _) | (1, 0) => [1, 0],
+        (_, 0) if ahead < line => [1, ahead],
+        _ => [line; 2],
+    };
+    let [input, output] = [inputs, outputs].map(|channels| channels.wrapping_mul(4));
+    Pixels { slides, batch, input, output, together, ahead }.behind()
 }
 
 /// Extent of `batch` matrices of `rows` rows of `row` bytes; strides are multiples of 4.

@@ -85,6 +85,15 @@ impl InOrder {
         self.any = self.any.wrapping_add(written.max(0)).wrapping_sub(read.min(0));
     }
 
+    /// What reads elements that lie lower by up to `first` bytes, and comes back `again` when all has been
+    /// written, to elements that lie lower by so many, if it does.
+    pub(super) fn pass(&mut self, first: i32, again: Option<i32>) {
+        self.later = self.later.saturating_add(first);
+        if let Some(again) = again {
+            self.later = self.later.max(self.any.wrapping_add(first).wrapping_sub(again));
+        }
+    }
+
     /// The distance of the first bytes of both extents.
     #[inline(never)]
     pub(super) fn behind(&self, input: Extent, output: Extent) -> Overlap {
