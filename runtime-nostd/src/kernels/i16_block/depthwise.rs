@@ -8,6 +8,8 @@ use microhlo_format::kernels::DepthwiseI16;
 use super::super::Memory;
 #[cfg(not(cortex_m_dsp))]
 use super::super::i8_block::add_taps;
+#[cfg(rv32_tiles)]
+use super::super::i8_block::wide_square;
 use super::super::i8_block::{CHANNELS, Depthwise, PixelTaps, Taps};
 #[cfg(cortex_m_dsp)]
 use super::dsp_taps::add_taps;
@@ -41,19 +43,34 @@ impl WideDepthwise {
 /// It is that of accepted parameters.
 pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDepthwise) {
     for image in 0..conv.batch {
-        for o in 0..conv.across.output {
-            for i in 0..conv.along.output {
-                let first = [conv.across.origin(o), conv.along.origin(i)];
-                let mut taps = PixelTaps::new(conv, &conv.block(image, 0, 0), first);
-                if conv.zero == 0 {
-                    taps.keep_inside();
-                }
-                let result = o * conv.across.output_step + i * conv.along.output_step;
-                let result = image as usize * conv.results_image + result as usize;
-                let output = conv.output.wrapping_add(result * wide.bytes());
-                // SAFETY: a pixel of the accepted parameters.
-                unsafe { pixel(conv, wide, &mut taps, output) };
+        #[cfg(rv32_tiles)]
+        // SAFETY: an image of the accepted parameters.
+        if unsafe { wide_square(conv, image, [wide.min, wide.max]) } {
+            continue;
+        }
+        // SAFETY: an image of the accepted parameters.
+        unsafe { by_taps(conv, wide, image) };
+    }
+}
+
+/// Computes an image pixel by pixel.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[inline(never)]
+unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
+    for o in 0..conv.across.output {
+        for i in 0..conv.along.output {
+            let first = [conv.across.origin(o), conv.along.origin(i)];
+            let mut taps = PixelTaps::new(conv, &conv.block(image, 0, 0), first);
+            if conv.zero == 0 {
+                taps.keep_inside();
             }
+            let result = o * conv.across.output_step + i * conv.along.output_step;
+            let result = image as usize * conv.results_image + result as usize;
+            let output = conv.output.wrapping_add(result * wide.bytes());
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { pixel(conv, wide, &mut taps, output) };
         }
     }
 }
