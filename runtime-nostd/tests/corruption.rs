@@ -7,9 +7,10 @@ use common::chains::{Form, Layer, Network, Op, Slides};
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve,
-    DepthwiseI16, DepthwiseLayout, DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant,
-    Rounding, ScaleI8, SoftmaxF32, SumI16, Switch, TableMoveI8, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8,
+    DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout, DotI8, Map, MapInstr, MapOperand, Move,
+    ProductI8, Requant, Rounding, ScaleI8, SoftmaxF32, SumI16, Switch, TableMoveI8, Window,
+    WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -288,6 +289,7 @@ fn sample_of_words() -> Vec<u8> {
         ..conv
     };
     let (min, max) = (-30000, 32767);
+    let vectors = ConvI8 { output: y, scratch: Place::arena(800), ..conv };
     let depthwise = groups.depthwise(DepthwiseLayout::Taps);
     let sum = SumI16 {
         lhs: middle,
@@ -315,10 +317,11 @@ fn sample_of_words() -> Vec<u8> {
             Kernel::conv_i16(ConvI16 { conv, min, max }),
             Kernel::depthwise_i16(DepthwiseI16 { conv: depthwise, min, max }),
             Kernel::sum_i16(sum),
+            Kernel::conv_i16_mve(ConvI16Mve { conv: vectors, min, max }),
         ],
         constants: constants.0,
-        arena_bytes: 800,
-        arena_lower_bound_bytes: 800,
+        arena_bytes: 1600,
+        arena_lower_bound_bytes: 1600,
         ..ArtifactSpec::default()
     };
     encode(&spec).unwrap()

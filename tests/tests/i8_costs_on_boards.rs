@@ -195,6 +195,7 @@ fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
     for (_, shape) in &mut shapes {
         if shape.wide {
             shape.depthwise = shape.groups > 1 && shape.channels == [1, 1];
+            shape.mve = mve && !shape.depthwise;
             continue;
         }
         shape.mve = mve;

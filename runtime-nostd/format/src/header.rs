@@ -7,7 +7,7 @@ pub const MAGIC: [u8; 8] = *b"microhlo";
 /// Changes when an older reader could misread an artifact.
 pub const VERSION_MAJOR: u16 = 1;
 /// Changes when kernels, micro-operations or element types are added.
-pub const VERSION_MINOR: u16 = 10;
+pub const VERSION_MINOR: u16 = 11;
 /// Size of the header in bytes.
 pub const HEADER_BYTES: usize = 64;
 /// Alignment of the file in memory, of the constants in the file, and of the arena.
