@@ -265,8 +265,8 @@ fn sample_of_bytes() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
-/// A convolution of 16-bit activations with padding, then a depthwise one with a shift per channel, and the sum
-/// of both.
+/// Convolutions of 16-bit activations with padding, by vectors and without, then a depthwise one with a shift per
+/// channel, and the sum of both.
 fn sample_of_words() -> Vec<u8> {
     let mut constants = Constants::default();
     let weights: Vec<u8> = (0..180u8).map(|i| i.wrapping_mul(37)).collect();
@@ -314,10 +314,10 @@ fn sample_of_words() -> Vec<u8> {
         inputs: vec![tensor("image", &[4, 4, 3], x)],
         outputs: vec![tensor("features", &[4, 4, 5], y)],
         steps: vec![
+            Kernel::conv_i16_mve(ConvI16Mve { conv: vectors, min, max }),
             Kernel::conv_i16(ConvI16 { conv, min, max }),
             Kernel::depthwise_i16(DepthwiseI16 { conv: depthwise, min, max }),
             Kernel::sum_i16(sum),
-            Kernel::conv_i16_mve(ConvI16Mve { conv: vectors, min, max }),
         ],
         constants: constants.0,
         arena_bytes: 1600,

@@ -34,6 +34,8 @@ pub struct Shape {
     pub mve: bool,
     /// Whether activations have 16 bits; a depthwise one is computed by taps then.
     pub wide: bool,
+    /// What padding counts as.
+    pub zero: i8,
 }
 
 /// The usual requantisation.
@@ -59,6 +61,7 @@ impl Shape {
             layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
             mve: false,
             wide: false,
+            zero: -7,
         }
     }
 
@@ -100,7 +103,7 @@ impl Shape {
             pad_left: self.pad[1],
             dilation_h: self.dilation[0],
             dilation_w: self.dilation[1],
-            input_zero: -7,
+            input_zero: self.zero,
             requant: self.requant,
         }
     }

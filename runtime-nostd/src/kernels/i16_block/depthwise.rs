@@ -6,13 +6,14 @@ use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI16;
 
 use super::super::Memory;
-#[cfg(not(cortex_m_dsp))]
+#[cfg(wide_channels)]
+use super::super::i8_block::Span;
 use super::super::i8_block::add_taps;
 #[cfg(rv32_tiles)]
 use super::super::i8_block::wide_square;
-use super::super::i8_block::{CHANNELS, Depthwise, PixelTaps, Taps};
-#[cfg(cortex_m_dsp)]
-use super::dsp_taps::add_taps;
+use super::super::i8_block::{Block, CHANNELS, Depthwise, PixelTaps, Taps};
+#[cfg(wide_channels)]
+use super::channels::Channels;
 use super::{BYTES, Sums, Wide};
 
 /// A depthwise convolution whose activations have 16 bits.
@@ -48,29 +49,88 @@ pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDe
         if unsafe { wide_square(conv, image, [wide.min, wide.max]) } {
             continue;
         }
+        #[cfg(wide_channels)]
+        // SAFETY: an image of the accepted parameters.
+        if unsafe { by_channels(conv, wide, image) } {
+            continue;
+        }
         // SAFETY: an image of the accepted parameters.
         unsafe { by_taps(conv, wide, image) };
     }
 }
 
-/// Computes an image pixel by pixel.
+/// Where the results of a pixel of an image are.
+fn output(conv: &Depthwise, wide: &Wide, image: u32, [o, i]: [i32; 2]) -> *mut u8 {
+    let result = o * conv.across.output_step + i * conv.along.output_step;
+    let result = image as usize * conv.results_image + result as usize;
+    conv.output.wrapping_add(result * wide.bytes())
+}
+
+/// Whether a pixel with these taps has some in the image, and those outside add nothing.
+#[cfg(wide_channels)]
+fn is_plain(conv: &Depthwise, [rows, columns]: [&Span; 2]) -> bool {
+    let whole = rows.inside == conv.across.kernel && columns.inside == conv.along.kernel;
+    whole || (conv.zero == 0 && rows.inside > 0 && columns.inside > 0)
+}
+
+/// Computes the channels of plain pixels of an image that assembly does; returns whether these are all results.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[cfg(wide_channels)]
+#[inline(never)]
+unsafe fn by_channels(conv: &Depthwise, wide: &Wide, image: u32) -> bool {
+    let mut shift = 0;
+    let count = Channels::count(conv, wide);
+    let Some(mut job) = Channels::new(conv, wide, &mut shift) else { return false };
+    let input = conv.input.wrapping_add(image as usize * conv.image);
+    let mut all = count == conv.channels;
+    for o in 0..conv.across.output {
+        let y = conv.across.origin(o);
+        let rows = conv.across.taps(y);
+        for i in 0..conv.along.output {
+            let x = conv.along.origin(i);
+            let columns = conv.along.taps(x);
+            if !is_plain(conv, [&rows, &columns]) {
+                all = false;
+                continue;
+            }
+            job.output = output(conv, wide, image, [o, i]);
+            job.count = count;
+            job.shifts = if job.shift_step == 0 { &shift } else { wide.results.shifts };
+            job.records = wide.results.channels;
+            let seen = [(&conv.across, y, &rows), (&conv.along, x, &columns)];
+            // SAFETY: a pixel of the accepted parameters, and channels of it.
+            unsafe { job.compute(conv, input, seen) };
+        }
+    }
+    all
+}
+
+/// Computes an image pixel by pixel, without what [`by_channels`] has computed.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 #[inline(never)]
 unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
+    #[cfg(wide_channels)]
+    let count = Channels::count(conv, wide);
+    let input = conv.input.wrapping_add(image as usize * conv.image);
     for o in 0..conv.across.output {
         for i in 0..conv.along.output {
             let first = [conv.across.origin(o), conv.along.origin(i)];
-            let mut taps = PixelTaps::new(conv, &conv.block(image, 0, 0), first);
-            if conv.zero == 0 {
-                taps.keep_inside();
+            #[cfg(not(wide_channels))]
+            let done = 0;
+            #[cfg(wide_channels)]
+            let done = {
+                let seen = [&conv.across.taps(first[0]), &conv.along.taps(first[1])];
+                if is_plain(conv, seen) { count } else { 0 }
+            };
+            if done < conv.channels {
+                let output = output(conv, wide, image, [o, i]);
+                // SAFETY: a pixel of the accepted parameters.
+                unsafe { pixel(conv, wide, (input, first), done, output) };
             }
-            let result = o * conv.across.output_step + i * conv.along.output_step;
-            let result = image as usize * conv.results_image + result as usize;
-            let output = conv.output.wrapping_add(result * wide.bytes());
-            // SAFETY: a pixel of the accepted parameters.
-            unsafe { pixel(conv, wide, &mut taps, output) };
         }
     }
 }
@@ -78,14 +138,28 @@ unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
 /// Channels whose sums are in memory at once.
 const SUMS: usize = 16;
 
-/// Computes the channels of a pixel, whose taps are those of the first block of four.
+/// Computes the channels of a pixel from one on, whose first tap is at these coordinates of the image at `input`.
 ///
 /// # Safety
 /// Convolution and pixel are those of accepted parameters.
-unsafe fn pixel(conv: &Depthwise, wide: &Wide, all: &mut PixelTaps, output: *mut u8) {
+#[inline(never)]
+unsafe fn pixel(
+    conv: &Depthwise,
+    wide: &Wide,
+    (input, at): (*const i8, [i32; 2]),
+    mut first: usize,
+    output: *mut u8,
+) {
+    let block = conv.block(0, 0, 0);
+    let weights = block.weights.wrapping_add(first);
+    let block = Block { input: input.wrapping_add(first * BYTES), weights, ..block };
+    let mut all = PixelTaps::new(conv, &block, at);
+    if conv.zero == 0 {
+        all.keep_inside();
+    }
     let parts = all.parts.get_mut(..all.count).unwrap_or_default();
     let mut sums = [[0; CHANNELS]; SUMS / CHANNELS];
-    let (mut first, end) = (0, conv.channels);
+    let end = conv.channels;
     while first < end {
         let mut channel = first;
         for acc in &mut sums {

@@ -2,13 +2,19 @@
 //! have been widened, so that the same loops compute the sums. What is of 16 bits is how taps are copied,
 //! and the results. Where assembly multiplies activations of either width where they lie, it does these too.
 
+#[cfg(wide_channels)]
+mod channels;
 mod depthwise;
+#[cfg(all(cortex_m_dsp, not(cortex_m_mve)))]
+mod dsp_channels;
 #[cfg(cortex_m_dsp)]
 mod dsp_finish;
-#[cfg(cortex_m_dsp)]
-mod dsp_taps;
+#[cfg(cortex_m_mve)]
+mod mve_channels;
 #[cfg(not(rv32_tiles))]
 mod products;
+#[cfg(rv32_tiles)]
+mod rv32_channels;
 
 use core::mem::MaybeUninit;
 

@@ -78,8 +78,9 @@ pub(super) use portable::pixels;
 pub(super) use portable::{gather_pixel, sums_1x2};
 #[cfg(rv32_tiles)]
 pub(super) use rv32::{pixels, sum_fours, wide_pixels, wide_square};
+pub(super) use tiles::add_taps;
 #[cfg(not(cortex_m_dsp))]
-pub(super) use tiles::{add_taps, dot_4x2};
+pub(super) use tiles::dot_4x2;
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;
