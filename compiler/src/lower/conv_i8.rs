@@ -326,7 +326,7 @@ impl Lowerer<'_> {
     fn step_i16(&mut self, int8: &Int8, conv: ConvI8<Ref>, weights: &Weights) -> Lowered<()> {
         let requant = &int8.requant;
         let (params, [min, max]) = requant.wide_params();
-        let mut conv = ConvI8 { requant: params, ..conv };
+        let conv = ConvI8 { requant: params, ..conv };
         let kernel = if conv.groups > 1 && (conv.in_c, conv.out_c) == (1, 1) {
             let mut conv = conv.depthwise(DepthwiseLayout::Taps);
             let weights = conv.pack_weights(&mut |c, tap| weights.at(tap, c));

@@ -4,7 +4,7 @@ use core::ptr::{null, null_mut};
 
 use microhlo_format::kernels::Rounding;
 
-use super::super::i8_block::{Axis, CHANNELS, Depthwise, Span};
+use super::super::i8_block::{Axis, CHANNELS, Depthwise, Results, Span};
 #[cfg(all(cortex_m_dsp, not(cortex_m_mve)))]
 use super::dsp_channels::channels;
 #[cfg(cortex_m_mve)]
@@ -49,20 +49,15 @@ pub(super) struct Channels {
 pub(super) type Seen<'a> = (&'a Axis, i32, &'a Span);
 
 impl Channels {
-    /// How many channels of a pixel assembly computes, from the first one on.
-    pub fn count(conv: &Depthwise, wide: &Wide) -> usize {
-        match &wide.results.requant {
-            Some(requant) if requant.rounding == Rounding::Up => {
-                let whole = if cfg!(cortex_m_mve) { 1 } else { CHANNELS };
-                conv.channels & !(whole - 1)
-            }
-            _ => 0,
-        }
+    /// Whether assembly computes the channels of a pixel.
+    pub fn exist(conv: &Depthwise, wide: &Wide) -> bool {
+        let enough = cfg!(cortex_m_mve) || conv.channels >= CHANNELS;
+        enough && wide.results.requant.is_some_and(|r| r.rounding == Rounding::Up)
     }
 
-    /// What an image's pixels have in common, if some channels are computed; `shift` is to be the shared shift.
+    /// What an image's pixels have in common, if there are such; `shift` is to be the shared shift.
     pub fn new(conv: &Depthwise, wide: &Wide, shift: &mut u8) -> Option<Channels> {
-        let requant = wide.results.requant.filter(|_| Channels::count(conv, wide) > 0)?;
+        let requant = wide.results.requant.filter(|_| Channels::exist(conv, wide))?;
         *shift = requant.shift;
         let limit = |n: i32| {
             let both = cfg!(all(cortex_m_dsp, not(cortex_m_mve)));
@@ -88,7 +83,7 @@ impl Channels {
         })
     }
 
-    /// Computes the channels of a pixel of the image at `input`, whose records, shifts, place and number are set.
+    /// Computes the channels of a pixel of the image at `input`, whose results are at `output`.
     ///
     /// # Safety
     /// The convolution is that of accepted parameters, with the pixel, which has taps inside the image; those
@@ -96,7 +91,8 @@ impl Channels {
     pub unsafe fn compute(
         &mut self,
         conv: &Depthwise,
-        input: *const i8,
+        results: &Results,
+        (input, output, shift): (*const i8, *mut u8, &u8),
         [across, along]: [Seen<'_>; 2],
     ) {
         // Few lines of many taps: along the longer side of the kernel.
@@ -118,8 +114,29 @@ impl Channels {
         self.weights_skip = (across.0.weights_step as usize * row).wrapping_sub(bytes);
         self.line = if cfg!(cortex_m_mve) { taps } else { bytes };
         self.lines = across.2.inside as usize;
+        let whole = if cfg!(cortex_m_mve) { 1 } else { CHANNELS };
+        self.records = results.channels;
+        self.shifts = if self.shift_step == 0 { shift } else { results.shifts };
+        self.output = output;
+        self.count = conv.channels & !(whole - 1);
+        let rest = conv.channels - self.count;
         // SAFETY: the caller's promise.
         unsafe { channels(self) };
+        if rest > 0 {
+            // The last four, some of them once more.
+            let (first, again) = (conv.channels - whole, whole - rest);
+            self.from = self.from.wrapping_sub(again * BYTES);
+            self.weights = self.weights.wrapping_sub(again);
+            self.records = results.channels.wrapping_add(first);
+            self.shifts = match self.shift_step {
+                0 => shift,
+                step => results.shifts.wrapping_add(first * step),
+            };
+            self.output = output.wrapping_add(first * BYTES);
+            self.count = whole;
+            // SAFETY: the caller's promise; taps and weights have gone on behind the channels before.
+            unsafe { channels(self) };
+        }
     }
 }
 

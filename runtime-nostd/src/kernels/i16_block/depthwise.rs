@@ -73,7 +73,7 @@ fn is_plain(conv: &Depthwise, [rows, columns]: [&Span; 2]) -> bool {
     whole || (conv.zero == 0 && rows.inside > 0 && columns.inside > 0)
 }
 
-/// Computes the channels of plain pixels of an image that assembly does; returns whether these are all results.
+/// Computes the plain pixels of an image, if assembly does; returns whether these are all.
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
@@ -81,10 +81,9 @@ fn is_plain(conv: &Depthwise, [rows, columns]: [&Span; 2]) -> bool {
 #[inline(never)]
 unsafe fn by_channels(conv: &Depthwise, wide: &Wide, image: u32) -> bool {
     let mut shift = 0;
-    let count = Channels::count(conv, wide);
     let Some(mut job) = Channels::new(conv, wide, &mut shift) else { return false };
     let input = conv.input.wrapping_add(image as usize * conv.image);
-    let mut all = count == conv.channels;
+    let mut all = true;
     for o in 0..conv.across.output {
         let y = conv.across.origin(o);
         let rows = conv.across.taps(y);
@@ -95,13 +94,10 @@ unsafe fn by_channels(conv: &Depthwise, wide: &Wide, image: u32) -> bool {
                 all = false;
                 continue;
             }
-            job.output = output(conv, wide, image, [o, i]);
-            job.count = count;
-            job.shifts = if job.shift_step == 0 { &shift } else { wide.results.shifts };
-            job.records = wide.results.channels;
+            let places = (input, output(conv, wide, image, [o, i]), &shift);
             let seen = [(&conv.across, y, &rows), (&conv.along, x, &columns)];
-            // SAFETY: a pixel of the accepted parameters, and channels of it.
-            unsafe { job.compute(conv, input, seen) };
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { job.compute(conv, &wide.results, places, seen) };
         }
     }
     all
@@ -113,24 +109,20 @@ unsafe fn by_channels(conv: &Depthwise, wide: &Wide, image: u32) -> bool {
 /// Convolution and image are those of accepted parameters.
 #[inline(never)]
 unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
-    #[cfg(wide_channels)]
-    let count = Channels::count(conv, wide);
     let input = conv.input.wrapping_add(image as usize * conv.image);
     for o in 0..conv.across.output {
         for i in 0..conv.along.output {
             let first = [conv.across.origin(o), conv.along.origin(i)];
-            #[cfg(not(wide_channels))]
-            let done = 0;
             #[cfg(wide_channels)]
-            let done = {
+            if Channels::exist(conv, wide) {
                 let seen = [&conv.across.taps(first[0]), &conv.along.taps(first[1])];
-                if is_plain(conv, seen) { count } else { 0 }
-            };
-            if done < conv.channels {
-                let output = output(conv, wide, image, [o, i]);
-                // SAFETY: a pixel of the accepted parameters.
-                unsafe { pixel(conv, wide, (input, first), done, output) };
+                if is_plain(conv, seen) {
+                    continue;
+                }
             }
+            let output = output(conv, wide, image, [o, i]);
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { pixel(conv, wide, (input, first), output) };
         }
     }
 }
@@ -138,7 +130,7 @@ unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
 /// Channels whose sums are in memory at once.
 const SUMS: usize = 16;
 
-/// Computes the channels of a pixel from one on, whose first tap is at these coordinates of the image at `input`.
+/// Computes a pixel whose first tap is at these coordinates of the image at `input`.
 ///
 /// # Safety
 /// Convolution and pixel are those of accepted parameters.
@@ -147,19 +139,16 @@ unsafe fn pixel(
     conv: &Depthwise,
     wide: &Wide,
     (input, at): (*const i8, [i32; 2]),
-    mut first: usize,
     output: *mut u8,
 ) {
-    let block = conv.block(0, 0, 0);
-    let weights = block.weights.wrapping_add(first);
-    let block = Block { input: input.wrapping_add(first * BYTES), weights, ..block };
+    let block = Block { input, ..conv.block(0, 0, 0) };
     let mut all = PixelTaps::new(conv, &block, at);
     if conv.zero == 0 {
         all.keep_inside();
     }
     let parts = all.parts.get_mut(..all.count).unwrap_or_default();
     let mut sums = [[0; CHANNELS]; SUMS / CHANNELS];
-    let end = conv.channels;
+    let (mut first, end) = (0, conv.channels);
     while first < end {
         let mut channel = first;
         for acc in &mut sums {
