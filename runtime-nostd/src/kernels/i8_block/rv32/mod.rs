@@ -149,6 +149,7 @@ mod rows;
 mod sum;
 mod sweep;
 mod tile;
+mod width;
 
 pub(in crate::kernels) use conv::{pixels, wide_pixels};
 pub(super) use depthwise::image;
