@@ -34,7 +34,13 @@ fn main() {
     if mve || std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os != "none") {
         println!("cargo::rustc-cfg=mve_kernels");
     }
-    if target.starts_with("riscv32im") {
+    let tiles = target.starts_with("riscv32im");
+    if tiles {
         println!("cargo::rustc-cfg=rv32_tiles");
+    }
+    // Channels of a pixel of 16-bit activations in assembly.
+    println!("cargo::rustc-check-cfg=cfg(wide_channels)");
+    if mve || tiles || target.starts_with("thumbv7em-") || (optional_core && optional) {
+        println!("cargo::rustc-cfg=wide_channels");
     }
 }

@@ -7,9 +7,10 @@ use common::chains::{Form, Layer, Network, Op, Slides};
 use common::{Aligned, Constants, f32_tensor, regions};
 use microhlo::{Arena, Model, Run, RunError};
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve,
-    DepthwiseI16, DepthwiseLayout, DotI8, Map, MapInstr, MapOperand, Move, ProductI8, Requant,
-    Rounding, ScaleI8, SoftmaxF32, SumI16, Switch, TableMoveI8, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8,
+    DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout, DotI8, Map, MapInstr, MapOperand, Move,
+    ProductI8, Requant, Rounding, ScaleI8, SoftmaxF32, SumI16, Switch, TableMoveI8, Window,
+    WindowDim,
 };
 use microhlo_format::{
     ArtifactSpec, DType, Kernel, MicroId, MicroOp, Place, Target, TensorSpec, encode, seal,
@@ -264,8 +265,8 @@ fn sample_of_bytes() -> Vec<u8> {
     encode(&spec).unwrap()
 }
 
-/// A convolution of 16-bit activations with padding, then a depthwise one with a shift per channel, and the sum
-/// of both.
+/// Convolutions of 16-bit activations with padding, by vectors and without, then a depthwise one with a shift per
+/// channel, and the sum of both.
 fn sample_of_words() -> Vec<u8> {
     let mut constants = Constants::default();
     let weights: Vec<u8> = (0..180u8).map(|i| i.wrapping_mul(37)).collect();
@@ -288,6 +289,7 @@ fn sample_of_words() -> Vec<u8> {
         ..conv
     };
     let (min, max) = (-30000, 32767);
+    let vectors = ConvI8 { output: y, scratch: Place::arena(800), ..conv };
     let depthwise = groups.depthwise(DepthwiseLayout::Taps);
     let sum = SumI16 {
         lhs: middle,
@@ -312,13 +314,14 @@ fn sample_of_words() -> Vec<u8> {
         inputs: vec![tensor("image", &[4, 4, 3], x)],
         outputs: vec![tensor("features", &[4, 4, 5], y)],
         steps: vec![
+            Kernel::conv_i16_mve(ConvI16Mve { conv: vectors, min, max }),
             Kernel::conv_i16(ConvI16 { conv, min, max }),
             Kernel::depthwise_i16(DepthwiseI16 { conv: depthwise, min, max }),
             Kernel::sum_i16(sum),
         ],
         constants: constants.0,
-        arena_bytes: 800,
-        arena_lower_bound_bytes: 800,
+        arena_bytes: 1600,
+        arena_lower_bound_bytes: 1600,
         ..ArtifactSpec::default()
     };
     encode(&spec).unwrap()

@@ -45,11 +45,13 @@ proptest! {
     #[test]
     fn convolutions_are_exact(case in cases(1, [9, 20])) {
         check(&case, Form::ConvI16)?;
+        check(&case, Form::ConvI16Mve)?;
     }
 
     #[test]
     fn grouped_convolutions_are_exact(case in cases(4, [6, 5])) {
         check(&case, Form::ConvI16)?;
+        check(&case, Form::ConvI16Mve)?;
     }
 
     #[test]
@@ -57,6 +59,13 @@ proptest! {
         (case.batch, case.size, case.output) = (1, [1, rows], [1, rows]);
         (case.kernel, case.stride, case.pad, case.dilation) = ([1, 1], [1, 1], [0, 0], [1, 1]);
         check(&case, Form::ConvI16)?;
+        check(&case, Form::ConvI16Mve)?;
+    }
+
+    #[test]
+    fn long_taps_are_exact(mut case in cases(2, [40, 9])) {
+        case.kernel = [1, case.kernel[1]];
+        check(&case, Form::ConvI16Mve)?;
     }
 
     #[test]

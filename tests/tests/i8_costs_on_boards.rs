@@ -175,7 +175,8 @@ fn others() -> Vec<Named> {
 
 /// Layers with activations of 16 bits.
 fn words() -> Vec<Named> {
-    let wide = |(name, shape): Named| (format!("16 bits, {name}"), Shape { wide: true, ..shape });
+    let wide =
+        |(name, shape): Named| (format!("16 bits, {name}"), Shape { wide: true, zero: 0, ..shape });
     let pointwise = [conv([36, 36], [8, 48], [1, 1]), conv([16, 16], [17, 31], [1, 1])];
     let channels = [depthwise([6, 6], 128, [3, 3]), depthwise([16, 16], 30, [3, 3])];
     let groups = [grouped(4, [12, 12], [8, 8], [3, 3]), twice(conv([25, 5], [64, 64], [1, 1]))];
@@ -195,6 +196,7 @@ fn compiled(board: &str, mut shapes: Vec<Named>) -> Vec<Named> {
     for (_, shape) in &mut shapes {
         if shape.wide {
             shape.depthwise = shape.groups > 1 && shape.channels == [1, 1];
+            shape.mve = mve && !shape.depthwise;
             continue;
         }
         shape.mve = mve;

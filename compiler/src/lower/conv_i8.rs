@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8,
+    ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8,
 };
 use microhlo_format::{AccessKind, DType, Kernel};
 
@@ -326,9 +326,7 @@ impl Lowerer<'_> {
     fn step_i16(&mut self, int8: &Int8, conv: ConvI8<Ref>, weights: &Weights) -> Lowered<()> {
         let requant = &int8.requant;
         let (params, [min, max]) = requant.wide_params();
-        let mut conv = ConvI8 { requant: params, ..conv };
-        let constants = packed!([ConvI16 { conv, min, max }, conv], conv.out_c, requant, weights);
-        self.conv_constants(&mut conv, constants);
+        let conv = ConvI8 { requant: params, ..conv };
         let kernel = if conv.groups > 1 && (conv.in_c, conv.out_c) == (1, 1) {
             let mut conv = conv.depthwise(DepthwiseLayout::Taps);
             let weights = conv.pack_weights(&mut |c, tap| weights.at(tap, c));
@@ -340,10 +338,18 @@ impl Lowerer<'_> {
                 conv.shifts = Some(self.constant(shifts.into(), 4));
             }
             Kernel::depthwise_i16(DepthwiseI16 { conv, min, max })
+        } else if self.target.has_mve() {
+            let mut p = ConvI16Mve { conv, min, max };
+            let constants = packed!([p, p], conv.out_c, requant, weights);
+            self.conv_constants(&mut p.conv, constants);
+            p.conv.scratch = self.scratch_i8(&Kernel::conv_i16_mve(p), int8.root)?;
+            Kernel::conv_i16_mve(p)
         } else {
-            conv.scratch =
-                self.scratch_i8(&Kernel::conv_i16(ConvI16 { conv, min, max }), int8.root)?;
-            Kernel::conv_i16(ConvI16 { conv, min, max })
+            let mut p = ConvI16 { conv, min, max };
+            let constants = packed!([p, conv], conv.out_c, requant, weights);
+            self.conv_constants(&mut p.conv, constants);
+            p.conv.scratch = self.scratch_i8(&Kernel::conv_i16(p), int8.root)?;
+            Kernel::conv_i16(p)
         };
         self.step(kernel, int8.root);
         self.name_int8(int8);

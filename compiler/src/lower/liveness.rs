@@ -205,6 +205,7 @@ pub(super) fn covers(program: &Program, kernel: &Kernel<Ref>, access: &Access<Re
         | Kernel::depthwise_three_i8(_)
         | Kernel::depthwise_taps_i8(_)
         | Kernel::conv_i16(_)
+        | Kernel::conv_i16_mve(_)
         | Kernel::depthwise_i16(_)
         | Kernel::sum_i16(_)
         | Kernel::hybrid_f32(_)

@@ -27,6 +27,9 @@ pub fn reason(kernel: &Kernel<Ref>) -> String {
             "one group per channel, weights in the layout of the vector extension",
         ),
         Kernel::conv_i16(_) => "16-bit values, 8-bit constant weights, packed for it".into(),
+        Kernel::conv_i16_mve(_) => {
+            "16-bit values, 8-bit constant weights in the layout of the vector extension".into()
+        }
         Kernel::depthwise_i16(_) => {
             "16-bit windows, 8-bit weights, one group per channel, tap by tap".into()
         }

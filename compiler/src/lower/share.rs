@@ -89,6 +89,7 @@ pub fn copies_taps(kernel: &Kernel<Ref>) -> bool {
             | Kernel::depthwise_three_i8(_)
             | Kernel::depthwise_taps_i8(_)
             | Kernel::conv_i16(_)
+            | Kernel::conv_i16_mve(_)
             | Kernel::depthwise_i16(_)
     )
 }

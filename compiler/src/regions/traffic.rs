@@ -50,7 +50,7 @@ fn elements_per_word(kernel: &Kernel<Ref>) -> u64 {
         | Kernel::depthwise_taps_i8(_)
         | Kernel::depthwise_three_i8(_)
         | Kernel::dot_i8(_) => 4,
-        Kernel::conv_i16(_) | Kernel::depthwise_i16(_) => 2,
+        Kernel::conv_i16(_) | Kernel::conv_i16_mve(_) | Kernel::depthwise_i16(_) => 2,
         _ => 1,
     }
 }

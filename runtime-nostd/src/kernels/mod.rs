@@ -480,6 +480,8 @@ modules! {
     window,
     table_move_i8,
     conv_i16,
+    #[cfg(mve_kernels)]
+    conv_i16_mve,
     depthwise_i16,
     sum_i16,
     ; stages:

@@ -1,8 +1,8 @@
 //! Random convolutions with `i8` weights, with what they compute, by plain loops.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
+    ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Kernel, Place};
 use proptest::prelude::*;
@@ -31,6 +31,8 @@ pub enum Form {
     DepthwiseMve,
     /// Of `i16`.
     ConvI16,
+    /// Of `i16`.
+    ConvI16Mve,
     /// Of `i16` and one channel per group, by taps.
     DepthwiseI16,
 }
@@ -38,7 +40,7 @@ pub enum Form {
 impl Form {
     /// Whether activations have 16 bits.
     pub fn is_wide(self) -> bool {
-        matches!(self, Form::ConvI16 | Form::DepthwiseI16)
+        matches!(self, Form::ConvI16 | Form::ConvI16Mve | Form::DepthwiseI16)
     }
 }
 
@@ -330,8 +332,12 @@ impl Case {
                 conv.pack_channels(&mut |g, c| short(self.record(g, c))),
                 conv.pack_shifts(&mut |g, c| self.record(g, c).2),
             ],
-            Form::ConvMve => [
-                mve.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+            Form::ConvMve | Form::ConvI16Mve => [
+                match form {
+                    Form::ConvMve => mve.pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+                    _ => ConvI16Mve { conv, min, max }
+                        .pack_weights(&mut |g, c, tap| self.weight(g, c, tap)),
+                },
                 mve.pack_channels(&mut |g, c| short(self.record(g, c))),
                 mve.pack_shifts(&mut |g, c| self.record(g, c).2),
             ],
@@ -362,6 +368,10 @@ impl Case {
             Form::ConvMve => Kernel::conv_i8_mve(mve.map_places(&mut place)),
             Form::ConvI16 => {
                 Kernel::conv_i16(ConvI16 { conv: conv.map_places(&mut place), min, max })
+            }
+            Form::ConvI16Mve => {
+                let conv = conv.map_places(&mut place);
+                Kernel::conv_i16_mve(ConvI16Mve { conv, min, max })
             }
             Form::DepthwiseI16 => {
                 Kernel::depthwise_i16(DepthwiseI16 { conv: dw.map_places(&mut place), min, max })

@@ -2,7 +2,8 @@
 
 use microhlo::{LoadError, Model, ParamError, StepError};
 use microhlo_format::kernels::{
-    ConvI8, ConvI16, DepthwiseI8, DepthwiseI16, DepthwiseLayout, Requant, Rounding, SumI16,
+    ConvI8, ConvI16, ConvI16Mve, DepthwiseI8, DepthwiseI16, DepthwiseLayout, Requant, Rounding,
+    SumI16,
 };
 use microhlo_format::{Kernel, Place, encode};
 
@@ -43,6 +44,36 @@ fn sums_of_sixteen_bits_need_twice_the_memory() {
     assert_eq!(load(&large), params(ParamError::Overflow));
     // Sums are four bytes, and lie nowhere over the activations.
     assert_eq!(load(&|c| c.conv.requant = None), fails(StepError::Overlap));
+}
+
+#[test]
+fn sums_of_sixteen_bits_by_vectors_need_twice_the_memory() {
+    let load = |change: &dyn Fn(&mut ConvI16Mve<Place>)| {
+        let mut wide = ConvI16Mve { conv: ConvI8 { out_c: 3, ..conv_i8() }, min: -9, max: 9 };
+        change(&mut wide);
+        let mut spec = one_step(Kernel::conv_i16_mve(wide), 64, (64, 64), vec![0; 64]);
+        spec.arena_bytes = 144;
+        Model::load(Aligned::new(&encode(&spec).unwrap()).bytes()).map(|_| ())
+    };
+    let fails = |error| Err(LoadError::Step { step: 0, offset: 64, error });
+    // The taps are read where they lie.
+    assert_eq!(load(&|c| c.conv.scratch = Place::arena(144)), Ok(()));
+    assert_eq!(load(&|c| c.conv.input = Place::arena(1)), fails(StepError::Misaligned));
+    // Weights of three channels and five taps, and a vector of eight behind them.
+    assert_eq!(load(&|c| c.conv.weights = Place::constant(40)), Ok(()));
+    assert_eq!(load(&|c| c.conv.weights = Place::constant(44)), fails(StepError::OutOfBounds));
+    // With padding, the taps of four pixels are gathered, each at a multiple of four bytes.
+    let padded = |c: &mut ConvI16Mve<Place>, at| {
+        (c.conv.pad_left, c.conv.scratch) = (1, Place::arena(at));
+    };
+    assert_eq!(load(&|c| padded(c, 96)), Ok(()));
+    assert_eq!(load(&|c| padded(c, 100)), fails(StepError::OutOfBounds));
+    let code = fails(StepError::Params(ParamError::BadCode));
+    assert_eq!(load(&|c| c.max = 32768), code);
+    let single = |c: &mut ConvI16Mve<Place>| {
+        c.conv.requant.iter_mut().for_each(|r| r.rounding = Rounding::Single);
+    };
+    assert_eq!(load(&single), code);
 }
 
 #[test]

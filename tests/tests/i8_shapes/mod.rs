@@ -1,8 +1,8 @@
 //! Convolutions with `i8` weights as steps of one kernel, for tests on boards.
 
 use microhlo_format::kernels::{
-    ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
-    DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
+    ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16,
+    DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, Requant, Rounding,
 };
 use microhlo_format::{Access, ArtifactSpec, DType, Kernel, Overlap, Place, TensorSpec, encode};
 use microhlo_qemu::Job;
@@ -34,6 +34,8 @@ pub struct Shape {
     pub mve: bool,
     /// Whether activations have 16 bits; a depthwise one is computed by taps then.
     pub wide: bool,
+    /// What padding counts as.
+    pub zero: i8,
 }
 
 /// The usual requantisation.
@@ -59,6 +61,7 @@ impl Shape {
             layout: DepthwiseLayout::Lines(kernel[0].max(kernel[1])),
             mve: false,
             wide: false,
+            zero: -7,
         }
     }
 
@@ -100,7 +103,7 @@ impl Shape {
             pad_left: self.pad[1],
             dilation_h: self.dilation[0],
             dilation_w: self.dilation[1],
-            input_zero: -7,
+            input_zero: self.zero,
             requant: self.requant,
         }
     }
@@ -133,6 +136,9 @@ impl Shape {
         let [min, max] =
             if limits == [-128, 127] { [-32768, 32767] } else { limits.map(|n| n * 99) };
         conv.requant = conv.requant.map(|r| Requant { min: -128, max: 127, ..r });
+        if !self.depthwise && self.mve {
+            return Kernel::conv_i16_mve(ConvI16Mve { conv, min, max });
+        }
         if !self.depthwise {
             return Kernel::conv_i16(ConvI16 { conv, min, max });
         }

@@ -72,7 +72,7 @@ fn check_limits(min: i32, max: i32) -> Result<(), ParamError> {
 }
 
 /// The same, and unless the way from sums to results is one that kernels of `i16` have.
-fn check(requant: &Option<Requant>, min: i32, max: i32) -> Result<(), ParamError> {
+pub(super) fn check(requant: &Option<Requant>, min: i32, max: i32) -> Result<(), ParamError> {
     let whole = |r: &Requant| (r.min, r.max) == (i8::MIN, i8::MAX);
     let fits = requant.is_none_or(|r| whole(&r) && r.rounding != Rounding::Single);
     if fits { check_limits(min, max) } else { Err(ParamError::BadCode) }

@@ -8,13 +8,13 @@ use postcard::Error;
 
 use super::{
     Activation, Branch, Cholesky, ConvAny, ConvDim, ConvF32, ConvI8, ConvI8Mve, ConvI16,
-    DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout, DepthwiseTapsI8,
-    DepthwiseThreeI8, DequantizeI8, DotAny, DotF32, DotI8, ExternCall, ExternTensor, Feed, Fft,
-    Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8, Post, ProductI8, QuantizeF32,
-    Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant, Rounding, Rows, ScaleI8,
-    Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32, SoftmaxI8, Sort,
-    SortOperand, Start, SumI8, SumI16, Sums, Switch, TableI8, TableMoveI8, TriangularSolve, Window,
-    WindowDim,
+    ConvI16Mve, DepthwiseF32, DepthwiseI8, DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout,
+    DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotAny, DotF32, DotI8, ExternCall,
+    ExternTensor, Feed, Fft, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, PoolI8,
+    Post, ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
+    Requant, Rounding, Rows, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter,
+    Slices, SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI8, SumI16, Sums, Switch, TableI8,
+    TableMoveI8, TriangularSolve, Window, WindowDim,
 };
 use crate::program::Target;
 use crate::{DType, Fields, MicroId, Place};
@@ -163,6 +163,7 @@ macro_rules! for_each_struct {
             ConvI8Mve<Place> { conv }
             DepthwiseI8Mve<Place> { conv }
             ConvI16<Place> { conv, min, max }
+            ConvI16Mve<Place> { conv, min, max }
             DepthwiseI16<Place> { conv, min, max }
             DepthwiseI8<Place> {
                 input, weights, channels, shifts, output, scratch, batch, in_h, in_w, channels_count,

@@ -15,6 +15,7 @@ mod extern_call;
 mod hybrid;
 mod linear;
 mod map;
+mod mve_i16;
 mod mve_i8;
 mod overlap;
 mod parts;
@@ -41,7 +42,8 @@ pub use extern_call::{
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
-pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords};
+pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords, Vectors};
+pub use mve_i16::ConvI16Mve;
 pub use parts::Parts;
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8, TableMoveI8};
 pub use product_i8::{DotI8, ProductI8};
@@ -222,6 +224,8 @@ macro_rules! for_each_kernel {
             84, depthwise_i16, DepthwiseI16;
             /// Sum of two `i16` tensors, each times a constant.
             85, sum_i16, SumI16;
+            /// `conv_i16` with constants laid out for M-profile Vector Extension.
+            86, conv_i16_mve, ConvI16Mve;
         }
     };
 }

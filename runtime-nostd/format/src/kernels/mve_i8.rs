@@ -8,8 +8,8 @@ use super::conv_i8::{element, rounded};
 use super::{ConvI8, DepthwiseI8, Params};
 use crate::{Access, AccessKind, Overlap, ParamError};
 
-/// Taps that are multiplied at once.
-pub const VECTOR: u32 = 16;
+/// Bytes of a vector of taps.
+const VECTOR: u32 = 16;
 /// Channels of a block of weights.
 pub const BLOCK: u32 = 4;
 /// Bytes of taps that are gathered together, if those of the fewest pixels are less.
@@ -27,8 +27,8 @@ const PIXELS: [u32; 2] = [8, 32];
 /// **Channels.** For each four channels of a group, filled up, their biases and then their
 /// multipliers, as `i32`. `shifts` is a byte for each of them.
 ///
-/// **Scratch.** Unless the input holds the taps of each pixel in order ([`ConvI8Mve::step`]), the taps
-/// of some pixels ([`ConvI8Mve::gathered`]), each at a multiple of four bytes. Behind them, for a
+/// **Scratch.** Unless the input holds the taps of each pixel in order ([`Vectors::step`]), the taps
+/// of some pixels ([`Vectors::gathered`]), each at a multiple of four bytes. Behind them, for a
 /// rounding that needs sums, those of two pixels as `i32`, channels filled up to a multiple of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8Mve<P> {
@@ -37,16 +37,42 @@ pub struct ConvI8Mve<P> {
 }
 
 impl<P> ConvI8Mve<P> {
+    /// How taps and weights lie.
+    pub fn vectors(&self) -> Vectors<'_, P> {
+        Vectors { conv: &self.conv, bytes: 1 }
+    }
+
+    /// Where the record of a channel has its bias, in words behind the first one of its group; the
+    /// multiplier is four words on.
+    pub fn bias_at(channel: u32) -> u32 {
+        channel / BLOCK * (2 * BLOCK) + channel % BLOCK
+    }
+}
+
+/// How the taps and weights of a convolution lie for vectors of 16 bytes of taps.
+pub struct Vectors<'a, P> {
+    /// Its geometry, in elements.
+    pub conv: &'a ConvI8<P>,
+    /// Bytes of an activation: 1 or 2.
+    pub bytes: u32,
+}
+
+impl<P> Vectors<'_, P> {
+    /// Taps that are multiplied at once.
+    pub fn taps(&self) -> u32 {
+        VECTOR.checked_div(self.bytes).unwrap_or(VECTOR)
+    }
+
     /// Bytes from a pixel's taps to the next one's where the input holds the taps of each output
     /// pixel in order, without padding, and pixels lie evenly.
     pub fn step(&self) -> Option<u32> {
-        let c = &self.conv;
+        let c = self.conv;
         let whole = (c.stride_h, c.stride_w) == (1, 1)
             && (c.in_h, c.in_w) == (c.out_h, c.out_w)
             && (c.kernel_h, c.kernel_w) == (1, 1);
         let unpadded = (c.pad_top, c.pad_left) == (0, 0);
         if unpadded && whole {
-            return c.groups.checked_mul(c.in_c);
+            return c.groups.checked_mul(c.in_c)?.checked_mul(self.bytes);
         }
         let plain = unpadded && c.groups == 1 && (c.dilation_h, c.dilation_w) == (1, 1);
         // One line of pixels, along either axis; what lies across it belongs to each pixel.
@@ -61,13 +87,13 @@ impl<P> ConvI8Mve<P> {
         let wide = |a: u32, b: u32| u64::from(a).saturating_mul(u64::from(b));
         let inside = wide(output.saturating_sub(1), stride) + u64::from(kernel) <= u64::from(input);
         let even = c.batch == 1 || wide(output, stride) == u64::from(input);
-        let step = stride.checked_mul(across)?.checked_mul(c.in_c)?;
+        let step = stride.checked_mul(across)?.checked_mul(c.in_c)?.checked_mul(self.bytes)?;
         (plain && inside && even).then_some(step)
     }
 
     /// Bytes from the taps of a gathered pixel to those of the next, of accepted parameters.
     pub fn pitch(&self) -> u32 {
-        self.conv.taps().wrapping_add(3) & !3
+        self.conv.taps().wrapping_mul(self.bytes).wrapping_add(3) & !3
     }
 
     /// Pixels whose taps scratch has room for: none if they are not gathered, one if there is but
@@ -90,18 +116,24 @@ impl<P> ConvI8Mve<P> {
         let whole = self.conv.out_c.saturating_sub(first) >= BLOCK;
         let (first, lane, lanes) =
             if whole { (first, channel % BLOCK, BLOCK) } else { (channel, 0, 1) };
-        let (base, part) = (first * taps, taps % VECTOR);
+        let size = self.taps();
+        let (base, part) = (first * taps, taps % size);
         if tap < part {
             return base + lane * part + tap;
         }
-        let (vector, at) = ((tap - part) / VECTOR, (tap - part) % VECTOR);
-        base + lanes * part + (vector * lanes + lane) * VECTOR + at
+        let (vector, at) = ((tap - part) / size, (tap - part) % size);
+        base + lanes * part + (vector * lanes + lane) * size + at
     }
 
-    /// Where the record of a channel has its bias, in words behind the first one of its group; the
-    /// multiplier is four words on.
-    pub fn bias_at(channel: u32) -> u32 {
-        channel / BLOCK * (2 * BLOCK) + channel % BLOCK
+    /// How results of so many bytes may lie over the operand. Pixels are computed in pairs, where they lie, and
+    /// the last one perhaps once more.
+    fn overlap(&self, result: u32) -> Overlap {
+        let overlap = self.conv.overlap(&self.conv.slides(), result.min(4), [1, 2]);
+        match (self.bytes, result, overlap.least()) {
+            (1, ..) => overlap,
+            (2, 1, Some((bytes, false))) => Overlap::behind(bytes.saturating_mul(2)),
+            _ => Overlap::NEVER,
+        }
     }
 
     /// Bytes of the sums in scratch.
@@ -115,6 +147,39 @@ impl<P> ConvI8Mve<P> {
     }
 }
 
+impl<P: Copy> Vectors<'_, P> {
+    /// Every byte that the kernel touches.
+    #[inline(never)]
+    pub(super) fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
+        let c = self.conv;
+        nonzero(&[c.batch, c.in_c, c.out_c, c.groups])?;
+        for slide in &c.slides() {
+            slide.check()?;
+        }
+        let result = element(&c.requant, c.shifts.is_some())?;
+        let bytes = if result == 1 { self.bytes } else { result };
+        let channels = product(&[c.groups, rounded(c.out_c, BLOCK)?])?;
+        let taps = product(&[c.kernel_h, c.kernel_w, c.in_c])?;
+        product(&[c.batch, c.out_h, c.out_w])?;
+        let input = dense(&[c.batch, c.in_h, c.in_w, c.groups, c.in_c, self.bytes])?;
+        let output = dense(&[c.batch, c.out_h, c.out_w, c.groups, c.out_c, bytes])?;
+        let mut weights = dense(&[c.groups, c.out_c, taps])?;
+        weights.end += if taps < self.taps() { i64::from(self.taps()) } else { 0 };
+        let overlap = self.overlap(result);
+        visit(input.access(AccessKind::Read, c.input, self.bytes as usize).over(overlap));
+        visit(weights.access(AccessKind::Read, c.weights, 4));
+        visit(dense(&[channels, 8])?.access(AccessKind::Read, c.channels, 4));
+        if let Some(place) = c.shifts {
+            visit(dense(&[channels])?.access(AccessKind::Read, place, 1));
+        }
+        visit(output.access(AccessKind::Write, c.output, bytes as usize));
+        let gathered = product(&[self.gathered(), rounded(product(&[taps, self.bytes])?, 4)?])?;
+        let scratch = gathered.checked_add(self.sums()?).ok_or(ParamError::Overflow)?;
+        visit(dense(&[scratch])?.access(AccessKind::Scratch, c.scratch, 4));
+        Ok(())
+    }
+}
+
 impl<P: Copy> Params<P> for ConvI8Mve<P> {
     type With<Q: Copy> = ConvI8Mve<Q>;
 
@@ -123,32 +188,7 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
     }
 
     fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
-        let c = &self.conv;
-        nonzero(&[c.batch, c.in_c, c.out_c, c.groups])?;
-        for slide in &c.slides() {
-            slide.check()?;
-        }
-        let bytes = element(&c.requant, c.shifts.is_some())?;
-        let channels = product(&[c.groups, rounded(c.out_c, BLOCK)?])?;
-        let taps = product(&[c.kernel_h, c.kernel_w, c.in_c])?;
-        product(&[c.batch, c.out_h, c.out_w])?;
-        let input = dense(&[c.batch, c.in_h, c.in_w, c.groups, c.in_c])?;
-        let output = dense(&[c.batch, c.out_h, c.out_w, c.groups, c.out_c, bytes])?;
-        let mut weights = dense(&[c.groups, c.out_c, taps])?;
-        weights.end += if taps < VECTOR { i64::from(VECTOR) } else { 0 };
-        // Pixels are computed in pairs, where they lie, and the last one perhaps once more.
-        let overlap = c.overlap(&c.slides(), bytes, [1, 2]);
-        visit(input.access(AccessKind::Read, c.input, 1).over(overlap));
-        visit(weights.access(AccessKind::Read, c.weights, 4));
-        visit(dense(&[channels, 8])?.access(AccessKind::Read, c.channels, 4));
-        if let Some(place) = c.shifts {
-            visit(dense(&[channels])?.access(AccessKind::Read, place, 1));
-        }
-        visit(output.access(AccessKind::Write, c.output, bytes as usize));
-        let gathered = product(&[self.gathered(), rounded(taps, 4)?])?;
-        let scratch = gathered.checked_add(self.sums()?).ok_or(ParamError::Overflow)?;
-        visit(dense(&[scratch])?.access(AccessKind::Scratch, c.scratch, 4));
-        Ok(())
+        self.vectors().accesses(visit)
     }
 
     fn macs(&self) -> u64 {
@@ -283,15 +323,48 @@ mod pack {
     use std::vec;
     use std::vec::Vec;
 
-    use super::{BLOCK, ConvI8Mve, VECTOR};
+    use super::{BLOCK, ConvI8Mve, Vectors};
+    use crate::kernels::ConvI16Mve;
 
-    impl<P> ConvI8Mve<P> {
-        /// The packed weights of accepted parameters, from a function that gives the weight of
-        /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
-        /// channel`.
-        pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
+    /// Implements the packing of a convolution's constants.
+    macro_rules! pack {
+        ($ty:ident) => {
+            impl<P> $ty<P> {
+                /// The packed weights of accepted parameters, from a function that gives the weight of
+                /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
+                /// channel`.
+                pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
+                    self.vectors().pack_weights(weight)
+                }
+
+                /// The records of bias and multiplier, from a function that gives those of group and
+                /// output channel of the group.
+                pub fn pack_channels(
+                    &self,
+                    channel: &mut dyn FnMut(u32, u32) -> (i32, i32),
+                ) -> Vec<u8> {
+                    pack_records(self.conv.groups, self.conv.out_c, channel)
+                }
+
+                /// The shifts, from a function that gives that of group and output channel of the group.
+                pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32, u32) -> u8) -> Vec<u8> {
+                    let channels = self.conv.out_c;
+                    (0..self.conv.groups)
+                        .flat_map(|g| (0..channels.next_multiple_of(BLOCK)).map(move |c| (g, c)))
+                        .map(|(g, c)| shift(g, c.min(channels - 1)))
+                        .collect()
+                }
+            }
+        };
+    }
+
+    pack!(ConvI8Mve);
+    pack!(ConvI16Mve);
+
+    impl<P> Vectors<'_, P> {
+        fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
             let (taps, channels) = (self.conv.taps(), self.conv.out_c);
-            let spare = if taps < VECTOR { VECTOR } else { 0 };
+            let spare = if taps < self.taps() { self.taps() } else { 0 };
             let mut bytes = vec![0; (self.conv.groups * channels * taps + spare) as usize];
             for group in 0..self.conv.groups {
                 for channel in 0..channels {
@@ -302,21 +375,6 @@ mod pack {
                 }
             }
             bytes
-        }
-
-        /// The records of bias and multiplier, from a function that gives those of group and output
-        /// channel of the group.
-        pub fn pack_channels(&self, channel: &mut dyn FnMut(u32, u32) -> (i32, i32)) -> Vec<u8> {
-            pack_records(self.conv.groups, self.conv.out_c, channel)
-        }
-
-        /// The shifts, from a function that gives that of group and output channel of the group.
-        pub fn pack_shifts(&self, shift: &mut dyn FnMut(u32, u32) -> u8) -> Vec<u8> {
-            let channels = self.conv.out_c;
-            (0..self.conv.groups)
-                .flat_map(|g| (0..channels.next_multiple_of(BLOCK)).map(move |c| (g, c)))
-                .map(|(g, c)| shift(g, c.min(channels - 1)))
-                .collect()
         }
     }
 

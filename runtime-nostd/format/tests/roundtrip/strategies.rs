@@ -1,12 +1,13 @@
 //! Programs of random steps.
 
 use microhlo_format::kernels::{
-    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, DepthwiseI8, DepthwiseI8Mve,
-    DepthwiseI16, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8, DotI8,
-    ExternCall, ExternTensor, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move, Post,
-    ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar, Requant,
-    Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices, SoftmaxF32,
-    SoftmaxI8, Sort, SortOperand, Start, SumI16, Switch, TableMoveI8, Window, WindowDim,
+    Activation, Branch, ConvF32, ConvI8, ConvI8Mve, ConvI16, ConvI16Mve, DepthwiseI8,
+    DepthwiseI8Mve, DepthwiseI16, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8, DequantizeI8,
+    DotI8, ExternCall, ExternTensor, Fill, Gather, HybridF32, Map, MapInstr, MapOperand, Move,
+    Post, ProductI8, QuantizeF32, Reduce, ReduceAny, ReduceOperand, RegionCode, RegionScalar,
+    Requant, Rounding, ScaleI8, Scatter, ScatterAny, ScatterOperand, SelectAndScatter, Slices,
+    SoftmaxF32, SoftmaxI8, Sort, SortOperand, Start, SumI16, Switch, TableMoveI8, Window,
+    WindowDim,
 };
 use microhlo_format::{
     ArenaEntry, DType, Kernel, MAX_ARENAS, MicroId, MicroOp, Place, Region, Target,
@@ -377,6 +378,9 @@ fn bytes() -> impl Strategy<Value = Kernel<Place>> {
 fn words() -> impl Strategy<Value = Kernel<Place>> {
     let convs = (bytes(), any::<i32>(), any::<i32>()).prop_map(|(kernel, min, max)| match kernel {
         Kernel::conv_i8(conv) => Kernel::conv_i16(ConvI16 { conv, min, max }),
+        Kernel::conv_i8_mve(ConvI8Mve { conv }) => {
+            Kernel::conv_i16_mve(ConvI16Mve { conv, min, max })
+        }
         Kernel::depthwise_i8(conv) => Kernel::depthwise_i16(DepthwiseI16 { conv, min, max }),
         other => other,
     });

@@ -6,11 +6,14 @@ use microhlo_format::Place;
 use microhlo_format::kernels::DepthwiseI16;
 
 use super::super::Memory;
-#[cfg(not(cortex_m_dsp))]
+#[cfg(wide_channels)]
+use super::super::i8_block::Span;
 use super::super::i8_block::add_taps;
-use super::super::i8_block::{CHANNELS, Depthwise, PixelTaps, Taps};
-#[cfg(cortex_m_dsp)]
-use super::dsp_taps::add_taps;
+#[cfg(rv32_tiles)]
+use super::super::i8_block::wide_square;
+use super::super::i8_block::{Block, CHANNELS, Depthwise, PixelTaps, Taps};
+#[cfg(wide_channels)]
+use super::channels::Channels;
 use super::{BYTES, Sums, Wide};
 
 /// A depthwise convolution whose activations have 16 bits.
@@ -41,19 +44,85 @@ impl WideDepthwise {
 /// It is that of accepted parameters.
 pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDepthwise) {
     for image in 0..conv.batch {
-        for o in 0..conv.across.output {
-            for i in 0..conv.along.output {
-                let first = [conv.across.origin(o), conv.along.origin(i)];
-                let mut taps = PixelTaps::new(conv, &conv.block(image, 0, 0), first);
-                if conv.zero == 0 {
-                    taps.keep_inside();
-                }
-                let result = o * conv.across.output_step + i * conv.along.output_step;
-                let result = image as usize * conv.results_image + result as usize;
-                let output = conv.output.wrapping_add(result * wide.bytes());
-                // SAFETY: a pixel of the accepted parameters.
-                unsafe { pixel(conv, wide, &mut taps, output) };
+        #[cfg(rv32_tiles)]
+        // SAFETY: an image of the accepted parameters.
+        if unsafe { wide_square(conv, image, [wide.min, wide.max]) } {
+            continue;
+        }
+        #[cfg(wide_channels)]
+        // SAFETY: an image of the accepted parameters.
+        if unsafe { by_channels(conv, wide, image) } {
+            continue;
+        }
+        // SAFETY: an image of the accepted parameters.
+        unsafe { by_taps(conv, wide, image) };
+    }
+}
+
+/// Where the results of a pixel of an image are.
+fn output(conv: &Depthwise, wide: &Wide, image: u32, [o, i]: [i32; 2]) -> *mut u8 {
+    let result = o * conv.across.output_step + i * conv.along.output_step;
+    let result = image as usize * conv.results_image + result as usize;
+    conv.output.wrapping_add(result * wide.bytes())
+}
+
+/// Whether a pixel with these taps has some in the image, and those outside add nothing.
+#[cfg(wide_channels)]
+fn is_plain(conv: &Depthwise, [rows, columns]: [&Span; 2]) -> bool {
+    let whole = rows.inside == conv.across.kernel && columns.inside == conv.along.kernel;
+    whole || (conv.zero == 0 && rows.inside > 0 && columns.inside > 0)
+}
+
+/// Computes the plain pixels of an image, if assembly does; returns whether these are all.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[cfg(wide_channels)]
+#[inline(never)]
+unsafe fn by_channels(conv: &Depthwise, wide: &Wide, image: u32) -> bool {
+    let mut shift = 0;
+    let Some(mut job) = Channels::new(conv, wide, &mut shift) else { return false };
+    let input = conv.input.wrapping_add(image as usize * conv.image);
+    let mut all = true;
+    for o in 0..conv.across.output {
+        let y = conv.across.origin(o);
+        let rows = conv.across.taps(y);
+        for i in 0..conv.along.output {
+            let x = conv.along.origin(i);
+            let columns = conv.along.taps(x);
+            if !is_plain(conv, [&rows, &columns]) {
+                all = false;
+                continue;
             }
+            let places = (input, output(conv, wide, image, [o, i]), &shift);
+            let seen = [(&conv.across, y, &rows), (&conv.along, x, &columns)];
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { job.compute(conv, &wide.results, places, seen) };
+        }
+    }
+    all
+}
+
+/// Computes an image pixel by pixel, without what [`by_channels`] has computed.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[inline(never)]
+unsafe fn by_taps(conv: &Depthwise, wide: &Wide, image: u32) {
+    let input = conv.input.wrapping_add(image as usize * conv.image);
+    for o in 0..conv.across.output {
+        for i in 0..conv.along.output {
+            let first = [conv.across.origin(o), conv.along.origin(i)];
+            #[cfg(wide_channels)]
+            if Channels::exist(conv, wide) {
+                let seen = [&conv.across.taps(first[0]), &conv.along.taps(first[1])];
+                if is_plain(conv, seen) {
+                    continue;
+                }
+            }
+            let output = output(conv, wide, image, [o, i]);
+            // SAFETY: a pixel of the accepted parameters.
+            unsafe { pixel(conv, wide, (input, first), output) };
         }
     }
 }
@@ -61,11 +130,22 @@ pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDe
 /// Channels whose sums are in memory at once.
 const SUMS: usize = 16;
 
-/// Computes the channels of a pixel, whose taps are those of the first block of four.
+/// Computes a pixel whose first tap is at these coordinates of the image at `input`.
 ///
 /// # Safety
 /// Convolution and pixel are those of accepted parameters.
-unsafe fn pixel(conv: &Depthwise, wide: &Wide, all: &mut PixelTaps, output: *mut u8) {
+#[inline(never)]
+unsafe fn pixel(
+    conv: &Depthwise,
+    wide: &Wide,
+    (input, at): (*const i8, [i32; 2]),
+    output: *mut u8,
+) {
+    let block = Block { input, ..conv.block(0, 0, 0) };
+    let mut all = PixelTaps::new(conv, &block, at);
+    if conv.zero == 0 {
+        all.keep_inside();
+    }
     let parts = all.parts.get_mut(..all.count).unwrap_or_default();
     let mut sums = [[0; CHANNELS]; SUMS / CHANNELS];
     let (mut first, end) = (0, conv.channels);

@@ -1,12 +1,20 @@
 //! Convolutions of `i16` activations with `i8` weights: taps are gathered as those of `i8` are once they
 //! have been widened, so that the same loops compute the sums. What is of 16 bits is how taps are copied,
-//! and the results.
+//! and the results. Where assembly multiplies activations of either width where they lie, it does these too.
 
+#[cfg(wide_channels)]
+mod channels;
 mod depthwise;
+#[cfg(all(cortex_m_dsp, not(cortex_m_mve)))]
+mod dsp_channels;
 #[cfg(cortex_m_dsp)]
 mod dsp_finish;
-#[cfg(cortex_m_dsp)]
-mod dsp_taps;
+#[cfg(cortex_m_mve)]
+mod mve_channels;
+#[cfg(not(rv32_tiles))]
+mod products;
+#[cfg(rv32_tiles)]
+mod rv32_channels;
 
 use core::mem::MaybeUninit;
 
@@ -14,14 +22,13 @@ use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI16, Requant};
 
 use super::Memory;
-use super::i8_block::{
-    Common, Conv, Group, LANES, Pixel, Results, block_sums, gather_pixel, sums_1x2,
-};
+use super::i8_block::{Common, Conv, Results};
+#[cfg(rv32_tiles)]
+use super::i8_block::{Group, wide_pixels};
 
 pub(super) use depthwise::{WideDepthwise, depthwise};
-
-/// Blocks of channels whose sums are in memory at once.
-const BLOCKS: usize = 4;
+#[cfg(not(rv32_tiles))]
+use products::pixels;
 
 /// Bytes of an activation.
 const BYTES: usize = size_of::<i16>();
@@ -56,11 +63,6 @@ impl Wide {
     /// Bytes of a result.
     fn bytes(&self) -> usize {
         if self.results.requant.is_some() { BYTES } else { size_of::<i32>() }
-    }
-
-    /// Those of the channels from `count` on.
-    fn skip(&self, count: usize) -> Wide {
-        Wide { results: self.results.skip(count), ..*self }
     }
 
     /// Stores the result of a sum at `output`, the place of the channel's result.
@@ -169,9 +171,9 @@ pub(super) unsafe fn convolution(WideConv { conv, wide }: &WideConv) {
         let mut group = conv.group(index);
         group.input *= BYTES;
         group.output = index as usize * conv.out_c * wide.bytes();
-        let packed = conv.out_c.next_multiple_of(2) * index as usize;
+        let wide = Wide { results: group.results, ..*wide };
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(conv, &group, &wide.skip(packed)) };
+        unsafe { pixels(conv, &group, &wide) };
     }
 }
 
@@ -179,64 +181,8 @@ pub(super) unsafe fn convolution(WideConv { conv, wide }: &WideConv) {
 ///
 /// # Safety
 /// Convolution and group are those of accepted parameters.
+#[cfg(rv32_tiles)]
 unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
-    let lanes = conv.lanes.min(LANES);
-    let mut next = conv.pixel(0);
-    let mut left = conv.pixels as usize;
-    while left > 0 {
-        let count = left.min(lanes);
-        let mut outputs = [conv.output; LANES];
-        for (lane, place) in outputs.iter_mut().enumerate().take(count) {
-            let pixel = conv.next(&mut next);
-            *place = pixel.output.wrapping_add(group.output);
-            // SAFETY: a pixel of the accepted parameters.
-            unsafe { gather(conv, group, &pixel, lane) };
-        }
-        let outputs = outputs.get(..count).unwrap_or_default();
-        // SAFETY: their taps are in scratch. Lanes behind the last one keep what they have.
-        unsafe { products(conv, group, wide, outputs) };
-        left -= count;
-    }
-}
-
-/// Copies the taps of a pixel: a call of its own, which takes no stack while they are multiplied.
-///
-/// # Safety
-/// As for [`pixels`]; the pixel is one of the convolution.
-#[inline(never)]
-unsafe fn gather(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     // SAFETY: the caller's promise.
-    unsafe { gather_pixel::<i16>(conv, group, pixel, lane) };
-}
-
-/// Computes all channels of a group for the pixels whose taps are in scratch.
-///
-/// # Safety
-/// As for [`pixels`]; the outputs are theirs.
-unsafe fn products(conv: &Conv, group: &Group, wide: &Wide, outputs: &[*mut u8]) {
-    let lanes = conv.lanes.min(LANES);
-    let block = if lanes == LANES { 2 } else { 8 };
-    let mut blocks = if lanes == LANES { conv.out_c.div_ceil(2) } else { conv.out_c / 8 };
-    let (mut first, end) = (0, conv.out_c);
-    let mut sums = [[0; 8]; BLOCKS];
-    while blocks > 0 {
-        let here = blocks.min(BLOCKS);
-        let sums = sums.get_mut(..here).unwrap_or_default();
-        // SAFETY: so many blocks of the group, whose results lie at the outputs.
-        unsafe {
-            block_sums(conv, group, first, sums);
-            let (pairs, _) = sums.as_flattened().as_chunks();
-            wide.finish(&Sums { pairs, lanes, first, end, outputs });
-        }
-        first += here * block;
-        blocks -= here;
-    }
-    while first < end {
-        // SAFETY: a block of two channels of one pixel.
-        unsafe {
-            let pairs = &[sums_1x2(conv, group, (conv.scratch, 2), first)];
-            wide.finish(&Sums { pairs, lanes, first, end, outputs });
-        }
-        first += 2;
-    }
+    unsafe { wide_pixels(conv, group, [wide.min, wide.max]) };
 }

@@ -67,15 +67,20 @@ pub(super) use dsp_conv::{block_sums, complete_conv, pixels};
 pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_product::product_fours;
+pub(super) use portable::Common;
+#[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
+pub(super) use portable::block_sums;
+#[cfg(not(cortex_m_dsp))]
+pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
-pub(super) use portable::{Common, gather_pixel, sums_1x2};
-#[cfg(not(cortex_m_dsp))]
-pub(super) use portable::{block_sums, complete_conv};
+#[cfg(not(rv32_tiles))]
+pub(super) use portable::{gather_pixel, sums_1x2};
 #[cfg(rv32_tiles)]
-pub(super) use rv32::{pixels, sum_fours};
+pub(super) use rv32::{pixels, sum_fours, wide_pixels, wide_square};
+pub(super) use tiles::add_taps;
 #[cfg(not(cortex_m_dsp))]
-pub(super) use tiles::{add_taps, dot_4x2};
+pub(super) use tiles::dot_4x2;
 
 /// Pixels that are computed together.
 pub(super) const LANES: usize = 4;

@@ -1,8 +1,13 @@
-//! `i8` convolutions whose constants are laid out for M-profile Vector Extension (Helium).
+//! Convolutions whose constants are laid out for M-profile Vector Extension (Helium), of activations of 8 bits and
+//! of 16.
 //!
-//! A vector holds 16 taps of one pixel, or of one channel's weights; the sums of two pixels and four
-//! channels stay in registers. Where the input does not hold the taps of a pixel in order, they are
+//! A vector holds 16 taps of one pixel, or of one channel's weights, or eight if activations have 16 bits; the
+//! sums of two pixels and four channels stay in registers. Where the input does not hold the taps of a pixel in order, they are
 //! gathered first, for a few pixels. Computers have the same kernel in plain loops.
+
+#[cfg(cortex_m_mve)]
+#[macro_use]
+mod mve_width;
 
 mod depthwise;
 #[cfg(cortex_m_mve)]
@@ -22,7 +27,7 @@ mod rounding;
 use core::mem::MaybeUninit;
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8Mve, Requant, Rounding};
+use microhlo_format::kernels::{ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
 
 use super::Memory;
 use super::i8_block::{Conv, Pixel};
@@ -30,14 +35,14 @@ pub(super) use depthwise::depthwise;
 #[cfg(cortex_m_mve)]
 pub(super) use mve_bytes::{add, look_up, pool_pixel};
 #[cfg(cortex_m_mve)]
-use mve_copy::{copy, fill};
+use mve_copy::{copy, fill, fill_wide};
 #[cfg(cortex_m_mve)]
-use mve_tiles::tiles;
+use mve_tiles::{tiles, wide_tiles};
 #[cfg(not(cortex_m_mve))]
-use portable::{copy, fill, tiles};
-use rounding::{Sums, round};
+use portable::{copy, fill, fill_wide, tiles, wide_tiles};
+use rounding::{Sums, round, round_wide};
 
-/// Taps that are multiplied at once.
+/// Taps of a byte that are multiplied at once.
 const VECTOR: u32 = 16;
 /// Channels of a block of weights.
 const BLOCK: usize = 4;
@@ -100,8 +105,42 @@ struct Tiles {
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
+    let limits = p.conv.requant.map_or([0; 2], |r| [r.min.into(), r.max.into()]);
+    // SAFETY: the caller's promise.
+    unsafe { convolve_of::<1>(&p.vectors(), limits, memory) };
+}
+
+/// The same of activations of 16 bits.
+///
+/// # Safety
+/// As for [`convolve`].
+pub(super) unsafe fn convolve_wide(p: &ConvI16Mve<Place>, memory: &Memory<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe { convolve_of::<2>(&p.vectors(), [p.min, p.max], memory) };
+}
+
+/// The same of activations of so many bytes, with the least and the greatest result.
+///
+/// # Safety
+/// As for [`convolve`].
+#[inline(always)]
+unsafe fn convolve_of<const BYTES: usize>(
+    p: &Vectors<'_, Place>,
+    [min, max]: [i32; 2],
+    memory: &Memory<'_>,
+) {
     let mut conv = MaybeUninit::uninit();
-    let conv = &*Conv::place(&mut conv, &p.conv, memory);
+    let conv = Conv::place(&mut conv, p.conv, memory);
+    if BYTES != 1 {
+        for axis in &mut conv.axes {
+            axis.input_step *= BYTES as i32;
+        }
+        conv.image *= BYTES;
+        let result = if p.conv.requant.is_some() { BYTES } else { size_of::<i32>() };
+        conv.output_step = p.conv.groups as usize * conv.out_c * result;
+    }
+    let (conv, vector) = (&*conv, VECTOR / BYTES as u32);
+    let result = if p.conv.requant.is_some() { BYTES } else { size_of::<i32>() };
     let channels = conv.out_c.next_multiple_of(BLOCK);
     for group in 0..p.conv.groups as usize {
         let weights = group * conv.out_c * p.conv.taps() as usize;
@@ -112,10 +151,10 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
             None => (shifts.as_ptr(), 0),
         };
         let records = memory.read(p.conv.channels).cast::<i32>().wrapping_add(2 * first);
-        let Requant { zero, min, max, .. } = p.conv.requant.unwrap_or(NONE);
-        let (vectors, part) = (p.conv.taps() / VECTOR, p.conv.taps() % VECTOR);
+        let Requant { zero, .. } = p.conv.requant.unwrap_or(NONE);
+        let (vectors, part) = (p.conv.taps() / vector, p.conv.taps() % vector);
         let tiles = Tiles {
-            taps: conv.input.wrapping_add(group * conv.in_c as usize),
+            taps: conv.input.wrapping_add(group * conv.in_c as usize * BYTES),
             other: conv.input,
             more: if part == 0 { vectors.wrapping_sub(1) } else { vectors },
             part,
@@ -123,7 +162,7 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
             rest: conv.out_c as u32 % BLOCK as u32,
             weights: conv.weights.wrapping_add(weights),
             records,
-            output: conv.output.wrapping_add(group * conv.out_c * conv.results.bytes()),
+            output: conv.output.wrapping_add(group * conv.out_c * result),
             step: conv.output_step,
             taps_step: 0,
             pairs: 0,
@@ -131,12 +170,12 @@ pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
             shifts,
             shifts_step,
             count: p.conv.taps(),
-            min: i32::from(min),
-            max: i32::from(max),
+            min,
+            max,
             finish: finish(p.conv.requant, p.conv.shifts.is_some()),
         };
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(p, conv, &tiles, memory.write(p.conv.scratch).cast()) };
+        unsafe { pixels::<BYTES>(p, conv, &tiles, memory.write(p.conv.scratch).cast()) };
     }
 }
 
@@ -160,14 +199,19 @@ fn finish(requant: Option<Requant>, own_shifts: bool) -> Finish {
 ///
 /// # Safety
 /// Parameters, convolution and group are accepted ones, and `scratch` is their scratch.
-unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut i8) {
+unsafe fn pixels<const BYTES: usize>(
+    p: &Vectors<'_, Place>,
+    conv: &Conv,
+    group: &Tiles,
+    scratch: *mut i8,
+) {
     let (pitch, gathered) = (p.pitch() as usize, p.gathered());
     let sums = scratch.wrapping_add(gathered as usize * pitch).cast::<i32>();
     let offset = (group.taps as usize).wrapping_sub(conv.input as usize);
     let mut tiles = group.clone();
     if let Some(step) = p.step() {
         // SAFETY: the taps of all pixels lie in the input, evenly.
-        unsafe { evenly(p, &mut tiles, step as usize, conv.pixels, sums) };
+        unsafe { evenly::<BYTES>(p, &mut tiles, step as usize, conv.pixels, sums) };
         return;
     }
     tiles.taps = scratch;
@@ -185,13 +229,13 @@ unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut
         let (mut to, mut left) = (scratch, count as i32);
         while left > 0 {
             // SAFETY: pixels of the convolution, and their place in scratch.
-            let pixels = unsafe { gather(p, conv, &next, offset, to, left) };
+            let pixels = unsafe { gather::<BYTES>(p, conv, &next, offset, to, left) };
             conv.skip::<{ u32::MAX }>(&mut next, pixels);
             to = to.wrapping_add(pixels as usize * pitch);
             left -= pixels;
         }
         // SAFETY: the taps of these pixels have been gathered.
-        unsafe { evenly(p, &mut tiles, pitch, count, sums) };
+        unsafe { evenly::<BYTES>(p, &mut tiles, pitch, count, sums) };
         done = first + count;
     }
 }
@@ -201,7 +245,13 @@ unsafe fn pixels(p: &ConvI8Mve<Place>, conv: &Conv, group: &Tiles, scratch: *mut
 /// # Safety
 /// `count` pixels' taps are readable and results writable, `step` bytes apart; `sums` has room for
 /// what the parameters say.
-unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u32, sums: *mut i32) {
+unsafe fn evenly<const BYTES: usize>(
+    p: &Vectors<'_, Place>,
+    tiles: &mut Tiles,
+    step: usize,
+    count: u32,
+    sums: *mut i32,
+) {
     let (taps, output) = (tiles.taps, tiles.output);
     let bytes = tiles.step;
     tiles.other = taps.wrapping_add(step);
@@ -218,13 +268,13 @@ unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u3
             pair.other = tiles.other.wrapping_add(first * step);
             pair.output = output.wrapping_add(first * bytes);
             // SAFETY: the caller's promise.
-            unsafe { ties(p, &requant, &pair, sums) };
+            unsafe { ties::<BYTES>(p, &requant, &pair, sums) };
         }
         return;
     }
     tiles.pairs = (count / 2).max(1);
     // SAFETY: the caller's promise.
-    unsafe { self::tiles(tiles) };
+    unsafe { tiles_of::<BYTES>(tiles) };
     if count > 1 && count & 1 != 0 {
         let last = count as usize - 2;
         let mut pair = tiles.clone();
@@ -232,22 +282,37 @@ unsafe fn evenly(p: &ConvI8Mve<Place>, tiles: &mut Tiles, step: usize, count: u3
         pair.other = pair.taps.wrapping_add(step);
         pair.output = output.wrapping_add(last * bytes);
         // SAFETY: the last two pixels.
-        unsafe { self::tiles(&pair) };
+        unsafe { tiles_of::<BYTES>(&pair) };
     }
     (tiles.taps, tiles.output, tiles.step) = (taps, output, bytes);
+}
+
+/// Computes pairs of pixels of activations of so many bytes.
+///
+/// # Safety
+/// As for [`tiles`].
+#[inline(always)]
+unsafe fn tiles_of<const BYTES: usize>(job: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe { if BYTES == 1 { tiles(job) } else { wide_tiles(job) } };
 }
 
 /// Computes two pixels by way of their sums.
 ///
 /// # Safety
 /// As for [`evenly`].
-unsafe fn ties(p: &ConvI8Mve<Place>, requant: &Requant, pair: &Tiles, sums: *mut i32) {
+unsafe fn ties<const BYTES: usize>(
+    p: &Vectors<'_, Place>,
+    requant: &Requant,
+    pair: &Tiles,
+    sums: *mut i32,
+) {
     let channels = p.conv.out_c as usize;
     let row = channels.next_multiple_of(BLOCK);
     let mut job = pair.clone();
     (job.output, job.step, job.pairs) = (sums.cast(), row * size_of::<i32>(), 1);
     // SAFETY: there is room for the sums of two pixels.
-    unsafe { tiles(&job) };
+    unsafe { tiles_of::<BYTES>(&job) };
     let pixels = if pair.taps == pair.other { 1 } else { 2 };
     for pixel in 0..pixels {
         let job = Sums {
@@ -264,7 +329,7 @@ unsafe fn ties(p: &ConvI8Mve<Place>, requant: &Requant, pair: &Tiles, sums: *mut
             max: pair.max,
         };
         // SAFETY: sums, records and results of this pixel.
-        unsafe { round(requant, job) };
+        unsafe { if BYTES == 1 { round(requant, job) } else { round_wide(requant, job) } };
     }
 }
 
@@ -292,8 +357,8 @@ struct Blocks {
 /// # Safety
 /// The pixel is one of the convolution, whose channels begin `offset` bytes behind those of the
 /// input, and `to` has room for the taps of `most` pixels, at least one.
-unsafe fn gather(
-    p: &ConvI8Mve<Place>,
+unsafe fn gather<const BYTES: usize>(
+    p: &Vectors<'_, Place>,
     conv: &Conv,
     pixel: &Pixel,
     offset: usize,
@@ -301,7 +366,7 @@ unsafe fn gather(
     most: i32,
 ) -> i32 {
     let [h, w] = &conv.axes;
-    let (run, in_c) = (p.conv.run() as usize, conv.in_c as usize);
+    let (run, in_c) = (p.conv.run() as usize * BYTES, conv.in_c as usize * BYTES);
     let whole_rows = run != in_c || w.kernel == 1;
     let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
     let mut pixels = 1;
@@ -311,7 +376,12 @@ unsafe fn gather(
         pixels = pixels.min(most).min(pixel.columns);
     } else {
         // SAFETY: the pixel's taps.
-        unsafe { fill(to, conv.zero, p.conv.taps() as usize) };
+        unsafe {
+            match BYTES {
+                1 => fill(to, conv.zero, p.conv.taps() as usize),
+                _ => fill_wide(to.cast(), conv.zero, p.conv.taps() as usize),
+            }
+        }
     }
     let y = pixel.y.wrapping_add(rows.before * h.dilation);
     let line =

@@ -25,6 +25,25 @@ pub(super) unsafe extern "C" fn fill(to: *mut i8, value: i8, count: usize) {
     )
 }
 
+/// Fills `count` values of 16 bits.
+///
+/// # Safety
+/// They are writable.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn fill_wide(to: *mut i16, value: i8, count: usize) {
+    naked_asm!(
+        ".cpu cortex-m55
+        push {{r3, lr}}
+        vdup.16 q0, r1
+        wlstp.16 lr, r2, 3f
+        2:
+        vstrh.16 q0, [r0], #16
+        letp lr, 2b
+        3:
+        pop {{r3, pc}}"
+    )
+}
+
 const _: () = assert!(
     offset_of!(Blocks, count) == 8
         && offset_of!(Blocks, rows) == 12

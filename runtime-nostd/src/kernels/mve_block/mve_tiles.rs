@@ -1,7 +1,8 @@
 //! Microkernels in assembly for M-profile Vector Extension.
 //!
-//! VMLADAVA adds the 16 products of two vectors to a register of even number: eight of them hold the
-//! sums of two pixels and four channels, or of one pixel and eight channels. The first vector of taps
+//! VMLADAVA adds the 16 products of two vectors, or eight if activations have 16 bits and weights are widened as
+//! they are loaded, to a register of even number: eight of them hold the sums of two pixels and four channels, or
+//! of one pixel and eight channels. The first vector of taps
 //! is multiplied by VMLADAV, so that sums need not be cleared. Biases and requantisation are done four
 //! channels at a time: VMULH takes the upper word of the product, which is all that matters at shifts
 //! from 33 on, and VRHADD adds the doubled zero point and halves, rounding, for the shift of 33.
@@ -38,110 +39,6 @@ macro_rules! leave {
         vpop {{d8-d15}}
         pop {{r3-r11, pc}}
         "
-    };
-}
-
-/// Products of a vector of taps of two pixels and of four channels' weights.
-macro_rules! pair_block {
-    ($multiply:literal) => {
-        concat!(
-            "vldrb.u8 q0, [r9], #16\nvldrb.u8 q2, [r1], #16\n",
-            $multiply,
-            ".s8 r0, q0, q2\nvldrb.u8 q1, [r11], #16\n",
-            $multiply,
-            ".s8 r8, q1, q2\nvldrb.u8 q3, [r1], #16\n",
-            $multiply,
-            ".s8 r2, q0, q3\n",
-            $multiply,
-            ".s8 r10, q1, q3\nvldrb.u8 q2, [r1], #16\n",
-            $multiply,
-            ".s8 r4, q0, q2\n",
-            $multiply,
-            ".s8 r12, q1, q2\nvldrb.u8 q3, [r1], #16\n",
-            $multiply,
-            ".s8 r6, q0, q3\n",
-            $multiply,
-            ".s8 lr, q1, q3\n",
-        )
-    };
-}
-
-/// The same with the part of a vector, r3 taps.
-macro_rules! pair_part {
-    () => {
-        "vctp.8 r3
-        vpstt
-        vldrbt.u8 q0, [r9]
-        vldrbt.u8 q1, [r11]
-        add r9, r3
-        add r11, r3
-        vldrb.u8 q2, [r1]
-        add r1, r3
-        vmladav.s8 r0, q0, q2
-        vmladav.s8 r8, q1, q2
-        vldrb.u8 q2, [r1]
-        add r1, r3
-        vmladav.s8 r2, q0, q2
-        vmladav.s8 r10, q1, q2
-        vldrb.u8 q2, [r1]
-        add r1, r3
-        vmladav.s8 r4, q0, q2
-        vmladav.s8 r12, q1, q2
-        vldrb.u8 q2, [r1]
-        add r1, r3
-        vmladav.s8 r6, q0, q2
-        vmladav.s8 lr, q1, q2
-        "
-    };
-}
-
-/// Products of a vector of taps and of eight channels' weights, in two blocks.
-macro_rules! row_block {
-    ($multiply:literal) => {
-        concat!(
-            "vldrb.u8 q0, [r9], #16\n",
-            row_block!($multiply, "r0", "r8"),
-            row_block!($multiply, "r2", "r10"),
-            row_block!($multiply, "r4", "r12"),
-            row_block!($multiply, "r6", "lr"),
-        )
-    };
-    ($multiply:literal, $first:literal, $second:literal) => {
-        concat!(
-            "vldrb.u8 q2, [r1], #16\n",
-            $multiply,
-            ".s8 ",
-            $first,
-            ", q0, q2\n",
-            "vldrb.u8 q3, [r11], #16\n",
-            $multiply,
-            ".s8 ",
-            $second,
-            ", q0, q3\n",
-        )
-    };
-}
-
-/// The same with the part of a vector, r3 taps.
-macro_rules! row_part {
-    () => {
-        concat!(
-            "vctp.8 r3\nvpst\nvldrbt.u8 q0, [r9]\nadd r9, r3\n",
-            row_part!("r0", "r8"),
-            row_part!("r2", "r10"),
-            row_part!("r4", "r12"),
-            row_part!("r6", "lr"),
-        )
-    };
-    ($first:literal, $second:literal) => {
-        concat!(
-            "vldrb.u8 q2, [r1]\nadd r1, r3\nvmladav.s8 ",
-            $first,
-            ", q0, q2\n",
-            "vldrb.u8 q3, [r11]\nadd r11, r3\nvmladav.s8 ",
-            $second,
-            ", q0, q3\n",
-        )
     };
 }
 
@@ -259,10 +156,10 @@ macro_rules! zero {
     };
 }
 
-/// A function of pairs of pixels, with what becomes of the sums in q0 and q1: how they are finished,
-/// their bytes, and how two vectors are stored.
+/// A function of pairs of pixels, with the kind of activations and what becomes of the sums in q0 and q1: how they
+/// are finished, where four of them lie, and how two vectors are stored.
 macro_rules! pairs {
-    ($(#[$doc:meta])* $name:ident, $finish:expr, $bytes:literal, $store:expr, $store_rest:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $finish:expr, $places:expr, $store:expr, $store_rest:expr) => {
         $(#[$doc])*
         ///
         /// # Safety
@@ -275,7 +172,7 @@ macro_rules! pairs {
                 add r1, r1
                 vdup.32 q7, r1
                 ldr r2, [sp, #36]",
-                concat!("vidup.u32 q6, r2, #", $bytes, "\n"),
+                $places,
                 // A pair.
                 "20:
                 ldrd r1, r5, [sp, #24]
@@ -287,7 +184,7 @@ macro_rules! pairs {
                 beq 30f
                 21:
                 ldrd r9, r11, [sp]",
-                taps!(pair_part!(), pair_block!("vmladav"), pair_block!("vmladava")),
+                taps!(pair_part!($kind), pair_block!($kind, "vmladav"), pair_block!($kind, "vmladava")),
                 sums!(),
                 $finish,
                 $store,
@@ -304,28 +201,28 @@ macro_rules! pairs {
                 movs r2, #0
                 ldrd r9, r11, [sp]
                 ldr r3, [sp, #12]
-                cbz r3, 32f
-                vctp.8 r3
-                vpstt
-                vldrbt.u8 q0, [r9]
-                vldrbt.u8 q1, [r11]
-                vldrb.u8 q2, [r1]
-                add r9, r3
-                add r11, r3
-                add r1, r3
-                vmladava.s8 r0, q0, q2
-                vmladava.s8 r2, q1, q2
-                32:
-                ldr r3, [sp, #60]
-                lsrs r3, r3, #4
-                wls lr, r3, 34f
-                33:
-                vldrb.u8 q0, [r9], #16
-                vldrb.u8 q2, [r1], #16
-                vmladava.s8 r0, q0, q2
-                vldrb.u8 q1, [r11], #16
-                vmladava.s8 r2, q1, q2
-                le lr, 33b
+                cbz r3, 32f",
+                of!($kind, count "r3"),
+                "vpstt",
+                of!($kind, part "q0", "r9"),
+                of!($kind, part "q1", "r11"),
+                of!($kind, some "q2", "r1"),
+                of!($kind, skip "r9", "r3"),
+                of!($kind, skip "r11", "r3"),
+                "add r1, r3",
+                of!($kind, multiply "vmladava", "r0", "q0", "q2"),
+                of!($kind, multiply "vmladava", "r2", "q1", "q2"),
+                "32:
+                ldr r3, [sp, #60]",
+                of!($kind, vectors "r3"),
+                "wls lr, r3, 34f
+                33:",
+                of!($kind, taps "q0", "r9"),
+                of!($kind, weights "q2", "r1"),
+                of!($kind, multiply "vmladava", "r0", "q0", "q2"),
+                of!($kind, taps "q1", "r11"),
+                of!($kind, multiply "vmladava", "r2", "q1", "q2"),
+                "le lr, 33b
                 34:
                 str r2, [r6, #16]
                 str r0, [r6], #4
@@ -358,51 +255,106 @@ macro_rules! pairs {
     };
 }
 
-pairs!(
+/// [`pairs`] with results.
+macro_rules! pairs_of {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $finish:expr) => {
+        pairs!(
+            $(#[$doc])*
+            $name,
+            $kind,
+            $finish,
+            of!($kind, places "q6", "r2"),
+            concat!(of!($kind, scatter "q1", "r7", "q6"), of!($kind, store "q0", "r7")),
+            of!($kind, store_rest "q1", "r7", "q6", "q0")
+        );
+    };
+}
+
+/// [`pairs`] with sums.
+macro_rules! pairs_of_sums {
+    ($(#[$doc:meta])* $name:ident, $kind:ident) => {
+        pairs!(
+            $(#[$doc])*
+            $name,
+            $kind,
+            "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvadd.i32 q1, q1, q2\n",
+            "vidup.u32 q6, r2, #4\n",
+            "vstrw.32 q1, [r7, q6]\nvstrw.32 q0, [r7], #16",
+            "vstrwt.32 q1, [r7, q6]\nvstrwt.32 q0, [r7]"
+        );
+    };
+}
+
+/// What makes results with any shift of a pair's sums.
+macro_rules! pair_shift {
+    () => {
+        concat!(
+            pair_scale!("vmulh"),
+            shifts!("32"),
+            "vrshl.s32 q0, q0, q2\nvrshl.s32 q1, q1, q2\n",
+            zero!()
+        )
+    };
+}
+
+/// The same with two roundings: VQRDMULH does the first.
+macro_rules! pair_double {
+    () => {
+        concat!(
+            pair_scale!("vqrdmulh"),
+            shifts!("31"),
+            shift_again!("q0"),
+            shift_again!("q1"),
+            zero!()
+        )
+    };
+}
+
+pairs_of!(
     /// Results with the shift of 33.
     pairs_upper,
-    concat!(pair_scale!("vmulh"), upper!()),
-    "1",
-    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
-    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+    byte,
+    concat!(pair_scale!("vmulh"), upper!())
 );
 
-pairs!(
+pairs_of!(
     /// Results with any shift.
     pairs_shift,
-    concat!(
-        pair_scale!("vmulh"),
-        shifts!("32"),
-        "vrshl.s32 q0, q0, q2\nvrshl.s32 q1, q1, q2\n",
-        zero!()
-    ),
-    "1",
-    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
-    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+    byte,
+    pair_shift!()
 );
 
-pairs!(
-    /// Results with two roundings: VQRDMULH does the first.
+pairs_of!(
+    /// Results with two roundings.
     pairs_double,
-    concat!(
-        pair_scale!("vqrdmulh"),
-        shifts!("31"),
-        shift_again!("q0"),
-        shift_again!("q1"),
-        zero!()
-    ),
-    "1",
-    "vstrb.32 q1, [r7, q6]\nvstrb.32 q0, [r7], #4",
-    "vstrbt.32 q1, [r7, q6]\nvstrbt.32 q0, [r7]"
+    byte,
+    pair_double!()
 );
 
-pairs!(
+pairs_of_sums!(
     /// Sums.
     pairs_sums,
-    "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvadd.i32 q1, q1, q2\n",
-    "4",
-    "vstrw.32 q1, [r7, q6]\nvstrw.32 q0, [r7], #16",
-    "vstrwt.32 q1, [r7, q6]\nvstrwt.32 q0, [r7]"
+    byte
+);
+
+pairs_of!(
+    /// Results of 16 bits.
+    wide_pairs_shift,
+    half,
+    pair_shift!()
+);
+
+pairs_of!(
+    /// Results of 16 bits with two roundings.
+    wide_pairs_double,
+    half,
+    pair_double!()
+);
+
+pairs_of_sums!(
+    /// Sums of activations of 16 bits.
+    wide_pairs_sums,
+    half
 );
 
 /// Products of at most one vector of taps of two pixels, in q0 and q1, with a channel's weights.
@@ -487,9 +439,10 @@ unsafe extern "C" fn pairs_short(job: &Tiles) {
     )
 }
 
-/// A function of one pixel and pairs of whole blocks, at least one, with what becomes of the sums.
+/// A function of one pixel and pairs of whole blocks, at least one, with the kind of activations and what becomes
+/// of the sums.
 macro_rules! row {
-    ($(#[$doc:meta])* $name:ident, $finish:expr, $store:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $finish:expr, $store:expr) => {
         $(#[$doc])*
         ///
         /// # Safety
@@ -509,11 +462,10 @@ macro_rules! row {
                 lsls r0, r0, #2
                 str r0, [sp, #60]
                 21:
-                ldr r9, [sp]
-                ldr r11, [sp, #60]
-                add r11, r1",
-                taps!(row_part!(), row_block!("vmladav"), row_block!("vmladava")),
-                "mov r1, r11",
+                ldr r9, [sp]",
+                of!($kind, row),
+                taps!(row_part!($kind), row_block!($kind, "vmladav"), row_block!($kind, "vmladava")),
+                of!($kind, row_end),
                 sums!(),
                 $finish,
                 $store,
@@ -526,45 +478,101 @@ macro_rules! row {
     };
 }
 
+/// How the results of eight channels are stored.
+macro_rules! row_store {
+    ($kind:ident) => {
+        concat!(of!($kind, store "q0", "r7"), of!($kind, store "q1", "r7"))
+    };
+}
+
+/// What makes results with any shift of a row's sums.
+macro_rules! row_shift {
+    () => {
+        concat!(
+            row_scale!("vmulh"),
+            shifts!("32"),
+            "vrshl.s32 q0, q0, q2\n",
+            shifts!("32"),
+            "vrshl.s32 q1, q1, q2\n",
+            zero!()
+        )
+    };
+}
+
+/// The same with two roundings.
+macro_rules! row_double {
+    () => {
+        concat!(
+            row_scale!("vqrdmulh"),
+            shifts!("31"),
+            shift_again!("q0"),
+            shifts!("31"),
+            shift_again!("q1"),
+            zero!()
+        )
+    };
+}
+
+/// Adds biases.
+macro_rules! row_biases {
+    () => {
+        "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvldrw.u32 q2, [r5], #32\nvadd.i32 q1, q1, q2\n"
+    };
+}
+
 row!(
     /// Results with the shift of 33.
     row_upper,
+    byte,
     concat!(row_scale!("vmulh"), upper!()),
-    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+    row_store!(byte)
 );
 
 row!(
     /// Results with any shift.
     row_shift,
-    concat!(
-        row_scale!("vmulh"),
-        shifts!("32"),
-        "vrshl.s32 q0, q0, q2\n",
-        shifts!("32"),
-        "vrshl.s32 q1, q1, q2\n",
-        zero!()
-    ),
-    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+    byte,
+    row_shift!(),
+    row_store!(byte)
 );
 
 row!(
     /// Results with two roundings.
     row_double,
-    concat!(
-        row_scale!("vqrdmulh"),
-        shifts!("31"),
-        shift_again!("q0"),
-        shifts!("31"),
-        shift_again!("q1"),
-        zero!()
-    ),
-    "vstrb.32 q0, [r7], #4\nvstrb.32 q1, [r7], #4"
+    byte,
+    row_double!(),
+    row_store!(byte)
 );
 
 row!(
     /// Sums.
     row_sums,
-    "vldrw.u32 q2, [r5], #32\nvadd.i32 q0, q0, q2\nvldrw.u32 q2, [r5], #32\nvadd.i32 q1, q1, q2\n",
+    byte,
+    row_biases!(),
+    "vstrw.32 q0, [r7], #16\nvstrw.32 q1, [r7], #16"
+);
+
+row!(
+    /// Results of 16 bits.
+    wide_row_shift,
+    half,
+    row_shift!(),
+    row_store!(half)
+);
+
+row!(
+    /// Results of 16 bits with two roundings.
+    wide_row_double,
+    half,
+    row_double!(),
+    row_store!(half)
+);
+
+row!(
+    /// Sums of activations of 16 bits.
+    wide_row_sums,
+    half,
+    row_biases!(),
     "vstrw.32 q0, [r7], #16\nvstrw.32 q1, [r7], #16"
 );
 
@@ -578,11 +586,52 @@ const _: () = assert!(
         && offset_of!(Tiles, max) == 68
 );
 
+/// A function in assembly.
+type Microkernel = unsafe extern "C" fn(&Tiles);
+
 /// Computes all channels of pairs of pixels, or of one pixel: then both are the same.
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
 pub(super) unsafe fn tiles(t: &Tiles) {
+    let row: Microkernel = match t.finish {
+        Finish::Upper => row_upper,
+        Finish::Shift => row_shift,
+        Finish::Double => row_double,
+        Finish::Sums => row_sums,
+    };
+    let short = t.count <= VECTOR && t.rest == 0;
+    let pairs: Microkernel = match t.finish {
+        Finish::Upper if short => pairs_short,
+        Finish::Upper => pairs_upper,
+        Finish::Shift => pairs_shift,
+        Finish::Double => pairs_double,
+        Finish::Sums => pairs_sums,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { tiles_by(t, row, pairs, 1) };
+}
+
+/// The same of activations of 16 bits.
+///
+/// # Safety
+/// As for [`tiles`].
+pub(super) unsafe fn wide_tiles(t: &Tiles) {
+    let (row, pairs): (Microkernel, Microkernel) = match t.finish {
+        Finish::Upper | Finish::Shift => (wide_row_shift, wide_pairs_shift),
+        Finish::Double => (wide_row_double, wide_pairs_double),
+        Finish::Sums => (wide_row_sums, wide_pairs_sums),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { tiles_by(t, row, pairs, size_of::<i16>()) };
+}
+
+/// The same by functions for one pixel and for pairs, with results of so many bytes.
+///
+/// # Safety
+/// As for [`tiles`]; the functions are those for its taps and results.
+#[inline(always)]
+unsafe fn tiles_by(t: &Tiles, row: Microkernel, pairs: Microkernel, result: usize) {
     let mut job = t.clone();
     // SAFETY: the caller's promise; blocks are as many as there are records.
     unsafe {
@@ -592,29 +641,17 @@ pub(super) unsafe fn tiles(t: &Tiles) {
             let done = twos * BLOCK;
             job.records_end = t.records.wrapping_add(2 * done);
             if twos > 0 {
-                match t.finish {
-                    Finish::Upper => row_upper(&job),
-                    Finish::Shift => row_shift(&job),
-                    Finish::Double => row_double(&job),
-                    Finish::Sums => row_sums(&job),
-                }
+                row(&job);
             }
             if twos == blocks && t.rest == 0 {
                 return;
             }
-            let bytes = if t.finish == Finish::Sums { size_of::<i32>() } else { 1 };
+            let bytes = if t.finish == Finish::Sums { size_of::<i32>() } else { result };
             (job.records, job.records_end) = (job.records_end, t.records_end);
             job.weights = t.weights.wrapping_add(done * t.count as usize);
             job.output = t.output.wrapping_add(done * bytes);
             job.shifts = t.shifts.wrapping_add(twos * t.shifts_step);
         }
-        let short = t.count <= VECTOR && t.rest == 0;
-        match t.finish {
-            Finish::Upper if short => pairs_short(&job),
-            Finish::Upper => pairs_upper(&job),
-            Finish::Shift => pairs_shift(&job),
-            Finish::Double => pairs_double(&job),
-            Finish::Sums => pairs_sums(&job),
-        }
+        pairs(&job);
     }
 }

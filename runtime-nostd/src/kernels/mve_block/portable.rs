@@ -30,11 +30,63 @@ pub(super) unsafe fn fill(to: *mut i8, value: i8, count: usize) {
     unsafe { core::ptr::write_bytes(to, value as u8, count) };
 }
 
+/// Fills `count` values of 16 bits.
+///
+/// # Safety
+/// They are writable.
+pub(super) unsafe fn fill_wide(to: *mut i16, value: i8, count: usize) {
+    for i in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(i).write_unaligned(value.into()) };
+    }
+}
+
+/// An activation.
+trait Tap: Copy + Into<i32> {
+    /// A result of so many steps, within limits.
+    fn result(requant: &Requant, limits: [i32; 2], sum: i32, scale: (i32, u8)) -> Self;
+}
+
+impl Tap for i8 {
+    fn result(requant: &Requant, _: [i32; 2], sum: i32, (multiplier, shift): (i32, u8)) -> i8 {
+        requant.apply(sum, multiplier, shift)
+    }
+}
+
+impl Tap for i16 {
+    fn result(
+        requant: &Requant,
+        limits: [i32; 2],
+        sum: i32,
+        (multiplier, shift): (i32, u8),
+    ) -> i16 {
+        requant.steps(sum, multiplier, shift).max(limits[0]).min(limits[1]) as i16
+    }
+}
+
 /// Computes all channels of pairs of pixels.
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
 pub(super) unsafe fn tiles(t: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe { tiles_of::<i8>(t) };
+}
+
+/// The same of activations of 16 bits.
+///
+/// # Safety
+/// As for [`tiles`].
+pub(super) unsafe fn wide_tiles(t: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe { tiles_of::<i16>(t) };
+}
+
+/// The same of any.
+///
+/// # Safety
+/// As for [`tiles`].
+unsafe fn tiles_of<T: Tap>(t: &Tiles) {
     // SAFETY: whole blocks end at or behind the first record.
     let whole = unsafe { t.records_end.offset_from(t.records) } as usize / 2;
     let channels = whole + t.rest as usize;
@@ -44,8 +96,8 @@ pub(super) unsafe fn tiles(t: &Tiles) {
             // SAFETY: the caller's promise.
             unsafe {
                 for channel in 0..channels {
-                    let sum = sum(t, taps, channel, whole);
-                    store(t, t.output.wrapping_add(at * t.step), channel, sum);
+                    let sum = sum::<T>(t, taps.cast(), channel, whole);
+                    store::<T>(t, t.output.wrapping_add(at * t.step), channel, sum);
                 }
             }
         }
@@ -56,12 +108,13 @@ pub(super) unsafe fn tiles(t: &Tiles) {
 ///
 /// # Safety
 /// As for [`tiles`]; the channel exists.
-unsafe fn sum(t: &Tiles, taps: *const i8, channel: usize, whole: usize) -> i32 {
+unsafe fn sum<T: Tap>(t: &Tiles, taps: *const T, channel: usize, whole: usize) -> i32 {
+    let size = VECTOR as usize / size_of::<T>();
     let (count, part) = (t.count as usize, t.part as usize);
     let (first, lanes) =
         if channel < whole { (channel / BLOCK * BLOCK, BLOCK) } else { (channel, 1) };
     let base = first * count + (channel - first) * part;
-    let vectors = first * count + lanes * part + (channel - first) * VECTOR as usize;
+    let vectors = first * count + lanes * part + (channel - first) * size;
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = *t.records.add(channel / BLOCK * 2 * BLOCK + channel % BLOCK);
@@ -69,11 +122,11 @@ unsafe fn sum(t: &Tiles, taps: *const i8, channel: usize, whole: usize) -> i32 {
             let at = match tap.checked_sub(part) {
                 None => base + tap,
                 Some(tap) => {
-                    let (vector, at) = (tap / VECTOR as usize, tap % VECTOR as usize);
-                    vectors + vector * lanes * VECTOR as usize + at
+                    let (vector, at) = (tap / size, tap % size);
+                    vectors + vector * lanes * size + at
                 }
             };
-            let product = i32::from(*taps.add(tap)) * i32::from(*t.weights.add(at));
+            let product = (*taps.add(tap)).into() * i32::from(*t.weights.add(at));
             acc = acc.wrapping_add(product);
         }
         acc
@@ -90,7 +143,7 @@ fn requant(finish: Finish, zero: i32, min: i32, max: i32) -> Requant {
 ///
 /// # Safety
 /// As for [`tiles`]; the channel exists, and its pixel's results are at `output`.
-unsafe fn store(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
+unsafe fn store<T: Tap>(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
     let (block, lane) = (channel / BLOCK, channel % BLOCK);
     let requant = requant(t.finish, t.zero, t.min, t.max);
     // SAFETY: the caller's promise.
@@ -101,7 +154,8 @@ unsafe fn store(t: &Tiles, output: *mut u8, channel: usize, sum: i32) {
         }
         let multiplier = *t.records.add((2 * block + 1) * BLOCK + lane);
         let shift = *t.shifts.add(block * t.shifts_step + lane);
-        *output.add(channel) = requant.apply(sum, multiplier, shift) as u8;
+        let result = T::result(&requant, [t.min, t.max], sum, (multiplier, shift));
+        output.cast::<T>().add(channel).write(result);
     }
 }
 

@@ -62,3 +62,23 @@ pub(super) unsafe fn round(requant: &Requant, mut sums: Sums) {
         sums.channels -= BLOCK as i32;
     }
 }
+
+/// The same of results of 16 bits, one by one.
+///
+/// # Safety
+/// As for [`round`].
+pub(super) unsafe fn round_wide(requant: &Requant, sums: Sums) {
+    let mut output = sums.output.cast::<i16>();
+    for channel in 0..sums.channels.max(0) as usize {
+        let (block, lane) = (channel / BLOCK, channel % BLOCK);
+        let at = block * 8 * BLOCK + sums.multiplier + lane * sums.multiplier_step;
+        let multiplier = sums.records.wrapping_add(at).cast::<i32>();
+        let shift = sums.shifts.wrapping_add(block * sums.shifts_step + lane);
+        // SAFETY: sum, record, shift and result of a channel.
+        unsafe {
+            let steps = requant.steps(*sums.sums.add(channel), *multiplier, *shift);
+            *output = steps.max(sums.min).min(sums.max) as i16;
+        }
+        output = output.wrapping_add(1);
+    }
+}

@@ -1,19 +1,24 @@
-//! Convolutions of several channels.
+//! Convolutions of several channels, of activations of 8 bits and of 16.
 
-use core::ptr::null_mut;
+use core::marker::PhantomData;
+use core::ptr::{null, null_mut};
 
 use microhlo_format::kernels::Rounding;
 
 use super::super::{Axis, Conv, Group, LANES, Pixel, Results};
 use super::Finish;
-use super::rows::{Rows, rows};
-use super::tile::{Tiles, tiles};
+use super::rows::Rows;
+use super::tile::Tiles;
+use super::width::{Width, fill, move_activations};
 
 /// Channels of a tile.
-const CHANNELS: usize = 4;
+pub(super) const CHANNELS: usize = 4;
 
 /// Channels of one pixel that are computed together.
 const ROWS: usize = 16;
+
+/// Where a segment of four pixels begins, of each.
+pub(super) type Segment = [*const i8; LANES];
 
 /// Where the taps of pixels are read.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,18 +32,21 @@ enum Taps {
 }
 
 /// A group of a convolution, with what its pixels have in common.
-struct Plan<'a> {
+pub(super) struct Plan<'a, T> {
     conv: &'a Conv,
     group: &'a Group,
+    /// The least and the greatest result.
+    limits: [i32; 2],
     taps: Taps,
-    /// Bytes of a run.
+    /// Taps of a run.
     run: usize,
     /// Taps of a pixel, filled up to pairs.
     size: usize,
+    activation: PhantomData<T>,
 }
 
-impl Plan<'_> {
-    fn new<'a>(conv: &'a Conv, group: &'a Group) -> Plan<'a> {
+impl<T: Width> Plan<'_, T> {
+    fn new<'a>(conv: &'a Conv, group: &'a Group, limits: [i32; 2]) -> Plan<'a, T> {
         let [h, w] = &conv.axes;
         let plain = |axis: &Axis| {
             (axis.kernel, axis.stride, axis.pad) == (1, 1, 0) && axis.input == axis.output
@@ -52,17 +60,28 @@ impl Plan<'_> {
             Taps::Copies
         } else if plain(h) && plain(w) && h.output == 1 {
             Taps::Pixels
-        } else if runs * CHANNELS <= size && segments_pay(runs, run, tiles) {
+        } else if T::has_room(runs, size) && segments_pay(runs, run * T::BYTES, tiles) {
             Taps::Runs
         } else {
             Taps::Copies
         };
-        Plan { conv, group, taps, run, size }
+        Plan { conv, group, limits, taps, run, size, activation: PhantomData }
+    }
+
+    /// Bytes of a result.
+    fn result(&self) -> usize {
+        if self.group.results.requant.is_some() { T::BYTES } else { size_of::<i32>() }
+    }
+
+    /// Whether a pixel's taps may be read where they lie if nothing is between them: their order is that of the
+    /// weights, and their number even.
+    fn in_order(&self) -> bool {
+        if T::BYTES == 1 { self.conv.swizzled } else { !self.conv.odd }
     }
 
     /// Where the copies of a pixel's taps go.
-    fn copies(&self, lane: usize) -> *mut i8 {
-        self.conv.scratch.cast::<i8>().wrapping_add(lane * self.size)
+    pub(super) fn copies(&self, lane: usize) -> *mut i8 {
+        self.conv.scratch.cast::<i8>().wrapping_add(lane * self.size * T::BYTES)
     }
 
     /// Finds the runs of a pixel: `found` gets each with its number. Those that `keep` does not
@@ -94,7 +113,7 @@ impl Plan<'_> {
                     // SAFETY: room for a run; taps inside the input are readable.
                     unsafe {
                         if inside {
-                            move_bytes(from, copy, self.run);
+                            move_activations::<T>(from, copy, self.run);
                         } else {
                             self.copy_part(y, x, from, copy);
                         }
@@ -102,7 +121,7 @@ impl Plan<'_> {
                     found(number, copy);
                 }
                 number += 1;
-                copy = copy.wrapping_add(self.run);
+                copy = copy.wrapping_add(self.run * T::BYTES);
                 x += w.dilation;
                 positions -= conv.run;
             }
@@ -121,12 +140,12 @@ impl Plan<'_> {
         let in_c = conv.in_c as usize;
         let [before, inside] = [span.before, span.inside].map(|n| n as usize * in_c);
         let behind = self.run - before - inside;
-        let middle = to.wrapping_add(before);
+        let middle = to.wrapping_add(before * T::BYTES);
         // SAFETY: the caller's promise.
         unsafe {
-            fill(to, conv.zero, before);
-            move_bytes(from.wrapping_add(before), middle, inside);
-            fill(middle.wrapping_add(inside), conv.zero, behind);
+            fill::<T>(to, conv.zero, before);
+            move_activations::<T>(from.wrapping_add(before * T::BYTES), middle, inside);
+            fill::<T>(middle.wrapping_add(inside * T::BYTES), conv.zero, behind);
         }
     }
 
@@ -140,7 +159,7 @@ impl Plan<'_> {
             self.runs(pixel, false, copies, &mut |_, _| ());
             if self.conv.odd {
                 // Its weights are zero.
-                *copies.add(self.size - 1) = 0;
+                *copies.cast::<T>().add(self.size - 1) = T::from(0);
             }
         }
     }
@@ -153,65 +172,13 @@ fn segments_pay(runs: usize, run: usize, tiles: usize) -> bool {
     runs <= 1 || tiles * 18 < LANES * (16 + run + run / 2)
 }
 
-/// Copies a few bytes.
-///
-/// # Safety
-/// They are readable and writable.
-#[inline(always)]
-unsafe fn move_bytes(mut from: *const i8, mut to: *mut i8, mut count: usize) {
-    let aligned = (from.addr() | to.addr()) & 3 == 0;
-    while count >= 4 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if aligned {
-                *to.cast::<u32>() = *from.cast::<u32>();
-            } else {
-                let [a, b] = [*from, *from.add(1)];
-                let [c, d] = [*from.add(2), *from.add(3)];
-                (*to, *to.add(1)) = (a, b);
-                (*to.add(2), *to.add(3)) = (c, d);
-            }
-        }
-        from = from.wrapping_add(4);
-        to = to.wrapping_add(4);
-        count -= 4;
-    }
-    while count > 0 {
-        // SAFETY: the caller's promise.
-        unsafe { *to = *from };
-        from = from.wrapping_add(1);
-        to = to.wrapping_add(1);
-        count -= 1;
-    }
-}
-
-/// Fills a few bytes.
-///
-/// # Safety
-/// They are writable.
-unsafe fn fill(mut to: *mut i8, value: i8, mut count: usize) {
-    if to.addr() & 3 == 0 {
-        let word = u32::from_ne_bytes([value as u8; 4]);
-        while count >= 4 {
-            // SAFETY: the caller's promise; the word is aligned.
-            unsafe { *to.cast::<u32>() = word };
-            to = to.wrapping_add(4);
-            count -= 4;
-        }
-    }
-    while count > 0 {
-        // SAFETY: the caller's promise.
-        unsafe { *to = value };
-        to = to.wrapping_add(1);
-        count -= 1;
-    }
-}
-
 /// How sums become results, and whether that takes more than the assembly does: they are the
 /// results, or ties do not go up.
-fn finish(results: &Results) -> (Finish, bool) {
+fn finish(results: &Results, [min, max]: [i32; 2]) -> (Finish, bool) {
     match &results.requant {
-        Some(requant) => (Finish::new(requant), requant.rounding != Rounding::Up),
+        Some(requant) => {
+            (Finish { min, max, ..Finish::new(requant) }, requant.rounding != Rounding::Up)
+        }
         None => (Finish::default(), true),
     }
 }
@@ -221,7 +188,26 @@ fn finish(results: &Results) -> (Finish, bool) {
 /// # Safety
 /// Convolution and group are those of accepted parameters.
 pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
-    let plan = Plan::new(conv, group);
+    let limits = conv.results.requant.map_or([0; 2], |r| [r.min.into(), r.max.into()]);
+    // SAFETY: the caller's promise.
+    unsafe { pixels_of::<i8>(conv, group, limits) };
+}
+
+/// The same of activations of 16 bits, with the least and the greatest result.
+///
+/// # Safety
+/// As for [`pixels`].
+pub(in crate::kernels) unsafe fn wide_pixels(conv: &Conv, group: &Group, limits: [i32; 2]) {
+    // SAFETY: the caller's promise.
+    unsafe { pixels_of::<i16>(conv, group, limits) };
+}
+
+/// The same of any.
+///
+/// # Safety
+/// As for [`pixels`].
+unsafe fn pixels_of<T: Width>(conv: &Conv, group: &Group, limits: [i32; 2]) {
+    let plan = Plan::<T>::new(conv, group, limits);
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
     // Results may lie on the taps of pixels before these, which are then not computed once more.
@@ -230,7 +216,7 @@ pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &G
     // SAFETY: the caller's promise.
     unsafe {
         if conv.pixels > alone {
-            fours(&plan, conv.pixels - alone);
+            T::fours(&plan, conv.pixels - alone);
         }
         if alone > 0 {
             ones(&plan, conv.pixels - alone);
@@ -243,11 +229,11 @@ pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &G
 /// # Safety
 /// The plan is one of an accepted convolution.
 #[inline(never)]
-unsafe fn ones(plan: &Plan<'_>, first: u32) {
+unsafe fn ones<T: Width>(plan: &Plan<'_, T>, first: u32) {
     let (conv, group) = (plan.conv, plan.group);
     let results = &group.results;
-    let (finish, sums) = finish(results);
-    let copied = plan.taps != Taps::Pixels || !conv.swizzled;
+    let (finish, sums) = finish(results, plan.limits);
+    let copied = plan.taps != Taps::Pixels || !plan.in_order();
     let mut rest = Rows {
         taps: plan.copies(0),
         fours: plan.size / 4,
@@ -270,7 +256,7 @@ unsafe fn ones(plan: &Plan<'_>, first: u32) {
         // SAFETY: a pixel of the accepted convolution, and room for its taps.
         unsafe {
             plan.copy(pixel, copies);
-            if !conv.swizzled {
+            if T::BYTES == 1 && !conv.swizzled {
                 swizzle(copies, plan.size / 4);
             }
         }
@@ -296,7 +282,7 @@ unsafe fn ones(plan: &Plan<'_>, first: u32) {
             }
             rest.output = pixel.output.wrapping_add(group.output);
             match sums {
-                false => rows(&rest),
+                false => T::rows(&rest),
                 true => sums_of_one(plan, &rest),
             }
         }
@@ -320,8 +306,8 @@ unsafe fn swizzle(mut taps: *mut i8, fours: usize) {
 /// # Safety
 /// The rows are those of an accepted convolution.
 #[inline(never)]
-unsafe fn sums_of_one(plan: &Plan<'_>, all: &Rows) {
-    let (conv, results) = (plan.conv, &plan.group.results);
+unsafe fn sums_of_one<T: Width>(plan: &Plan<'_, T>, all: &Rows) {
+    let conv = plan.conv;
     let mut sums = [0i32; ROWS];
     let mut output = all.output;
     let mut first = 0;
@@ -336,41 +322,44 @@ unsafe fn sums_of_one(plan: &Plan<'_>, all: &Rows) {
         };
         // SAFETY: channels of the pixel; blocks of eight come before those of two.
         unsafe {
-            rows(&part);
+            T::rows(&part);
             for (c, sum) in (first..).zip(sums.iter().take(count)) {
-                store(results, c, core::slice::from_ref(sum), output, 0);
-                output = output.wrapping_add(results.bytes());
+                store(plan, c, core::slice::from_ref(sum), output, 0);
+                output = output.wrapping_add(plan.result());
             }
         }
         first += count;
     }
 }
 
-/// Computes the first pixels four by four.
+/// Computes the first pixels four by four. The places of segments are kept at `table`, if there is more than one.
 ///
 /// # Safety
-/// The plan is one of an accepted convolution, and there are so many pixels, at least four.
+/// The plan is one of an accepted convolution, there are so many pixels, at least four, and the table has room.
 #[inline(never)]
-unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
+pub(super) unsafe fn fours<T: Width>(plan: &Plan<'_, T>, pixels: u32, table: *mut Segment) {
     let (conv, group) = (plan.conv, plan.group);
-    let mut one = [core::ptr::null::<i8>(); LANES];
-    let mut segments: *mut [*const i8; LANES] = &raw mut one;
+    let mut one = [null::<i8>(); LANES];
+    let mut segments: *mut Segment = &raw mut one;
     let (mut number, mut run) = (1, plan.size - usize::from(conv.odd));
     if plan.taps == Taps::Runs {
-        (number, run) = (plan.size / plan.run.max(1), plan.run);
+        (number, run) = (run / plan.run.max(1), plan.run);
         if number > 1 {
-            // Behind the copies, of which there is room for twice as many.
-            segments = plan.copies(LANES).cast();
+            segments = table;
         }
     }
     let results = &group.results;
-    let (finish, sums) = finish(results);
+    let (finish, sums) = finish(results, plan.limits);
     let mut all = Tiles {
         segments,
         segments_end: segments.wrapping_add(number),
         run: (run & !3) * 2,
         left: run & 3,
-        order: if conv.swizzled { run / 4 % 4 } else { 4 + usize::from(run < 4) },
+        order: match run {
+            0..4 => 5,
+            _ if conv.swizzled || T::BYTES != 1 => run / 4 % 4,
+            _ => 4,
+        },
         weights: group.weights,
         block: conv.pairs * 4,
         records: results.channels,
@@ -405,7 +394,7 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
         unsafe {
             find(plan, &mut next, segments);
             if all.count > 0 {
-                tiles(&mut all);
+                T::tiles(&mut all);
             }
             if all.count * CHANNELS < conv.out_c {
                 others(plan, &mut all, !sums);
@@ -420,7 +409,7 @@ unsafe fn fours(plan: &Plan<'_>, pixels: u32) {
 /// # Safety
 /// They exist, and there is room for their segments.
 #[inline(always)]
-unsafe fn find(plan: &Plan<'_>, next: &mut Pixel, segments: *mut [*const i8; LANES]) {
+unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Segment) {
     let (conv, [_, w]) = (plan.conv, &plan.conv.axes);
     if plan.taps == Taps::Pixels {
         let step = w.input_step as usize;
@@ -463,10 +452,10 @@ unsafe fn find(plan: &Plan<'_>, next: &mut Pixel, segments: *mut [*const i8; LAN
 ///
 /// # Safety
 /// As for [`find`].
-unsafe fn find_inside(
-    plan: &Plan<'_>,
+unsafe fn find_inside<T: Width>(
+    plan: &Plan<'_, T>,
     first: &Pixel,
-    mut segments: *mut [*const i8; LANES],
+    mut segments: *mut Segment,
 ) -> bool {
     let (conv, [h, w]) = (plan.conv, &plan.conv.axes);
     let reach = |axis: &Axis| (axis.kernel - 1).wrapping_mul(axis.dilation);
@@ -506,8 +495,8 @@ unsafe fn find_inside(
 /// # Safety
 /// As for [`tiles`].
 #[inline(never)]
-unsafe fn others(plan: &Plan<'_>, all: &mut Tiles, usual: bool) {
-    let (conv, results) = (plan.conv, &plan.group.results);
+unsafe fn others<T: Width>(plan: &Plan<'_, T>, all: &mut Tiles, usual: bool) {
+    let (conv, bytes) = (plan.conv, plan.result());
     let (output, count, block) = (all.output, all.count, all.block);
     let (records, shifts, weights) = (all.records, all.shifts, all.weights);
     let mut sums = [[0i32; LANES]; CHANNELS];
@@ -519,7 +508,7 @@ unsafe fn others(plan: &Plan<'_>, all: &mut Tiles, usual: bool) {
         let channels = (conv.out_c - first).min(CHANNELS);
         all.weights = weights.wrapping_add(first * plan.size);
         all.records = records.wrapping_add(first);
-        all.output = output.wrapping_add(first * results.bytes());
+        all.output = output.wrapping_add(first * bytes);
         all.part = channels;
         if !shifts.is_null() {
             all.shifts = shifts.wrapping_add(first);
@@ -533,11 +522,11 @@ unsafe fn others(plan: &Plan<'_>, all: &mut Tiles, usual: bool) {
         }
         // SAFETY: channels of the pixels.
         unsafe {
-            tiles(all);
+            T::tiles(all);
             if !usual {
                 for (c, sums) in sums.iter().take(channels).enumerate() {
-                    let output = all.output.wrapping_add(c * results.bytes());
-                    store(results, first + c, sums, output, all.step);
+                    let output = all.output.wrapping_add(c * bytes);
+                    store(plan, first + c, sums, output, all.step);
                 }
             }
         }
@@ -552,7 +541,14 @@ unsafe fn others(plan: &Plan<'_>, all: &mut Tiles, usual: bool) {
 ///
 /// # Safety
 /// The channel exists, and places for its results do.
-unsafe fn store(results: &Results, channel: usize, sums: &[i32], mut output: *mut u8, step: usize) {
+unsafe fn store<T: Width>(
+    plan: &Plan<'_, T>,
+    channel: usize,
+    sums: &[i32],
+    mut output: *mut u8,
+    step: usize,
+) {
+    let results = &plan.group.results;
     // SAFETY: the caller's promise; places of sums are aligned.
     unsafe {
         let Some(requant) = &results.requant else {
@@ -565,17 +561,17 @@ unsafe fn store(results: &Results, channel: usize, sums: &[i32], mut output: *mu
         let ([_, multiplier], shift) = results.record(channel, requant);
         if requant.rounding == Rounding::Double {
             let offset = requant.offset(shift.into());
-            let (min, max) = (i32::from(requant.min), i32::from(requant.max));
             for &sum in sums {
                 let y = rounded_twice(sum, multiplier).wrapping_add(offset);
-                let y = y.wrapping_shr(shift.into()).max(min).min(max);
-                output.cast::<i8>().write(y as i8);
+                let y = T::limited(y.wrapping_shr(shift.into()), plan.limits);
+                output.cast::<T>().write(y);
                 output = output.wrapping_add(step);
             }
             return;
         }
         for &sum in sums {
-            output.cast::<i8>().write(requant.apply(sum, multiplier, shift));
+            let y = T::result(requant, plan.limits, (multiplier, shift), sum);
+            output.cast::<T>().write(y);
             output = output.wrapping_add(step);
         }
     }

@@ -7,7 +7,7 @@ use microhlo_format::kernels::{Requant, Rounding};
 use super::super::{Axis, Block, CHANNELS, Depthwise, portable};
 use super::Finish;
 use super::quads::{Quads, quads};
-use super::sweep::{Sweep, sweep, sweep_double};
+use super::sweep::{Sweep, sweep, sweep_double, wide_sweep, wide_sweep_double};
 
 /// Computes the channels of an image.
 ///
@@ -95,7 +95,42 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         zero: conv.zero.into(),
         vertical: usize::from(along.weights_step != 1),
         halved: usize::from(halved),
+        weights_step: 0,
     })
+}
+
+/// Computes the channels of an image whose activations have 16 bits, with weights by taps, if its kernel is one
+/// of three by three adjacent taps; returns whether it is. Steps of the input are those of such activations.
+///
+/// # Safety
+/// Convolution and image are those of accepted parameters.
+#[inline(never)]
+pub(in crate::kernels) unsafe fn wide_square(
+    conv: &Depthwise,
+    image: u32,
+    [min, max]: [i32; 2],
+) -> bool {
+    let Some(requant) = conv.results.requant else { return false };
+    let sweep = match requant.rounding {
+        Rounding::Up => wide_sweep,
+        Rounding::Double => wide_sweep_double,
+        _ => return false,
+    };
+    let Some(bytes) = three_by_three(conv, image, &requant) else { return false };
+    let result = image as usize * conv.results_image;
+    let all = Sweep {
+        output: conv.output.wrapping_add(result * size_of::<i16>()),
+        output_line_step: bytes.output_line_step * 2,
+        output_step: bytes.output_step * 2,
+        whole: bytes.whole * 2,
+        trail: bytes.trail * 2,
+        finish: Finish { min, max, ..bytes.finish },
+        weights_step: conv.channels.next_multiple_of(CHANNELS),
+        ..bytes
+    };
+    // SAFETY: the caller's promise; results lie nowhere on the input.
+    unsafe { sweep(&all) };
+    true
 }
 
 /// Sweeps over an image whose results lie on taps that other lines need: as many lines of a channel

@@ -149,9 +149,11 @@ mod rows;
 mod sum;
 mod sweep;
 mod tile;
+mod width;
 
-pub(in crate::kernels) use conv::pixels;
+pub(in crate::kernels) use conv::{pixels, wide_pixels};
 pub(super) use depthwise::image;
+pub(in crate::kernels) use depthwise::wide_square;
 pub(in crate::kernels) use sum::sum_fours;
 
 /// How sums become results: the upper word of the product with the channel's multiplier, plus

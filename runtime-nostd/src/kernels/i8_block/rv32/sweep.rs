@@ -1,4 +1,4 @@
-//! Depthwise kernels of three by three taps, in assembly.
+//! Depthwise kernels of three by three taps, in assembly, of activations of 8 bits and of 16.
 
 use core::arch::naked_asm;
 
@@ -15,7 +15,7 @@ pub(super) struct Sweep {
     pub input: *const i8,
     /// First result.
     pub output: *mut u8,
-    /// Weights, nine of each channel.
+    /// Weights: nine of each channel, or of all channels for each of nine taps if activations have 16 bits.
     pub weights: *const i8,
     /// Bias and multiplier of the channels.
     pub records: *const [i32; 2],
@@ -52,10 +52,91 @@ pub(super) struct Sweep {
     pub vertical: usize,
     /// Whether outputs are two columns apart.
     pub halved: usize,
+    /// Bytes from the weights of a tap to those of the next, if activations have 16 bits.
+    pub weights_step: usize,
+}
+
+/// Assembly that tells what kernels of activations of 8 bits have for themselves: how an activation is loaded, a
+/// result stored, and the weights of a channel loaded, as a1 says of columns.
+macro_rules! bytes {
+    () => {
+        r"
+        .macro i8_fetch r, p
+        lb \r, 0(\p)
+        .endm
+
+        .macro i8_store r, p
+        sb \r, 0(\p)
+        .endm
+
+        .macro i8_weights
+        lb s0, 0(a0)
+        lb s4, 4(a0)
+        lb s8, 8(a0)
+        bnez a1, 930f
+        lb s1, 1(a0)
+        lb s2, 2(a0)
+        lb s3, 3(a0)
+        lb s5, 5(a0)
+        lb s6, 6(a0)
+        lb s7, 7(a0)
+        j 931f
+        930:
+        lb s3, 1(a0)
+        lb s6, 2(a0)
+        lb s1, 3(a0)
+        lb s7, 5(a0)
+        lb s2, 6(a0)
+        lb s5, 7(a0)
+        931:
+        .endm
+
+        .macro i8_three a, b, c
+        .endm
+        "
+    };
+}
+
+/// The same for activations of 16 bits.
+macro_rules! words {
+    () => {
+        r"
+        .macro i8_fetch r, p
+        lh \r, 0(\p)
+        .endm
+
+        .macro i8_store r, p
+        sh \r, 0(\p)
+        .endm
+
+        .macro i8_three a, b, c
+        lb \a, 0(a0)
+        add a0, a0, t0
+        lb \b, 0(a0)
+        add a0, a0, t0
+        lb \c, 0(a0)
+        add a0, a0, t0
+        .endm
+
+        .macro i8_weights
+        lw t0, 100(a5)
+        bnez a1, 930f
+        i8_three s0, s1, s2
+        i8_three s3, s4, s5
+        i8_three s6, s7, s8
+        j 931f
+        930:
+        i8_three s0, s3, s6
+        i8_three s1, s4, s7
+        i8_three s2, s5, s8
+        931:
+        .endm
+        "
+    };
 }
 
 macro_rules! sweep_kernel {
-    ($name:ident, $begin:ident) => {
+    ($name:ident, $begin:ident, $kind:ident, $bytes:literal, $weights:literal) => {
         /// Computes all channels.
         ///
         /// Of the registers s0 to s8 hold weights by lines, s9 the multiplier, s10 the offset, s11 the
@@ -68,16 +149,17 @@ macro_rules! sweep_kernel {
         pub(super) unsafe extern "C" fn $name(sweep: &Sweep) {
             naked_asm!(
                 $begin!(),
+                $kind!(),
                 r"
                 // A sum becomes a result.
                 .macro i8_finish acc
                 i8_round \acc, s9, s10, s11, a6, a7
-                sb \acc, 0(a4)
+                i8_store \acc, a4
                 add a4, a4, t6
                 .endm
 
                 .macro i8_load p
-                lb t0, 0(\p)
+                i8_fetch t0, \p
                 add \p, \p, a3
                 .endm
 
@@ -231,25 +313,7 @@ macro_rules! sweep_kernel {
                 4:
                 lw a0, 72(sp)
                 lw a1, 92(a5)
-                lb s0, 0(a0)
-                lb s4, 4(a0)
-                lb s8, 8(a0)
-                bnez a1, 5f
-                lb s1, 1(a0)
-                lb s2, 2(a0)
-                lb s3, 3(a0)
-                lb s5, 5(a0)
-                lb s6, 6(a0)
-                lb s7, 7(a0)
-                j 6f
-                5:
-                lb s3, 1(a0)
-                lb s6, 2(a0)
-                lb s1, 3(a0)
-                lb s7, 5(a0)
-                lb s2, 6(a0)
-                lb s5, 7(a0)
-                6:
+                i8_weights
                 lw a0, 76(sp)
                 lw t2, -8(a0)
                 sltu a2, t1, t3
@@ -361,9 +425,9 @@ macro_rules! sweep_kernel {
                 lw t2, 60(sp)
                 lw t3, 68(sp)
                 lw t4, 72(sp)
-                addi t2, t2, 1
-                addi t3, t3, 1
-                addi t4, t4, 9
+                addi t2, t2, {bytes}
+                addi t3, t3, {bytes}
+                addi t4, t4, {weights}
                 addi t1, t1, -1
                 sw t2, 60(sp)
                 sw t3, 68(sp)
@@ -412,6 +476,10 @@ macro_rules! sweep_kernel {
                 lw t0, 52(sp)
                 j 21b
 
+                .purgem i8_fetch
+                .purgem i8_store
+                .purgem i8_weights
+                .purgem i8_three
                 .purgem i8_finish
                 .purgem i8_load
                 .purgem i8_add
@@ -423,10 +491,14 @@ macro_rules! sweep_kernel {
                 .purgem i8_line
                 ",
                 end!(),
+                bytes = const $bytes,
+                weights = const $weights,
             )
         }
     };
 }
 
-sweep_kernel!(sweep, begin);
-sweep_kernel!(sweep_double, begin_double);
+sweep_kernel!(sweep, begin, bytes, 1, 9);
+sweep_kernel!(sweep_double, begin_double, bytes, 1, 9);
+sweep_kernel!(wide_sweep, begin, words, 2, 1);
+sweep_kernel!(wide_sweep_double, begin_double, words, 2, 1);
