@@ -39,6 +39,7 @@ mod dsp_gather;
 mod dsp_product;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
+mod lanes;
 #[cfg(cortex_m_mla)]
 mod mla;
 #[cfg(cortex_m_muls)]
@@ -67,9 +68,10 @@ pub(super) use dsp_conv::{block_sums, complete_conv, pixels};
 pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_product::product_fours;
+pub(super) use lanes::gather_pixel;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
-pub(super) use portable::{Common, gather_pixel, sums_1x2};
+pub(super) use portable::{Common, sums_1x2};
 #[cfg(not(cortex_m_dsp))]
 pub(super) use portable::{block_sums, complete_conv};
 #[cfg(rv32_tiles)]
