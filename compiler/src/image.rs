@@ -37,6 +37,8 @@ pub struct Image {
     pub model: u64,
     /// Code in flash by part; the rest is padding, vectors and constants.
     pub parts: Vec<(&'static str, u64)>,
+    /// Static variables in RAM by part, without arenas; the rest is padding.
+    pub variables: Vec<(&'static str, u64)>,
     /// Code of kernels by family: the module of the runtime that it is in.
     pub families: BTreeMap<String, u64>,
     /// Names of linked functions that panic or format panics.
@@ -83,6 +85,7 @@ impl Image {
             image.add_section(&section)?;
         }
         image.parts = PARTS.map(|(part, _)| (part, 0)).to_vec();
+        image.variables = image.parts.clone();
         for symbol in file.symbols() {
             image.add_symbol(&file, &symbol, arena)?;
         }
@@ -121,30 +124,34 @@ impl Image {
         arena: &str,
     ) -> Result<(), object::Error> {
         let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
-        if name.to_lowercase().ends_with(&arena.to_lowercase()) {
+        let is_arena = name.to_lowercase().ends_with(&arena.to_lowercase());
+        if is_arena {
             self.arena += symbol.size();
             self.ram = self.ram.saturating_sub(symbol.size());
         }
         if name.contains("panicking") || name.contains("rust_begin_unwind") {
             self.panics.push(name.clone());
         }
-        let section = symbol.section_index().map(|index| file.section_by_index(index));
-        let in_flash = match section {
-            Some(section) => !INCLUDED.contains(&section?.name()?),
-            None => false,
+        let index = symbol.section_index();
+        let Some(section) = index.map(|index| file.section_by_index(index)).transpose()? else {
+            return Ok(());
         };
-        if in_flash && name.ends_with(ARTIFACT) {
+        let part = part(path(&name));
+        if is_variable(&section)? && symbol.kind() != SymbolKind::Text && !is_arena {
+            self.variables[part].1 += symbol.size();
+        }
+        if INCLUDED.contains(&section.name()?) {
+            return Ok(());
+        }
+        if name.ends_with(ARTIFACT) {
             self.model += symbol.size();
             self.flash = self.flash.saturating_sub(symbol.size());
             self.runtime = self.runtime.saturating_sub(symbol.size());
         }
-        let path = name.trim_start_matches(['<', '&']).trim_start_matches("mut ");
-        let fits = |prefixes: &&[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
-        let part = PARTS.iter().position(|(_, prefixes)| fits(prefixes));
-        if let Some(part) = part.filter(|_| in_flash && symbol.kind() == SymbolKind::Text) {
+        if symbol.kind() == SymbolKind::Text {
             self.parts[part].1 += symbol.size();
             if PARTS[part].0 == KERNELS {
-                *self.families.entry(family(path)).or_default() += symbol.size();
+                *self.families.entry(family(path(&name))).or_default() += symbol.size();
             }
         }
         Ok(())
@@ -164,6 +171,24 @@ impl Image {
         }
         text
     }
+}
+
+/// A symbol's path, of a method that of its type.
+fn path(name: &str) -> &str {
+    name.trim_start_matches(['<', '&']).trim_start_matches("mut ")
+}
+
+/// The number of the part that a path belongs to: the last one takes all.
+fn part(path: &str) -> usize {
+    let fits = |prefixes: &&[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
+    PARTS.iter().position(|(_, prefixes)| fits(prefixes)).unwrap_or(PARTS.len() - 1)
+}
+
+/// Whether a section is of static variables: what start-up crates reserve is not.
+fn is_variable<'d>(section: &impl ObjectSection<'d>) -> Result<bool, object::Error> {
+    let SectionFlags::Elf { sh_flags, .. } = section.flags() else { return Ok(false) };
+    let variable = sh_flags.contains(elf::SHF_ALLOC | elf::SHF_WRITE);
+    Ok(variable && !RESERVED.contains(&section.name()?))
 }
 
 /// The family of a kernel's code: the module below the runtime's kernels, or what else it is.

@@ -56,7 +56,7 @@ pub fn build_with(
     command.args(["--color", "never", "--package", package]).args(arguments);
     let output = command.output().map_err(|source| Error::CargoMissing { source })?;
     if output.status.success() {
-        return Ok(target_folder(registry, board).join(&board.target).join("release"));
+        return Ok(firmware_folder(registry, board));
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     if text.contains("can't find crate for `core`") {
@@ -92,7 +92,13 @@ fn workspace(registry: &Registry, board: &Board) -> PathBuf {
     }
 }
 
-/// The folder with the binaries for a board.
+/// The folder with the firmware that was built for a board.
+#[must_use]
+pub fn firmware_folder(registry: &Registry, board: &Board) -> PathBuf {
+    target_folder(registry, board).join(&board.target).join("release")
+}
+
+/// The folder that cargo builds in for a board.
 fn target_folder(registry: &Registry, board: &Board) -> PathBuf {
     registry.root().join("target/firmware").join(&board.name)
 }

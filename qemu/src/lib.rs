@@ -17,12 +17,13 @@ mod pieces;
 mod process;
 mod serial;
 mod session;
+mod sizes;
 
 pub use batches::run_jobs_over;
 pub use dialogue::Line;
 pub use elf::board_name;
 pub use error::Error;
-pub use firmware::{build, build_runner, build_with, cargo_for, runtime_features};
+pub use firmware::{build, build_runner, build_with, cargo_for, firmware_folder, runtime_features};
 pub use job::{Case, Job, JobError, JobReport, Options, Outcome, Step};
 pub use microhlo_boards::{
     Board, Counter, CounterKind, ImageFormat, Probe, Qemu, Region, RegionKind, Registry,
@@ -33,6 +34,7 @@ pub use mix::{InstructionMix, Kind, MixCounter};
 pub use process::{check_version, read_firmware, run_firmware};
 pub use serial::Serial;
 pub use session::{run_jobs, run_jobs_on, start_runner};
+pub use sizes::{Taken, memory_taken};
 
 // So that the example on the package's front page is tested.
 #[cfg(doctest)]

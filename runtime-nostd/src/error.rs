@@ -255,6 +255,13 @@ impl fmt::Display for LoadError {
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StepError::MissingKernel(id @ (KernelId::conv_i8_mve | KernelId::depthwise_i8_mve)) => {
+                write!(
+                    f,
+                    "kernel {} is not linked: the model is compiled for Cortex-M55; compile it for this core",
+                    id.name()
+                )
+            }
             StepError::MissingKernel(id) => {
                 write!(f, "kernel {} is not linked; add it to the kernel set", id.name())
             }

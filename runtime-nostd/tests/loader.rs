@@ -114,6 +114,8 @@ fn missing_kernels_and_micro_operations_are_named() {
             format!("step 0 at offset 64: {name} is not linked; add it to the kernel set")
         );
     }
+    let vectors = StepError::MissingKernel(KernelId::conv_i8_mve).to_string();
+    assert!(vectors.ends_with("compiled for Cortex-M55; compile it for this core"), "{vectors}");
     let conversion = MicroId::convert(DType::I8, DType::F32);
     assert_eq!(conversion.to_string(), "convert from i8 to f32");
     assert_eq!(MicroId(0x7fff).to_string(), "0x7fff");

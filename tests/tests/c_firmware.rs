@@ -1,4 +1,4 @@
-//! The examples in C: they build with `arm-none-eabi-gcc`, link no other kernels than they need, and run.
+//! The examples in C and C++: they build with `arm-none-eabi-gcc`, link no other kernels than they need, and run.
 #![cfg(feature = "qemu-tests")]
 
 use std::fs;
@@ -49,6 +49,16 @@ fn exit_code(path: &Path) -> u8 {
     run_firmware(board, path, Duration::from_secs(120)).expect("it ends")
 }
 
+/// Objects of C++ take no more than what C does.
+#[test]
+fn firmware_in_cpp_reads_digits() {
+    let path = built("cpp-digits");
+    let image = Image::read(&fs::read(&path).expect("the firmware"), "arena").expect("an ELF file");
+    assert!(image.flash <= FLASH, "{} bytes of flash", image.flash);
+    assert_eq!(image.panics, Vec::<String>::new());
+    assert_eq!(exit_code(&path), 0);
+}
+
 #[test]
 fn a_model_calls_a_function_in_c() {
     let path = built("c-custom-op");
@@ -69,6 +79,15 @@ fn its_size_is_told_by_part() {
     assert_eq!(sizes["model_bytes"], model);
     assert!(sizes["kernel_bytes"]["conv_f32"].as_u64() > Some(500), "{sizes}");
     assert_eq!(sizes["arena_bytes"], 2560);
+    // Runtime and kernels have no variables; the model that is loaded is one of the firmware's.
+    let variables = sizes["variable_bytes"].as_object().expect("variables by part");
+    let of = |part: &str| variables[part].as_u64().expect("a size");
+    assert_eq!((of("kernels"), of("loader and runtime"), of("library")), (0, 0, 0), "{sizes}");
+    let sum: u64 = variables.keys().map(|part| of(part)).sum();
+    let beside = sizes["ram_bytes"].as_u64().map(|ram| ram - 2560);
+    assert!(
+        of("the firmware itself") > 0 && beside.is_some_and(|ram| sum <= ram && ram < sum + 16)
+    );
     let text = stdout(&microhlo(&["size", &firmware]));
     assert!(text.contains("loader and runtime") && text.contains("    conv_f32"), "{text}");
     let artifact = path.with_file_name("digits_cnn.mhlo").display().to_string();

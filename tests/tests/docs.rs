@@ -87,3 +87,65 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+/// What firmware and build scripts use, and the files of it whose items are not public or made by macros.
+const SHOWN: [(&str, &[&str]); 3] = [
+    ("runtime-nostd/src", &["kernels", "micro", "overlap_tests.rs"]),
+    ("runtime-nostd/slots/src", &[]),
+    ("compiler/build/src", &["memories.rs", "written.rs"]),
+];
+
+/// Files of Rust in a folder, but some.
+fn sources(folder: &Path, without: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let named = |path: &PathBuf| without.iter().any(|name| path.ends_with(name));
+    let (folders, files): (Vec<_>, Vec<_>) =
+        paths.filter(|path| !named(path)).partition(|path| path.is_dir());
+    let rust = files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    rust.chain(folders.iter().flat_map(|folder| sources(folder, without))).collect()
+}
+
+/// The name of a public function, type or trait that is declared in a line.
+fn declared(line: &str) -> Option<&str> {
+    let mut words = line.trim_start().strip_prefix("pub ")?.split([' ', '(', '<', '{', ':', ';']);
+    let kind =
+        words.find(|word| !["const", "unsafe", "async", "extern", "\"C\""].contains(word))?;
+    ["fn", "struct", "enum", "trait", "type", "union"].contains(&kind).then(|| words.next())?
+}
+
+#[test]
+fn public_items_that_firmware_uses_have_examples() {
+    let mut shown = 0;
+    for (folder, without) in SHOWN {
+        let mut files = sources(&root().join(folder), without);
+        // Functions of models are called with one of its types.
+        if folder == "runtime-nostd/src" {
+            files.push(root().join(folder).join("kernels/extern_call.rs"));
+        }
+        for file in files {
+            let text = fs::read_to_string(&file).expect("source");
+            // Neither tests nor what a private module seals are seen.
+            let seen = |text: &str, at: &str| text.split(at).next().unwrap_or_default().to_owned();
+            let code = seen(&seen(&text, "#[cfg(test)]\nmod "), "\nmod sealed ");
+            let mut documentation = String::new();
+            for line in code.lines() {
+                let start = line.trim_start();
+                if start.starts_with("///") || start.starts_with("#[doc = ") {
+                    documentation += start;
+                    continue;
+                }
+                if let Some(name) = declared(line).filter(|name| !name.starts_with('$')) {
+                    let example = documentation.contains("```")
+                        || documentation.contains("See the example of");
+                    assert!(example, "{}: `{name}` has no example", file.display());
+                    shown += 1;
+                }
+                if !start.starts_with("#[") && !start.ends_with(")]") {
+                    documentation.clear();
+                }
+            }
+        }
+    }
+    assert!(shown >= 130, "{shown} items");
+}

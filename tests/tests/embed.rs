@@ -1,5 +1,5 @@
-//! `microhlo compile --emit c` and `--emit object`: a C program, compiled and linked on this computer, finds
-//! the artifact byte for byte.
+//! `microhlo compile --emit c` and `--emit object`: a program in C, and the same in C++, compiled and linked on this
+//! computer, finds the artifact byte for byte.
 
 use std::ffi::CStr;
 use std::fs;
@@ -44,23 +44,33 @@ fn compile(folder: &Path, args: &[&str]) -> Output {
     microhlo(env!("CARGO_BIN_EXE_microhlo-under-test"), &args)
 }
 
-/// Emits, links with `main.c`, runs that, and compares what it writes.
+/// Emits, links with the program, runs that, and compares what it writes.
 fn check(emit: &str, extension: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     let artifact = at("two-names.mhlo");
     let output = compile(folder.path(), &["--emit", emit, "-o", &artifact.display().to_string()]);
     assert!(output.status.success(), "{}", stderr(&output));
-    fs::write(at("main.c"), MAIN).expect("the C program");
-    // A linker's driver, which Rust needs too.
-    let mut cc = Command::new("cc");
-    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]).arg(at("main")).arg(at("main.c"));
-    let output = cc.arg(at("two-names").with_extension(extension)).output().expect("a C compiler");
-    assert!(output.status.success(), "{}", stderr(&output));
-    let output = Command::new(at("main")).output().expect("it runs");
-    assert!(output.status.success());
     let artifact = fs::read(artifact).expect("the artifact");
-    assert!(output.stdout.ends_with(&artifact), "the bytes are those of the artifact");
+    let source = at("two-names").with_extension(extension);
+    // Linkers' drivers, the first of which Rust needs too. An array in C becomes one in C++.
+    let (c, cpp) = (["cc", "-std=c11", "main.c"], ["c++", "-std=c++11", "main.cc"]);
+    for [compiler, standard, main] in [c, cpp] {
+        fs::write(at(main), MAIN).expect("the program");
+        let mut driver = Command::new(compiler);
+        driver.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+        driver.arg("-o").arg(at("main")).arg(at(main)).arg(&source);
+        let output = driver.output().expect("a compiler");
+        assert!(output.status.success(), "{compiler}: {}", stderr(&output));
+        holds(&at("main"), &artifact);
+    }
+}
+
+/// Runs the program, and compares what it writes.
+fn holds(program: &Path, artifact: &[u8]) {
+    let output = Command::new(program).output().expect("it runs");
+    assert!(output.status.success());
+    assert!(output.stdout.ends_with(artifact), "the bytes are those of the artifact");
     let text = &output.stdout[..output.stdout.len() - artifact.len()];
     let numbers = String::from_utf8_lossy(text);
     let numbers: Vec<u32> =

@@ -5,7 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "qemu-tests")]
+use clap::Parser;
 use microhlo_compiler::cmd::exec::run_on_host;
+#[cfg(feature = "qemu-tests")]
+use microhlo_compiler::cmd::monitor;
 use microhlo_compiler::compile::{CompileOptions, compile};
 use microhlo_compiler::diag::Source;
 use microhlo_compiler::front::mlir::parse_module;
@@ -27,7 +31,7 @@ fn board(registry: &Registry) -> Board {
 }
 
 fn chip() -> Chip {
-    let range = 0..0x3000_0000;
+    let range = 0..0x1_0000_0000;
     let flash = Flash { range: range.clone(), sectors: vec![(0, 0x1000)] };
     Chip { name: "FAKE42".to_owned(), flash: vec![flash], ram: vec![range] }
 }
@@ -268,7 +272,15 @@ fn logs_are_decoded_with_their_levels_and_places() {
     }
 }
 
-/// Over RTT, in pieces that do not end where frames do, the same lines come.
+/// The command's arguments.
+#[cfg(feature = "qemu-tests")]
+#[derive(clap::Parser)]
+struct Monitor {
+    #[command(flatten)]
+    args: monitor::Args,
+}
+
+/// `microhlo monitor --probe` prints the same lines over RTT, in pieces that do not end where frames do.
 #[cfg(feature = "qemu-tests")]
 fn assert_same_over_rtt(board: &Board, elf: &std::path::Path, text: &str) {
     let mut sent = Vec::new();
@@ -278,21 +290,18 @@ fn assert_same_over_rtt(board: &Board, elf: &std::path::Path, text: &str) {
         Ok(())
     };
     microhlo_qemu::read_firmware(board, elf, timeout, &mut keep).expect("it ends");
-    let probes = FakeProbes::new(chip())
-        .booting(move |_| Some(Box::new(Peer(VecDeque::from([sent.clone()])))));
+    let pieces: VecDeque<Vec<u8>> = sent.chunks(7).map(<[u8]>::to_vec).collect();
+    let probes = FakeProbes::new(chip()).booting(move |_| Some(Box::new(Peer(pieces.clone()))));
     let mut chip_board = board.clone();
     chip_board.probe = Some(Probe { chip: "FAKE42".to_owned(), chip_description: None });
-    let place = Place { board: chip_board, chip: chip(), description: None };
-    let mut target = attach(&probes, &place, None, &Attach::default()).expect("a chip");
-    target.reset(None).expect("a reset");
     let file = fs::read(elf).expect("the firmware");
     let logs = microhlo_probe::Logs::of(elf, &file).expect("formats");
-    let mut channel = microhlo_probe::listen(&mut *target, None, "defmt").expect("a channel");
-    let (mut decoder, mut lines) = (logs.decoder(), String::new());
-    let soon = || Instant::now() + Duration::from_millis(100);
-    while let Some(bytes) = channel.receive(soon()).expect("bytes") {
-        decoder.push(&bytes, &mut |line| lines += &format!("{line}\n")).expect("logs");
-    }
+    let path = elf.to_str().expect("a path");
+    let command = Monitor::parse_from(["monitor", "--elf", path, "--probe", "--timeout", "1"]);
+    let mut lines = String::new();
+    let mut print = |line: String| lines += &line;
+    let all = (&command.args, &probes, &chip_board, &file, &logs);
+    monitor::on_probe(all.0, all.1, all.2, all.3, all.4, &mut print).expect("it listens");
     // The counters of some boards start anywhere.
     let without_times =
         |text: &str| text.lines().map(without_time).map(str::to_owned).collect::<Vec<_>>();

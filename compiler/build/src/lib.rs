@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod memories;
+mod written;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use std::process::ExitCode;
 use microhlo_compiler::cmd::CmdError;
 use microhlo_compiler::cmd::load::options_for;
 use microhlo_compiler::compile::{CompileOptions, Target};
-use microhlo_compiler::firmware::{compile_for_firmware, share_for_firmware};
+use microhlo_compiler::firmware::{
+    Generated, SHARED_MODULE, compile_for_firmware, share_for_firmware,
+};
 
 use memories::Asked;
 
@@ -196,9 +199,10 @@ impl Build {
         println!("cargo::rerun-if-changed={}", self.model.display());
     }
 
-    fn compile(&self, folder: &Path) -> Result<(), CmdError> {
+    /// Compiles, and returns the files that are there then.
+    fn compile(&self, folder: &Path) -> Result<Vec<PathBuf>, CmdError> {
         let options = self.options()?;
-        compile_for_firmware(&self.model, &options, folder).map(|_| ())
+        Ok(files(compile_for_firmware(&self.model, &options, folder)?))
     }
 
     fn options(&self) -> Result<CompileOptions, CmdError> {
@@ -325,7 +329,7 @@ impl Share {
         finish(|folder| self.compile(folder))
     }
 
-    fn compile(&self, folder: &Path) -> Result<(), CmdError> {
+    fn compile(&self, folder: &Path) -> Result<Vec<PathBuf>, CmdError> {
         let member = |build: &Build| {
             let mut options = build.options()?;
             if self.memories != Asked::default() {
@@ -334,24 +338,39 @@ impl Share {
             Ok((build.model.clone(), options))
         };
         let models = self.models.iter().map(member).collect::<Result<Vec<_>, CmdError>>()?;
-        share_for_firmware(models, folder).map(|_| ())
+        let made = share_for_firmware(models, folder)?;
+        let shared = folder.join(format!("{SHARED_MODULE}.rs"));
+        Ok(made.into_iter().flat_map(files).chain([shared]).collect())
     }
 }
 
+/// The files of a model.
+fn files(made: Generated) -> Vec<PathBuf> {
+    vec![made.artifact, made.module]
+}
+
 /// Compiles into `OUT_DIR`, and tells cargo what went wrong.
-fn finish(compile: impl FnOnce(&Path) -> Result<(), CmdError>) -> ExitCode {
+fn finish(compile: impl FnOnce(&Path) -> Result<Vec<PathBuf>, CmdError>) -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
     let out_dir = env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
         CmdError::BadInput("OUT_DIR is not set; this is for build scripts".to_owned())
     });
-    let Err(error) = out_dir.and_then(|folder| compile(&folder)) else {
+    let done = out_dir.and_then(|folder| {
+        written::forget_former(&folder)?;
+        written::note(&folder, compile(&folder)?)
+    });
+    let Err(error) = done else {
         return ExitCode::SUCCESS;
     };
-    // Cargo takes one line per error.
-    for line in error.to_string().lines() {
+    for line in error_lines(&error.to_string()) {
         println!("cargo::error={line}");
     }
     ExitCode::FAILURE
+}
+
+/// The lines of an error. Cargo takes one per error, and writes `error: ` before each itself.
+fn error_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(|line| line.strip_prefix("error: ").unwrap_or(line))
 }
 
 /// The usual core of a target triple.
@@ -459,6 +478,54 @@ mod tests {
         let read = |name| fs::read_to_string(folder.path().join(name)).expect("a module");
         assert!(read("shared.rs").contains("pub mod second {"));
         assert!(!read("first.rs").contains("fn reset") && read("second.rs").contains("fn reset"));
+    }
+
+    #[test]
+    fn errors_are_called_so_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bad.mlir");
+        fs::write(&path, "func.func @main() { %0 = stablehlo.nothing }").expect("the program");
+        let error = model(&path).target("cortex-m4f").compile(folder.path()).expect_err("unknown");
+        let text = error.to_string();
+        assert!(text.starts_with("error: "), "{text}");
+        let lines: Vec<&str> = error_lines(&text).collect();
+        assert!(lines.len() > 1 && lines.iter().all(|line| !line.starts_with("error: ")), "{text}");
+    }
+
+    #[test]
+    fn a_renamed_model_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (models, out) = (folder.path().join("models"), folder.path().join("out"));
+        for folder in [&models, &out] {
+            fs::create_dir(folder).expect("a folder");
+        }
+        let made = |name: &str| {
+            let path = models.join(name);
+            fs::write(&path, COUNTER).expect("the program");
+            let files = model(path).target("cortex-m4f").compile(&out).expect("it compiles");
+            written::note(&out, files).expect("it is noted");
+        };
+        let there = || {
+            let entries = fs::read_dir(&out).expect("the folder");
+            let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it").file_name();
+            let mut names: Vec<_> = entries.map(name).collect();
+            names.sort();
+            names
+        };
+        fs::write(out.join("of_others.rs"), "").expect("a file of another generator");
+        // Two models of one build script.
+        for name in ["a.mlir", "b.mlir"] {
+            made(name);
+        }
+        let files = ["a.mhlo", "a.rs", "b.mhlo", "b.rs", "microhlo.files", "of_others.rs"];
+        assert_eq!(there(), files);
+        written::remove_listed(&out).expect("they are removed");
+        made("c.mlir");
+        assert_eq!(there(), ["c.mhlo", "c.rs", "microhlo.files", "of_others.rs"]);
+        // Names that lead out of the folder are none of ours.
+        fs::write(out.join("microhlo.files"), "../models/a.mlir\n/etc/none\n..\n").expect("it");
+        written::remove_listed(&out).expect("nothing is removed");
+        assert!(models.join("a.mlir").exists());
     }
 
     #[test]

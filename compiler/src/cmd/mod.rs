@@ -19,7 +19,7 @@ mod function;
 mod inspect;
 mod listing;
 pub mod load;
-mod monitor;
+pub mod monitor;
 mod ops;
 mod partition;
 mod plan;

@@ -29,7 +29,7 @@ pub fn run(_: &Args) -> Result<(), CmdError> {
 }
 
 #[cfg(feature = "probe")]
-pub use with_probes::run;
+pub use with_probes::{on_probe, run};
 
 #[cfg(feature = "probe")]
 mod with_probes {
@@ -80,7 +80,10 @@ mod with_probes {
         }
     }
 
-    /// Prints what a firmware logs over RTT, from its reset on.
+    /// Prints what a firmware logs over RTT, from its reset on, until the time of `args` is over.
+    ///
+    /// # Errors
+    /// There is no such chip or probe, the firmware does not log, or the connection is lost.
     pub fn on_probe(
         args: &Args,
         probes: &dyn Probes,

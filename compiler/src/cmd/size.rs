@@ -40,17 +40,24 @@ fn rest(image: &Image) -> u64 {
     image.flash.saturating_sub(image.parts.iter().map(|(_, bytes)| bytes).sum())
 }
 
+/// Bytes of RAM between variables.
+fn padding(image: &Image) -> u64 {
+    image.ram.saturating_sub(image.variables.iter().map(|(_, bytes)| bytes).sum())
+}
+
 fn json_of(image: &Image) -> Value {
-    let parts: serde_json::Map<String, Value> =
-        image.parts.iter().map(|(part, bytes)| ((*part).to_owned(), json!(bytes))).collect();
+    let by_part = |parts: &[(&str, u64)]| -> serde_json::Map<String, Value> {
+        parts.iter().map(|(part, bytes)| ((*part).to_owned(), json!(bytes))).collect()
+    };
     json!({
         "flash_bytes": image.flash + image.model,
         "model_bytes": image.model,
-        "code_bytes": parts,
+        "code_bytes": by_part(&image.parts),
         "kernel_bytes": image.families,
         "constant_bytes": rest(image),
         "ram_bytes": image.ram + image.arena,
         "arena_bytes": image.arena,
+        "variable_bytes": by_part(&image.variables),
     })
 }
 
@@ -70,7 +77,10 @@ fn text(image: &Image) -> String {
     }
     table.row(["  constants, vectors, padding", &grouped(rest(image))]);
     table.row(["RAM, without stack and heap", &grouped(image.ram + image.arena)]);
-    table.row(["  arena", &grouped(image.arena)]);
-    table.row(["  other variables", &grouped(image.ram)]);
+    table.row(["  model: arena", &grouped(image.arena)]);
+    for (part, bytes) in &image.variables {
+        table.row([&format!("  {part}"), &grouped(*bytes)]);
+    }
+    table.row(["  padding", &grouped(padding(image))]);
     format!("bytes\n{}", table.render())
 }

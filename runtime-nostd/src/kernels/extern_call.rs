@@ -14,6 +14,18 @@ use crate::registry::{KernelEntry, Undecodable, Visitor};
 pub const ENTRY: KernelEntry = entry::<()>();
 
 /// Links calls of the firmware's functions.
+///
+/// ```
+/// use microhlo::{Extern, Externs, KernelId, kernels::extern_call};
+///
+/// struct Functions;
+///
+/// impl Externs for Functions {
+///     const FUNCTIONS: &'static [Extern] = &[Extern::of_any_types("board.beep", |_| Ok(()))];
+/// }
+///
+/// assert_eq!(extern_call::entry::<Functions>().id, KernelId::extern_call); // for the kernel set
+/// ```
 pub const fn entry<E: Externs>() -> KernelEntry {
     KernelEntry {
         id: KernelId::extern_call,
@@ -45,6 +57,27 @@ unsafe fn execute<E: Externs>(body: &[u8], memory: &Memory<'_>) -> Result<(), Un
 /// A call of a function of the firmware, with operands and results where they lie in the model's memory.
 ///
 /// It is made by the runtime alone, for a call that the loader has accepted.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/calls.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo::{ExternCall, ExternError};
+///
+/// fn clip(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
+///     let limit = call.signature().float("gain").ok_or(ExternError(1))?;
+///     assert_eq!(call.operand_bytes(0)?.len(), 16);
+///     assert!(call.operand::<i32>(0).is_err()); // they are floats
+///     let (from, to) = (call.operand::<f32>(0)?, call.result::<f32>()?);
+///     to.iter_mut().zip(from).for_each(|(to, from)| *to = from.min(limit));
+///     assert!(call.result_bytes().is_err()); // there is one result
+///     Ok(())
+/// }
+/// # let y = run_with(clip, [0.25, 0.5, 0.75, 1.0])?;
+/// // `y` is what a model computes that calls it with 0.25 to 1 and a gain of 0.5.
+/// assert_eq!(y, [0.25, 0.5, 0.5, 0.5]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ExternCall<'c> {
     signature: ExternSignature<'c>,
     memory: &'c Memory<'c>,
@@ -54,11 +87,15 @@ pub struct ExternCall<'c> {
 
 impl<'c> ExternCall<'c> {
     /// Name, shapes and settings of the call.
+    ///
+    /// See the example of [`ExternCall`].
     pub fn signature(&self) -> ExternSignature<'c> {
         self.signature
     }
 
     /// The elements of operand `i`, row-major.
+    ///
+    /// See the example of [`ExternCall`].
     ///
     /// # Errors
     /// There is no such operand, or its elements are of another type.
@@ -75,6 +112,8 @@ impl<'c> ExternCall<'c> {
 
     /// The elements of the next result, row-major, to be written: the first one when called first. What they
     /// hold before is of no meaning.
+    ///
+    /// See the example of [`ExternCall`].
     ///
     /// # Errors
     /// The function has all results, or the elements of this one are of another type.
@@ -93,6 +132,8 @@ impl<'c> ExternCall<'c> {
 
     /// The bytes of operand `i`: its elements, row-major and little-endian, of any type.
     ///
+    /// See the example of [`ExternCall`].
+    ///
     /// # Errors
     /// There is no such operand.
     pub fn operand_bytes(&self, i: usize) -> Result<&'c [u8], ExternError> {
@@ -106,6 +147,8 @@ impl<'c> ExternCall<'c> {
     }
 
     /// The bytes of the next result, as [`ExternCall::result`] has its elements.
+    ///
+    /// See the example of [`ExternCall`].
     ///
     /// # Errors
     /// The function has all results.
@@ -144,6 +187,19 @@ impl<'c> ExternCall<'c> {
 
 /// A Rust type of elements: of 8 to 64 bits. Floats that Rust does not have are their bits, a boolean is a byte of
 /// 0 or 1, a complex number its two parts.
+///
+/// ```
+/// use microhlo::{Element, ExternCall, ExternError};
+///
+/// /// Operand 0 as the result, whatever its type is.
+/// fn copied<T: Element>(call: &mut ExternCall<'_>) -> Result<(), ExternError> {
+///     call.result::<T>()?.copy_from_slice(call.operand(0)?);
+///     Ok(())
+/// }
+///
+/// let of_floats: microhlo::ExternFn = copied::<f32>;
+/// # let _ = of_floats;
+/// ```
 pub trait Element: sealed::Element {}
 
 impl<T: sealed::Element> Element for T {}

@@ -39,6 +39,7 @@ mod dsp_gather;
 mod dsp_product;
 #[cfg(cortex_m_dsp)]
 mod dsp_taps;
+mod lanes;
 #[cfg(cortex_m_mla)]
 mod mla;
 #[cfg(cortex_m_muls)]
@@ -67,6 +68,7 @@ pub(super) use dsp_conv::{block_sums, complete_conv, pixels};
 pub(super) use dsp_dot::{dot_columns, dot_sums, widened};
 #[cfg(cortex_m_dsp)]
 pub(super) use dsp_product::product_fours;
+pub(super) use lanes::gather_pixel;
 pub(super) use portable::Common;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::block_sums;
@@ -75,7 +77,7 @@ pub(super) use portable::complete_conv;
 #[cfg(not(any(cortex_m_dsp, rv32_tiles)))]
 pub(super) use portable::pixels;
 #[cfg(not(rv32_tiles))]
-pub(super) use portable::{gather_pixel, sums_1x2};
+pub(super) use portable::sums_1x2;
 #[cfg(rv32_tiles)]
 pub(super) use rv32::{pixels, sum_fours, wide_pixels, wide_square};
 pub(super) use tiles::add_taps;
