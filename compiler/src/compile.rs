@@ -24,6 +24,7 @@ use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
 use crate::regions::{Memories, Others, RegionReport};
 use crate::schedule;
+use crate::stored::{Signature, Stored};
 use crate::taps::Taps;
 use crate::verify::{Verified, verify};
 
@@ -311,6 +312,9 @@ pub struct TensorReport {
     pub dtype: String,
     /// Shape.
     pub dims: Vec<u32>,
+    /// What its integers stand for, if it is quantised.
+    #[serde(rename = "quantization", skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
 }
 
 impl TensorReport {
@@ -464,6 +468,7 @@ pub fn compile_verified(
     let mut clock = Clock::start();
     let mut dumps = Vec::new();
     let mut func = specialised(module, options)?;
+    let stored = Signature::of(&func);
     let wants = |name: &str| options.dump_after.iter().any(|d| d == name);
     let mut observe = |name: &'static str, func: &Func| {
         clock.lap(name);
@@ -484,7 +489,8 @@ pub fn compile_verified(
     if wants("lower") {
         dumps.push(("lower".to_string(), program.to_string()));
     }
-    let report = report(&program, &emitted, &arranged, options);
+    let mut report = report(&program, &emitted, &arranged, options);
+    stored.note(&mut report);
     let timings = clock.timings;
     let taps = Taps::new(&func, &program, &emitted.places);
     let Emitted { artifact, memory, .. } = emitted;
@@ -591,6 +597,7 @@ fn report(
         name: io.name.clone(),
         dtype: io.dtype.to_string(),
         dims: io.dims.clone(),
+        stored: None,
     };
     let kernel = |(i, step): (usize, &crate::lower::program::Step)| KernelReport {
         name: format!("{i}:{}", step.name),

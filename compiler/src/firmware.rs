@@ -18,6 +18,7 @@ use microhlo_format::kernels::Parts;
 use crate::cmd::CmdError;
 use crate::cmd::load::{model_name, open_program, parse_artifact};
 use crate::compile::{CompileOptions, Compiled, Report, TensorReport};
+use crate::stored::Stored;
 
 pub use sharing::{SHARED_MODULE, share_for_firmware};
 use typed::{Memory, Owner};
@@ -94,8 +95,28 @@ pub fn rust_module(report: &Report) -> String {
     memories(&mut out, report);
     signature(&mut out, "Input", &report.inputs);
     signature(&mut out, "Output", &report.outputs);
+    stored(&mut out, "Input", &report.inputs);
+    stored(&mut out, "Output", &report.outputs);
     kernels(&mut out, report);
     out
+}
+
+/// What the integers of quantised tensors stand for.
+fn stored(out: &mut String, what: &str, tensors: &[TensorReport]) {
+    for (i, tensor) in tensors.iter().enumerate() {
+        let Some(Stored { scale, zero_point, .. }) = tensor.stored else { continue };
+        let upper = what.to_uppercase();
+        put(
+            out,
+            format_args!(
+                "\n/// {what} {i} holds integers `q` for the numbers `(q - {upper}{i}_ZERO_POINT) * {upper}{i}_SCALE`.\n\
+                 {UNUSED}pub const {upper}{i}_SCALE: f32 = {scale:?};\n\
+                 \n/// The integer of {} {i} that stands for zero.\n\
+                 {UNUSED}pub const {upper}{i}_ZERO_POINT: i32 = {zero_point};\n",
+                what.to_lowercase()
+            ),
+        );
+    }
 }
 
 /// The memories of a model that lies in several, in the order in which `Model::arenas` takes them.
@@ -241,6 +262,41 @@ mod tests {
             "&[::microhlo::bytemuck::bytes_of(in0)], &mut [::microhlo::bytemuck::bytes_of_mut(out0)]",
         ] {
             assert!(source.contains(part), "{part} in\n{source}");
+        }
+    }
+
+    #[test]
+    fn quantised_tensors_have_scale_and_zero_point() {
+        let text =
+            "func.func @main(%x: tensor<4x!quant.uniform<i8:f32, 0.5:-3>>, %y: tensor<4xf32>)
+            -> (tensor<4x!quant.uniform<i8:f32, 0.25>>, tensor<4xf32>) {
+  %0 = stablehlo.uniform_dequantize %x : (tensor<4x!quant.uniform<i8:f32, 0.5:-3>>) -> tensor<4xf32>
+  %1 = stablehlo.add %0, %y : tensor<4xf32>
+  %2 = stablehlo.uniform_quantize %1 : (tensor<4xf32>) -> tensor<4x!quant.uniform<i8:f32, 0.25>>
+  return %2, %1 : tensor<4x!quant.uniform<i8:f32, 0.25>>, tensor<4xf32>
+}";
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("q.mlir");
+        fs::write(&model, text).unwrap();
+        let made = made(&model, Target::CortexM4f, folder.path()).unwrap();
+        let (source, header) = (
+            fs::read_to_string(&made.module).unwrap(),
+            crate::embed::header(&made.compiled.report),
+        );
+        for (part, text) in [
+            ("pub const INPUT0_SCALE: f32 = 0.5;", &source),
+            ("pub const INPUT0_ZERO_POINT: i32 = -3;", &source),
+            ("pub const OUTPUT0_SCALE: f32 = 0.25;", &source),
+            ("pub const OUTPUT0_ZERO_POINT: i32 = 0;", &source),
+            ("#define Q_INPUT_0_SCALE 0.5f", &header),
+            ("#define Q_INPUT_0_ZERO_POINT (-3)", &header),
+            ("#define Q_OUTPUT_0_SCALE 0.25f", &header),
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        // The others are floats.
+        for part in ["INPUT1_SCALE", "OUTPUT1_SCALE", "INPUT_1_SCALE"] {
+            assert!(!source.contains(part) && !header.contains(part), "{part}");
         }
     }
 

@@ -30,6 +30,7 @@ pub mod regions;
 pub mod schedule;
 pub mod slot_image;
 pub mod stack;
+pub mod stored;
 pub mod taps;
 pub mod verify;
 pub mod vhlo_version;

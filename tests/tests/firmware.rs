@@ -11,12 +11,12 @@ use microhlo_compiler::cmd::load::{open_program, options_for};
 use microhlo_compiler::compile::{CompileOptions, Target};
 use microhlo_compiler::image::Image;
 use microhlo_compiler::ir::Module;
-use microhlo_format::DType;
+use microhlo_format::{DType, KernelId};
 use microhlo_qemu::{Job, Registry, build, build_with, run_firmware};
 use microhlo_tests::networks::generated;
-use microhlo_tests::{int8_models, options, outputs};
+use microhlo_tests::{int8_models, options, outputs, root};
 use object::read::elf::ElfFile32;
-use object::{Endianness, Object, ObjectSegment};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// Most bytes of flash on the Cortex-M4F, without the model.
 const FLASH: u64 = 19 * 1024;
@@ -63,10 +63,16 @@ fn nothing_of_a_panic_is_linked() {
     }
 }
 
-/// Pieces of the texts in the runtime's source that have a space, such as messages of errors.
-fn texts_of_the_runtime() -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-nostd");
-    let mut folders = vec![root.join("src"), root.join("format/src")];
+/// Pieces of the texts in the source of runtime, board and example that have a space, such as messages of errors.
+fn texts_of_the_source() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = [
+        "runtime-nostd/src",
+        "runtime-nostd/format/src",
+        "boards/support/src",
+        "examples/digits-cnn/src",
+    ];
+    let mut folders = folders.map(|folder| root.join(folder)).to_vec();
     let mut texts = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("the source") {
@@ -87,23 +93,44 @@ fn texts_of_the_runtime() -> Vec<String> {
     texts
 }
 
-/// Names, messages and formats are linked by who prints or logs them alone.
+/// Names of kernels that are too long to be there by chance, and of types whose `Debug` would have them.
+fn names_of_the_runtime() -> impl Iterator<Item = String> {
+    let kernels = KernelId::ALL.iter().map(|kernel| kernel.name().to_owned());
+    let types = ["LoadError", "RunError", "ArtifactError", "Misaligned", "MissingKernel"];
+    kernels.filter(|name| name.len() >= 7).chain(types.map(str::to_owned))
+}
+
+/// What is loaded of a firmware, without the artifact and the board's description.
+fn loaded(elf: &ElfFile32<'_, Endianness>) -> Vec<u8> {
+    let sections = elf.sections().filter(|section| {
+        let name = section.name().expect("its name");
+        section.address() != 0 && ![".microhlo.model", ".microhlo.board"].contains(&name)
+    });
+    sections.flat_map(|section| section.data().expect("its bytes").to_vec()).collect()
+}
+
+/// Names, messages and formats are linked by who prints or logs them alone, and so is what traces.
 #[test]
-fn a_release_image_holds_no_text_of_the_runtime() {
-    let texts = texts_of_the_runtime();
+fn a_release_image_holds_no_text_of_ours() {
+    let texts = texts_of_the_source();
     let message = microhlo::LoadError::Misaligned.to_string();
     assert!(texts.len() > 50 && texts.iter().any(|text| message.contains(text.as_str())));
+    let names: Vec<String> = names_of_the_runtime().collect();
+    assert!(names.len() > 30, "{names:?}");
     for board in ["mps2-an386", "virt-rv32"] {
         let _one_at_a_time = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, file) = silent(board);
         let elf = ElfFile32::<Endianness>::parse(file.as_slice()).expect("an ELF file");
-        let loaded: Vec<u8> =
-            elf.segments().flat_map(|s| s.data().expect("a part").to_vec()).collect();
+        let loaded = loaded(&elf);
         assert!(loaded.len() > 4096, "{board}: what is loaded was not found");
-        for text in &texts {
+        for text in texts.iter().chain(&names) {
             let found = memchr::memmem::find(&loaded, text.as_bytes()).is_some();
             assert!(!found, "{board}: {text:?}");
         }
+        assert!(elf.section_by_name(".defmt").is_none(), "{board}: formats of logs");
+        let symbols = elf.symbols().map(|symbol| symbol.name().expect("a name").to_owned());
+        let traces: Vec<String> = symbols.filter(|name| name.contains("5trace")).collect();
+        assert_eq!(traces, Vec::<String>::new(), "{board}: nothing is traced");
     }
 }
 
@@ -173,8 +200,8 @@ fn of_zeros(board: &str, model: &Path) -> Vec<u8> {
     outputs("host", outcome).concat().concat()
 }
 
-/// Loader, depthwise and other convolutions, mean and softmax: a keyword spotter where the full test
-/// data are, a generated network of the same layers anywhere.
+/// Loader, depthwise and other convolutions, mean and softmax: the keyword spotter of the examples, another one where
+/// the full test data are, and a generated network of the same layers.
 #[test]
 fn the_firmware_of_an_8_bit_network_is_small_on_the_cortex_m4f() {
     let _one_at_a_time = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +212,9 @@ fn the_firmware_of_an_8_bit_network_is_small_on_the_cortex_m4f() {
     fs::write(&path, &network.text).expect("the model");
     let spotter = int8_models().into_iter().find(|m| m.name == "kws_int8_quant_int");
     let spotter = spotter.map(|m| (m.program, SPOTTER_RUNTIME));
-    for (model, most) in [(path, INT8_RUNTIME)].into_iter().chain(spotter) {
+    let example = root().join("examples/models/keywords_int8.stablehlo.mlir");
+    let here = [(path, INT8_RUNTIME), (example, SPOTTER_RUNTIME)];
+    for (model, most) in here.into_iter().chain(spotter) {
         let image = single("mps2-an386", &model);
         assert!(image.runtime <= most, "{}", image.text());
         assert!(image.ram < RAM, "{} bytes of RAM", image.ram);

@@ -136,6 +136,77 @@ fn compile_quantises_on_the_way() {
 }
 
 #[test]
+fn floats_stand_for_stored_integers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (model, data) = (example("digits_cnn.stablehlo.mlir"), example("digits_cnn.npz"));
+    let program = at("q.mlir");
+    let quantize = ["quantize", text(&model), "--calibrate", text(&data), "-o", text(&program)];
+    succeeds(&[&quantize[..], &["--io", "int8"]].concat());
+    // The module says what the integers are.
+    let json = succeeds(&["compile", text(&program), "--json", "-"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let stored = |tensor: &Value| {
+        let quantization = &tensor["quantization"];
+        let scale = quantization["scale"].as_f64().expect("a scale") as f32;
+        (scale, quantization["zero_point"].as_i64().expect("a zero point") as f32)
+    };
+    let (scale, zero) = stored(&json["inputs"][0]);
+    let inputs = read(&data, "in0");
+    let quantised = |x: &f32| (x / scale + zero).clamp(-128.0, 127.0).round_ties_even() as i8 as u8;
+    let bytes = floats(&inputs).iter().map(quantised).collect();
+    let integers = Array { ty: ArrayType::Plain(DType::I8), dims: inputs.dims.clone(), bytes };
+    write(&at("integers.npz"), vec![("in0", integers)]);
+    for on in ["host", "eval"] {
+        let own = outputs(&program, &at("integers.npz"), folder.path(), on);
+        let floats = outputs(&program, &data, folder.path(), on);
+        assert!(own == floats && own.ty == ArrayType::Plain(DType::I8), "on {on}");
+    }
+    let run = ["run", text(&program), "--inputs", text(&data), "--expect", text(&data)];
+    let said = succeeds(&[&run[..], &["--atol", "2"]].concat());
+    let (output_scale, output_zero) = stored(&json["outputs"][0]);
+    for line in [
+        format!("floats, which were quantised (scale {scale:?}, zero point {zero})"),
+        format!(
+            "compared as floats, to within half a step at best (scale {output_scale:?}, zero point {output_zero})"
+        ),
+    ] {
+        assert!(said.contains(&line), "{line} in\n{said}");
+    }
+    // Half a step is too little for all results.
+    let half = format!("{}", output_scale / 2.0);
+    fails(&[&run[..], &["--atol", &half]].concat(), &["elements are beyond the tolerance"]);
+    // An artifact does not know.
+    let artifact = at("q.mhlo");
+    succeeds(&["compile", text(&program), "-o", text(&artifact)]);
+    let refused = ["run", text(&artifact), "--inputs", text(&data)];
+    fails(&refused, &["takes stored integers", "the program in place of the artifact"]);
+}
+
+#[test]
+fn what_may_not_be_meant_is_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("q.mlir");
+    let warned = |name: &str, options: &[&str]| {
+        let (model, data) =
+            (example(&format!("{name}.stablehlo.mlir")), example(&format!("{name}.npz")));
+        let quantize = ["quantize", text(&model), "--calibrate", text(&data), "-o", text(&program)];
+        let output = microhlo(&[&quantize[..], options].concat());
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert_eq!(warned("digits_cnn", &["--io", "int8"]), "");
+    assert_eq!(warned("digits_cnn", &["--cases", "3", "--mode", "int8-weights"]), "");
+    let few = warned("digits_cnn", &["--cases", "3"]);
+    assert!(few.contains("warning: only 3 cases to calibrate with"), "{few}");
+    // The softmax that it ends with is of floats.
+    let float = warned("dsconv_softmax", &["--io", "int8"]);
+    assert!(float.contains("warning: output 0 stays float in spite of --io int8"), "{float}");
+    assert!(!float.contains("input 0"), "{float}");
+}
+
+#[test]
 fn operations_without_integers_stay_floats() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["gru_step", "mlp_tanh", "dsconv_softmax"] {

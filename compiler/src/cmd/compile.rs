@@ -211,6 +211,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         false => options,
     };
     if let Some(done) = &quantised {
+        done.warn();
         program.module = done.quantised.module.clone();
     }
     if args.memory.pareto {
@@ -404,6 +405,13 @@ pub(super) fn json_of(
         map.insert("stack".to_owned(), json!(Stack::of(report, target)));
         map.insert("schedule".to_owned(), json!(compiled.report.schedule));
         map.insert("passes".to_owned(), Value::Array(passes));
+    }
+    for (what, tensors) in
+        [("inputs", &compiled.report.inputs), ("outputs", &compiled.report.outputs)]
+    {
+        for (i, stored) in tensors.iter().enumerate().filter_map(|(i, t)| Some((i, t.stored?))) {
+            value[what][i]["quantization"] = json!(stored);
+        }
     }
     value
 }

@@ -313,6 +313,7 @@ pub fn ports(artifact: &Artifact<'_>) -> (Vec<Port>, Vec<Port>) {
         name: t.name.as_str().to_owned(),
         dtype: t.dtype,
         dims: t.dims.iter().map(|&d| u64::from(d)).collect(),
+        stored: None,
     };
     let manifest = artifact.manifest();
     (manifest.inputs.iter().map(port).collect(), manifest.outputs.iter().map(port).collect())

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use microhlo_format::DType;
 use serde_json::{Value, json};
 
 use super::function::Function;
@@ -11,7 +12,7 @@ use super::vectors::{self, Port};
 use super::{CmdError, JsonTarget, print_text, run, write_file};
 use crate::compile::CompileOptions;
 use crate::eval::Tensor;
-use crate::ir::{Func, TensorType};
+use crate::ir::{Func, Module, TensorType, Type};
 use crate::quantize::{self, Fidelity, Io, LayerFidelity, Mode, Precision, Quantized, RangeChoice};
 
 /// Quantise a float program after training: weights per channel, activations by calibration.
@@ -128,6 +129,7 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let program = load::open_program(&args.model)?;
     let options = args.function.of(CompileOptions::default());
     let done = args.how.apply(&program, &options)?;
+    done.warn();
     let text = done.quantised.module.to_string();
     match &args.output {
         Some(path) => write_file(path, text.as_bytes())?,
@@ -145,7 +147,11 @@ pub struct Done {
     /// The program.
     pub quantised: Quantized,
     sets: Vec<(&'static str, Fidelity)>,
+    warnings: Vec<String>,
 }
+
+/// Fewer cases than this seldom show what values a model will meet.
+const FEW_CASES: usize = 4;
 
 impl How {
     /// Quantises the entry of a program.
@@ -182,8 +188,49 @@ impl How {
         if let Some(path) = &self.validate {
             sets.push(("validation", compare(&read_inputs(&ports, path)?.without(&frozen))?));
         }
-        Ok(Done { quantised, sets })
+        let warnings = self.warnings(cases.len(), &quantised.module);
+        Ok(Done { quantised, sets, warnings })
     }
+
+    /// What may not be as it was meant.
+    fn warnings(&self, cases: usize, quantised: &Module) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if cases < FEW_CASES && self.mode != Mode::Int8Weights {
+            warnings.push(format!(
+                "only {} {} to calibrate with: values beyond what was seen are cut off; give more, \
+                 100 are plenty",
+                cases,
+                if cases == 1 { "case" } else { "cases" }
+            ));
+        }
+        if self.io == Io::Int8 {
+            warnings.extend(floats(quantised).map(|name| {
+                format!(
+                    "{name} stays float in spite of --io int8: what it meets is not quantised, or \
+                     kept wide (--wide int8 keeps nothing wide)"
+                )
+            }));
+        }
+        warnings
+    }
+}
+
+/// The inputs and outputs of the one function that are floats.
+fn floats(module: &Module) -> impl Iterator<Item = String> {
+    let float = |ty: &Type| {
+        let dtype = ty.tensor().and_then(TensorType::dtype);
+        dtype.is_some_and(DType::is_float)
+    };
+    let named = move |what: &str, types: Vec<&Type>| -> Vec<String> {
+        let floats = types.into_iter().enumerate().filter(|(_, ty)| float(ty));
+        floats.map(|(i, _)| format!("{what} {i}")).collect()
+    };
+    let of = |func: &Func| {
+        let args = func.body.blocks[func.body.entry].args.iter().map(|&arg| func.body.ty(arg));
+        let inputs = named("input", args.collect());
+        [inputs, named("output", func.results.iter().collect())].concat()
+    };
+    module.funcs.values().flat_map(of).collect::<Vec<_>>().into_iter()
 }
 
 fn ports(func: &Func) -> Result<Vec<Port>, CmdError> {
@@ -238,6 +285,13 @@ fn decibels(ratio: f64) -> String {
 }
 
 impl Done {
+    /// Prints what may not be as it was meant.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            eprintln!("warning: {warning}");
+        }
+    }
+
     /// A table of the layers, and a line for each set of cases.
     pub fn summary(&self) -> String {
         let mut table = Table::new(2);
@@ -275,7 +329,9 @@ impl Done {
             })
         };
         let layers: Vec<Value> = self.quantised.layers.iter().map(layer).collect();
-        let mut out = json!({ "layers": layers, "floats": self.quantised.floats });
+        let mut out = json!({
+            "layers": layers, "floats": self.quantised.floats, "warnings": self.warnings,
+        });
         for (name, f) in &self.sets {
             out[*name] = json!({
                 "cases": f.cases, "snr_db": finite(f.snr_db), "max_error": f.largest,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use microhlo_format::Artifact;
+use microhlo_format::{Artifact, DType};
 use microhlo_qemu::{Job, JobReport, Options};
 use serde_json::{Value, json};
 
@@ -15,13 +15,14 @@ use super::load::{self, Input, Program};
 use super::profile::{self, Profile};
 use super::text::{Table, grouped};
 use super::trace::Trace;
-use super::vectors::{self, Port, Values};
+use super::vectors::{self, Form, Port, Values};
 use super::wire::Wire;
 use super::{CmdError, JsonTarget, print_text};
 use crate::compile::CompileOptions;
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Module, TensorType};
 use crate::npz;
+use crate::stored::Stored;
 
 /// Run a program or an artifact on the host, on an emulated board, or with --probe on a real one.
 #[derive(Debug, clap::Args)]
@@ -110,6 +111,8 @@ struct Results {
     /// Per case, the bytes of every output.
     outputs: Vec<Vec<Vec<u8>>>,
     report: JobReport,
+    /// What was made of floats that were given for quantised tensors.
+    notes: Vec<String>,
 }
 
 /// Runs the command.
@@ -136,7 +139,8 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
         _ => None,
     };
     let data = (0..cases).map(|case| case_bytes(&model.inputs, &inputs, case)).collect();
-    let results = execute(args, &model, data)?;
+    let notes = notes(&model, &inputs, expected.as_deref().unwrap_or_default());
+    let results = Results { notes, ..execute(args, &model, data)? };
     if let Some(path) = &args.outputs {
         let axis = vectors_have_axis(&inputs);
         npz::write(path, &vectors::output_arrays(&model.outputs, &results.outputs, axis))?;
@@ -144,6 +148,23 @@ pub fn run(args: &Args) -> Result<(), CmdError> {
     let comparison = expected.map(|e| compare(args, &model.outputs, &results.outputs, &e));
     let predictions = labels.map(|l| Predictions::new(&model.outputs, &results.outputs, l));
     finish(args, &model, &results, comparison.as_deref(), predictions.as_ref())
+}
+
+/// What is done with floats that stand for a quantised model's integers.
+fn notes(model: &Prepared, inputs: &[Values], expected: &[Values]) -> Vec<String> {
+    let all = |what: &str, ports: &[Port], values: &[Values], form: Form, done: &str| {
+        let floats = ports.iter().zip(values).enumerate().filter(|(_, (_, v))| v.form() == form);
+        let stored = floats.filter_map(|(i, (port, _))| Some((i, port, port.stored?)));
+        let note = |(i, port, stored): (usize, &Port, Stored)| {
+            format!("{what}{i} `{}`: floats, {done} ({})", port.name, stored.text())
+        };
+        stored.map(note).collect::<Vec<_>>()
+    };
+    let given = "which were quantised";
+    let mut notes = all("in", &model.inputs, inputs, Form::Quantized, given);
+    let wanted = "with which the results are compared as floats, to within half a step at best";
+    notes.extend(all("out", &model.outputs, expected, Form::Floats, wanted));
+    notes
 }
 
 fn vectors_have_axis(inputs: &[Values]) -> bool {
@@ -169,10 +190,10 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
         return Err(CmdError::BadInput(text.to_owned()));
     }
     let executor = Executor::find_over(&args.on, &args.wire).map_err(CmdError::BadInput)?;
-    let (bytes, debug, names) = match input {
+    let (bytes, debug, report) = match input {
         Input::Artifact(bytes) => {
             let debug = args.debug_info.as_deref().map(|path| load::debug_info(path, &bytes));
-            (bytes, debug.transpose()?.unwrap_or_default(), Vec::new())
+            (bytes, debug.transpose()?.unwrap_or_default(), None)
         }
         Input::Program(program) => {
             let target = executor.target().map_err(CmdError::BadInput)?;
@@ -182,12 +203,16 @@ fn prepare(args: &Args) -> Result<Prepared, CmdError> {
                 true => program.debug_info(&compiled),
                 false => Vec::new(),
             };
-            let names = compiled.report.kernels.into_iter().map(|k| k.name).collect();
-            (compiled.artifact, debug, names)
+            (compiled.artifact, debug, Some(compiled.report))
         }
     };
     let artifact: Artifact<'_> = load::parse_artifact(&args.model, &bytes)?;
-    let (inputs, outputs) = load::ports(&artifact);
+    let (mut inputs, mut outputs) = load::ports(&artifact);
+    if let Some(report) = &report {
+        let ports = inputs.iter_mut().zip(&report.inputs);
+        ports.chain(outputs.iter_mut().zip(&report.outputs)).for_each(|(p, t)| p.stored = t.stored);
+    }
+    let names = report.map_or_else(Vec::new, |r| r.kernels.into_iter().map(|k| k.name).collect());
     let listing = listing::steps(&artifact, &names);
     let macs = artifact.manifest().macs;
     let engine = Engine::Artifact { executor, bytes, debug, listing, macs };
@@ -212,11 +237,12 @@ pub(super) fn ports<'a>(
     prefix: &str,
 ) -> Result<Vec<Port>, CmdError> {
     let port = |(i, ty): (usize, &crate::ir::Type)| {
-        let tensor = ty.tensor().and_then(|t| Some((t.elem.storage(), t.static_dims()?)));
-        let (dtype, dims) = tensor.ok_or_else(|| {
+        let tensor = ty.tensor();
+        let tensor = tensor.and_then(|t| Some((t.elem.storage(), t.static_dims()?, Stored::of(t))));
+        let (dtype, dims, stored) = tensor.ok_or_else(|| {
             CmdError::BadInput(format!("{prefix}{i} is {ty}; only static tensors can be given"))
         })?;
-        Ok(Port { name: format!("{prefix}{i}"), dtype, dims })
+        Ok(Port { name: format!("{prefix}{i}"), dtype, dims, stored })
     };
     types.enumerate().map(port).collect()
 }
@@ -288,7 +314,7 @@ fn run_job(
             Err(text) => return Err(failed(format!("case {i}: {text}"))),
         }
     }
-    Ok(Results { outputs, report })
+    Ok(Results { outputs, report, notes: Vec::new() })
 }
 
 fn evaluate(
@@ -311,7 +337,7 @@ fn evaluate(
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(Results { outputs, report: JobReport::default() })
+    Ok(Results { outputs, report: JobReport::default(), notes: Vec::new() })
 }
 
 fn compare(
@@ -325,8 +351,15 @@ fn compare(
     for (case, outputs) in outputs.iter().enumerate() {
         let ports = ports.iter().zip(outputs).zip(expected);
         for (difference, ((port, actual), expected)) in differences.iter_mut().zip(ports) {
+            let form = expected.form();
             let expected = expected.case(case).unwrap_or_default();
-            difference.add(case, port.dtype, actual, expected, tolerance);
+            match port.stored.filter(|_| form == Form::Floats) {
+                Some(stored) => {
+                    let actual = stored.dequantize_bytes(port.dtype, actual);
+                    difference.add(case, DType::F32, &actual, expected, tolerance);
+                }
+                None => difference.add(case, port.dtype, actual, expected, tolerance),
+            }
         }
     }
     differences
@@ -386,6 +419,7 @@ fn finish(
     args.json.write(&json_of(args, model, results, comparison, predictions, profile.as_ref()))?;
     if !args.json.owns_stdout() {
         let mut text = text(args, model, results, profile.as_ref());
+        text.extend(results.notes.iter().map(|note| format!("{note}\n")));
         text += &comparison.map_or(String::new(), |c| comparison_table(model, c).render());
         text += &predictions.map_or(String::new(), Predictions::text);
         print_text(&text);
@@ -496,6 +530,7 @@ fn json_of(
         "on": args.on,
         "cases": results.outputs.len(),
         "outputs": outputs,
+        "notes": results.notes,
         "passed": comparison.map(|c| c.iter().all(|d| d.beyond == 0)),
     });
     if let Engine::Artifact { executor, listing, macs, debug, .. } = &model.engine {

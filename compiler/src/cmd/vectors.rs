@@ -7,7 +7,9 @@ use microhlo_format::DType;
 
 use super::CmdError;
 use super::text::shape;
+use crate::eval::Element;
 use crate::npz::{self, Array, ArrayType, Arrays};
+use crate::stored::Stored;
 
 /// An input or output of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Port {
     pub dtype: DType,
     /// Sizes, outermost first.
     pub dims: Vec<u64>,
+    /// What its integers stand for, if it is quantised and that is known: artifacts do not say.
+    pub stored: Option<Stored>,
 }
 
 impl Port {
@@ -32,12 +36,24 @@ impl Port {
     }
 }
 
+/// What values of a port are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Those that the model has.
+    Own,
+    /// `f32` that a quantised model's integers stand for.
+    Floats,
+    /// The model's integers, made of such floats.
+    Quantized,
+}
+
 /// The values of one port: one for all cases, or one per case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
     bytes: Vec<u8>,
     each: usize,
     cases: Option<usize>,
+    form: Form,
 }
 
 impl Values {
@@ -53,6 +69,24 @@ impl Values {
     /// The number of cases; `None` when the array has no case axis.
     pub fn cases(&self) -> Option<usize> {
         self.cases
+    }
+
+    /// What they are.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// With integers of the port in place of floats.
+    fn quantized(self, port: &Port) -> Values {
+        match (self.form, port.stored) {
+            (Form::Floats, Some(stored)) => Values {
+                bytes: stored.quantize_bytes(port.dtype, &self.bytes),
+                each: port.byte_len(),
+                cases: self.cases,
+                form: Form::Quantized,
+            },
+            _ => self,
+        }
     }
 }
 
@@ -85,7 +119,8 @@ pub fn shaped_cases(path: &Path, ports: &[Port]) -> Result<Option<Vec<usize>>, C
     }
 }
 
-/// Reads the inputs of a file, with the numbers of their cases if it has cases of several shapes.
+/// Reads the inputs of a file, with the numbers of their cases if it has cases of several shapes. Floats for quantised
+/// inputs become their integers.
 ///
 /// # Errors
 /// As [`read`] and [`shaped_cases`].
@@ -98,7 +133,8 @@ pub fn read_inputs(
         Some(cases) => read_cases(path, "in", ports, cases)?,
         None => read(path, "in", ports)?,
     };
-    Ok((inputs, shaped))
+    let inputs = inputs.into_iter().zip(ports).map(|(values, port)| values.quantized(port));
+    Ok((inputs.collect(), shaped))
 }
 
 /// Reads the arrays `case{k}_{prefix}0`, `case{k}_{prefix}1`, ... of the cases.
@@ -115,13 +151,16 @@ pub fn read_cases(
     let bad = |message: String| CmdError::BadInput(format!("{}: {message}", path.display()));
     let mut all = Vec::new();
     for (i, port) in ports.iter().enumerate() {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut form) = (Vec::new(), Form::Own);
         for case in cases {
             let key = format!("case{case}_{prefix}{i}");
             let Some(array) = arrays.remove(&key) else { return Err(missing(path, &key, port)) };
-            bytes.extend(values(&key, array, port).map_err(bad)?.bytes);
+            let case = values(&key, array, port).map_err(bad)?;
+            form = case.form;
+            bytes.extend(case.bytes);
         }
-        all.push(Values { bytes, each: port.byte_len(), cases: Some(cases.len()) });
+        let each = bytes.len() / cases.len().max(1);
+        all.push(Values { bytes, each, cases: Some(cases.len()), form });
     }
     Ok(all)
 }
@@ -189,20 +228,38 @@ fn wrong_type(key: &str, ty: ArrayType, port: &Port) -> String {
     let advice = match float && matches!(port.dtype, DType::I8 | DType::U8) {
         true => {
             "an 8-bit model takes stored integers: round(x / scale) + zero point, see \
-             docs/quantisation.md; otherwise convert it with `astype`"
+             docs/quantisation.md (the program in place of the artifact knows both and takes \
+             floats); otherwise convert it with `astype`"
         }
         false => "convert it with `astype`",
     };
     format!("array `{key}` is {ty}, but the model's `{}` is {}; {advice}", port.name, port.dtype)
 }
 
+/// An array of floats as one of `f32`.
+fn floats(array: Array, dtype: DType) -> Array {
+    let float = |bytes: &[u8]| match Element::decode(dtype, bytes) {
+        Element::Float(x) => (x as f32).to_le_bytes(),
+        _ => [0; 4],
+    };
+    let bytes = array.bytes.chunks_exact(dtype.size()).flat_map(float).collect();
+    Array { ty: ArrayType::Plain(DType::F32), dims: array.dims, bytes }
+}
+
 fn values(key: &str, array: Array, port: &Port) -> Result<Values, String> {
-    if !array.ty.matches(port.dtype) {
-        return Err(wrong_type(key, array.ty, port));
-    }
-    let each = port.byte_len();
+    let (array, form) = match array.ty {
+        ty if ty.matches(port.dtype) => (array, Form::Own),
+        ArrayType::Plain(dtype) if dtype.is_float() && port.stored.is_some() => {
+            (floats(array, dtype), Form::Floats)
+        }
+        ty => return Err(wrong_type(key, ty, port)),
+    };
+    let each = match form {
+        Form::Own => port.byte_len(),
+        _ => port.byte_len() / port.dtype.size() * DType::F32.size(),
+    };
     if array.dims == port.dims {
-        return Ok(Values { bytes: array.bytes, each, cases: None });
+        return Ok(Values { bytes: array.bytes, each, cases: None, form });
     }
     match array.dims.split_first() {
         Some((0, dims)) if dims == port.dims => {
@@ -210,7 +267,7 @@ fn values(key: &str, array: Array, port: &Port) -> Result<Values, String> {
         }
         Some((&cases, dims)) if dims == port.dims => {
             let cases = usize::try_from(cases).map_err(|_| "too many cases".to_owned())?;
-            Ok(Values { bytes: array.bytes, each, cases: Some(cases) })
+            Ok(Values { bytes: array.bytes, each, cases: Some(cases), form })
         }
         _ => Err(format!(
             "array `{key}` has the shape {:?}, but the model's `{}` has {:?} (or one axis more, \

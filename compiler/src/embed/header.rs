@@ -2,6 +2,7 @@
 
 use crate::compile::{Report, TensorReport};
 use crate::embed::{identifier, symbol};
+use crate::stored::Stored;
 
 /// A C header (C99, C++) that declares the artifact and has its sizes and those of its inputs and outputs as
 /// constants, in bytes.
@@ -60,6 +61,13 @@ fn tensor_lines(upper: &str, what: &str, tensors: &[TensorReport]) -> String {
     for (i, tensor) in tensors.iter().enumerate() {
         let (name, ty, bytes) = (commentable(&tensor.name), tensor.ty(), tensor.bytes());
         out += &format!("/* {name}: {ty} */\n#define {upper}_{what}_{i}_BYTES {bytes}u\n");
+        if let Some(Stored { scale, zero_point, .. }) = tensor.stored {
+            out += &format!(
+                "/* Integers q stand for (q - zero point) * scale. */\n\
+                 #define {upper}_{what}_{i}_SCALE {scale:?}f\n\
+                 #define {upper}_{what}_{i}_ZERO_POINT ({zero_point})\n"
+            );
+        }
     }
     out
 }

@@ -318,7 +318,8 @@ mod tests {
     use super::*;
 
     fn tensor(name: &str, dtype: &str, dims: &[u32]) -> TensorReport {
-        TensorReport { name: name.to_owned(), dtype: dtype.to_owned(), dims: dims.to_vec() }
+        let (name, dtype, dims) = (name.to_owned(), dtype.to_owned(), dims.to_vec());
+        TensorReport { name, dtype, dims, stored: None }
     }
 
     #[test]

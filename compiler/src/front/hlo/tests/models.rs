@@ -42,7 +42,8 @@ fn program(path: &Path) -> Result<Program, String> {
 fn ports<'a>(types: impl Iterator<Item = &'a Type>) -> Vec<Port> {
     let port = |ty: &Type| {
         let ty = ty.tensor()?;
-        Some(Port { name: String::new(), dtype: ty.dtype()?, dims: ty.static_dims()? })
+        let (dtype, dims) = (ty.dtype()?, ty.static_dims()?);
+        Some(Port { name: String::new(), dtype, dims, stored: None })
     };
     types.filter_map(port).collect()
 }
