@@ -282,7 +282,10 @@ fn chain_overlaps(
             continue;
         };
         let bytes = u32::try_from(near.distance).unwrap_or(u32::MAX);
-        let distance = plan::Distance::AtLeast(bytes);
+        let distance = match near.same {
+            true => plan::Distance::Zero,
+            false => plan::Distance::AtLeast(bytes),
+        };
         let overlap = plan::Overlap { input, output, distance };
         if problem.is_overlap(&overlap) && bytes < problem.buffers[output].size {
             problem.overlaps.push(overlap);

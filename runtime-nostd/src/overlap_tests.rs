@@ -149,6 +149,9 @@ fn check_by(kernel: &Kernel<u8>, nearer: i64) {
         } else {
             assert_eq!(run(kernel, i64::from(least) + 1, seed), apart, "{kernel:?}");
         }
+        if let Some(row) = input.overlap.row() {
+            assert_eq!(run(kernel, row.into(), seed), apart, "{kernel:?} a row of {row} behind");
+        }
     }
     assert!(wrong[0] > 0, "{kernel:?}: less than {least} would do");
     assert!(!only || wrong[1] > 0, "{kernel:?}: more than {least} would do");
@@ -249,6 +252,8 @@ fn depthwise_convolutions_in_place() {
     {
         check(&Kernel::depthwise_i8(depthwise(size, channels, stride)));
     }
+    let row = |c: DepthwiseI8<u8>| accesses(&Kernel::depthwise_i8(c))[0].overlap.row();
+    assert_eq!([row(depthwise([5, 9], 12, 1)), row(depthwise([12, 12], 16, 2))], [Some(108), None]);
     let overlap = |kernel: Kernel<u8>| accesses(&kernel)[0].overlap.least();
     // Channels that are left over, columns of another number of rows, more outputs than inputs, and sums.
     assert_eq!(overlap(Kernel::depthwise_i8(depthwise([5, 9], 6, 1))), None);

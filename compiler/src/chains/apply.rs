@@ -98,8 +98,8 @@ fn chain(program: &mut Program, block: &Block, cut: &Cut) -> Kernel<Ref> {
             capacity: half(stage.capacity),
             operands: stage.operands,
             lead: stage.lead,
-            settles: stage.rest == Rest::Start,
-            ends: stage.rest == Rest::End,
+            settles: matches!(stage.rest, Rest::Start | Rest::Late),
+            ends: matches!(stage.rest, Rest::End | Rest::Late),
         });
     }
     let feed = block.feed().map(|(buffer, row_bytes)| {

@@ -220,6 +220,11 @@ impl Needs {
     pub fn bytes(&self) -> u64 {
         self.activations + self.scratch + self.state
     }
+
+    /// Whether rows that are kept wait until the first stage goes on.
+    pub fn are_late(&self) -> bool {
+        self.rests.contains(&Rest::Late)
+    }
 }
 
 /// A stage with what it needs.
@@ -375,10 +380,16 @@ impl Block {
         stage.checked_sub(self.fed).map(|at| self.steps.0 + at)
     }
 
-    /// What the block needs if each stage fires about so many rows at a time, if it can.
-    pub fn needs(&self, model: &Model<'_>, wanted: &[u32]) -> Option<Needs> {
+    /// What the block needs if each stage fires about so many rows at a time, if it can. If `late`, all rows that
+    /// are kept wait until the first stage goes on again, and stages begin with as many as the last one needs for
+    /// a whole strip.
+    pub fn needs(&self, model: &Model<'_>, wanted: &[u32], late: bool) -> Option<Needs> {
+        if late && self.fed > 0 {
+            // Its rows come one by one.
+            return None;
+        }
         let (mut strips, mut over) = (Vec::new(), Vec::new());
-        let (mut scratch, mut cost) = (0, cost::CHAIN);
+        let (mut scratch, mut cost, mut overs) = (0, cost::CHAIN, Vec::new());
         for (at, (stage, &wanted)) in self.stages.iter().zip(wanted).enumerate() {
             let Some(step) = self.step(at) else {
                 // The caller may feed more rows at a time if there is room.
@@ -393,23 +404,41 @@ impl Block {
             cost += firings.cost;
         }
         let mut windows = Windows { over, ..self.windows(model, &strips) };
-        windows.lead(&mut |at, lead| {
-            let strips = [strips[at], lead.into()];
+        let mut may = |at: usize, lead: u8| {
+            let [strip, lead] = [strips[at], lead.into()];
             let step = self.step(at).map(|step| model.kernel(step));
-            let touched =
-                step.and_then(|step| model.stages.led(step, self.stages[at].rows, strips));
-            scratch = touched.map_or(scratch, |(bytes, _)| scratch.max(bytes));
-            touched.is_some()
-        });
+            let led = |step| model.stages.led(step, self.stages[at].rows, [strip, lead]);
+            let Some(((bytes, over), with)) = step.and_then(led) else { return false };
+            scratch = scratch.max(bytes);
+            if late && let Some(step) = step {
+                // Where the first strip is as long as others, this is what they cost.
+                let without = model.stages.firings(step, self.stages[at].rows, strip);
+                cost += with - without.map_or(with, |firings| firings.cost);
+                overs.push((at, over));
+            }
+            true
+        };
+        match late {
+            true => windows.lead_all(&mut may)?,
+            false => windows.lead(&mut may),
+        }
         windows.fit()?;
+        overs.into_iter().for_each(|(at, over)| windows.over[at] = over);
+        if late {
+            windows.fit_in_place()?;
+        }
         let leads = windows.stages.iter().map(|stage| stage.lead).collect();
         let capacities: Vec<u32> = windows.stages.iter().map(|s| s.capacity.into()).collect();
-        let (rests, packed) = self.rests(model, &mut windows)?;
+        let (rests, packed) = match late {
+            true => self.rest_late(model, &mut windows)?,
+            false => self.rests(model, &mut windows)?,
+        };
         let mut activations = self.outside + packed;
         for (at, stage) in self.stages.iter().enumerate() {
             activations += 4 * u64::from(stage.sums);
             // Before most firings, what is still needed is moved to the front.
-            let kept = u64::from(capacities[at].saturating_sub(strips[at]));
+            let most = strips[at].max(windows.stages[at].lead.into());
+            let kept = u64::from(capacities[at].saturating_sub(most));
             let moved = u64::from(stage.rows / strips[at]) * kept * u64::from(stage.row_bytes);
             cost += model.costs.moved(if stage.whole { 0 } else { moved });
         }
@@ -475,8 +504,27 @@ impl Block {
         Some(best)
     }
 
+    /// Lets all rows that are kept wait until the first stage goes on again: where they rest, and the bytes
+    /// that all values take together. `None` if that is of no use.
+    fn rest_late(&self, model: &Model<'_>, windows: &mut Windows) -> Option<(Vec<Rest>, u64)> {
+        let rest = |at: usize| match windows.keeps(at) && at > 0 {
+            true => Rest::Late,
+            false => Rest::End,
+        };
+        let rests: Vec<Rest> = (0..self.stages.len()).map(rest).collect();
+        windows.rest(&rests);
+        // Rows of each stage end in front of those of the stage before.
+        let packed = plan::sketch_backwards(&self.problem(model, windows)?).ok()?;
+        rests.contains(&Rest::Late).then_some((rests, packed))
+    }
+
     /// Bytes that windows, results, and values that die take together, as some of them share bytes.
     fn packed(&self, model: &Model<'_>, windows: &Windows) -> Option<u64> {
+        plan::sketch(&self.problem(model, windows)?).ok()
+    }
+
+    /// Windows, results, and values that die, with what they may share.
+    fn problem(&self, model: &Model<'_>, windows: &Windows) -> Option<Problem> {
         let whole = |stage: &Stage| if stage.whole { 3 } else { 2 };
         let lives = self.stages.iter().map(|stage| (stage.output, 1, whole(stage)));
         let lives = lives.chain(self.dying.iter().map(|&value| (value, 0, 2)));
@@ -487,13 +535,16 @@ impl Block {
         let buffers = lives.enumerate().map(buffer).collect::<Option<_>>()?;
         let mut problem = Problem { buffers, overlaps: Vec::new() };
         for near in windows.near()? {
-            let distance = Distance::AtLeast(near.distance.try_into().ok()?);
+            let distance = match near.same {
+                true => Distance::Zero,
+                false => Distance::AtLeast(near.distance.try_into().ok()?),
+            };
             let overlap = Overlap { input: near.input, output: near.output, distance };
             if problem.is_overlap(&overlap) {
                 problem.overlaps.push(overlap);
             }
         }
-        plan::sketch(&problem).ok()
+        Some(problem)
     }
 
     /// Whether a value is read by rows alone.

@@ -109,21 +109,51 @@ pub struct Firings {
     pub scratch: u64,
     /// Instructions, about.
     pub cost: f64,
-    /// How rows that are computed may lie over those that are read; see [`strips`].
-    pub over: [Option<u64>; 2],
+    /// How rows that are computed may lie over those that are read of each operand; see [`strips`].
+    pub over: [Option<Over>; 2],
+}
+
+/// How rows that are computed may lie over those that they are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The latter start at least so many bytes behind the former.
+    Behind(u64),
+    /// Both start at the same byte, or the latter a row of so many bytes behind.
+    InRows(u64),
+}
+
+impl Over {
+    /// How a kernel's result may lie over an operand that it reads from its first byte on.
+    fn of(overlap: Overlap) -> Option<Over> {
+        match (overlap.least()?, overlap.row()) {
+            ((_, true), row) => row.map(|row| Over::InRows(row.into())),
+            ((bytes, false), _) => Some(Over::Behind(bytes.into())),
+        }
+    }
+
+    /// What both allow.
+    fn and(self, other: Over) -> Option<Over> {
+        match (self, other) {
+            (Over::Behind(one), Over::Behind(two)) => Some(Over::Behind(one.max(two))),
+            _ => (self == other).then_some(self),
+        }
+    }
 }
 
 /// Bytes of working memory, and how rows may lie over each other; see [`strips`].
-pub type Touched = (u64, [Option<u64>; 2]);
+pub type Touched = (u64, [Option<Over>; 2]);
 
 /// A step, the rows that it makes, and those of a strip and of the first one.
 type Led = (usize, u32, [u32; 2]);
+
+/// What a step touches whose first strip has another number of rows, and about how many instructions all take.
+type LedFirings = (Touched, f64);
 
 /// What stages need, worked out once for each step and number of rows at a time.
 pub struct Stages {
     costs: Costs,
     known: RefCell<HashMap<(usize, u32, u32), Option<Firings>>>,
-    led: RefCell<HashMap<Led, Option<Touched>>>,
+    led: RefCell<HashMap<Led, Option<LedFirings>>>,
 }
 
 impl Stages {
@@ -147,7 +177,7 @@ impl Stages {
         let kernel = folded(kernel, rows);
         let kernel = kernel.as_ref();
         let found = (key.2..=rows).find_map(|strip| {
-            let cost = self.cost(kernel, rows, strip)?;
+            let cost = self.cost(kernel, rows, [strip, 0])?;
             let (scratch, over) = strips(kernel, rows, [strip, 0])?;
             Some(Firings { strip, scratch, cost, over })
         });
@@ -155,30 +185,37 @@ impl Stages {
         found
     }
 
-    /// What a step touches that makes `rows` rows in such strips, the first of them shorter.
+    /// What a step touches that makes `rows` rows in such strips, the first of them shorter or longer, and
+    /// about how many instructions it takes.
     pub fn led(
         &self,
         (step, kernel): (usize, &Kernel<Ref>),
         rows: u32,
         strips: [u32; 2],
-    ) -> Option<Touched> {
+    ) -> Option<LedFirings> {
         let mut led = self.led.borrow_mut();
-        let find = || self::strips(folded(kernel, rows).as_ref(), rows, strips);
+        let find = || {
+            let kernel = folded(kernel, rows);
+            let touched = self::strips(kernel.as_ref(), rows, strips)?;
+            Some((touched, self.cost(kernel.as_ref(), rows, strips)?))
+        };
         *led.entry((step, rows, strips)).or_insert_with(find)
     }
 
-    /// Instructions of all firings, if their sizes are possible.
-    fn cost(&self, kernel: &Kernel<Ref>, rows: u32, strip: u32) -> Option<f64> {
-        let firings = rows.div_ceil(strip);
-        let each = |index: u32| {
-            let first = index * strip;
-            let kernel = restricted(kernel, rows, first, strip.min(rows - first))?;
+    /// Instructions of all firings, if their sizes are possible: of strips of so many rows, and so many the
+    /// first time if that is not 0.
+    fn cost(&self, kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Option<f64> {
+        let lead = if lead == 0 { strip } else { lead }.min(rows);
+        let each = |first: u32, count: u32| {
+            let kernel = restricted(kernel, rows, first, count.min(rows - first))?;
             Some(self.costs.firing(&kernel))
         };
-        let (first, last) = (each(0)?, each(firings - 1)?);
+        let (first, firings) = (each(0, lead)?, (rows - lead).div_ceil(strip));
+        let last = |index: u32| each(lead + index * strip, strip);
         Some(match firings {
-            1 => first,
-            _ => first + last + f64::from(firings - 2) * each(1)?,
+            0 => first,
+            1 => first + last(0)?,
+            _ => first + last(firings - 1)? + f64::from(firings - 1) * last(0)?,
         })
     }
 }
@@ -196,8 +233,8 @@ fn restricted(kernel: &Kernel<Ref>, rows: u32, first: u32, count: u32) -> Option
 }
 
 /// Of strips of so many rows, and so many the first time if that is not 0, if they are possible: bytes of
-/// working memory, and for each operand the least bytes from the start of rows that are computed to that of
-/// the rows that they are made of, if the former may lie over the latter.
+/// working memory, and for each operand how rows that are computed may lie over those that they are made of,
+/// if they may.
 pub fn strips(kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Option<Touched> {
     let by = kernel.by_rows(rows).ok()?;
     let (rows, strip) = (u16::try_from(rows).ok()?, u16::try_from(strip).ok()?);
@@ -205,19 +242,22 @@ pub fn strips(kernel: &Kernel<Ref>, rows: u32, [strip, lead]: [u32; 2]) -> Optio
     let operands = [OUTSIDE; 2];
     let stage = Stage { rows, strip, lead, capacity: rows, operands, settles: false, ends: false };
     let places = by.operands.map(|operand| operand.map(|operand| operand.place));
-    let mut scratch = 0;
-    let mut over = places.map(|place| place.map(|_| 0));
+    let (mut scratch, mut apart) = (0, false);
+    let (mut over, mut read) = ([None; 2], [false; 2]);
     let visit = &mut |access: microhlo_format::Access<Ref>| match access.kind {
         AccessKind::Scratch => scratch = scratch.max((access.end - access.start).unsigned_abs()),
-        AccessKind::Write if access.overlap == Overlap::NEVER => over = [None; 2],
-        AccessKind::Write => {}
+        AccessKind::Write => apart |= access.overlap == Overlap::NEVER,
         AccessKind::Read => {
-            let least = access.overlap.least().filter(|(_, only)| !only && access.start == 0);
-            for (over, _) in over.iter_mut().zip(places).filter(|(_, p)| *p == Some(access.place)) {
-                *over = over.zip(least).map(|(most, (bytes, _))| most.max(bytes.into()));
+            let may = Over::of(access.overlap).filter(|_| access.start == 0);
+            let operands = over.iter_mut().zip(&mut read).zip(places);
+            for ((over, read), _) in operands.filter(|(_, p)| *p == Some(access.place)) {
+                *over = match std::mem::replace(read, true) {
+                    false => may,
+                    true => over.zip(may).and_then(|(over, may)| over.and(may)),
+                };
             }
         }
     };
     kernel.strips(&stage, visit).ok()?;
-    Some((scratch, over))
+    Some((scratch, if apart { [None; 2] } else { over }))
 }

@@ -213,13 +213,15 @@ const TRIES: usize = 100;
 fn even(model: &Model<'_>, block: &Block, needs: &Needs, limit: u64) -> Needs {
     let mut best = needs.clone();
     let least = best.strips.iter().min().copied().unwrap_or(1);
-    for rows in (least..).skip(1).take(TALLEST) {
-        let Some(taller) = block.needs(model, &block.uniform(rows)) else { continue };
-        if taller.bytes() > limit {
-            break;
-        }
-        if taller.cost < best.cost {
-            best = taller;
+    for late in [false, true] {
+        for rows in (least..).skip(1).take(TALLEST) {
+            let Some(taller) = block.needs(model, &block.uniform(rows), late) else { continue };
+            let fits = taller.bytes() <= limit;
+            if fits && taller.cost < best.cost {
+                best = taller;
+            } else if !fits && !late {
+                break;
+            }
         }
     }
     best
@@ -235,7 +237,7 @@ fn widest(model: &Model<'_>, block: &Block, mut best: Needs, limit: u64) -> Need
         }
         let mut strips = best.strips.clone();
         strips[at] += 1;
-        let wider = block.needs(model, &strips);
+        let wider = block.needs(model, &strips, best.are_late());
         let better = |wider: &Needs| wider.cost < best.cost && wider.bytes() <= limit;
         match wider.filter(better) {
             Some(wider) => (best, since) = (wider, 0),
@@ -253,13 +255,17 @@ fn widest(model: &Model<'_>, block: &Block, mut best: Needs, limit: u64) -> Need
 fn chains(model: &Model<'_>, first: usize, end: usize, most: u64) -> Option<Vec<Cut>> {
     let block = Block::new(model, first, end)?;
     let mut cuts: Vec<Cut> = Vec::new();
-    for rows in STRIPS {
-        let Some(needs) = block.needs(model, &block.uniform(rows)) else { continue };
-        if needs.bytes() >= most {
-            break;
-        }
-        if cuts.last().is_none_or(|last| last.needs.strips != needs.strips) {
-            cuts.push(Cut { first, end, needs, stripes: None, again: 0 });
+    for late in [false, true] {
+        for rows in STRIPS {
+            let Some(needs) = block.needs(model, &block.uniform(rows), late) else { continue };
+            if needs.bytes() >= most {
+                break;
+            }
+            let same =
+                |last: &Cut| last.needs.strips == needs.strips && last.needs.rests == needs.rests;
+            if !cuts.last().is_some_and(same) {
+                cuts.push(Cut { first, end, needs, stripes: None, again: 0 });
+            }
         }
     }
     Some(cuts)

@@ -76,7 +76,7 @@ fn chains(
     let mut cuts: Vec<Cut> = Vec::new();
     for first in (range.start.saturating_sub(LONGEST)..=range.start).rev() {
         let Some(block) = Block::new(&expanded, places[first], places[range.end]) else { break };
-        let needs = block.needs(&expanded, &block.uniform(1));
+        let needs = block.needs(&expanded, &block.uniform(1), false);
         if let Some(needs) = needs.filter(|needs| needs.bytes() < most) {
             let (end, stripes) = (range.end, Some(stripes));
             cuts.push(Cut { first, end, needs, stripes, again });

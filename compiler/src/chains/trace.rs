@@ -4,7 +4,7 @@ use microhlo_format::Kernel;
 use microhlo_format::kernels::ByRows;
 use microhlo_format::rows::{OUTSIDE, RowShape};
 
-use super::kernel::{strips, writes_columns};
+use super::kernel::{Over, strips, writes_columns};
 use super::windows::{Found, Joint, Read, Windows};
 use crate::lower::program::{BufferId, Program, Ref};
 use crate::lower::share::copies_taps;
@@ -23,6 +23,8 @@ pub struct Nearby {
     pub output: BufferId,
     /// Bytes from the start of the one below to that of the other, at least.
     pub distance: u64,
+    /// Whether both may only start at the same byte.
+    pub same: bool,
 }
 
 impl Trace {
@@ -80,6 +82,7 @@ impl Trace {
             input: values[near.input],
             output: values[near.output],
             distance: near.distance,
+            same: near.same,
         });
         Some(Trace { near: near.collect() })
     }
@@ -95,7 +98,7 @@ fn push(
     shape: Option<RowShape>,
     row: Option<u32>,
     bytes: u64,
-    over: [Option<u64>; 2],
+    over: [Option<Over>; 2],
 ) {
     windows.over.push(over);
     windows.shapes.push(shape);

@@ -10,6 +10,8 @@ use std::ops::Range;
 
 use microhlo_format::rows::{self, Demand, MOST_LEAD, MOST_STRIP, RowShape, Schedule, Stage};
 
+use super::kernel::Over;
+
 /// A chain by its numbers.
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
@@ -21,9 +23,8 @@ pub struct Windows {
     pub rows: Vec<Option<u32>>,
     /// Bytes of each stage's result if it is there as a whole.
     pub bytes: Vec<u64>,
-    /// How rows that a stage computes may lie over those that it reads of each operand: the least bytes
-    /// from the start of the former to that of the latter.
-    pub over: Vec<[Option<u64>; 2]>,
+    /// How rows that a stage computes may lie over those that it reads of each operand.
+    pub over: Vec<[Option<Over>; 2]>,
     /// Values from outside that are read row by row.
     pub found: Vec<Found>,
     /// Results of which several stages write some columns each.
@@ -39,6 +40,9 @@ pub struct Joint {
     pub before: bool,
 }
 
+/// Of a strip, rows that are left over are few if they are at most one of so many.
+const FEW: u16 = 4;
+
 /// Where rows that are kept lie in their window while other stages go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rest {
@@ -49,6 +53,9 @@ pub enum Rest {
     Start,
     /// At the end.
     End,
+    /// Where they were computed, until stage 0 goes on again: in front of the end from then on, so that the
+    /// next ones end there.
+    Late,
 }
 
 /// A value that is there before the chain begins.
@@ -81,6 +88,8 @@ pub struct Near {
     pub output: usize,
     /// Bytes from the start of the one below to that of the other, at least.
     pub distance: u64,
+    /// Whether they may only start at the same byte.
+    pub same: bool,
 }
 
 impl Windows {
@@ -130,10 +139,68 @@ impl Windows {
         0
     }
 
+    /// Gives all stages leads with which the last one begins with a whole strip, and the rows that would be left
+    /// over in the end if they are few: of those before it, as many rows as that demands. `may` says whether a
+    /// stage may begin with so many. `None` if some may not.
+    pub fn lead_all(&mut self, may: &mut dyn FnMut(usize, u8) -> bool) -> Option<()> {
+        for at in (0..self.stages.len()).rev() {
+            let reads = |stage: &Stage| stage.operands.contains(&(at as u8));
+            let Stage { rows, strip, .. } = self.stages[at];
+            let left = Some(rows.checked_rem(strip)?).filter(|left| left * FEW <= strip);
+            let mut lead = match at + 1 == self.stages.len() {
+                true => strip + left.unwrap_or(0),
+                false => 0,
+            };
+            for reader in (at + 1..self.stages.len()).filter(|&i| reads(&self.stages[i])) {
+                let count = self.stages[reader].count(0);
+                lead = self.demand(reader as u8, 0, count)?.end.max(lead);
+            }
+            let stage = &mut self.stages[at];
+            if lead != 0 && lead != stage.strip {
+                let lead = u8::try_from(lead).ok().filter(|&lead| lead <= MOST_LEAD)?;
+                if stage.strip > MOST_STRIP || !may(at, lead) {
+                    return None;
+                }
+                stage.lead = lead;
+            }
+        }
+        Some(())
+    }
+
+    /// Makes windows so high that rows which are computed in place, at the end of theirs, meet those at the
+    /// end of the operand's that they are made of, or the ones before. `None` if one would be a whole value.
+    pub fn fit_in_place(&mut self) -> Option<()> {
+        for at in (0..self.stages.len()).rev() {
+            let Some(shape) = self.shapes[at] else { continue };
+            let reach = shape.kernel.saturating_sub(1).saturating_mul(shape.dilation);
+            let capacity = u32::from(self.stages[at].capacity).saturating_add(reach);
+            for (operand, over) in self.stages[at].operands.into_iter().zip(self.over[at]) {
+                let operand = self.stages.get_mut(usize::from(operand));
+                let Some(operand) = operand.filter(|operand| !operand.is_whole()) else { continue };
+                if matches!(over, Some(Over::InRows(_))) {
+                    let least =
+                        u16::try_from(capacity).ok().filter(|&least| least < operand.rows)?;
+                    operand.capacity = least.max(operand.capacity);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Whether rows of a stage are kept from firing to firing: where a reader sees others beside its own, or
+    /// there are several.
+    pub fn keeps(&self, at: usize) -> bool {
+        let reads = |stage: &Stage| stage.operands.contains(&(at as u8));
+        let mut readers = self.stages.iter().zip(&self.shapes).filter(|(stage, _)| reads(stage));
+        let first = readers.next().and_then(|(_, shape)| *shape);
+        first.is_some_and(|shape| shape.kernel > 1) || readers.next().is_some()
+    }
+
     /// Says where rows rest in each window.
     pub fn rest(&mut self, rests: &[Rest]) {
         for (stage, rest) in self.stages.iter_mut().zip(rests) {
-            (stage.settles, stage.ends) = (*rest == Rest::Start, *rest == Rest::End);
+            stage.settles = matches!(rest, Rest::Start | Rest::Late);
+            stage.ends = matches!(rest, Rest::End | Rest::Late);
         }
     }
 
@@ -166,8 +233,10 @@ impl Windows {
         let held = self.follow()?;
         let mut near = Vec::new();
         let mut add = |input, output, distance| {
-            if distance < self.size(output) {
-                near.push(Near { input, output, distance });
+            if held.is_same(input, output) {
+                near.push(Near { input, output, distance: 0, same: true });
+            } else if distance < self.size(output) {
+                near.push(Near { input, output, distance, same: false });
             }
         };
         let stages = || (0..self.stages.len()).filter(|&stage| self.value(stage) == stage);
@@ -181,7 +250,9 @@ impl Windows {
                 // The proof that results are found where they were written follows the order of stages.
                 if !self.stages[earlier].is_whole() {
                     let back = held.distance(earlier, later);
-                    add(later, earlier, if distance > 0 { back.max(1) } else { back });
+                    if back < self.size(earlier) && !held.is_same(earlier, later) {
+                        add(later, earlier, if distance > 0 { back.max(1) } else { back });
+                    }
                 }
             }
         }
@@ -190,6 +261,8 @@ impl Windows {
 
     fn follow(&self) -> Option<Held> {
         let mut held = Held::new(self.stages.len() + self.found.len());
+        let late: Vec<usize> =
+            (1..self.stages.len()).rev().filter(|&at| self.stages[at].settles_late()).collect();
         let mut last = None;
         let demands = &mut |stage, first, count| self.demand(stage, first, count);
         rows::follow(&self.stages, demands, &mut |schedule, firing| {
@@ -205,6 +278,9 @@ impl Windows {
                 };
                 held.set(value, range, &[]);
             }
+            if firing == 0 {
+                late.iter().for_each(|&value| held.shift(value, self.kept(schedule, value, false)));
+            }
             let value = self.value(firing.into());
             let over = self.over(schedule, firing.into());
             held.set(value, self.kept_of_all(schedule, value, Some(firing.into())), &over);
@@ -212,9 +288,8 @@ impl Windows {
         Some(held)
     }
 
-    /// Operands that rows which are computed may lie over, each with the least bytes from the start of the
-    /// one value to that of the other, if rows that are kept do not matter.
-    fn over(&self, schedule: &Schedule<'_>, value: usize) -> Vec<Over> {
+    /// Operands that rows which are computed may lie over, and how, if rows that are kept do not matter.
+    fn over(&self, schedule: &Schedule<'_>, value: usize) -> Vec<Above> {
         let (Some(row), demand) = (self.rows[value], schedule.state(value as u8).demand) else {
             return Vec::new();
         };
@@ -224,14 +299,22 @@ impl Windows {
         let count = schedule.firing(value as u8).count;
         let range = self.kept(schedule, value, true);
         let first = range.end - (u64::from(count) * u64::from(row)).min(range.end);
+        // Only where rows wait for stage 0 are results in place: elsewhere other windows lie better.
+        let late = self.stages.iter().any(Stage::settles_late);
         let operands = self.stages[value].operands.into_iter().zip(self.over[value]);
-        let over = operands.filter_map(|(operand, least)| {
-            let (operand, least) = (usize::from(operand), least?);
+        let over = operands.filter_map(|(operand, over)| {
+            let (operand, over) = (usize::from(operand), over?);
             let read = u64::from(*self.rows.get(operand)?.as_ref()?);
             let base = schedule.state(operand as u8).base;
             let read = u64::from(demand.from.wrapping_sub(base)) * read;
-            let distance = (first + least).saturating_sub(read);
-            Some(Over { operand, kept: first, distance })
+            let distance = match over {
+                Over::Behind(least) => Some((first + least).saturating_sub(read)),
+                Over::InRows(row) if late && range.start == first => {
+                    [Some(0), Some(row)].contains(&read.checked_sub(first)).then_some(None)?
+                }
+                Over::InRows(_) => return None,
+            };
+            Some(Above { operand, kept: first, distance })
         });
         over.collect()
     }
@@ -304,13 +387,14 @@ impl Windows {
     }
 }
 
-/// How a result may lie over an operand while some rows are computed.
-struct Over {
+/// How an operand may lie above a result while some rows are computed.
+struct Above {
     operand: usize,
     /// Where rows end that were there before.
     kept: u64,
-    /// The least bytes from the start of the result to that of the operand.
-    distance: u64,
+    /// The least bytes from the start of the result to that of the operand; none if they may only start at
+    /// the same byte.
+    distance: Option<u64>,
 }
 
 /// What is held of values at a time, and what was held together so far.
@@ -320,11 +404,29 @@ struct Held {
     /// By a value, and another: the most from the end of what was held of the one to the start of what was
     /// held of the other at the same time.
     far: Vec<u64>,
+    /// By two values: whether they may start at the same byte because the one is computed where the other is
+    /// read, and what else is held of them lies apart then.
+    same: Vec<Option<bool>>,
 }
 
 impl Held {
     fn new(count: usize) -> Held {
-        Held { count, now: vec![0..0; count], far: vec![0; count * count] }
+        let (far, same) = (vec![0; count * count], vec![None; count * count]);
+        Held { count, now: vec![0..0; count], far, same }
+    }
+
+    /// Whether two values may start at the same byte, although not anywhere behind.
+    fn is_same(&self, input: usize, output: usize) -> bool {
+        self.same[output * self.count + input] == Some(true)
+    }
+
+    /// Moves what is held of a value.
+    fn shift(&mut self, value: usize, to: Range<u64>) {
+        let from = self.now[value].clone();
+        if from != to {
+            self.set(value, from.start.min(to.start)..from.end.max(to.end), &[]);
+            self.set(value, to, &[]);
+        }
     }
 
     /// The least bytes from the start of one value to that of another above it.
@@ -333,7 +435,7 @@ impl Held {
     }
 
     /// What is held of a value from now on, parts of it over others.
-    fn set(&mut self, value: usize, range: Range<u64>, over: &[Over]) {
+    fn set(&mut self, value: usize, range: Range<u64>, over: &[Above]) {
         self.now[value] = range.clone();
         if range.is_empty() {
             return;
@@ -341,12 +443,25 @@ impl Held {
         for (other, held) in self.now.iter().enumerate() {
             if other != value && !held.is_empty() {
                 let below = &mut self.far[value * self.count + other];
-                let apart = match over.iter().find(|over| over.operand == other) {
+                let over = over.iter().find(|over| over.operand == other);
+                let apart = match over.and_then(|over| Some((over.kept, over.distance?))) {
                     // Rows that are kept lie apart, even if there are none.
-                    Some(over) => over.kept.saturating_sub(held.start).max(over.distance),
+                    Some((kept, distance)) => kept.saturating_sub(held.start).max(distance),
                     None => range.end.saturating_sub(held.start),
                 };
                 *below = apart.max(*below);
+                let meet = range.start < held.end && held.start < range.end;
+                let in_place = over.is_some_and(|over| over.distance.is_none());
+                let same = &mut self.same[value * self.count + other];
+                match (in_place, meet) {
+                    (true, _) => *same = Some(same.unwrap_or(true)),
+                    (false, true) => *same = Some(false),
+                    (false, false) => {}
+                }
+                let back = &mut self.same[other * self.count + value];
+                if meet && !in_place {
+                    *back = Some(false);
+                }
                 let above = &mut self.far[other * self.count + value];
                 *above = held.end.saturating_sub(range.start).max(*above);
             }
@@ -564,7 +679,7 @@ mod tests {
             let demands = &mut |stage, first, rows| windows.demand(stage, first, rows);
             rows::follow(&windows.stages, demands, &mut |schedule, stage| {
                 // Rows of windows that settle have moved.
-                for (at, known) in bases.iter_mut().enumerate() {
+                for (at, known) in bases.iter_mut().enumerate().rev() {
                     let (base, firing) = (schedule.state(at as u8).base, schedule.firing(at as u8));
                     let produced = u32::from(firing.first);
                     let keep = produced + u32::from(firing.count) - schedule.held(at as u8);
@@ -598,12 +713,17 @@ mod tests {
                     let from = schedule.state(operand).base;
                     right &= match over {
                         None => read.clone().all(|row| self.holds(operand.into(), row, from)),
-                        Some(least) => {
+                        Some(over) => {
                             let written = self.place(at, first, base).start as u64;
                             let end = self.place(at, first + rows - 1, base).end;
                             let start = self.place(operand.into(), demand.from.into(), from).start;
+                            let behind = (start as u64).checked_sub(written);
+                            let may = match over {
+                                Over::Behind(least) => behind >= Some(least),
+                                Over::InRows(row) => [Some(0), Some(row)].contains(&behind),
+                            };
                             start >= end
-                                || start as u64 >= written + least
+                                || may
                                 || read.clone().all(|row| self.holds(operand.into(), row, from))
                         }
                     };
@@ -624,24 +744,38 @@ mod tests {
     }
 
     fn rest() -> impl Strategy<Value = (Rest, bool)> {
-        let rest = prop_oneof![Just(Rest::There), Just(Rest::Start), Just(Rest::End)];
-        (rest, any::<bool>())
+        let rests = vec![Rest::There, Rest::Start, Rest::End, Rest::Late];
+        (prop::sample::select(rests), any::<bool>())
     }
 
-    /// The chain in longer strips with leads, with rows that rest where these say, and some of those that see
-    /// one row at a time over them.
+    /// The chain in longer strips with leads, with rows that rest where these say, and some over those that they
+    /// see: behind them if that is one at a time, else in place.
     fn varied(mut windows: Windows, strip: u16, rests: &[(Rest, bool)]) -> Windows {
         for (at, (_, over)) in (0..windows.stages.len()).zip(rests) {
             windows.stages[at].strip = strip.min(windows.stages[at].rows);
-            let least = windows.rows[at].map(u64::from).filter(|_| *over);
+            let least = windows.rows[at].map(|row| Over::Behind(row.into())).filter(|_| *over);
             let alone = windows.shapes[at].is_some_and(|shape| shape.kernel == 1);
-            windows.over[at] = if alone { [least; 2] } else { [None; 2] };
+            let of = usize::from(windows.stages[at].operands[0]);
+            let even = windows.rows.get(of).copied().flatten().filter(|_| *over);
+            let in_rows = even
+                .filter(|&row| Some(row) == windows.rows[at])
+                .map(|row| Over::InRows(row.into()));
+            windows.over[at] = if alone { [least; 2] } else { [in_rows, None] };
         }
         let last = windows.stages.len() - 1;
         windows.stages[..last].iter_mut().for_each(|stage| stage.capacity = 0);
-        windows.lead(&mut |_, _| true);
+        let late = rests[..=last].iter().any(|(rest, _)| *rest == Rest::Late);
+        match late {
+            true => windows.lead_all(&mut |_, _| true).expect("few rows"),
+            false => windows.lead(&mut |_, _| true),
+        }
         windows.rest(&rests.iter().map(|(rest, _)| *rest).collect::<Vec<_>>());
         windows.fit().expect("a chain");
+        let capacities: Vec<u16> = windows.stages.iter().map(|stage| stage.capacity).collect();
+        if late && windows.fit_in_place().is_none() {
+            let stages = windows.stages.iter_mut().zip(capacities);
+            stages.for_each(|(stage, capacity)| stage.capacity = capacity);
+        }
         windows
     }
 
@@ -692,8 +826,8 @@ mod tests {
             let windows = varied(chain(&table, true), strip, &rests);
             let count = windows.stages.len() + 1;
             let near = windows.near().expect("a chain");
-            for Near { input, output, distance } in near {
-                for further in [0, 1] {
+            for Near { input, output, distance, same } in near {
+                for further in 0..if same { 1 } else { 2 } {
                     let mut offsets: Vec<u64> = (0..count as u64).map(|i| (i + 1) * 1000).collect();
                     offsets[output] = 0;
                     offsets[input] = distance + further;

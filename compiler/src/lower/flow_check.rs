@@ -162,7 +162,8 @@ impl<'a> Checker<'a> {
         let distance = u64::from(above).checked_sub(below.into());
         let mut near = trace.near().iter();
         near.any(|near| {
-            (near.input, near.output) == (input, output) && distance >= Some(near.distance)
+            let far = if near.same { distance == Some(0) } else { distance >= Some(near.distance) };
+            (near.input, near.output) == (input, output) && far
         })
     }
 

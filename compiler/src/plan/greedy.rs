@@ -31,6 +31,11 @@ pub(super) fn sketch(shapes: &Shapes<'_>) -> u64 {
     orders(&buffers).into_iter().map(height).min().unwrap_or(0)
 }
 
+/// The height that a placement reaches for which shapes come in this order.
+pub(super) fn in_order(shapes: &Shapes<'_>, order: &[usize]) -> u64 {
+    place(shapes, order, Fit::First).height
+}
+
 /// How often the order is repaired after the fixed orders have been tried.
 const REPAIRS: usize = 64;
 

@@ -26,4 +26,4 @@ mod tests;
 pub use check::{Violation, check};
 pub use kept::{Room, plan_around};
 pub use problem::{Buffer, CsvError, Distance, LiveSet, Overlap, Problem};
-pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with, sketch};
+pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with, sketch, sketch_backwards};

@@ -109,6 +109,19 @@ pub fn sketch(problem: &Problem) -> Result<u64, PlanError> {
     Ok(greedy::sketch(&Shapes::new(problem, &vec![Choice::Tied; problem.overlaps.len()])))
 }
 
+/// The same, with buffers placed from the last one to the first: where each lies above those behind it.
+///
+/// # Errors
+/// See [`plan`].
+pub fn sketch_backwards(problem: &Problem) -> Result<u64, PlanError> {
+    validate(problem)?;
+    let shapes = Shapes::new(problem, &vec![Choice::Tied; problem.overlaps.len()]);
+    let mut order: Vec<usize> = shapes.of.iter().rev().copied().collect();
+    let mut seen = HashSet::new();
+    order.retain(|&shape| seen.insert(shape));
+    Ok(greedy::in_order(&shapes, &order))
+}
+
 /// What is sought of the parts of a problem.
 #[derive(Clone, Copy)]
 enum Goal {

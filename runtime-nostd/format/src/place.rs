@@ -133,25 +133,39 @@ impl Overlap {
     /// Nowhere.
     pub const NEVER: Overlap = Overlap(i32::MAX);
     /// Both have the same first byte.
-    pub const IN_PLACE: Overlap = Overlap(-1);
+    pub const IN_PLACE: Overlap = Overlap(i32::MIN);
 
     /// The operand's first byte is so many bytes behind the result's, or more.
     pub const fn behind(bytes: u32) -> Overlap {
         if bytes > i32::MAX as u32 { Overlap::NEVER } else { Overlap(bytes as i32) }
     }
 
-    /// The least distance, unless there is none; whether it is the only one.
+    /// Both have the same first byte, or the operand's is a row of so many bytes, at least one, behind.
+    pub const fn in_rows(bytes: u32) -> Overlap {
+        if bytes > i32::MAX as u32 { Overlap::IN_PLACE } else { Overlap(-(bytes as i32)) }
+    }
+
+    /// The least distance, unless there is none; whether it is the only one for results that are not rows.
     pub const fn least(self) -> Option<(u32, bool)> {
         match self.0 {
             i32::MAX => None,
-            -1 => Some((0, true)),
+            ..0 => Some((0, true)),
             bytes => Some((bytes as u32, false)),
         }
     }
 
+    /// The bytes of the row that the operand may be behind.
+    pub const fn row(self) -> Option<u32> {
+        if self.0 < 0 && self.0 != i32::MIN { Some(self.0.unsigned_abs()) } else { None }
+    }
+
     /// Whether an operand may have its first byte so many bytes behind that of a result.
     pub const fn allows(self, bytes: i32) -> bool {
-        if bytes == 0 { self.0 <= 0 } else { self.0 >= 0 && bytes >= self.0 }
+        if bytes == 0 {
+            self.0 <= 0
+        } else {
+            bytes.wrapping_neg() == self.0 || self.0 >= 0 && bytes >= self.0
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Stage {
     /// Rows that are computed at once; fewer are left for the last time.
     pub strip: u16,
     /// Rows that are computed the first time, if not as many: where a layer reads a row ahead, so that those
-    /// of all layers come to the same rows.
+    /// of all layers come to the same rows. They may be more.
     pub lead: u8,
     /// Rows that memory holds: all of them, which are all computed then, or those of a window.
     pub capacity: u16,
@@ -45,7 +45,8 @@ pub struct Stage {
     /// more, rather than when others need the room: what lies behind them is free for something else then.
     pub settles: bool,
     /// Whether rows lie at the end of their window: what lies before those that are kept is free for something
-    /// else until others are computed.
+    /// else until others are computed. If they settle, too, they lie where they were computed until stage 0 goes
+    /// on again, and then move just so far that the next ones end at the end.
     pub ends: bool,
 }
 
@@ -102,6 +103,11 @@ impl Stage {
     /// Whether the value is there as a whole at the end.
     pub const fn is_whole(&self) -> bool {
         self.capacity == self.rows
+    }
+
+    /// Whether rows that are kept move when stage 0 goes on.
+    pub const fn settles_late(&self) -> bool {
+        self.settles && self.ends
     }
 
     /// Rows from `first` on that are computed at once.
@@ -386,7 +392,7 @@ impl<'s> Schedule<'s> {
     #[inline(always)]
     pub fn settle(&mut self, operand: u8) -> Option<Shift> {
         let stage = Stage::from_bytes(*self.table.get(usize::from(operand))?);
-        if !stage.settles {
+        if !stage.settles || stage.ends {
             return None;
         }
         let state = self.states.get(usize::from(operand))?;
@@ -398,6 +404,29 @@ impl<'s> Schedule<'s> {
         let state = self.states.get_mut(usize::from(operand))?;
         state.base = state.base.wrapping_add(from);
         Some(Shift { from, to: 0, count: held.wrapping_sub(from) })
+    }
+
+    /// Whether rows of some stage wait until stage 0 goes on.
+    pub fn settles_late(&self) -> bool {
+        self.table.iter().any(|&bytes| Stage::from_bytes(bytes).settles_late())
+    }
+
+    /// Makes room in all windows whose rows wait for stage 0, as it goes on.
+    pub fn settle_all(&mut self) {
+        for i in (0..self.len() as u8).rev() {
+            let _ = self.settle_late(i);
+        }
+    }
+
+    /// Makes room for the next rows of a stage before stage 0 goes on, if they wait for that. All stages do so,
+    /// the last one first; stage 0 does when it goes on.
+    pub fn settle_late(&mut self, i: u8) -> Option<Shift> {
+        let stage = Stage::from_bytes(*self.table.get(usize::from(i))?);
+        let count = stage.count(self.states.get(usize::from(i))?.produced);
+        if !stage.settles_late() || i == 0 || count == 0 {
+            return None;
+        }
+        self.room_for(i, &stage, count)
     }
 
     /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel

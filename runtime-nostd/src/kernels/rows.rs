@@ -23,14 +23,24 @@ pub const ENTRY: KernelEntry = KernelEntry { id: KernelId::rows, check, execute,
 pub(crate) struct Turn<'t, 's, 'm> {
     schedule: &'t mut Schedule<'s>,
     stage: u8,
-    /// Whether rows are to be computed: not while first demands are collected.
-    fires: bool,
+    asked: Asked,
     /// Sums of a pool over all rows.
     pub(super) sums: Option<Sums<Place>>,
     /// The arena; it is not there while a chain is proved.
     memory: Option<&'t Memory<'m>>,
     /// What is moved in the windows of operands once the strip has been computed.
     settling: [Move; 2],
+}
+
+/// What a stage is to do.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// To say what its first rows demand.
+    Demand,
+    /// To compute its next rows.
+    Rows,
+    /// To move rows of its window.
+    Move(Shift),
 }
 
 /// Bytes to be moved towards the start of a window.
@@ -79,11 +89,21 @@ impl Turn<'_, '_, '_> {
         &mut self,
         by: &ByRows<Place>,
     ) -> Result<Option<Strip<Place>>, Undecodable> {
-        if !self.fires {
-            let count = self.schedule.firing(self.stage).count;
-            let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
-            self.schedule.set_demand(self.stage, demand);
-            return Ok(None);
+        match self.asked {
+            Asked::Demand => {
+                let count = self.schedule.firing(self.stage).count;
+                let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
+                self.schedule.set_demand(self.stage, demand);
+                return Ok(None);
+            }
+            Asked::Move(shift) => {
+                if let Some(memory) = self.memory {
+                    // SAFETY: these rows lie in the window, which was checked.
+                    unsafe { Move::new(memory, &by.output, shift).run() };
+                }
+                return Ok(None);
+            }
+            Asked::Rows => {}
         }
         let (strip, shift) = self.schedule.fire(self.stage, by).ok_or(Undecodable)?;
         if shift.from != 0
@@ -108,7 +128,7 @@ impl Turn<'_, '_, '_> {
         by: &ByRows<Place>,
         visitor: &mut dyn Visitor,
     ) -> Result<Option<Strip<Place>>, StepError> {
-        if !self.fires {
+        if matches!(self.asked, Asked::Demand) {
             let links = self.schedule.stage(self.stage).operands;
             for (&operand, link) in by.operands.iter().zip(links) {
                 if self.schedule.stage(link).settles
@@ -281,19 +301,23 @@ fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
     let (mut waiting, mut after) = (0..schedule.len() as u8, None);
     loop {
         visitor.forget(own(&chain.sums));
-        let (stage, fires) = match waiting.next() {
-            Some(stage) => (stage, false),
+        let (stage, asked) = match waiting.next() {
+            Some(stage) => (stage, Asked::Demand),
             None => match schedule.next(after) {
                 Some(firing) => {
                     after = Some(firing);
-                    (firing.stage, true)
+                    if firing.stage == 0 {
+                        // What moves stays in windows that have been checked.
+                        schedule.settle_all();
+                    }
+                    (firing.stage, Asked::Rows)
                 }
                 None => break,
             },
         };
         let schedule = &mut schedule;
         let (sums, settling) = (chain.sums, [Move::NONE; 2]);
-        let turn = Turn { schedule, stage, fires, sums, memory: None, settling };
+        let turn = Turn { schedule, stage, asked, sums, memory: None, settling };
         prove(&chain, turn, visitor)?;
     }
     if schedule.is_complete() { Ok(()) } else { Err(StepError::Stalls) }
@@ -329,12 +353,16 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         let mut schedule = begin(&chain, states, kernels).map_err(|_| Undecodable)?;
         for stage in steps(&chain) {
             // SAFETY: the caller's promise.
-            unsafe { turn(&chain, &mut schedule, stage, false, memory)? };
+            unsafe { turn(&chain, &mut schedule, stage, Asked::Demand, memory)? };
         }
         schedule
     };
-    let mut after = None;
+    let (late, mut after) = (schedule.settles_late(), None);
     while let Some(firing) = schedule.next(after) {
+        if late && firing.stage == 0 {
+            // SAFETY: the caller's promise.
+            unsafe { settle(&chain, &mut schedule, memory)? };
+        }
         let feed = chain.feed.filter(|_| firing.stage == 0);
         if let Some(feed) = feed {
             // SAFETY: the window of the feed was checked.
@@ -343,7 +371,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
             }
         } else {
             // SAFETY: the caller's promise.
-            unsafe { turn(&chain, &mut schedule, firing.stage, true, memory)? };
+            unsafe { turn(&chain, &mut schedule, firing.stage, Asked::Rows, memory)? };
         }
         after = Some(firing);
     }
@@ -351,7 +379,26 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     Ok(())
 }
 
-/// Runs a stage, or asks it for its first demand.
+/// Moves the rows of windows that wait with that until stage 0 goes on.
+///
+/// # Safety
+/// As for [`turn`], but that it is stage 0's.
+#[inline(never)]
+unsafe fn settle(
+    chain: &Chain<'_>,
+    schedule: &mut Schedule<'_>,
+    memory: &Memory<'_>,
+) -> Result<(), Undecodable> {
+    for stage in steps(chain).rev() {
+        if let Some(shift) = schedule.settle_late(stage).filter(|shift| shift.count != 0) {
+            // SAFETY: the caller's promise.
+            unsafe { turn(chain, schedule, stage, Asked::Move(shift), memory)? };
+        }
+    }
+    Ok(())
+}
+
+/// Runs a stage, or asks it for its first demand or to move rows.
 ///
 /// # Safety
 /// The loader has accepted the chain for this memory; it is the stage's turn.
@@ -360,13 +407,13 @@ unsafe fn turn(
     chain: &Chain<'_>,
     schedule: &mut Schedule<'_>,
     stage: u8,
-    fires: bool,
+    asked: Asked,
     memory: &Memory<'_>,
 ) -> Result<(), Undecodable> {
     let state = schedule.state(stage);
     let (entry, body) = step(chain, state, memory.kernels.kernels).ok_or(Undecodable)?;
     let (sums, settling) = (chain.sums, [Move::NONE; 2]);
-    let mut turn = Turn { schedule, stage, fires, sums, memory: Some(memory), settling };
+    let mut turn = Turn { schedule, stage, asked, sums, memory: Some(memory), settling };
     // SAFETY: the caller's promise; the schedule is the one that the loader followed.
     unsafe { (entry.fire)(body, &mut turn, memory)? };
     for settling in turn.settling {
@@ -393,7 +440,7 @@ unsafe fn take(
     let by = fed(feed, schedule);
     let memory = Some(memory);
     let (sums, settling) = (None, [Move::NONE; 2]);
-    let mut turn = Turn { schedule, stage: 0, fires: true, sums, memory, settling };
+    let mut turn = Turn { schedule, stage: 0, asked: Asked::Rows, sums, memory, settling };
     let strip = turn.strip(&by)?;
     if let (Some(strip), Some(memory)) = (strip, memory) {
         // SAFETY: the strip has as many bytes in the window.

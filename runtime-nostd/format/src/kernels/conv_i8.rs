@@ -391,7 +391,14 @@ impl<P> DepthwiseI8<P> {
             written <= first.wrapping_mul(w.input)
         };
         let most = across.output.saturating_sub(1);
-        if may && most < MOST && (0..most).all(behind) { Overlap::IN_PLACE } else { Overlap::NEVER }
+        match may && most < MOST && (0..most).all(behind) {
+            // A row further down, results meet those of the row before.
+            true if w.input == w.output => {
+                Overlap::in_rows(w.input.wrapping_mul(self.channels_count))
+            }
+            true => Overlap::IN_PLACE,
+            false => Overlap::NEVER,
+        }
     }
 
     /// Lines of one channel, and values of a line of its weights, of accepted parameters.

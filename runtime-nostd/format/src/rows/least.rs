@@ -45,6 +45,9 @@ fn run(
 ) -> Option<()> {
     let mut after = None;
     while let Some(firing) = schedule.next(after) {
+        if firing.stage == 0 {
+            schedule.settle_all();
+        }
         seen(schedule, firing.stage);
         schedule.make_room(firing);
         let (first, stage) = (firing.first + firing.count, schedule.stage(firing.stage));

@@ -135,15 +135,46 @@ strip_kernel!(strip_3_1_shift, row_3_1, "2", shift_pair!());
 strip_kernel!(strip_3_2, row_3_2, "3", "");
 strip_kernel!(strip_3_2_shift, row_3_2, "3", shift_pair!());
 
-/// Most pairs of outputs of a line of a narrow strip.
-const NARROW: usize = 4;
+/// Most pairs of outputs of a line of a narrow strip, along the width and along the height.
+const NARROW: [usize; 2] = [4, 6];
+
+/// Goes to as many pairs as there are, in lr.
+macro_rules! up_to_four {
+    ($shift:expr) => {
+        "tbb [pc, lr]
+        7:
+        .byte (4f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
+        .byte (24f - 7b) / 2, 0
+        "
+    };
+}
+
+/// The same for two more pairs, which come first.
+macro_rules! up_to_six {
+    ($shift:expr) => {
+        concat!(
+            "tbh [pc, lr, lsl #1]
+            7:
+            .short (4f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
+            .short (24f - 7b) / 2, (25f - 7b) / 2, (26f - 7b) / 2
+            26:
+            ",
+            pair_3!(row_3_1),
+            store_pair!($shift),
+            "25:
+            ",
+            pair_3!(row_3_1),
+            store_pair!($shift),
+        )
+    };
+}
 
 /// A function for the channels of a block with lines of few outputs, and with stride 1: all pairs of a line follow
 /// one another, and lines advance without being looked up. Of the [`Band3`], `pairs` is how many there are,
 /// `advance` and `across` are from the end of a line to the next one, and `rows` is the bytes from the first line
 /// to the end. From sp: record (0), the end (24), where to go on after the pairs (52), else as for [`Strip`].
 macro_rules! narrow_kernel {
-    ($name:ident, $shift:expr, $($weights:tt),*) => {
+    ($name:ident, $shift:expr, $first:ident, $($weights:tt),*) => {
         /// Computes lines of outputs.
         ///
         /// # Safety
@@ -173,11 +204,9 @@ macro_rules! narrow_kernel {
                 str r12, [sp, #24]
                 2:
                 ldr lr, [sp, #48]
-                tbb [pc, lr]
-                7:
-                .byte (4f - 7b) / 2, (21f - 7b) / 2, (22f - 7b) / 2, (23f - 7b) / 2
-                .byte (24f - 7b) / 2, 0
-                24:
+                ",
+                $first!($shift),
+                "24:
                 ",
                 pair_3!(row_3_1),
                 store_pair!($shift),
@@ -225,11 +254,25 @@ macro_rules! narrow_kernel {
     };
 }
 
-narrow_kernel!(narrow_3_1, "", ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"]);
-narrow_kernel!(narrow_3_1_shift, shift_pair!(), ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"]);
+narrow_kernel!(narrow_3_1, "", up_to_four, ["0", "1", "2"], ["3", "4", "5"], ["6", "7", "8"]);
+narrow_kernel!(
+    narrow_3_1_shift,
+    shift_pair!(),
+    up_to_four,
+    ["0", "1", "2"],
+    ["3", "4", "5"],
+    ["6", "7", "8"]
+);
 // Where lines run along the height, taps of a line are a row of the weights apart.
-narrow_kernel!(tall_3_1, "", ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]);
-narrow_kernel!(tall_3_1_shift, shift_pair!(), ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]);
+narrow_kernel!(tall_3_1, "", up_to_six, ["0", "3", "6"], ["1", "4", "7"], ["2", "5", "8"]);
+narrow_kernel!(
+    tall_3_1_shift,
+    shift_pair!(),
+    up_to_six,
+    ["0", "3", "6"],
+    ["1", "4", "7"],
+    ["2", "5", "8"]
+);
 
 impl Band3 {
     /// Makes it one of lines of few outputs, with stride 1.
@@ -252,8 +295,8 @@ pub(super) unsafe fn strip(conv: &Depthwise) -> bool {
     let (across, along) = (&conv.across, &conv.along);
     let read = (across.output - 1) * across.stride + 3;
     let fits = conv.multiplier == 1 && conv.channels.is_multiple_of(CHANNELS) && conv.batch == 1;
-    let narrow = along.stride == 1 && along.output as usize / 2 <= NARROW;
     let tall = along.weights_step != 1;
+    let narrow = along.stride == 1 && along.output as usize / 2 <= NARROW[usize::from(tall)];
     let rows = (narrow || !tall) && read as usize <= conv.slots;
     let requant = conv.results.requant.filter(|requant| requant.rounding == Rounding::Up);
     let Some(requant) = requant.filter(|_| fits && rows) else { return false };
