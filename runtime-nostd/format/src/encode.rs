@@ -7,6 +7,7 @@ use std::vec::Vec;
 
 use crate::header::seal;
 use crate::kernels::Chain;
+use crate::rows::Stage;
 use crate::{
     ALIGN, ARENA_ENTRY_BYTES, ArenaEntry, Artifact, ArtifactError, DType, Features, HEADER_BYTES,
     Header, Kernel, KernelId, MAX_TENSOR_RANK, MicroId, Place, Target, Tensor, VERSION_MAJOR,
@@ -150,7 +151,10 @@ pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
 fn implied_features(steps: &[Kernel<Place>]) -> Features {
     let packed =
         |step: &Kernel<Place>| matches!(step.id(), KernelId::conv_f32 | KernelId::depthwise_f32);
-    if steps.iter().any(packed) { Features::F32_BLOCK8 } else { Features::default() }
+    let late = |step: &Kernel<Place>| matches!(step, Kernel::rows(rows) if rows.stages.iter().any(Stage::settles_late));
+    let needed = |some: bool, feature: Features| if some { feature } else { Features::default() };
+    needed(steps.iter().any(packed), Features::F32_BLOCK8)
+        .union(needed(steps.iter().any(late), Features::LATE_ROWS))
 }
 
 /// The steps of the artifact: a chain with those that it runs is one.
@@ -330,4 +334,36 @@ pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
         arena_lower_bound_bytes: manifest.arena_lower_bound_bytes,
         features: Features(artifact.header().features.0 & !implied.0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Rows;
+
+    #[test]
+    fn readers_have_to_know_of_rows_that_wait() {
+        for (settles, ends, feature) in [
+            (true, true, Features::LATE_ROWS),
+            (true, false, Features::default()),
+            (false, true, Features::default()),
+        ] {
+            let stage = Stage {
+                rows: 8,
+                strip: 2,
+                lead: 0,
+                capacity: 4,
+                operands: [255; 2],
+                settles,
+                ends,
+            };
+            let chain = Rows {
+                stages: [stage].into_iter().collect(),
+                state: Place::arena(0),
+                sums: None,
+                feed: None,
+            };
+            assert_eq!(implied_features(&[Kernel::rows(chain)]), feature);
+        }
+    }
 }

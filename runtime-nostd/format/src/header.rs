@@ -20,8 +20,10 @@ pub struct Features(pub u32);
 impl Features {
     /// Constants of `f32` kernels are packed in blocks of eight output channels.
     pub const F32_BLOCK8: Features = Features(1);
+    /// Rows of chains move when the first stage goes on ([`Stage::settles_late`](crate::rows::Stage::settles_late)).
+    pub const LATE_ROWS: Features = Features(2);
     /// All features that this build knows and supports.
-    pub const KNOWN: Features = Features::F32_BLOCK8;
+    pub const KNOWN: Features = Features::F32_BLOCK8.union(Features::LATE_ROWS);
 
     /// Both sets together.
     pub const fn union(self, other: Features) -> Features {
