@@ -46,8 +46,14 @@ fn shapes() -> Vec<stack::Named> {
         ] {
             // Kernels of 16 bits have not all of them.
             let wide = requant.is_none_or(|r| r.rounding != Rounding::Single);
-            for (shifts, wide) in [(false, false), (requant.is_some(), false), (false, wide)] {
-                let shape = Shape { requant, shifts, wide, ..shape.clone() };
+            let vectors = wide && !shape.depthwise;
+            for (shifts, wide, mve) in [
+                (false, false, false),
+                (requant.is_some(), false, false),
+                (false, wide, false),
+                (false, vectors, vectors),
+            ] {
+                let shape = Shape { requant, shifts, wide, mve, ..shape.clone() };
                 let name = format!("{:?} {requant:?} {shifts}", shape.kernel().id());
                 jobs.push((name, shape.job(&mut random, true)));
             }

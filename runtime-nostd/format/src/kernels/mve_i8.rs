@@ -65,6 +65,7 @@ impl<P> Vectors<'_, P> {
 
     /// Bytes from a pixel's taps to the next one's where the input holds the taps of each output
     /// pixel in order, without padding, and pixels lie evenly.
+    #[inline(always)]
     pub fn step(&self) -> Option<u32> {
         let c = self.conv;
         let whole = (c.stride_h, c.stride_w) == (1, 1)
@@ -92,12 +93,14 @@ impl<P> Vectors<'_, P> {
     }
 
     /// Bytes from the taps of a gathered pixel to those of the next, of accepted parameters.
+    #[inline(always)]
     pub fn pitch(&self) -> u32 {
         self.conv.taps().wrapping_mul(self.bytes).wrapping_add(3) & !3
     }
 
     /// Pixels whose taps scratch has room for: none if they are not gathered, one if there is but
     /// one, else an even number.
+    #[inline(always)]
     pub fn gathered(&self) -> u32 {
         match (self.step(), self.conv.pixels()) {
             (Some(_), _) => 0,

@@ -205,6 +205,7 @@ unsafe fn pixels<const BYTES: usize>(
     group: &Tiles,
     scratch: *mut i8,
 ) {
+    let p = &Vectors { bytes: BYTES as u32, ..*p };
     let (pitch, gathered) = (p.pitch() as usize, p.gathered());
     let sums = scratch.wrapping_add(gathered as usize * pitch).cast::<i32>();
     let offset = (group.taps as usize).wrapping_sub(conv.input as usize);
@@ -365,6 +366,7 @@ unsafe fn gather<const BYTES: usize>(
     to: *mut i8,
     most: i32,
 ) -> i32 {
+    let p = &Vectors { bytes: BYTES as u32, ..*p };
     let [h, w] = &conv.axes;
     let (run, in_c) = (p.conv.run() as usize * BYTES, conv.in_c as usize * BYTES);
     let whole_rows = run != in_c || w.kernel == 1;

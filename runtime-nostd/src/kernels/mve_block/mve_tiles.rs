@@ -586,27 +586,34 @@ const _: () = assert!(
         && offset_of!(Tiles, max) == 68
 );
 
-/// A function in assembly.
-type Microkernel = unsafe extern "C" fn(&Tiles);
-
 /// Computes all channels of pairs of pixels, or of one pixel: then both are the same.
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
 pub(super) unsafe fn tiles(t: &Tiles) {
-    let row: Microkernel = match t.finish {
-        Finish::Upper => row_upper,
-        Finish::Shift => row_shift,
-        Finish::Double => row_double,
-        Finish::Sums => row_sums,
+    let row = |job: &Tiles| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match t.finish {
+                Finish::Upper => row_upper(job),
+                Finish::Shift => row_shift(job),
+                Finish::Double => row_double(job),
+                Finish::Sums => row_sums(job),
+            }
+        }
     };
-    let short = t.count <= VECTOR && t.rest == 0;
-    let pairs: Microkernel = match t.finish {
-        Finish::Upper if short => pairs_short,
-        Finish::Upper => pairs_upper,
-        Finish::Shift => pairs_shift,
-        Finish::Double => pairs_double,
-        Finish::Sums => pairs_sums,
+    let pairs = |job: &Tiles| {
+        let short = t.count <= VECTOR && t.rest == 0;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match t.finish {
+                Finish::Upper if short => pairs_short(job),
+                Finish::Upper => pairs_upper(job),
+                Finish::Shift => pairs_shift(job),
+                Finish::Double => pairs_double(job),
+                Finish::Sums => pairs_sums(job),
+            }
+        }
     };
     // SAFETY: the caller's promise.
     unsafe { tiles_by(t, row, pairs, 1) };
@@ -617,10 +624,25 @@ pub(super) unsafe fn tiles(t: &Tiles) {
 /// # Safety
 /// As for [`tiles`].
 pub(super) unsafe fn wide_tiles(t: &Tiles) {
-    let (row, pairs): (Microkernel, Microkernel) = match t.finish {
-        Finish::Upper | Finish::Shift => (wide_row_shift, wide_pairs_shift),
-        Finish::Double => (wide_row_double, wide_pairs_double),
-        Finish::Sums => (wide_row_sums, wide_pairs_sums),
+    let row = |job: &Tiles| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match t.finish {
+                Finish::Upper | Finish::Shift => wide_row_shift(job),
+                Finish::Double => wide_row_double(job),
+                Finish::Sums => wide_row_sums(job),
+            }
+        }
+    };
+    let pairs = |job: &Tiles| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match t.finish {
+                Finish::Upper | Finish::Shift => wide_pairs_shift(job),
+                Finish::Double => wide_pairs_double(job),
+                Finish::Sums => wide_pairs_sums(job),
+            }
+        }
     };
     // SAFETY: the caller's promise.
     unsafe { tiles_by(t, row, pairs, size_of::<i16>()) };
@@ -631,7 +653,7 @@ pub(super) unsafe fn wide_tiles(t: &Tiles) {
 /// # Safety
 /// As for [`tiles`]; the functions are those for its taps and results.
 #[inline(always)]
-unsafe fn tiles_by(t: &Tiles, row: Microkernel, pairs: Microkernel, result: usize) {
+unsafe fn tiles_by(t: &Tiles, row: impl FnOnce(&Tiles), pairs: impl FnOnce(&Tiles), result: usize) {
     let mut job = t.clone();
     // SAFETY: the caller's promise; blocks are as many as there are records.
     unsafe {

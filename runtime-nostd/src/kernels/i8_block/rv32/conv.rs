@@ -35,7 +35,7 @@ enum Taps {
 pub(super) struct Plan<'a, T> {
     conv: &'a Conv,
     group: &'a Group,
-    /// The least and the greatest result.
+    /// The least and the greatest result of 16 bits.
     limits: [i32; 2],
     taps: Taps,
     /// Taps of a run.
@@ -174,11 +174,9 @@ fn segments_pay(runs: usize, run: usize, tiles: usize) -> bool {
 
 /// How sums become results, and whether that takes more than the assembly does: they are the
 /// results, or ties do not go up.
-fn finish(results: &Results, [min, max]: [i32; 2]) -> (Finish, bool) {
+fn finish<T: Width>(results: &Results, limits: [i32; 2]) -> (Finish, bool) {
     match &results.requant {
-        Some(requant) => {
-            (Finish { min, max, ..Finish::new(requant) }, requant.rounding != Rounding::Up)
-        }
+        Some(requant) => (T::finish(requant, limits), requant.rounding != Rounding::Up),
         None => (Finish::default(), true),
     }
 }
@@ -188,9 +186,8 @@ fn finish(results: &Results, [min, max]: [i32; 2]) -> (Finish, bool) {
 /// # Safety
 /// Convolution and group are those of accepted parameters.
 pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
-    let limits = conv.results.requant.map_or([0; 2], |r| [r.min.into(), r.max.into()]);
     // SAFETY: the caller's promise.
-    unsafe { pixels_of::<i8>(conv, group, limits) };
+    unsafe { pixels_of::<i8>(conv, group, [0; 2]) };
 }
 
 /// The same of activations of 16 bits, with the least and the greatest result.
@@ -232,7 +229,7 @@ unsafe fn pixels_of<T: Width>(conv: &Conv, group: &Group, limits: [i32; 2]) {
 unsafe fn ones<T: Width>(plan: &Plan<'_, T>, first: u32) {
     let (conv, group) = (plan.conv, plan.group);
     let results = &group.results;
-    let (finish, sums) = finish(results, plan.limits);
+    let (finish, sums) = finish::<T>(results, plan.limits);
     let copied = plan.taps != Taps::Pixels || !plan.in_order();
     let mut rest = Rows {
         taps: plan.copies(0),
@@ -349,7 +346,7 @@ pub(super) unsafe fn fours<T: Width>(plan: &Plan<'_, T>, pixels: u32, table: *mu
         }
     }
     let results = &group.results;
-    let (finish, sums) = finish(results, plan.limits);
+    let (finish, sums) = finish::<T>(results, plan.limits);
     let mut all = Tiles {
         segments,
         segments_end: segments.wrapping_add(number),
@@ -563,7 +560,7 @@ unsafe fn store<T: Width>(
             let offset = requant.offset(shift.into());
             for &sum in sums {
                 let y = rounded_twice(sum, multiplier).wrapping_add(offset);
-                let y = T::limited(y.wrapping_shr(shift.into()), plan.limits);
+                let y = T::limited(requant, plan.limits, y.wrapping_shr(shift.into()));
                 output.cast::<T>().write(y);
                 output = output.wrapping_add(step);
             }

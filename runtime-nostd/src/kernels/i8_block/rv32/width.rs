@@ -5,6 +5,7 @@ use core::ptr::null;
 use microhlo_format::kernels::Requant;
 
 use super::super::LANES;
+use super::Finish;
 use super::conv::{CHANNELS, Plan, fours};
 use super::rows::{Rows, rows, wide_rows};
 use super::tile::{Tiles, tiles, wide_tiles};
@@ -40,8 +41,11 @@ pub(super) trait Width: Copy + From<i8> {
     /// The same value in all parts of a word.
     fn word(value: i8) -> u32;
 
-    /// An integer within limits.
-    fn limited(steps: i32, limits: [i32; 2]) -> Self;
+    /// How sums become results within limits, which a requantisation to 8 bits has itself.
+    fn finish(requant: &Requant, limits: [i32; 2]) -> Finish;
+
+    /// An integer within these limits.
+    fn limited(requant: &Requant, limits: [i32; 2], steps: i32) -> Self;
 
     /// The result of a sum with any rounding.
     fn result(requant: &Requant, limits: [i32; 2], scale: (i32, u8), sum: i32) -> Self;
@@ -79,8 +83,13 @@ impl Width for i8 {
     }
 
     #[inline(always)]
-    fn limited(steps: i32, [min, max]: [i32; 2]) -> i8 {
-        steps.max(min).min(max) as i8
+    fn finish(requant: &Requant, _: [i32; 2]) -> Finish {
+        Finish::new(requant)
+    }
+
+    #[inline(always)]
+    fn limited(requant: &Requant, _: [i32; 2], steps: i32) -> i8 {
+        steps.max(requant.min.into()).min(requant.max.into()) as i8
     }
 
     #[inline(always)]
@@ -122,7 +131,12 @@ impl Width for i16 {
     }
 
     #[inline(always)]
-    fn limited(steps: i32, [min, max]: [i32; 2]) -> i16 {
+    fn finish(requant: &Requant, [min, max]: [i32; 2]) -> Finish {
+        Finish { min, max, ..Finish::new(requant) }
+    }
+
+    #[inline(always)]
+    fn limited(_: &Requant, [min, max]: [i32; 2], steps: i32) -> i16 {
         steps.max(min).min(max) as i16
     }
 
@@ -133,7 +147,7 @@ impl Width for i16 {
         (multiplier, shift): (i32, u8),
         sum: i32,
     ) -> i16 {
-        i16::limited(requant.steps(sum, multiplier, shift), limits)
+        i16::limited(requant, limits, requant.steps(sum, multiplier, shift))
     }
 }
 
