@@ -384,8 +384,8 @@ impl Block {
     /// are kept wait until the first stage goes on again, and stages begin with as many as the last one needs for
     /// a whole strip.
     pub fn needs(&self, model: &Model<'_>, wanted: &[u32], late: bool) -> Option<Needs> {
-        if late && self.fed > 0 {
-            // Its rows come one by one.
+        if late && (self.fed > 0 || model.copies) {
+            // Rows of a fed input come one by one. Where rows are copied to be computed in place, that is slower.
             return None;
         }
         let (mut strips, mut over) = (Vec::new(), Vec::new());

@@ -89,21 +89,8 @@ impl Turn<'_, '_, '_> {
         &mut self,
         by: &ByRows<Place>,
     ) -> Result<Option<Strip<Place>>, Undecodable> {
-        match self.asked {
-            Asked::Demand => {
-                let count = self.schedule.firing(self.stage).count;
-                let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
-                self.schedule.set_demand(self.stage, demand);
-                return Ok(None);
-            }
-            Asked::Move(shift) => {
-                if let Some(memory) = self.memory {
-                    // SAFETY: these rows lie in the window, which was checked.
-                    unsafe { Move::new(memory, &by.output, shift).run() };
-                }
-                return Ok(None);
-            }
-            Asked::Rows => {}
+        if !matches!(self.asked, Asked::Rows) {
+            return self.prepare(by).map(|()| None);
         }
         let (strip, shift) = self.schedule.fire(self.stage, by).ok_or(Undecodable)?;
         if shift.from != 0
@@ -120,6 +107,22 @@ impl Turn<'_, '_, '_> {
             }
         }
         Ok(Some(strip))
+    }
+
+    /// Does what is asked if that is not to compute rows.
+    #[inline(never)]
+    fn prepare(&mut self, by: &ByRows<Place>) -> Result<(), Undecodable> {
+        if let Asked::Move(shift) = self.asked {
+            if let Some(memory) = self.memory {
+                // SAFETY: these rows lie in the window, which was checked.
+                unsafe { Move::new(memory, &by.output, shift).run() };
+            }
+            return Ok(());
+        }
+        let count = self.schedule.firing(self.stage).count;
+        let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
+        self.schedule.set_demand(self.stage, demand);
+        Ok(())
     }
 
     /// The same for the loader, which learns at first where rows will be moved.
