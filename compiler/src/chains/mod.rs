@@ -98,6 +98,8 @@ impl Cuts {
     pub fn new(model: &Model<'_>, recompute: u32) -> Cuts {
         let steps = model.steps();
         let mut cuts = vec![Vec::new(); steps + 1];
+        // Stripes are looked for in the smallest program, where rows that wait take more than they seem to.
+        let lates: &[bool] = if recompute > 0 { &[false] } else { &[false, true] };
         let mut most = 0;
         for first in 0..steps {
             let singles = single(model, first);
@@ -110,7 +112,7 @@ impl Cuts {
             let shortest = if first == 0 && model.is_streamed() { 1 } else { 2 };
             let ends = cuts.iter_mut().enumerate().take(first + LONGEST + 1);
             for (end, cuts) in ends.skip(first + shortest) {
-                match chains(model, first, end, most) {
+                match chains(model, first, end, most, lates) {
                     Some(chains) => cuts.extend(chains),
                     None => break,
                 }
@@ -251,11 +253,18 @@ fn widest(model: &Model<'_>, block: &Block, mut best: Needs, limit: u64) -> Need
 }
 
 /// The steps `first..end` as a chain, with different strips, as far as it uses less than `most` bytes.
-/// `None` if no longer run of steps from the first on can be one either.
-fn chains(model: &Model<'_>, first: usize, end: usize, most: u64) -> Option<Vec<Cut>> {
+/// `lates` says whether rows may wait for the first stage. `None` if no longer run of steps from the first on can be
+/// one either.
+fn chains(
+    model: &Model<'_>,
+    first: usize,
+    end: usize,
+    most: u64,
+    lates: &[bool],
+) -> Option<Vec<Cut>> {
     let block = Block::new(model, first, end)?;
     let mut cuts: Vec<Cut> = Vec::new();
-    for late in [false, true] {
+    for &late in lates {
         for rows in STRIPS {
             let Some(needs) = block.needs(model, &block.uniform(rows), late) else { continue };
             if needs.bytes() >= most {

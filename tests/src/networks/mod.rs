@@ -192,14 +192,14 @@ mod tests {
     }
 
     /// Bytes of arena in the order of the program and in the chosen one, and the least that the steps of
-    /// any order need, where the exact search ends (with three million tries).
+    /// any order need with results apart from operands, where the exact search ends (with three million tries).
     const ORDERED: [(&str, u32, u32, Option<u64>); 6] = [
         ("randwire_16", 45_056, 36_864, Some(36_864)),
-        ("randwire_24", 69_632, 54_496, Some(54_496)),
+        ("randwire_24", 69_632, 53_248, Some(54_496)),
         ("randwire_32", 86_016, 61_440, None),
-        ("nasnet_2x24", 73_728, 61_632, Some(61_440)),
-        ("swiftnet_2x16", 82_304, 67_744, Some(67_744)),
-        ("inception_2x16", 45_056, 35_328, Some(35_328)),
+        ("nasnet_2x24", 73_728, 57_024, Some(61_440)),
+        ("swiftnet_2x16", 78_080, 61_696, Some(67_744)),
+        ("inception_2x16", 32_832, 32_832, Some(35_328)),
     ];
 
     #[test]
@@ -212,11 +212,14 @@ mod tests {
             let schedule = &report.schedule;
             assert!(without.compiled.report.arena_bytes <= given, "{name}");
             assert!(report.arena_bytes <= ordered, "{name}: {}", report.arena_bytes);
-            assert!(report.arena_bytes < without.compiled.report.arena_bytes, "{name}");
+            let (here, there) = (report.arena_bytes, without.compiled.report.arena_bytes);
+            assert!(here <= there, "{name}: {here} and {there} bytes");
             assert!(schedule.lower_bound_bytes <= schedule.peak_bytes, "{name}");
             if let Some(least) = least {
                 assert!(schedule.lower_bound_bytes <= least, "{name}: {schedule:?}");
-                assert!(schedule.peak_bytes * 100 <= least * 101, "{name}: {schedule:?}");
+                // An order that needs no less with results over operands is not taken.
+                let over = !schedule.reordered && u64::from(report.arena_bytes) <= least;
+                assert!(over || schedule.peak_bytes * 100 <= least * 101, "{name}: {schedule:?}");
             }
             assert_eq!(prepared.run_on_host(), without.run_on_host(), "{name}");
         }
