@@ -25,6 +25,7 @@ const ACCEPTING: &[KernelEntry] = &{
         accepting(kernels::conv_i8_mve::ENTRY),
         accepting(kernels::depthwise_f32::ENTRY),
         accepting(kernels::depthwise_i8::ENTRY),
+        accepting(kernels::hybrid_f32::ENTRY),
         accepting(kernels::map::ENTRY),
         accepting(kernels::move_::ENTRY),
         accepting(kernels::pool_i8::ENTRY),

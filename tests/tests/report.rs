@@ -10,7 +10,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 
 /// A network whose layers are reordered.
 fn network() -> Generated {
-    branchy().into_iter().find(|n| n.name == "inception_2x16").expect("the network")
+    branchy().into_iter().find(|n| n.name == "swiftnet_2x16").expect("the network")
 }
 
 /// What `compile` writes to a report's file, or prints for `text`.

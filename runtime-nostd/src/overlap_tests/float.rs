@@ -1,9 +1,9 @@
 //! Convolutions of `f32`, whose distances are those of the core that needs most.
 
 use microhlo_format::Kernel;
-use microhlo_format::kernels::{Activation, ConvF32, DepthwiseF32};
+use microhlo_format::kernels::{Activation, ConvF32, DepthwiseF32, HybridF32};
 
-use super::{CONSTANTS, INPUT, OUTPUT, distance, run};
+use super::{CONSTANTS, INPUT, OUTPUT, RECORDS, SCRATCH, distance, run};
 
 /// Runs a kernel apart, at its distance, and nearer by what other cores need more than computers, and one
 /// element.
@@ -94,5 +94,20 @@ fn depthwise_convolutions_at_their_distance() {
         });
         // Several blocks of channels: a line, whose border and own channels have not been written.
         check(&kernel, if channels > 8 { 2 * 4 * channels } else { 0 });
+    }
+}
+
+/// Weights of 8 bits: of one block of channels as others; the image is gone through again for each block.
+#[test]
+fn convolutions_with_weights_of_bytes_at_their_distance() {
+    let hybrid = |channels, kernel, depthwise| {
+        let conv = conv([6, 7], channels, kernel, 1);
+        Kernel::hybrid_f32(HybridF32 { conv, scales: RECORDS, scratch: SCRATCH, depthwise })
+    };
+    for kernel in [hybrid([3, 8], 3, false), hybrid([2, 6], 3, false), hybrid([1, 8], 3, true)] {
+        check(&kernel, 0);
+    }
+    for kernel in [hybrid([3, 9], 3, false), hybrid([8, 16], 1, false), hybrid([1, 16], 3, true)] {
+        assert_eq!(distance(&kernel), None, "{kernel:?}");
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::check::{dense, product};
 use super::{ConvF32, Params};
-use crate::{Access, AccessKind, ParamError};
+use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// `f32` convolution with `i8` weights, each of which stands for its product with the scale of its
 /// output channel, rounded.
@@ -52,9 +52,15 @@ impl<P: Copy> Params<P> for HybridF32<P> {
         let weights = dense(&[out_c, taps])?;
         // The second access of a convolution is that of its weights.
         let mut index = 0;
+        // The image is gone through once for each block of channels.
+        let again = c.out_c > 8;
         let mut convert = |access: Access<P>| {
             index += 1;
-            visit(if index == 2 { weights.access(AccessKind::Read, c.weights, 4) } else { access });
+            visit(match index {
+                1 if again => access.over(Overlap::NEVER),
+                2 => weights.access(AccessKind::Read, c.weights, 4),
+                _ => access,
+            });
         };
         if self.depthwise {
             if c.in_c != 1 {
