@@ -3,7 +3,7 @@
 use microhlo_format::Kernel;
 use microhlo_format::kernels::{Activation, ConvF32, DepthwiseF32, HybridF32};
 
-use super::{CONSTANTS, INPUT, OUTPUT, RECORDS, SCRATCH, distance, run};
+use super::{CONSTANTS, INPUT, OUTPUT, SCRATCH, distance, run};
 
 /// Runs a kernel apart, at its distance, and nearer by what other cores need more than computers, and one
 /// element.
@@ -102,7 +102,8 @@ fn depthwise_convolutions_at_their_distance() {
 fn convolutions_with_weights_of_bytes_at_their_distance() {
     let hybrid = |channels, kernel, depthwise| {
         let conv = conv([6, 7], channels, kernel, 1);
-        Kernel::hybrid_f32(HybridF32 { conv, scales: RECORDS, scratch: SCRATCH, depthwise })
+        let scales = CONSTANTS + 2;
+        Kernel::hybrid_f32(HybridF32 { conv, scales, scratch: SCRATCH, depthwise })
     };
     for kernel in [hybrid([3, 8], 3, false), hybrid([2, 6], 3, false), hybrid([1, 8], 3, true)] {
         check(&kernel, 0);
