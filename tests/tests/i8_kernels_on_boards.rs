@@ -170,7 +170,7 @@ fn results_over_operands_are_the_same_on_cortex_m4_and_rv32imac() {
 
 /// The same of 16-bit activations, whose padding is mostly zeros.
 fn wide(shape: Shape) -> Shape {
-    let zero = if shape.output[0] % 3 == 0 { shape.zero } else { 0 };
+    let zero = if shape.output[0].is_multiple_of(3) { shape.zero } else { 0 };
     let requant = shape.requant.filter(|r: &Requant| r.rounding != Rounding::Single);
     Shape { wide: true, zero, requant, shifts: shape.shifts && requant.is_some(), ..shape }
 }
