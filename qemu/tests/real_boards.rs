@@ -12,13 +12,13 @@ use object::{Endianness, Object, ObjectSymbol, elf};
 /// Most bytes of flash that the runner takes on each board: all kernels, the chip's start-up, RTT. There is room
 /// for a kernel or two.
 const FLASH: [(&str, u64); 7] = [
-    ("esp32c3", 400 * 1024),
-    ("nrf52840-dk", 344 * 1024),
-    ("nucleo-f411re", 348 * 1024),
-    ("nucleo-h743zi", 352 * 1024),
-    ("pico", 308 * 1024),
-    ("pico2", 344 * 1024),
-    ("pico2-riscv", 388 * 1024),
+    ("esp32c3", 416 * 1024),
+    ("nrf52840-dk", 352 * 1024),
+    ("nucleo-f411re", 356 * 1024),
+    ("nucleo-h743zi", 360 * 1024),
+    ("pico", 312 * 1024),
+    ("pico2", 352 * 1024),
+    ("pico2-riscv", 404 * 1024),
 ];
 
 /// What is loaded from an ELF file: address at run time, address in flash, and bytes.
