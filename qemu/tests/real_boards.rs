@@ -18,7 +18,7 @@ const FLASH: [(&str, u64); 7] = [
     ("nucleo-h743zi", 360 * 1024),
     ("pico", 312 * 1024),
     ("pico2", 352 * 1024),
-    ("pico2-riscv", 404 * 1024),
+    ("pico2-riscv", 408 * 1024),
 ];
 
 /// What is loaded from an ELF file: address at run time, address in flash, and bytes.
