@@ -10,7 +10,8 @@ use core::mem::{MaybeUninit, offset_of};
 use microhlo_format::kernels::*;
 use microhlo_format::{Fields, Place, for_each_struct};
 
-use crate::registry::Undecodable;
+use crate::StepError;
+use crate::registry::{Undecodable, Visitor};
 
 /// Decodes some adjacent values of a type where there is room for them.
 type Take = unsafe fn(at: *mut u8, count: usize, fields: &mut Fields<'_>);
@@ -51,7 +52,20 @@ pub(crate) fn decode<'v, T: Table>(
     }
 }
 
-/// The same by code of the type's own, for stages of chains, which decode for every few rows.
+/// Decodes the parameters of a step for the loader, and tells it what they access and call.
+#[inline(always)]
+pub(crate) fn checked<'v, T: Table + Params<Place>>(
+    value: &'v mut MaybeUninit<T>,
+    bytes: &[u8],
+    visitor: &mut dyn Visitor,
+) -> Result<&'v mut T, StepError> {
+    let params = decode(value, bytes).map_err(|_| StepError::Encoding)?;
+    params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+    params.micro_ops(&mut |id| visitor.micro(id));
+    Ok(params)
+}
+
+/// As [`decode`], by code of the type's own, for stages of chains, which decode for every few rows.
 #[inline(always)]
 pub(crate) fn decode_often<'v, T: Decode>(
     value: &'v mut MaybeUninit<T>,

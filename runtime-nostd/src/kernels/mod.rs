@@ -232,23 +232,22 @@ macro_rules! entry {
         pub const ENTRY: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
 
-            use microhlo_format::kernels::{Params, $params};
+            use microhlo_format::kernels::$params;
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
-            use $crate::kernels::decode::decode;
+            use $crate::kernels::decode::{checked, decode};
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
                 let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
-                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
-                params.micro_ops(&mut |id| visitor.micro(id));
+                #[allow(unused_variables, reason = "some have targets or an element type")]
+                let params = checked(&mut params, body, visitor)?;
                 $(if params.dtype != microhlo_format::DType::$dtype {
                     return Err(StepError::Params(microhlo_format::ParamError::BadCode));
                 })?
-                $($crate::kernels::$targets(Params::<Place>::targets(params), visitor)?;)?
+                $($crate::kernels::$targets(microhlo_format::kernels::Params::targets(params), visitor)?;)?
                 Ok(())
             }
 
@@ -273,19 +272,16 @@ macro_rules! entry_by_fields {
         pub const ENTRY: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
 
-            use microhlo_format::kernels::Params;
+            use microhlo_format::kernels::$params;
             use microhlo_format::{KernelId, Place};
 
-            use $crate::kernels::decode::decode;
+            use $crate::kernels::decode::checked;
             use $crate::registry::Visitor;
             use $crate::{KernelEntry, StepError};
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
-                let mut params = MaybeUninit::<microhlo_format::kernels::$params<Place>>::uninit();
-                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
-                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
-                params.micro_ops(&mut |id| visitor.micro(id));
-                Ok(())
+                let mut params = MaybeUninit::<$params<Place>>::uninit();
+                checked(&mut params, body, visitor).map(|_| ())
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute, stage: None }
@@ -353,7 +349,7 @@ macro_rules! parted_entry {
             use microhlo_format::{KernelId, Place};
 
             use $crate::kernels::Memory;
-            use $crate::kernels::decode::decode;
+            use $crate::kernels::decode::{checked, decode};
             use $crate::registry::{Undecodable, Visitor};
             use $crate::{KernelEntry, StepError};
 
@@ -362,8 +358,7 @@ macro_rules! parted_entry {
                 visitor: &mut dyn Visitor,
             ) -> Result<(), StepError> {
                 let mut params = MaybeUninit::<$params<Place>>::uninit();
-                let params = decode(&mut params, body).map_err(|_| StepError::Encoding)?;
-                params.accesses(&mut |access| visitor.access(access)).map_err(StepError::Params)?;
+                let params = checked(&mut params, body, visitor)?;
                 let missing = params.parts().without(Parts(PARTS));
                 if missing != Parts::NONE {
                     return Err(StepError::MissingParts(missing));
