@@ -169,17 +169,12 @@ impl Kernels {
     }
 }
 
-/// The entry of a micro-operation.
-pub(crate) fn find(entries: &[MicroEntry], id: MicroId) -> Option<&MicroEntry> {
-    position(entries, id).and_then(|at| entries.get(at))
-}
-
-/// Where the entry of a micro-operation is. Lists that the compiler emits are in the order of ids; others
+/// The entry of a micro-operation. Lists that the compiler emits are in the order of ids; others
 /// are searched from end to end.
-pub(crate) fn position(entries: &[MicroEntry], id: MicroId) -> Option<usize> {
+pub(crate) fn find(entries: &[MicroEntry], id: MicroId) -> Option<&MicroEntry> {
     match entries.binary_search_by_key(&id, |entry| entry.id) {
-        Ok(at) => Some(at),
-        Err(_) => entries.iter().position(|entry| entry.id == id),
+        Ok(at) => entries.get(at),
+        Err(_) => entries.iter().find(|entry| entry.id == id),
     }
 }
 

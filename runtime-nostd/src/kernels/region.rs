@@ -9,7 +9,7 @@ use microhlo_format::{Fields, MicroId, Place};
 
 use super::{Memory, dst, src};
 use crate::micro::{Row, Src};
-use crate::registry::{MicroEntry, Undecodable, position};
+use crate::registry::{MicroEntry, Undecodable};
 
 /// Bytes of an instruction behind its operation: the register written and those read, as they are encoded.
 const REGISTERS: usize = 4;
@@ -76,7 +76,7 @@ impl<'b> Region<'b> {
         self.code = fields.rest();
         for _ in 0..count {
             let op: MicroId = fields.take();
-            let row = position(self.micro, op).ok_or(Undecodable)?;
+            let row = self.micro.element_offset(memory.micro(op)?).ok_or(Undecodable)?;
             self.rows.push(row as u16).map_err(|_| Undecodable)?;
             fields.bytes(REGISTERS);
         }
