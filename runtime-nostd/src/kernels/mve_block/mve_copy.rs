@@ -6,43 +6,38 @@ use core::mem::offset_of;
 
 use super::Blocks;
 
-/// Fills `count` bytes.
-///
-/// # Safety
-/// They are writable.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn fill(to: *mut i8, value: i8, count: usize) {
-    naked_asm!(
-        ".cpu cortex-m55
-        push {{r3, lr}}
-        vdup.8 q0, r1
-        wlstp.8 lr, r2, 3f
-        2:
-        vstrb.8 q0, [r0], #16
-        letp lr, 2b
-        3:
-        pop {{r3, pc}}"
-    )
+/// A function that fills `count` values of so many bits; `$store` stores a vector of them.
+macro_rules! fill {
+    ($(#[$doc:meta])* $name:ident, $ty:ty, $bits:literal, $store:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// They are writable.
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(to: *mut $ty, value: i8, count: usize) {
+            naked_asm!(
+                ".cpu cortex-m55",
+                "push {{r3, lr}}",
+                concat!("vdup.", $bits, " q0, r1"),
+                concat!("wlstp.", $bits, " lr, r2, 3f"),
+                "2:",
+                concat!($store, ".", $bits, " q0, [r0], #16"),
+                "letp lr, 2b",
+                "3:",
+                "pop {{r3, pc}}",
+            )
+        }
+    };
 }
 
-/// Fills `count` values of 16 bits.
-///
-/// # Safety
-/// They are writable.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn fill_wide(to: *mut i16, value: i8, count: usize) {
-    naked_asm!(
-        ".cpu cortex-m55
-        push {{r3, lr}}
-        vdup.16 q0, r1
-        wlstp.16 lr, r2, 3f
-        2:
-        vstrh.16 q0, [r0], #16
-        letp lr, 2b
-        3:
-        pop {{r3, pc}}"
-    )
-}
+fill!(
+    /// Fills `count` bytes.
+    fill, i8, "8", "vstrb"
+);
+fill!(
+    /// Fills `count` values of 16 bits.
+    fill_wide, i16, "16", "vstrh"
+);
 
 const _: () = assert!(
     offset_of!(Blocks, count) == 8

@@ -118,7 +118,11 @@ macro_rules! rows {
                 sw \acc, 4*\at(t1)
                 .endm
 
-                // Eight sums become results, or stay sums.
+                .macro i8_bias acc, at
+                lw \acc, 8*\at(a6)
+                .endm
+
+                // Eight sums begin, become results, or stay sums.
                 .macro i8_first_of kind
                 \kind s0, 0
                 \kind s1, 1
@@ -203,8 +207,8 @@ macro_rules! rows {
                 // Two channels.
                 2:
                 i8_goto_taps
-                lw s0, 0(a6)
-                lw s1, 8(a6)
+                i8_bias s0, 0
+                i8_bias s1, 1
                 beq a0, a2, 4f
                 3:
                 i8_twice i8_pair_2, 0, 0, 4
@@ -239,14 +243,7 @@ macro_rules! rows {
                 // Eight.
                 8:
                 i8_goto_taps
-                lw s0, 0(a6)
-                lw s1, 8(a6)
-                lw s2, 16(a6)
-                lw s3, 24(a6)
-                lw s4, 32(a6)
-                lw s5, 40(a6)
-                lw s6, 48(a6)
-                lw s7, 56(a6)
+                i8_first_of i8_bias
                 beq a0, a2, 10f
                 9:
                 i8_twice i8_pair_8, 0, 0, 16
@@ -273,22 +270,8 @@ macro_rules! rows {
                 16:
                 add a3, a3, a1
                 i8_goto_taps
-                lw s0, 0(a6)
-                lw s1, 8(a6)
-                lw s2, 16(a6)
-                lw s3, 24(a6)
-                lw s4, 32(a6)
-                lw s5, 40(a6)
-                lw s6, 48(a6)
-                lw s7, 56(a6)
-                lw s8, 64(a6)
-                lw s9, 72(a6)
-                lw s10, 80(a6)
-                lw s11, 88(a6)
-                lw t3, 96(a6)
-                lw t4, 104(a6)
-                lw t5, 112(a6)
-                lw t6, 120(a6)
+                i8_first_of i8_bias
+                i8_second_of i8_bias
                 beq a0, a2, 20f
                 lw t0, 4(a7)
                 andi t0, t0, 1
@@ -337,6 +320,7 @@ macro_rules! rows {
                 .purgem i8_goto_taps
                 .purgem i8_result
                 .purgem i8_sum
+                .purgem i8_bias
                 .purgem i8_first_of
                 .purgem i8_second_of
                 .purgem i8_before_results
