@@ -10,6 +10,7 @@ mod apply;
 mod block;
 mod choose;
 mod cost;
+mod held;
 mod kernel;
 mod recompute;
 mod stripes;
