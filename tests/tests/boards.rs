@@ -58,9 +58,9 @@ fn reordered_program(board: &str) {
     let executor = Executor::find(board).expect("the board exists");
     let target = executor.target().expect("the compiler knows the core");
     let networks = branchy();
-    let prepared = networks.iter().map(|network| (network, network.prepare(target, 1)));
-    let (network, prepared) = prepared
-        .into_iter()
+    let (network, prepared) = networks
+        .iter()
+        .map(|network| (network, network.prepare(target, 1)))
         .find(|(_, prepared)| prepared.compiled.report.schedule.reordered)
         .expect("a network is reordered");
     let outcomes = executor.run(&[prepared.job()], &options()).expect("the board runs");
