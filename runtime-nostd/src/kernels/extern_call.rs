@@ -24,7 +24,7 @@ pub const ENTRY: KernelEntry = entry::<()>();
 ///     const FUNCTIONS: &'static [Extern] = &[Extern::of_any_types("board.beep", |_| Ok(()))];
 /// }
 ///
-/// assert_eq!(extern_call::entry::<Functions>().id, KernelId::extern_call); // for the kernel set
+/// assert_eq!(extern_call::entry::<Functions>().id(), KernelId::extern_call); // for the kernel set
 /// ```
 pub const fn entry<E: Externs>() -> KernelEntry {
     KernelEntry {
