@@ -253,6 +253,9 @@ fn depthwise_convolutions_in_place() {
     {
         check(&Kernel::depthwise_i8(depthwise(size, channels, stride)));
     }
+    // Every second row.
+    let apart = DepthwiseI8 { dilation_h: 2, out_h: 5, pad_top: 0, ..depthwise([9, 9], 8, 1) };
+    check(&Kernel::depthwise_i8(apart));
     let row = |c: DepthwiseI8<u8>| accesses(&Kernel::depthwise_i8(c))[0].overlap.row();
     assert_eq!([row(depthwise([5, 9], 12, 1)), row(depthwise([12, 12], 16, 2))], [Some(108), None]);
     let overlap = |kernel: Kernel<u8>| accesses(&kernel)[0].overlap.least();

@@ -136,8 +136,8 @@ fn same_bytes(board: &str, shapes: Vec<Shape>, mut random: Random) {
 
 /// Results that lie over their operands as far as kernels allow are those that lie apart.
 fn same_bytes_over_operands(board: &str, shapes: Vec<Shape>) {
-    let over: Vec<(Shape, u32)> =
-        shapes.into_iter().filter_map(|s| s.distance().map(|bytes| (s, bytes))).collect();
+    let distances = |s: Shape| s.distances().into_iter().map(move |bytes| (s.clone(), bytes));
+    let over: Vec<(Shape, u32)> = shapes.into_iter().flat_map(distances).collect();
     assert!(over.len() > 50, "{} shapes", over.len());
     let jobs = |over_it: bool| -> Vec<Job> {
         let job = |(i, (shape, bytes)): (usize, &(Shape, u32))| {

@@ -39,13 +39,16 @@ fn memory_is_at_its_bounds() {
     assert_eq!(found, BOUNDS.iter().filter(installed).copied().collect::<Vec<_>>());
 }
 
-/// The program that takes 4.9 % more instructions than the fastest has no more activations than windows apart.
+/// The programs that take 4.9 % and 4.3 % more instructions than the fastest have no more activations than windows
+/// apart.
 #[test]
 fn long_strips_have_few_activations() {
     let limit = Options { arena_limit: Some(7_540), ..Options::default() };
     for network in Int8Network::all().iter().filter(|n| n.name() == "kws_int8_quant_int") {
-        let report = network.prepare(Target::CortexM4f, limit).compiled.report;
-        assert_eq!((report.activation_bytes, report.arena_bytes), (6_186, 7_532));
+        for (target, arena) in [(Target::CortexM4f, 7_532), (Target::Rv32imac, 7_020)] {
+            let report = network.prepare(target, limit).compiled.report;
+            assert_eq!((report.activation_bytes, report.arena_bytes), (6_186, arena), "{target}");
+        }
     }
 }
 

@@ -120,11 +120,23 @@ impl<'a> Model<'a> {
     /// Bytes that a step's results may share with operands that die, and by how much more it costs then.
     pub fn saved(&self, step: usize) -> (u64, f64) {
         let partly = self.saved.get(&(step as u32)).copied().unwrap_or(0);
+        let more = if self.copies_bytes(step) { cost::COPIED } else { 0.0 };
+        (partly.max(self.saved_in_place(step)), more)
+    }
+
+    /// Whether a step copies single bytes of its operand if results lie over it.
+    fn copies_bytes(&self, step: usize) -> bool {
         let kernel = &self.program.steps[step].kernel;
         let words = matches!(kernel, Kernel::conv_i8(conv) if conv.run().is_multiple_of(4));
-        let copies = self.copies && copies_taps(kernel) && !words;
-        let more = if copies { cost::COPIED } else { 0.0 };
-        (partly.max(self.saved_in_place(step)), more)
+        self.copies && copies_taps(kernel) && !words
+    }
+
+    /// The same of a strip whose results lie over the rows that it sees.
+    fn copies_rows(&self, step: usize) -> bool {
+        // A row further down, results of three by three taps lie on none that is read later.
+        let behind = matches!(&self.program.steps[step].kernel, Kernel::depthwise_i8(conv)
+            if conv.is_three_by_three() && conv.stride_h == 1);
+        self.copies_bytes(step) && !behind
     }
 
     /// Bytes of results that lie on operands that die, at no cost.
@@ -384,8 +396,8 @@ impl Block {
     /// are kept wait until the first stage goes on again, and stages begin with as many as the last one needs for
     /// a whole strip.
     pub fn needs(&self, model: &Model<'_>, wanted: &[u32], late: bool) -> Option<Needs> {
-        if late && (self.fed > 0 || model.copies) {
-            // Rows of a fed input come one by one. Where rows are copied to be computed in place, that is slower.
+        // Rows of a fed input come one by one. Where rows are copied to be computed in place, that is slower.
+        if late && (self.fed > 0 || self.copies_rows(model)) {
             return None;
         }
         let (mut strips, mut over) = (Vec::new(), Vec::new());
@@ -444,6 +456,13 @@ impl Block {
         }
         let state = u64::from(STATE_BYTES) * self.stages.len() as u64;
         Some(Needs { strips, capacities, leads, rests, activations, scratch, state, cost })
+    }
+
+    /// Whether a stage that sees rows of another one copies bytes of them if its results lie there.
+    fn copies_rows(&self, model: &Model<'_>) -> bool {
+        let inside = |stage: &Stage| stage.operands != [OUTSIDE; 2];
+        let mut seeing = (0..self.stages.len()).filter(|&at| inside(&self.stages[at]));
+        seeing.any(|at| self.step(at).is_some_and(|step| model.copies_rows(step)))
     }
 
     /// The values by rows, with windows that are not sized yet.

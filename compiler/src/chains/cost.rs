@@ -11,8 +11,6 @@ use crate::lower::program::Ref;
 
 /// Instructions that a chain costs beside its stages.
 pub const CHAIN: f64 = 500.0;
-/// Instructions of a firing beside its kernel's.
-const FIRING: f64 = 1200.0;
 /// Instructions of an execution of a kernel.
 const EXECUTION: f64 = 250.0;
 
@@ -36,6 +34,10 @@ pub struct Costs {
     result: f64,
     /// Instructions to move a byte.
     moved: f64,
+    /// Instructions of a firing beside its kernel's.
+    firing: f64,
+    /// Whether three by three taps of a depthwise convolution are read where they lie.
+    in_place: bool,
 }
 
 impl Costs {
@@ -50,6 +52,8 @@ impl Costs {
                 channel: 20.0,
                 result: 1.0,
                 moved: 0.12,
+                firing: 1200.0,
+                in_place: false,
             },
             Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => Costs {
                 mac: [0.82, 1.0],
@@ -59,6 +63,19 @@ impl Costs {
                 channel: 80.0,
                 result: 6.0,
                 moved: 0.4,
+                firing: 1200.0,
+                in_place: false,
+            },
+            Target::Rv32imac => Costs {
+                mac: [2.6, 3.1],
+                lanes: 4,
+                left: [1.7, 3.3, 4.0],
+                gather: 2.5,
+                channel: 150.0,
+                result: 7.5,
+                moved: 0.6,
+                firing: 2800.0,
+                in_place: true,
             },
             _ => Costs {
                 mac: [2.6, 3.2],
@@ -68,6 +85,8 @@ impl Costs {
                 channel: 150.0,
                 result: 14.0,
                 moved: 0.6,
+                firing: 1200.0,
+                in_place: false,
             },
         }
     }
@@ -119,7 +138,7 @@ impl Costs {
 
     /// An execution for a few rows, as a stage of a chain.
     pub fn firing(&self, kernel: &Kernel<Ref>) -> f64 {
-        FIRING + self.kernel(kernel)
+        self.firing + self.kernel(kernel)
     }
 
     /// Moving so many bytes to the front of a window.
@@ -149,7 +168,8 @@ impl Costs {
         };
         let lines = f64::from(outputs.saturating_sub(1)) * f64::from(stride.min(kernel))
             + f64::from(kernel);
-        let values = c.line().unwrap_or(0);
+        let read = self.in_place && c.is_three_by_three();
+        let values = if read { 0 } else { c.line().unwrap_or(0) };
         channels
             * (results * (taps * self.mac[1] + self.result)
                 + lines * f64::from(values) * self.gather

@@ -134,18 +134,25 @@ impl Cuts {
 
     /// The cheapest way found that uses at most `limit` bytes at once, if there is one.
     pub fn cheapest(&self, limit: u64) -> Option<Plan> {
+        self.cheapest_of(limit, &|_| true)
+    }
+
+    /// The same of some blocks alone.
+    fn cheapest_of(&self, limit: u64, may: &dyn Fn(&Cut) -> bool) -> Option<Plan> {
         // If all blocks together compute too much again, each may compute less.
         let shares = [1, 2, 3, 4, 8].map(|part| self.again / part).into_iter().chain([0]);
-        let mut plans = shares.filter_map(|again| self.shortest(limit, again));
+        let within = |again: u64| {
+            move |cut: &Cut| cut.needs.bytes() <= limit && cut.again <= again && may(cut)
+        };
+        let mut plans = shares.filter_map(|again| self.shortest(&within(again)));
         plans.find(|plan| plan.again() <= self.again)
     }
 
-    /// The cheapest way with blocks of at most so many bytes, each of which computes at most so much again.
-    fn shortest(&self, limit: u64, again: u64) -> Option<Plan> {
-        let fits = |cut: &&Cut| cut.needs.bytes() <= limit && cut.again <= again;
+    /// The cheapest way with blocks that are `fit`.
+    fn shortest(&self, fit: &dyn Fn(&Cut) -> bool) -> Option<Plan> {
         let mut best: Vec<Option<(f64, &Cut)>> = vec![None; self.steps + 1];
         for (end, cuts) in self.cuts.iter().enumerate() {
-            for cut in cuts.iter().filter(fits) {
+            for cut in cuts.iter().filter(|cut| fit(cut)) {
                 let before = match (cut.first, best[cut.first]) {
                     (0, _) => 0.0,
                     (_, Some((cost, _))) => cost,
@@ -168,11 +175,24 @@ impl Cuts {
         Some(plan)
     }
 
-    /// The ways of which no other is both smaller and cheaper, the cheapest first.
+    /// The ways of which no other is both smaller and cheaper, the cheapest first. As an arena may be larger than what
+    /// is alive where rows wait, those among the ways without such rows, too.
     pub fn front(&self) -> Vec<Plan> {
+        let mut front = self.front_of(&|_| true);
+        let late = |cut: &Cut| cut.needs.are_late();
+        if front.iter().any(|plan| plan.cuts.iter().any(late)) {
+            front.extend(self.front_of(&|cut| !late(cut)));
+            front.sort_by(|one, other| one.cost().total_cmp(&other.cost()));
+            front.dedup();
+        }
+        front
+    }
+
+    /// The ways of which no other is both smaller and cheaper, of some blocks alone.
+    fn front_of(&self, may: &dyn Fn(&Cut) -> bool) -> Vec<Plan> {
         let mut front: Vec<Plan> = Vec::new();
         let mut limit = u64::MAX;
-        while let Some(plan) = self.cheapest(limit) {
+        while let Some(plan) = self.cheapest_of(limit, may) {
             limit = plan.bytes().saturating_sub(1);
             if front.last().is_some_and(|last| last.cost() >= plan.cost()) {
                 front.pop();

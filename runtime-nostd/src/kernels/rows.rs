@@ -174,7 +174,7 @@ const BLOCK: usize = 16;
 ///
 /// # Safety
 /// `count` bytes are readable at `from` and writable at `to`, which lies before it.
-unsafe fn forward(mut to: *mut u8, mut from: *const u8, mut count: usize) {
+pub(super) unsafe fn forward(mut to: *mut u8, mut from: *const u8, mut count: usize) {
     // SAFETY: the caller's promise; each block is read before anything is written behind its start.
     unsafe {
         if (to.addr() | from.addr()) & 3 == 0 {

@@ -174,15 +174,18 @@ impl Shape {
         }
     }
 
-    /// How far the operand has to start behind the result that lies over it; `None` if it may not, or if
-    /// the kernel has no such parameters.
-    pub fn distance(&self) -> Option<u32> {
+    /// How far the operand may start behind the result that lies over it: the least, and a row, or four pixels of a
+    /// result that may lie anywhere from there on. None if it may not, or if the kernel has no such parameters.
+    pub fn distances(&self) -> Vec<u32> {
         let mut overlap = Overlap::NEVER;
         let visit = &mut |access: Access<u8>| {
             overlap = if access.place == 0 { access.overlap } else { overlap };
         };
-        self.kernel().accesses(visit).ok()?;
-        overlap.least().map(|(bytes, _)| bytes)
+        let valid = self.kernel().accesses(visit).is_ok();
+        let Some((least, only)) = overlap.least().filter(|_| valid) else { return Vec::new() };
+        let fours = 4 * self.groups * self.channels[1] * if self.wide { 2 } else { 1 };
+        let further = if only { overlap.row() } else { Some(least.max(fours)) };
+        [least].into_iter().chain(further.filter(|&bytes| bytes != least)).collect()
     }
 
     /// A job of this step on random input.

@@ -392,8 +392,9 @@ impl<P> DepthwiseI8<P> {
         };
         let most = across.output.saturating_sub(1);
         match may && most < MOST && (0..most).all(behind) {
-            // A row further down, results meet those of the row before.
-            true if w.input == w.output => {
+            // A row further down, results meet those of the row before, which are those that are computed before
+            // unless rows that see the same taps come first.
+            true if w.input == w.output && self.dilation_h == 1 => {
                 Overlap::in_rows(w.input.wrapping_mul(self.channels_count))
             }
             true => Overlap::IN_PLACE,

@@ -367,6 +367,14 @@ impl Conv {
             && output < input + images as usize * self.image
     }
 
+    /// Whether results of pixels, which read one each, lie so far before the input that of four pixels no result lies
+    /// on what these read or later ones.
+    #[allow(dead_code, reason = "only RV32 reads pixels in place")]
+    pub fn is_behind(&self) -> bool {
+        let (read, written) = (self.axes[1].input_step as usize, self.output_step);
+        written <= read && self.output.addr() + self.lanes * written <= self.input.addr()
+    }
+
     /// An output pixel.
     pub fn pixel(&self, index: u32) -> Pixel {
         let [h, w] = &self.axes;

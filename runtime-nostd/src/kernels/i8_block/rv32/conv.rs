@@ -10,6 +10,7 @@ use super::Finish;
 use super::rows::Rows;
 use super::tile::Tiles;
 use super::width::{Width, fill, move_activations};
+use crate::kernels::rows::forward;
 
 /// Channels of a tile.
 pub(super) const CHANNELS: usize = 4;
@@ -38,6 +39,10 @@ pub(super) struct Plan<'a, T> {
     /// The least and the greatest result of 16 bits.
     limits: [i32; 2],
     taps: Taps,
+    /// Whether results lie on taps that are read later.
+    over: bool,
+    /// Whether a pixel's taps lie where those of the one before it end.
+    adjacent: bool,
     /// Taps of a run.
     run: usize,
     /// Taps of a pixel, filled up to pairs.
@@ -55,17 +60,20 @@ impl<T: Width> Plan<'_, T> {
         let size = conv.pairs * 2;
         let runs = (h.kernel * w.kernel / conv.run.max(1)) as usize;
         let tiles = conv.out_c.div_ceil(CHANNELS);
+        let plain = plain(h) && plain(w) && h.output == 1;
+        let adjacent = plain && conv.groups == 1 && !conv.odd;
         // Results on taps would be read by channels that come later.
-        let taps = if conv.overlaps() {
+        let over = conv.overlaps() && !(adjacent && conv.is_behind());
+        let taps = if over {
             Taps::Copies
-        } else if plain(h) && plain(w) && h.output == 1 {
+        } else if plain {
             Taps::Pixels
         } else if T::has_room(runs, size) && segments_pay(runs, run * T::BYTES, tiles) {
             Taps::Runs
         } else {
             Taps::Copies
         };
-        Plan { conv, group, limits, taps, run, size, activation: PhantomData }
+        Plan { conv, group, limits, taps, over, adjacent, run, size, activation: PhantomData }
     }
 
     /// Bytes of a result.
@@ -208,7 +216,7 @@ unsafe fn pixels_of<T: Width>(conv: &Conv, group: &Group, limits: [i32; 2]) {
     // Each pixel costs some four instructions for a product, four together ten.
     let left = if conv.lanes == LANES { conv.pixels % LANES as u32 } else { conv.pixels };
     // Results may lie on the taps of pixels before these, which are then not computed once more.
-    let again = conv.lanes == LANES && left == 3 && conv.pixels > 3 && !conv.overlaps();
+    let again = conv.lanes == LANES && left == 3 && conv.pixels > 3 && !plan.over;
     let alone = if again { 0 } else { left };
     // SAFETY: the caller's promise.
     unsafe {
@@ -246,7 +254,7 @@ unsafe fn ones<T: Width>(plan: &Plan<'_, T>, first: u32) {
     };
     // Results may lie on the taps of pixels that come later, as of four pixels that are computed
     // together: these are copied before, and there is room for so many.
-    let before = conv.lanes == LANES && conv.overlaps();
+    let before = conv.lanes == LANES && plan.over;
     let lane = |index: u32| if before { index.wrapping_sub(first) as usize } else { 0 };
     let copy = |index: u32, pixel: &Pixel| {
         let copies = plan.copies(lane(index));
@@ -428,6 +436,16 @@ unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Se
         conv.skip::<{ u32::MAX }>(next, LANES as i32);
         return;
     }
+    if plan.taps == Taps::Copies && plan.adjacent {
+        let first = next.at(conv, plan.group);
+        // SAFETY: the caller's promise; scratch lies apart from what is read.
+        unsafe {
+            copy_words(plan.copies(0).cast(), first.cast(), LANES * plan.size * T::BYTES);
+            *segments = core::array::from_fn(|lane| plan.copies(lane).cast_const());
+        }
+        conv.skip::<{ u32::MAX }>(next, LANES as i32);
+        return;
+    }
     for lane in 0..LANES {
         let pixel = conv.next(next);
         let copies = plan.copies(lane);
@@ -443,6 +461,16 @@ unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Se
             }
         }
     }
+}
+
+/// Copies bytes to where no other lies.
+///
+/// # Safety
+/// `count` bytes are readable at `from`, and writable at `to`.
+#[inline(never)]
+unsafe fn copy_words(to: *mut u8, from: *const u8, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { forward(to, from, count) };
 }
 
 /// Finds the runs of four pixels side by side that see no border; returns whether they are such.

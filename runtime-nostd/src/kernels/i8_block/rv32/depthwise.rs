@@ -7,7 +7,7 @@ use microhlo_format::kernels::{Requant, Rounding};
 use super::super::{Axis, Block, CHANNELS, Depthwise, portable};
 use super::Finish;
 use super::quads::{Quads, quads};
-use super::sweep::{Sweep, sweep, sweep_double, wide_sweep, wide_sweep_double};
+use super::sweep::{Lines, Sweep, sweep, sweep_double, wide_sweep, wide_sweep_double};
 
 /// Computes the channels of an image.
 ///
@@ -23,10 +23,12 @@ pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
         let Some(requant) = usual else { return portable::image(conv, image) };
         let double = requant.rounding == Rounding::Double;
         let apart = !conv.overlaps();
-        match three_by_three(conv, image, &requant) {
+        let behind = if apart { None } else { behind(conv, image) };
+        match three_by_three(conv, behind.unwrap_or([&conv.across, &conv.along]), image, &requant) {
             Some(all) => {
                 let sweep = if double { sweep_double } else { sweep };
-                return if apart { sweep(&all) } else { over_taps(conv, &all, sweep) };
+                let copied = !apart && behind.is_none();
+                return if copied { over_taps(conv, &all, sweep) } else { sweep(&all) };
             }
             None if double => return portable::image(conv, image),
             None => (),
@@ -55,10 +57,32 @@ unsafe fn copied_from(conv: &Depthwise, image: u32, first: usize, requant: &Requ
     }
 }
 
+/// The axes across lines and along them with which nothing has to be copied of an image whose results lie on its
+/// taps, if there are such: lines are rows, and the results of each lie no further than the first row of its taps,
+/// which no later line reads. The loader lets them only lie whole rows before.
+fn behind(conv: &Depthwise, image: u32) -> Option<[&Axis; 2]> {
+    let (across, along) = (&conv.across, &conv.along);
+    let [height, width] = if is_height(along) { [along, across] } else { [across, along] };
+    let block = conv.block(image, 0, 0);
+    let first = height.origin(0).wrapping_mul(height.input_step);
+    let taps = block.input.wrapping_offset(first as isize);
+    let even = height.stride == 1 && height.input_step == height.output_step;
+    (even && block.output.addr() <= taps.addr()).then_some([height, width])
+}
+
+/// Whether an axis of three by three taps is that of rows.
+fn is_height(axis: &Axis) -> bool {
+    axis.weights_step != 1
+}
+
 /// The sweep over an image, if it is one of three by three adjacent taps.
 #[inline(always)]
-fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Sweep> {
-    let (across, along) = (&conv.across, &conv.along);
+fn three_by_three(
+    conv: &Depthwise,
+    [across, along]: [&Axis; 2],
+    image: u32,
+    requant: &Requant,
+) -> Option<Sweep> {
     let adjacent = |axis: &Axis| axis.kernel == 3 && axis.dilation == 1;
     if !adjacent(across) || !adjacent(along) || !(1..=2).contains(&along.stride) {
         return None;
@@ -72,6 +96,12 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         return None;
     }
     let trail = missing.min(along.output);
+    // Of lines that miss a column at each end, the next one begins where that ends.
+    let several = along.output > 1 && across.output > 1;
+    let follows = several
+        && (lead, trail, across.stride) == (1, 1, 1)
+        && along.output.wrapping_mul(along.input_step) == across.input_step
+        && along.output.wrapping_mul(along.output_step) == across.output_step;
     let block = conv.block(image, 0, 0);
     Some(Sweep {
         input: block.input,
@@ -93,8 +123,12 @@ fn three_by_three(conv: &Depthwise, image: u32, requant: &Requant) -> Option<Swe
         trail: trail * along.output_step,
         finish: Finish::new(requant),
         zero: conv.zero.into(),
-        vertical: usize::from(along.weights_step != 1),
-        halved: usize::from(halved),
+        vertical: usize::from(is_height(along)),
+        lines_are: match (halved, follows) {
+            (true, _) => Lines::Halved,
+            (_, true) => Lines::Following,
+            _ => Lines::Plain,
+        },
         weights_step: 0,
     })
 }
@@ -116,7 +150,8 @@ pub(in crate::kernels) unsafe fn wide_square(
         Rounding::Double => wide_sweep_double,
         _ => return false,
     };
-    let Some(bytes) = three_by_three(conv, image, &requant) else { return false };
+    let axes = [&conv.across, &conv.along];
+    let Some(bytes) = three_by_three(conv, axes, image, &requant) else { return false };
     let result = image as usize * conv.results_image;
     let all = Sweep {
         output: conv.output.wrapping_add(result * size_of::<i16>()),

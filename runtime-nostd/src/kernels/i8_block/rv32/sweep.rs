@@ -50,10 +50,23 @@ pub(super) struct Sweep {
     pub zero: i32,
     /// Whether lines are columns of the kernel.
     pub vertical: usize,
-    /// Whether outputs are two columns apart.
-    pub halved: usize,
+    /// What lines are like.
+    pub lines_are: Lines,
     /// Bytes from the weights of a tap to those of the next, if activations have 16 bits.
     pub weights_step: usize,
+}
+
+/// What lines of a sweep are like.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u32)]
+pub(super) enum Lines {
+    /// Outputs are a column apart.
+    Plain = 0,
+    /// Outputs are two columns apart.
+    Halved = 1,
+    /// As plain ones, a column is missing at both ends, and the next line begins where one ends, in the input as in
+    /// the results.
+    Following = 2,
 }
 
 /// Assembly that tells what kernels of activations of 8 bits have for themselves: how an activation is loaded, a
@@ -224,6 +237,18 @@ macro_rules! sweep_kernel {
                 add \acc, \from, t1
                 .endm
 
+                // The last sum of a line, which a missing column ends if another line follows; else it is in a0.
+                .macro i8_last o
+                lw t1, 100(sp)
+                blez t1, 911f
+                lw t0, 96(sp)
+                i8_missing \o, \o, s2, s5, s8
+                i8_finish \o
+                j 25f
+                911:
+                mv a0, \o
+                .endm
+
                 // Weights of a line that is missing, unless t1 is one of the input's.
                 .macro i8_line p, u, v, w
                 mv \p, t4
@@ -248,7 +273,8 @@ macro_rules! sweep_kernel {
                 sw a0, 52(sp)
                 // 56: channels left, 60: the channel's input, 64: output of the line, 68: of the channel,
                 // 72: weights, 76: records, 80: shifts, 84: line of the first tap, 88: lines left,
-                // 92: whether all weights are in place, 96: the missing tap, 100: whether columns are.
+                // 92: whether all weights are in place, 96: the missing tap, 100: lines that follow and have all
+                // weights as well, or -1 if columns are missing.
                 lw t0, 20(a0)
                 lw t1, 0(a0)
                 lw t2, 4(a0)
@@ -263,6 +289,7 @@ macro_rules! sweep_kernel {
                 sw t4, 76(sp)
                 sw t5, 80(sp)
                 sw t6, 96(sp)
+                sw zero, 100(sp)
 
                 // A channel.
                 1:
@@ -274,9 +301,9 @@ macro_rules! sweep_kernel {
                 sw t1, 76(sp)
                 lw s10, 68(t0)
                 lw s11, 72(t0)
+                beqz t2, 2f
                 lw t3, 84(t0)
                 i8_own_shift 0, t2, s10, s11, t3
-                beqz t2, 2f
                 addi t2, t2, 1
                 sw t2, 80(sp)
                 2:
@@ -325,12 +352,12 @@ macro_rules! sweep_kernel {
                 i8_line a1, s3, s4, s5
                 i8_line a2, s6, s7, s8
                 7:
+                lw a4, 64(sp)
+                lw ra, 96(a5)
                 lw t0, 96(sp)
                 lw t5, 56(a5)
-                lw a4, 64(sp)
-                sw zero, 100(sp)
-                lw ra, 96(a5)
                 bnez ra, 30f
+                6:
 
                 // The first two columns.
                 bnez t5, 8f
@@ -363,39 +390,67 @@ macro_rules! sweep_kernel {
                 lw t1, 60(a5)
                 add a5, a4, t1
                 bnez t1, 12f
+                lw t1, 100(sp)
                 mv a0, t3
                 jal ra, 20f
                 12:
                 i8_column_of_three t3, t4, t5
                 bne a4, a5, 13f
-                mv a0, t4
+                i8_last t4
                 jal ra, 20f
                 13:
                 i8_column_of_three t4, t5, t3
                 bne a4, a5, 14f
-                mv a0, t5
+                i8_last t5
                 jal ra, 20f
                 14:
                 i8_column_of_three t5, t3, t4
                 bne a4, a5, 12b
-                mv a0, t3
+                i8_last t3
                 la ra, 12b
 
-                // No column is left: go on with missing ones. The next sum to end is in a0.
+                // No column is left: go on with missing ones, unless t1 says that these were. The next sum to end
+                // is in a0.
                 20:
                 lw t0, 52(sp)
-                lw t1, 100(sp)
                 lw a5, 64(t0)
-                bnez t1, 21f
+                bnez t1, 23f
                 beqz a5, 21f
                 beq a5, t6, 22f
                 add a5, a5, a4
-                sw a5, 100(sp)
+                li t1, -1
+                sw t1, 100(sp)
                 addi a0, sp, 96
                 mv a1, a0
                 mv a2, a0
                 li a3, 0
                 ret
+
+                // The next line, which begins where pointers are.
+                25:
+                lw t1, 100(sp)
+                lw t5, 52(sp)
+                lw t0, 96(sp)
+                addi t1, t1, -1
+                lw t4, 60(t5)
+                sw t1, 100(sp)
+                add a5, a4, t4
+                i8_missing t3, t2, s0, s3, s6
+                i8_load a0
+                i8_add t3, s1
+                i8_start t4, s0
+                i8_load a1
+                i8_add t3, s4
+                i8_add t4, s3
+                i8_load a2
+                i8_add t3, s7
+                i8_add t4, s6
+                j 12b
+
+                // All columns are done.
+                23:
+                sw zero, 100(sp)
+                j 21f
 
                 // One output is left, which the missing column ends.
                 22:
@@ -439,8 +494,35 @@ macro_rules! sweep_kernel {
                 r"
 
 
-                // Outputs two columns apart.
+                // Lines that are not plain.
                 30:
+                addi ra, ra, -1
+                beqz ra, 36f
+                lw t1, 92(sp)
+                beqz t1, 6b
+                // As many follow as are left of the results, and of the input.
+                lw t1, 84(sp)
+                lw t4, 88(sp)
+                lw t3, 52(a5)
+                addi ra, t4, -1
+                addi t3, t3, -3
+                sub t3, t3, t1
+                ble ra, t3, 37f
+                mv ra, t3
+                37:
+                lw t3, 32(a5)
+                sw ra, 100(sp)
+                add t1, t1, ra
+                sub t4, t4, ra
+                mul t3, t3, ra
+                sw t1, 84(sp)
+                sw t4, 88(sp)
+                add t3, t3, a4
+                sw t3, 64(sp)
+                j 6b
+
+                // Outputs two columns apart.
+                36:
                 bnez t5, 31f
                 i8_load a0
                 i8_start t3, s0
@@ -488,6 +570,7 @@ macro_rules! sweep_kernel {
                 .purgem i8_middle_column
                 .purgem i8_column_of_two
                 .purgem i8_missing
+                .purgem i8_last
                 .purgem i8_line
                 ",
                 end!(),
