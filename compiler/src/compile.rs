@@ -1,34 +1,53 @@
 //! The pipeline: from a parsed module to an artifact.
+//!
+//! [`compile()`] is all of it for a module in plain types; [`pareto`] lists what else there is to choose from.
+
+mod options;
+mod report;
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use microhlo_format::{DType, KernelId, Micro, MicroId};
-use serde::Serialize;
 
 use crate::chains::{self, Choice, Costs};
 use crate::diag::Span;
 use crate::emit::{Emitted, live_bytes, memory_problem};
 use crate::ir::{Func, Module};
-use crate::lower::order::ScheduleReport;
 use crate::lower::program::{Io, Program};
 use crate::lower::reason::reason;
-use crate::lower::state::Kept;
 use crate::lower::{lower, order, share, state};
 use crate::memory_map::MemoryMap;
 use crate::passes;
-use crate::passes::bind_shapes::{Size, bind_shapes};
+use crate::passes::bind_shapes::bind_shapes;
 use crate::passes::refine_shapes::{is_dynamic, refine_shapes};
 use crate::plan::{self, Problem};
-use crate::regions::{Memories, Others, RegionReport};
 use crate::schedule;
-use crate::stored::{Signature, Stored};
+use crate::stored::Signature;
 use crate::taps::Taps;
 use crate::verify::{Verified, verify};
 
+pub use options::{CompileOptions, Kept, Size, Target, Technique};
+pub use report::{KernelReport, ParetoPoint, Report, ScheduleReport, TensorReport};
+
 /// Why a program cannot be compiled.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::diag::Diagnostic;
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.custom_call @board.median(%x) : (tensor<4xf32>) -> tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (source, module) = front::parse("median.mlir", text)?;
+/// let error = compile(&module, &CompileOptions::default()).unwrap_err();
+/// assert!(error.unsupported && error.message.contains("board.median"));
+/// // With its place in the source, as the command shows it.
+/// assert!(Diagnostic::from(&error).render(&source).contains("--> median.mlir:2:8"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CompileError {
@@ -42,176 +61,40 @@ pub struct CompileError {
 
 impl CompileError {
     /// An error in the program.
-    pub fn at(span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
         CompileError { span, message: message.into(), unsupported: false }
     }
 
     /// A valid program that this version does not support.
-    pub fn unsupported(span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(span: Span, message: impl Into<String>) -> Self {
         CompileError { span, message: message.into(), unsupported: true }
     }
 }
 
-/// The processor that kernels are chosen and constants are laid out for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Target {
-    /// This computer.
-    #[default]
-    Host,
-    /// Arm Cortex-M0: no unaligned access, no division, no FPU.
-    CortexM0,
-    /// Arm Cortex-M3, no FPU.
-    CortexM3,
-    /// Arm Cortex-M4 with single-precision FPU.
-    CortexM4f,
-    /// Arm Cortex-M7 with FPU; kernels use its single precision.
-    CortexM7,
-    /// Arm Cortex-M33 with DSP extension and single-precision FPU.
-    CortexM33,
-    /// Arm Cortex-M55 with MVE and FPU.
-    CortexM55,
-    /// RISC-V RV32IMAC, no FPU.
-    Rv32imac,
-}
-
-impl Target {
-    /// All targets.
-    pub const ALL: [Target; 8] = [
-        Target::Host,
-        Target::CortexM0,
-        Target::CortexM3,
-        Target::CortexM4f,
-        Target::CortexM7,
-        Target::CortexM33,
-        Target::CortexM55,
-        Target::Rv32imac,
-    ];
-
-    /// The name on the command line and in board files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Target::Host => "host",
-            Target::CortexM0 => "cortex-m0",
-            Target::CortexM3 => "cortex-m3",
-            Target::CortexM4f => "cortex-m4f",
-            Target::CortexM7 => "cortex-m7",
-            Target::CortexM33 => "cortex-m33",
-            Target::CortexM55 => "cortex-m55",
-            Target::Rv32imac => "rv32imac",
-        }
-    }
-
-    /// Whether the runtime has kernels in assembly with the DSP extension.
-    pub(crate) const fn has_dsp(self) -> bool {
-        matches!(self, Target::CortexM4f | Target::CortexM7 | Target::CortexM33)
-    }
-}
-
-impl Target {
-    /// Whether the processor computes with `f32`, rather than routines.
-    pub(crate) const fn has_f32(self) -> bool {
-        !matches!(self, Target::CortexM0 | Target::CortexM3 | Target::Rv32imac)
-    }
-
-    /// Whether the processor has M-profile Vector Extension (Helium), and the runtime its kernels.
-    pub(crate) const fn has_mve(self) -> bool {
-        matches!(self, Target::CortexM55)
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Target, String> {
-        Target::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
-            let known = Target::ALL.map(Target::name).join(", ");
-            format!("unknown target `{s}`; known are {known}")
-        })
-    }
-}
-
-/// A way to need less memory, which can be left out to see what it saves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Technique {
-    /// Results that lie on operands, and copies that then have nothing to do.
-    Sharing,
-    /// Steps in the order that needs the least memory.
-    Scheduling,
-    /// Results that lie partly over operands that die.
-    Overlap,
-}
-
-impl Technique {
-    /// All techniques.
-    pub const ALL: [Technique; 3] = [Technique::Sharing, Technique::Scheduling, Technique::Overlap];
-
-    /// The name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Technique::Sharing => "sharing",
-            Technique::Scheduling => "scheduling",
-            Technique::Overlap => "overlap",
-        }
-    }
-}
-
-impl fmt::Display for Technique {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Technique {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Technique, String> {
-        Technique::ALL.into_iter().find(|t| t.name() == s).ok_or_else(|| {
-            let known = Technique::ALL.map(Technique::name).join(", ");
-            format!("unknown technique `{s}`; known are {known}")
-        })
-    }
-}
-
-/// What to compile and how.
-#[derive(Clone, Debug, Default)]
-pub struct CompileOptions {
-    /// Name of the model, stored in the artifact.
-    pub name: String,
-    /// Processor, for which 8-bit kernels and the layout of their weights are chosen.
-    pub target: Target,
-    /// Entry function; by default `main` or the only public one.
-    pub entry: Option<String>,
-    /// Sizes of symbolic dimensions, or shapes of arguments.
-    pub sizes: Vec<Size>,
-    /// Names of custom calls and composites that are left to the firmware.
-    pub externs: Vec<String>,
-    /// Passes after which the program is printed to [`Compiled::dumps`]; `lower` prints kernels.
-    pub dump_after: Vec<String>,
-    /// Inputs that are outputs of the run before, and keep them in the arena.
-    pub states: Vec<Kept>,
-    /// Where in the arena they lie, if other models use it too.
-    pub room: plan::Room,
-    /// Limits of the memory planner.
-    pub plan: plan::Options,
-    /// Limits of the scheduler.
-    pub schedule: schedule::Options,
-    /// Ways to save memory that are not taken.
-    pub without: Vec<Technique>,
-    /// How much memory the program may use, and when it runs row by row.
-    pub memory: chains::Options,
-    /// The memories that it may use.
-    pub memories: Memories,
-    /// What other models have in each of these memories, if they use them too.
-    pub others: Vec<Others>,
-}
-
 /// A compiled model.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.add %x, %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (source, module) = front::parse("twice.mlir", text)?;
+/// let options = CompileOptions {
+///     name: "twice".to_owned(),
+///     dump_after: vec!["lower".to_owned()],
+///     ..CompileOptions::default()
+/// };
+/// let compiled = compile(&module, &options)?;
+/// // What is written to flash, and what firmware in Rust includes beside it.
+/// assert!(compiled.artifact.starts_with(&microhlo_format::MAGIC));
+/// assert!(compiled.rust_source().contains("pub const ARENA_BYTES: usize = 16;"));
+/// assert_eq!(compiled.kernel_names(), ["map"]);
+/// assert_eq!(compiled.dumps[0].0, "lower");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The artifact.
@@ -228,112 +111,6 @@ pub struct Compiled {
     pub taps: Taps,
     /// The function after all passes, which the evaluator runs to the same bits as the kernels.
     pub optimized: Func,
-}
-
-/// What a model needs, known before flashing.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Name of the model.
-    pub name: String,
-    /// Working memory in bytes; of all memories together, with the constants that are copied there.
-    pub arena_bytes: u32,
-    /// What lies in which memory; empty for a model with one arena and nothing else.
-    pub regions: Vec<RegionReport>,
-    /// Of several memories that were given, the only one that anything lies in, if that has no constants.
-    pub memory: Option<RegionReport>,
-    /// Largest live set of inputs, outputs and values between kernels, in bytes.
-    pub activation_bytes: u64,
-    /// Largest working memory that kernels use at once, in bytes; it is in the arena.
-    pub scratch_bytes: u64,
-    /// Largest live set of the schedule in bytes.
-    pub arena_lower_bound_bytes: u32,
-    /// Whether no smaller arena exists for the schedule.
-    pub arena_proven_optimal: bool,
-    /// What the order of the steps is worth.
-    pub schedule: ScheduleReport,
-    /// Weights and tables in flash, in bytes.
-    pub const_bytes: u32,
-    /// The whole artifact in flash, in bytes.
-    pub artifact_bytes: u32,
-    /// Multiply-accumulates of one inference.
-    pub macs: u64,
-    /// Those of them that compute again what is computed elsewhere, so that less memory is needed.
-    pub recomputed_macs: u64,
-    /// Bytes of the arena, from its start, that states of this model, and of others that share it, take.
-    pub state_bytes: u32,
-    /// Kernels in execution order.
-    pub kernels: Vec<KernelReport>,
-    /// Micro-operations that the kernels call.
-    pub micro_ops: Vec<String>,
-    /// Inputs in order.
-    pub inputs: Vec<TensorReport>,
-    /// Outputs in order.
-    pub outputs: Vec<TensorReport>,
-}
-
-impl Report {
-    /// Bytes of the arena, or of the first memory of several.
-    pub fn first_arena_bytes(&self) -> u32 {
-        self.regions.first().map_or(self.arena_bytes, |region| region.bytes)
-    }
-
-    /// The memories that something lies in, if memories were given.
-    pub fn memories(&self) -> &[RegionReport] {
-        match &self.memory {
-            Some(memory) => std::slice::from_ref(memory),
-            None => &self.regions,
-        }
-    }
-}
-
-/// One kernel execution.
-#[derive(Clone, Debug, Serialize)]
-pub struct KernelReport {
-    /// Position and origin, for example `0:convolution+bias+max`.
-    pub name: String,
-    /// The kernel.
-    pub op: String,
-    /// Its multiply-accumulates.
-    pub macs: u64,
-    /// Bits of the parts of the kernel that it needs.
-    pub parts: u32,
-    /// About how many instructions it takes, if that is known.
-    pub estimated_instructions: Option<u64>,
-    /// Why it is this kernel.
-    pub reason: String,
-}
-
-/// An input or output.
-#[derive(Clone, Debug, Serialize)]
-pub struct TensorReport {
-    /// Its name.
-    pub name: String,
-    /// Element type, as StableHLO spells it.
-    pub dtype: String,
-    /// Shape.
-    pub dims: Vec<u32>,
-    /// What its integers stand for, if it is quantised.
-    #[serde(rename = "quantization", skip_serializing_if = "Option::is_none")]
-    pub stored: Option<Stored>,
-}
-
-impl TensorReport {
-    /// Its element type; `None` if it is not one of the artifact format.
-    pub fn element(&self) -> Option<DType> {
-        DType::ALL.iter().copied().find(|dtype| dtype.name() == self.dtype)
-    }
-
-    /// Its size in bytes.
-    pub fn bytes(&self) -> usize {
-        let elements: usize = self.dims.iter().map(|&dim| dim as usize).product();
-        elements * self.element().map_or(0, DType::size)
-    }
-
-    /// Shape and element type as in StableHLO's tensor types, for example `1x8x8x1xf32`.
-    pub fn ty(&self) -> String {
-        let dims: String = self.dims.iter().map(|dim| format!("{dim}x")).collect();
-        dims + &self.dtype
-    }
 }
 
 /// Accumulated time per pass.
@@ -372,6 +149,26 @@ impl Clock {
 
 /// Verifies a module and compiles its entry function.
 ///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, Target, compile};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.add %x, %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("twice.mlir", text)?;
+/// let options = CompileOptions {
+///     name: "twice".to_owned(),
+///     target: Target::CortexM4f,
+///     ..CompileOptions::default()
+/// };
+/// let compiled = compile(&module, &options)?;
+/// assert_eq!(compiled.report.arena_bytes, 16);
+/// assert_eq!(compiled.report.artifact_bytes as usize, compiled.artifact.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The first problem found, with its place in the source; [`verify`] lists all violations.
 pub fn compile(module: &Module, options: &CompileOptions) -> Result<Compiled, CompileError> {
@@ -387,29 +184,31 @@ fn verified(module: &Module) -> Result<Verified<'_>, CompileError> {
     })
 }
 
-/// A program of which no other is both smaller and faster.
-#[derive(Clone, Debug, Serialize)]
-pub struct ParetoPoint {
-    /// Working memory in bytes.
-    pub arena_bytes: u32,
-    /// See [`Report::activation_bytes`].
-    pub activation_bytes: u64,
-    /// See [`Report::scratch_bytes`].
-    pub scratch_bytes: u64,
-    /// What lies in which memory, if memories were given. Constants stay where the artifact lies.
-    pub regions: Vec<RegionReport>,
-    /// Instructions of an inference, about; good for comparisons alone.
-    pub cost: f64,
-    /// Multiply-accumulates of an inference.
-    pub macs: u64,
-    /// Those of them that compute again what is computed elsewhere.
-    pub recomputed_macs: u64,
-    /// The steps that run row by row, as ranges.
-    pub chains: Vec<String>,
-}
-
 /// Verifies a module and finds all programs for its entry function of which no other is both smaller and
 /// faster, the fastest first.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile, pareto};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<32x32xf32>) -> tensor<32xf32> {
+///   %zero = stablehlo.constant dense<0.0> : tensor<f32>
+///   %0 = stablehlo.exponential %x : tensor<32x32xf32>
+///   %1 = stablehlo.tanh %0 : tensor<32x32xf32>
+///   %2 = stablehlo.reduce(%1 init: %zero) applies stablehlo.add across dimensions = [1]
+///     : (tensor<32x32xf32>, tensor<f32>) -> tensor<32xf32>
+///   return %2 : tensor<32xf32>
+/// }";
+/// let (_, module) = front::parse("rows.mlir", text)?;
+/// let points = pareto(&module, &CompileOptions::default())?;
+/// let (fastest, smallest) = (&points[0], &points[points.len() - 1]);
+/// assert!(fastest.cost <= smallest.cost && fastest.arena_bytes >= smallest.arena_bytes);
+/// // The one that fits a limit is compiled with that limit.
+/// let mut options = CompileOptions::default();
+/// options.memory.arena_limit = Some(smallest.arena_bytes);
+/// assert_eq!(compile(&module, &options)?.report.arena_bytes, smallest.arena_bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The first problem found, with its place in the source.
@@ -457,7 +256,7 @@ fn lowered(
     Ok(program)
 }
 
-/// Compiles the entry function of a module that was verified.
+/// Compiles the entry function of a module that was verified. See the example of [`verify`].
 ///
 /// # Errors
 /// The first problem found, with its place in the source.
@@ -497,7 +296,8 @@ pub fn compile_verified(
     Ok(Compiled { artifact, report, memory, dumps, timings, taps, optimized: func })
 }
 
-/// The entry function alone: calls inlined, and every shape static.
+/// The entry function alone: calls inlined, and every shape static. See the example of
+/// [`quantize`](crate::quantize::quantize()).
 ///
 /// # Errors
 /// The entry is not found, or a shape stays unknown.
@@ -653,12 +453,12 @@ fn micro_name(id: MicroId) -> String {
 
 impl Compiled {
     /// Rust source of a module that names exactly the kernels that the model uses, and its sizes
-    /// and signature as constants, for firmware to include.
+    /// and signature as constants, for firmware to include. See the example of [`Compiled`].
     pub fn rust_source(&self) -> String {
         crate::firmware::rust_module(&self.report)
     }
 
-    /// Names of the kernels used, in id order.
+    /// Names of the kernels used, in id order. See the example of [`Compiled`].
     pub fn kernel_names(&self) -> Vec<&'static str> {
         let used = |id: &&KernelId| self.report.kernels.iter().any(|k| k.op == id.name());
         KernelId::ALL.iter().filter(used).map(|id| id.name()).collect()

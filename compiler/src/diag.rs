@@ -11,9 +11,19 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::compile::CompileError;
 use crate::verify::VerifyError;
 
 /// A byte range of the source.
+///
+/// ```
+/// use microhlo_compiler::diag::{Source, Span};
+///
+/// let source = Source::new("model.mlir", "first\n  second");
+/// let span = Span { start: 8, end: 14 };
+/// assert_eq!(&source.text()[span.range()], "second");
+/// assert_eq!(source.line_column(span.range().start), (2, 3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// First byte.
@@ -25,18 +35,27 @@ pub struct Span {
 impl Span {
     /// The bytes from `start` to `end`. Positions beyond 4 GiB saturate; [`Source`] refuses texts
     /// that large.
-    pub fn new(start: usize, end: usize) -> Span {
+    pub(crate) fn new(start: usize, end: usize) -> Span {
         let narrow = |x: usize| u32::try_from(x).unwrap_or(u32::MAX);
         Span { start: narrow(start), end: narrow(end.max(start)) }
     }
 
-    /// The range as indices into the source's bytes.
+    /// The range as indices into the source's bytes. See the example of [`Span`].
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
 
 /// A program text with the name to show for it. Clones share the text.
+///
+/// ```
+/// use microhlo_compiler::diag::Source;
+///
+/// let source = Source::new("model.mlir", "module {\n}\n");
+/// assert_eq!((source.name(), source.text().len()), ("model.mlir", 11));
+/// // The brace of the second line.
+/// assert_eq!(source.line_column(9), (2, 1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Source {
     name: Arc<str>,
@@ -44,12 +63,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source from text; `name` is shown in diagnostics, usually a path.
+    /// A source from text; `name` is shown in diagnostics, usually a path. See the example of [`Source`].
     pub fn new(name: &str, text: impl Into<String>) -> Source {
         Source { name: name.into(), text: Arc::new(text.into()) }
     }
 
     /// A source from bytes.
+    ///
+    /// ```
+    /// use microhlo_compiler::diag::Source;
+    ///
+    /// assert!(Source::from_bytes("model.mlir", b"module {}".to_vec()).is_ok());
+    /// let error = Source::from_bytes("model.mlir", b"module\n\xff".to_vec()).unwrap_err();
+    /// assert!(error.to_string().contains("found byte 0xff at offset 7 (line 2)"));
+    /// ```
     ///
     /// # Errors
     /// A diagnostic if the bytes are MLIR bytecode, not UTF-8, or more than 4 GiB.
@@ -83,6 +110,14 @@ impl Source {
 
     /// Reads a file.
     ///
+    /// ```
+    /// use microhlo_compiler::diag::Source;
+    /// use std::path::Path;
+    ///
+    /// let error = Source::read(Path::new("no-such-model.mlir")).unwrap_err();
+    /// assert!(error.to_string().starts_with("error: cannot read no-such-model.mlir"));
+    /// ```
+    ///
     /// # Errors
     /// As [`Source::from_bytes`], and when the file cannot be read.
     pub fn read(path: &Path) -> Result<Source, Diagnostics> {
@@ -97,17 +132,17 @@ impl Source {
         }
     }
 
-    /// The name to show.
+    /// The name to show. See the example of [`Source`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The text.
+    /// The text. See the example of [`Source`].
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Line and column of a byte offset, both from 1; the column counts characters.
+    /// Line and column of a byte offset, both from 1; the column counts characters. See the example of [`Source`].
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         let offset = self.floor(offset);
         let before = &self.text[..offset];
@@ -122,7 +157,7 @@ impl Source {
     }
 }
 
-/// How bad it is.
+/// How bad it is. See the example of [`Diagnostic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The program cannot be compiled.
@@ -132,6 +167,30 @@ pub enum Severity {
 }
 
 /// One report: what is wrong, where, and what to do.
+///
+/// ```
+/// use microhlo_compiler::diag::{Diagnostic, Severity, Source, Span};
+///
+/// let source = Source::new("model.mlir", "tensor<64x8xf32>");
+/// let report = Diagnostic {
+///     severity: Severity::Warning,
+///     message: "a batch of 64".to_owned(),
+///     span: Some(Span { start: 7, end: 9 }),
+///     label: Some("the batch".to_owned()),
+///     notes: Vec::new(),
+///     help: Some("export the model with a batch of 1".to_owned()),
+///     unsupported: false,
+/// };
+/// let expected = "\
+/// warning: a batch of 64
+///  --> model.mlir:1:8
+///   |
+/// 1 | tensor<64x8xf32>
+///   |        ^^ the batch
+///   |
+///   = help: export the model with a batch of 1";
+/// assert_eq!(report.render(&source), expected);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad it is.
@@ -152,7 +211,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error without a place.
-    pub fn error(message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn error(message: impl Into<String>) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             message: message.into(),
@@ -165,40 +224,30 @@ impl Diagnostic {
     }
 
     /// An error about something that is valid, or may be, and not supported.
-    pub fn unsupported(message: impl Into<String>) -> Diagnostic {
+    pub(crate) fn unsupported(message: impl Into<String>) -> Diagnostic {
         Diagnostic { unsupported: true, ..Diagnostic::error(message) }
     }
 
-    /// A warning without a place.
-    pub fn warning(message: impl Into<String>) -> Diagnostic {
-        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(message) }
-    }
-
     /// Sets the place. The default span, which operations made by passes carry, is no place.
-    pub fn at(mut self, span: Span) -> Diagnostic {
+    pub(crate) fn at(mut self, span: Span) -> Diagnostic {
         self.span = (span != Span::default()).then_some(span);
         self
     }
 
-    /// Sets the text beside the caret.
-    pub fn label(mut self, text: impl Into<String>) -> Diagnostic {
-        self.label = Some(text.into());
-        self
-    }
-
     /// Adds an explaining fact.
-    pub fn note(mut self, text: impl Into<String>) -> Diagnostic {
+    pub(crate) fn note(mut self, text: impl Into<String>) -> Diagnostic {
         self.notes.push(text.into());
         self
     }
 
     /// Says what to do.
-    pub fn help(mut self, text: impl Into<String>) -> Diagnostic {
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Diagnostic {
         self.help = Some(text.into());
         self
     }
 
     /// Renders the report with its place in `source`, without colours, ending in no newline.
+    /// See the example of [`Diagnostic`].
     pub fn render(&self, source: &Source) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -237,6 +286,17 @@ impl From<&VerifyError> for Diagnostic {
                 ))
             }
             None => report,
+        }
+    }
+}
+
+impl From<&CompileError> for Diagnostic {
+    /// What the compiler refuses; that it is valid all the same if it is only not supported.
+    fn from(error: &CompileError) -> Diagnostic {
+        let report = Diagnostic::error(&error.message).at(error.span);
+        match error.unsupported {
+            true => report.help("the program is valid; this version does not support it yet"),
+            false => report,
         }
     }
 }
@@ -292,6 +352,23 @@ impl Window {
 }
 
 /// Reports about one source. Displays as all of them rendered, one after the other.
+///
+/// ```
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = \"tf.Print\"(%x) : (tensor<4xf32>) -> tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let found = front::parse("print.mlir", text).unwrap_err();
+/// assert!(found.has_errors());
+/// assert_eq!((found.items().len(), found.source().name()), (1, "print.mlir"));
+/// // An operation of TensorFlow is no mistake; this compiler does not know it.
+/// let report = found.unsupported().expect("a report");
+/// assert!(report.notes[0].starts_with("`tf.Print`: 1 time, at"));
+/// // All reports, as the command prints them.
+/// assert_eq!(found.to_string(), report.render(found.source()));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     source: Source,
@@ -300,32 +377,37 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// Reports about `source`.
-    pub fn new(source: &Source, items: Vec<Diagnostic>) -> Diagnostics {
+    pub(crate) fn new(source: &Source, items: Vec<Diagnostic>) -> Diagnostics {
         Diagnostics { source: source.clone(), items }
     }
 
     /// A single report about `source`.
-    pub fn one(source: &Source, item: Diagnostic) -> Diagnostics {
+    pub(crate) fn one(source: &Source, item: Diagnostic) -> Diagnostics {
         Diagnostics::new(source, vec![item])
     }
 
-    /// The source.
+    /// The verifier's violations.
+    pub(crate) fn violations(source: &Source, violations: &[VerifyError]) -> Diagnostics {
+        Diagnostics::new(source, violations.iter().map(Diagnostic::from).collect())
+    }
+
+    /// The source. See the example of [`Diagnostics`].
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// The reports, in the order found.
+    /// The reports, in the order found. See the example of [`Diagnostics`].
     pub fn items(&self) -> &[Diagnostic] {
         &self.items
     }
 
-    /// Whether one of them is an error.
+    /// Whether one of them is an error. See the example of [`Diagnostics`].
     pub fn has_errors(&self) -> bool {
         self.items.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// The first report of something that is not supported. Further errors may only follow from
-    /// it.
+    /// it. See the example of [`Diagnostics`].
     pub fn unsupported(&self) -> Option<&Diagnostic> {
         self.items.iter().find(|d| d.unsupported)
     }

@@ -31,8 +31,6 @@ pub struct Emitted {
     pub state_bytes: u32,
     /// Where everything lies in the arena.
     pub memory: MemoryMap,
-    /// The program as encoded.
-    pub steps: Vec<Kernel<Place>>,
     /// Where the buffers lie that hold values.
     pub places: HashMap<BufferId, Place>,
 }
@@ -101,7 +99,7 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
         compiler: concat!("microhlo ", env!("CARGO_PKG_VERSION")).to_string(),
         inputs: program.inputs.iter().map(input).collect(),
         outputs: program.outputs.iter().map(tensor).collect(),
-        steps: steps.clone(),
+        steps,
         arena_bytes: layout.first_bytes(),
         arena_lower_bound_bytes: layout.plan.lower_bound,
         arenas: section.arenas.clone(),
@@ -113,16 +111,7 @@ pub fn emit(program: &Program, options: &CompileOptions) -> Result<Option<Emitte
     let places = held.collect();
     let artifact = encode(&spec).map_err(|e| fail(e.to_string()))?;
     let const_bytes = section.bytes.len() as u32;
-    Ok(Some(Emitted {
-        artifact,
-        layout,
-        planning,
-        const_bytes,
-        state_bytes,
-        memory,
-        steps,
-        places,
-    }))
+    Ok(Some(Emitted { artifact, layout, planning, const_bytes, state_bytes, memory, places }))
 }
 
 /// Steps of search for where results of kernels lie over operands, see [`plan::Options`]: there is a plan

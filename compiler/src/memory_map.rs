@@ -10,6 +10,27 @@ use crate::plan::Problem;
 use crate::regions::{Layout, RegionReport};
 
 /// The arena over the steps of a program.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+/// use microhlo_compiler::memory_map::Role;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.add %x, %y : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("sum.mlir", text)?;
+/// let map = compile(&module, &CompileOptions::default())?.memory;
+/// // One step, with the two inputs; the output lies on one of them.
+/// assert_eq!((map.reserved.as_slice(), map.peak()), (&[32][..], Some(0)));
+/// let blocks = map.during(0);
+/// assert_eq!((blocks.len(), blocks[0].offset, blocks[0].bytes), (2, 0, 16));
+/// let output = blocks.iter().find(|block| block.role == Role::Output).expect("an output");
+/// assert_eq!((output.role.name(), output.tensors.len()), ("output", 2));
+/// assert_eq!(map.unplanned(), 48);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemoryMap {
     /// Pieces of memory, each reserved for one or several tensors.
@@ -20,7 +41,7 @@ pub struct MemoryMap {
     pub regions: Vec<RegionReport>,
 }
 
-/// A reserved piece of memory.
+/// A reserved piece of memory. See the example of [`MemoryMap`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Block {
     /// What it holds, in order of appearance.
@@ -37,7 +58,7 @@ pub struct Block {
     pub role: Role,
 }
 
-/// A tensor in a block.
+/// A tensor in a block. See the example of [`MemoryMap`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// Its name.
@@ -46,7 +67,7 @@ pub struct Held {
     pub written_by: Option<u32>,
 }
 
-/// What a block is for.
+/// What a block is for. See the example of [`MemoryMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -61,7 +82,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The name of the role.
+    /// The name of the role. See the example of [`MemoryMap`].
     pub const fn name(self) -> &'static str {
         match self {
             Role::Scratch => "scratch",
@@ -74,7 +95,7 @@ impl Role {
 
 impl MemoryMap {
     /// The map of a planned program. `groups` has the position in the problem of every buffer.
-    pub fn new(
+    pub(crate) fn new(
         program: &Program,
         problem: &Problem,
         groups: &HashMap<BufferId, usize>,
@@ -116,7 +137,7 @@ impl MemoryMap {
         MemoryMap { blocks, reserved, regions: layout.regions.clone() }
     }
 
-    /// The blocks that are reserved during a step, lowest first.
+    /// The blocks that are reserved during a step, lowest first. See the example of [`MemoryMap`].
     pub fn during(&self, step: u32) -> Vec<&Block> {
         let mut blocks: Vec<&Block> =
             self.blocks.iter().filter(|b| (b.first..=b.last).contains(&step)).collect();
@@ -124,13 +145,14 @@ impl MemoryMap {
         blocks
     }
 
-    /// The first step during which most is reserved.
+    /// The first step during which most is reserved. See the example of [`MemoryMap`].
     pub fn peak(&self) -> Option<u32> {
         let most = self.reserved.iter().max()?;
         self.reserved.iter().position(|bytes| bytes == most).map(|step| step as u32)
     }
 
     /// Bytes that all blocks would take one beside the other, each tensor in memory of its own.
+    /// See the example of [`MemoryMap`].
     pub fn unplanned(&self) -> u64 {
         let tensors = |block: &Block| block.tensors.len().max(1) as u64;
         self.blocks.iter().map(|block| u64::from(block.bytes) * tensors(block)).sum()

@@ -16,6 +16,18 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// The type of an array's elements.
+///
+/// ```
+/// use microhlo_compiler::npz::ArrayType;
+/// use microhlo_format::DType;
+///
+/// let bytes = ArrayType::Plain(DType::I8);
+/// assert_eq!(bytes.size(), 1);
+/// // NumPy has no integers of 4 bits; their values are stored in bytes.
+/// assert!(bytes.matches(DType::I4) && !bytes.matches(DType::I32));
+/// // Nor bfloat16, whose elements it stores as they are.
+/// assert!(ArrayType::Raw(2).matches(DType::BF16));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArrayType {
     /// A type that NumPy has itself.
@@ -25,7 +37,7 @@ pub enum ArrayType {
 }
 
 impl ArrayType {
-    /// Size of one element in bytes.
+    /// Size of one element in bytes. See the example of [`ArrayType`].
     pub fn size(self) -> usize {
         match self {
             ArrayType::Plain(dtype) => dtype.size(),
@@ -34,6 +46,7 @@ impl ArrayType {
     }
 
     /// Whether a program's value of type `dtype` can be taken from such elements as they are.
+    /// See the example of [`ArrayType`].
     pub fn matches(self, dtype: DType) -> bool {
         match self {
             ArrayType::Plain(plain) => {
@@ -62,7 +75,7 @@ impl std::fmt::Display for ArrayType {
     }
 }
 
-/// One array.
+/// One array. See the example of [`write()`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// Type of the elements.
@@ -73,10 +86,18 @@ pub struct Array {
     pub bytes: Vec<u8>,
 }
 
-/// Named arrays.
+/// Named arrays. See the example of [`write()`].
 pub type Arrays = BTreeMap<String, Array>;
 
 /// Why an archive cannot be read or written.
+///
+/// ```
+/// use microhlo_compiler::npz::{NpzError, read};
+/// use std::path::Path;
+///
+/// let error = read(Path::new("no-such-vectors.npz"), |_| true).unwrap_err();
+/// assert!(matches!(&error, NpzError::File { source, .. } if source.to_string().contains("check the path")));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum NpzError {
     /// The file as a whole.
@@ -99,7 +120,7 @@ pub enum NpzError {
     },
 }
 
-/// Reads the arrays whose names `wanted` accepts.
+/// Reads the arrays whose names `wanted` accepts. See the example of [`write()`].
 ///
 /// # Errors
 /// The file cannot be read, is no zip archive, or an array is corrupt, pickled or of a type
@@ -118,7 +139,7 @@ pub fn read(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Arrays, NpzErr
     Ok(arrays)
 }
 
-/// The names of all arrays in a file.
+/// The names of all arrays in a file. See the example of [`write()`].
 ///
 /// # Errors
 /// The file cannot be read or is no zip archive.
@@ -254,7 +275,7 @@ fn row_major(data: &[u8], dims: &[u64], size: usize) -> Vec<u8> {
 }
 
 /// Whether NumPy has no type for these elements, so that they are stored as raw ones.
-pub fn lacks(dtype: DType) -> bool {
+pub(crate) fn lacks(dtype: DType) -> bool {
     numpy_code(dtype).is_none()
 }
 
@@ -280,6 +301,21 @@ fn numpy_code(dtype: DType) -> Option<&'static str> {
 }
 
 /// Writes arrays to a new file, uncompressed as `numpy.savez` does.
+///
+/// ```
+/// use microhlo_compiler::npz::{Array, ArrayType, Arrays, names, read, write};
+/// use microhlo_format::DType;
+///
+/// # let path = std::env::temp_dir().join(format!("microhlo-npz-{}.npz", std::process::id()));
+/// let array = Array { ty: ArrayType::Plain(DType::I8), dims: vec![2, 2], bytes: vec![1, 2, 3, 4] };
+/// let arrays = Arrays::from([("in0".to_owned(), array.clone()), ("out0".to_owned(), array)]);
+/// write(&path, &arrays)?;
+/// assert_eq!(names(&path)?, ["in0", "out0"]);
+/// let inputs = read(&path, |name| name.starts_with("in"))?;
+/// assert_eq!((inputs.len(), &inputs["in0"]), (1, &arrays["in0"]));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The file cannot be written.

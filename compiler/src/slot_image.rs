@@ -7,7 +7,7 @@ use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer, SigningKey};
 use microhlo_slots::{Header, Seal, Trial, UNIT, digest};
 
-/// The header of an artifact, signed if there is a key.
+/// The header of an artifact, signed if there is a key. See the example of [`image`].
 pub fn header(artifact: &[u8], version: u32, key: Option<&SigningKey>) -> Header {
     let header = Header::new(version, artifact);
     let seal = key.map(|key| {
@@ -18,6 +18,19 @@ pub fn header(artifact: &[u8], version: u32, key: Option<&SigningKey>) -> Header
 }
 
 /// A slot's contents from its start to the end of the artifact, a multiple of what is written at once.
+///
+/// ```
+/// use microhlo_compiler::slot_image::{header, image, secret_key};
+/// use microhlo_slots::{HEADER_BYTES, Trial};
+///
+/// let artifact = [7; 48];
+/// let key = secret_key(&[1; 32]).expect("a seed");
+/// let header = header(&artifact, 3, Some(&key));
+/// assert!(header.version == 3 && header.seal.is_some());
+/// // What a programmer writes to the start of a slot.
+/// let image = image(&header, &artifact, Trial::Pending);
+/// assert!(image.len() >= HEADER_BYTES + 48 && image[HEADER_BYTES..].starts_with(&artifact));
+/// ```
 pub fn image(header: &Header, artifact: &[u8], trial: Trial) -> Vec<u8> {
     let mut image = header.image(trial).to_vec();
     image.extend_from_slice(artifact);
@@ -27,6 +40,14 @@ pub fn image(header: &Header, artifact: &[u8], trial: Trial) -> Vec<u8> {
 
 /// Reads an Ed25519 secret key: PKCS #8 in PEM, as `openssl genpkey -algorithm ed25519` writes it, or the 32
 /// bytes of a seed (RFC 8032), raw or as hexadecimal digits. `None` if it is none of them.
+///
+/// ```
+/// use microhlo_compiler::slot_image::secret_key;
+///
+/// // A seed as hexadecimal digits, as a file has it.
+/// assert_eq!(secret_key("5a".repeat(32).as_bytes()), secret_key(&[0x5a; 32]));
+/// assert!(secret_key(b"no key").is_none());
+/// ```
 pub fn secret_key(file: &[u8]) -> Option<SigningKey> {
     if let Ok(seed) = file.try_into() {
         return Some(SigningKey::from_bytes(&seed));

@@ -8,6 +8,27 @@ use crate::eval::Element;
 use crate::ir::{Func, TensorType, Type};
 
 /// Integers `q` that stand for `(q - zero_point) * scale`.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+/// use microhlo_format::DType;
+///
+/// let text = "func.func @main(%x: tensor<4x!quant.uniform<i8:f32, 0.5:-3>>) -> tensor<4xf32> {
+///   %0 = stablehlo.uniform_dequantize %x
+///     : (tensor<4x!quant.uniform<i8:f32, 0.5:-3>>) -> tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("floats.mlir", text)?;
+/// let report = compile(&module, &CompileOptions::default())?.report;
+/// let stored = report.inputs[0].stored.expect("a quantised input");
+/// assert_eq!((stored.scale, stored.zero_point), (0.5, -3));
+/// assert_eq!((stored.quantize(1.0), stored.dequantize(-1)), (-1, 1.0));
+/// let bytes = stored.quantize_bytes(DType::I8, &1.0_f32.to_le_bytes());
+/// assert_eq!(bytes, [(-1_i8) as u8]);
+/// assert_eq!(stored.dequantize_bytes(DType::I8, &bytes), 1.0_f32.to_le_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Stored {
     /// How far apart the values of neighbouring integers are.
@@ -21,7 +42,7 @@ pub struct Stored {
 
 impl Stored {
     /// Those of a tensor with one scale; `None` if it has several, or is not quantised.
-    pub fn of(ty: &TensorType) -> Option<Stored> {
+    pub(crate) fn of(ty: &TensorType) -> Option<Stored> {
         let quant = ty.elem.quant()?;
         let (&[scale], &[zero_point]) = (&quant.scales[..], &quant.zero_points[..]) else {
             return None;
@@ -31,18 +52,19 @@ impl Stored {
     }
 
     /// The integer that stands for the nearest float, as `uniform_quantize` computes it.
+    /// See the example of [`Stored`].
     pub fn quantize(&self, x: f32) -> i64 {
         let y = x / self.scale + self.zero_point as f32;
         let (min, max) = self.range;
         scalar::round_even_f32(scalar::clamp_f32(min as f32, y, max as f32)) as i64
     }
 
-    /// The float that an integer stands for.
+    /// The float that an integer stands for. See the example of [`Stored`].
     pub fn dequantize(&self, q: i64) -> f32 {
         (q - self.zero_point) as f32 * self.scale
     }
 
-    /// Little-endian integers of a type for little-endian `f32`.
+    /// Little-endian integers of a type for little-endian `f32`. See the example of [`Stored`].
     pub fn quantize_bytes(&self, dtype: DType, floats: &[u8]) -> Vec<u8> {
         let stored = |bytes: &[u8]| match Element::decode(DType::F32, bytes) {
             Element::Float(x) => self.quantize(x as f32),
@@ -52,7 +74,7 @@ impl Stored {
         floats.chunks_exact(DType::F32.size()).flat_map(each).collect()
     }
 
-    /// Little-endian `f32` for little-endian integers of a type.
+    /// Little-endian `f32` for little-endian integers of a type. See the example of [`Stored`].
     pub fn dequantize_bytes(&self, dtype: DType, integers: &[u8]) -> Vec<u8> {
         let integer = |bytes: &[u8]| {
             let integer = Element::decode(dtype, bytes).as_int();
@@ -63,7 +85,7 @@ impl Stored {
     }
 
     /// As text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("scale {:?}, zero point {}", self.scale, self.zero_point)
     }
 }
@@ -77,15 +99,14 @@ pub(crate) struct Signature {
 
 impl Signature {
     /// Reads the types, which are lowered to integers later.
-    pub fn of(func: &Func) -> Signature {
+    pub(crate) fn of(func: &Func) -> Signature {
         let stored = |ty: &Type| ty.tensor().and_then(Stored::of);
-        let body = &func.body;
-        let inputs = body.blocks[body.entry].args.iter().map(|&arg| stored(body.ty(arg)));
+        let inputs = func.arguments().map(stored);
         Signature { inputs: inputs.collect(), outputs: func.results.iter().map(stored).collect() }
     }
 
     /// Adds them to a report of the compiled function.
-    pub fn note(self, report: &mut Report) {
+    pub(crate) fn note(self, report: &mut Report) {
         let inputs = report.inputs.iter_mut().zip(self.inputs);
         let outputs = report.outputs.iter_mut().zip(self.outputs);
         for (tensor, stored) in inputs.chain(outputs) {

@@ -15,6 +15,26 @@ use crate::lower::program::{BufferId, Program};
 use crate::ops::OpKind;
 
 /// The values of a compiled program that lie whole in memory at some time.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+/// use microhlo_format::DebugInfo;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.sine %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (source, module) = front::parse("sine.mlir", text)?;
+/// let compiled = compile(&module, &CompileOptions::default())?;
+/// let tap = &compiled.taps.values[0];
+/// assert_eq!((tap.kind, tap.step, tap.ty().as_str()), ("stablehlo.sine", 0, "4xf32"));
+/// assert_eq!(tap.location(&source), "sine.mlir:2:8");
+/// // For firmware that shows the values while it runs.
+/// let bytes = compiled.taps.debug_info(&source, &compiled.artifact)?;
+/// assert!(DebugInfo::parse(&bytes).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Taps {
     /// The values, in the order of the steps that complete them.
@@ -23,7 +43,7 @@ pub struct Taps {
     pub by_rows: usize,
 }
 
-/// A value of the optimised function that lies whole in memory once a step has run.
+/// A value of the optimised function that lies whole in memory once a step has run. See the example of [`Taps`].
 #[derive(Clone, Debug)]
 pub struct ValueTap {
     /// The value.
@@ -69,6 +89,7 @@ impl Taps {
     }
 
     /// The debug information of an artifact of the program, whose operations are written in `source`.
+    /// See the example of [`Taps`].
     ///
     /// # Errors
     /// The bytes are no artifact.
@@ -98,6 +119,7 @@ impl ValueTap {
     }
 
     /// Where the operation is written, as `FILE:LINE:COLUMN`; empty if that is not known.
+    /// See the example of [`Taps`].
     pub fn location(&self, source: &Source) -> String {
         if self.span == Span::default() || source.text().is_empty() {
             return String::new();
@@ -106,7 +128,7 @@ impl ValueTap {
         format!("{}:{line}:{column}", source.name())
     }
 
-    /// Shape and element type as in StableHLO's tensor types, for example `1x8x8x1xf32`.
+    /// Shape and element type as in StableHLO's tensor types, for example `1x8x8x1xf32`. See the example of [`Taps`].
     pub fn ty(&self) -> String {
         let dims: String = self.dims.iter().map(|dim| format!("{dim}x")).collect();
         dims + self.dtype.name()

@@ -16,14 +16,14 @@ const MAX_NESTING: usize = 200;
 /// Lowering and evaluation rely on it: operands are defined before their uses, every block ends
 /// with its terminator, operand and region counts are those of the operation, and all attributes
 /// fit the shapes. Neither panics on a verified module; shapes that are only known at run time are
-/// checked then and give errors.
+/// checked then and give errors. See the example of [`verify`].
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<'m> {
     module: &'m Module,
 }
 
 impl<'m> Verified<'m> {
-    /// The module.
+    /// The module. See the example of [`verify`].
     pub fn module(self) -> &'m Module {
         self.module
     }
@@ -38,6 +38,23 @@ impl Deref for Verified<'_> {
 }
 
 /// One violation.
+///
+/// ```
+/// use microhlo_compiler::diag::Source;
+/// use microhlo_compiler::front::mlir::parse_module;
+/// use microhlo_compiler::verify::verify;
+///
+/// let text = "func.func @main(%x: tensor<2x3xf32>) -> tensor<3x3xf32> {
+///   %0 = stablehlo.transpose %x, dims = [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>
+///   return %0 : tensor<3x3xf32>
+/// }";
+/// let module = parse_module(&Source::new("turn.mlir", text))?;
+/// let violations = verify(&module).unwrap_err();
+/// let violation = &violations[0];
+/// assert_eq!((violation.op, violation.constraint), ("stablehlo.transpose", Some("C2")));
+/// assert!(violation.message.contains("must be a permutation"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyError {
     /// Where the operation or function is written.
@@ -63,6 +80,25 @@ impl fmt::Display for VerifyError {
 impl std::error::Error for VerifyError {}
 
 /// Checks a whole module and returns a witness, or all violations in source order.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile_verified};
+/// use microhlo_compiler::diag::Source;
+/// use microhlo_compiler::front::mlir::parse_module;
+/// use microhlo_compiler::verify::verify;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.negate %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let module = parse_module(&Source::new("negate.mlir", text))?;
+/// let verified = verify(&module).map_err(|violations| violations[0].clone())?;
+/// assert!(verified.module().find("main").is_some());
+/// // Verified once, the module can be compiled in several ways.
+/// let compiled = compile_verified(verified, &CompileOptions::default())?;
+/// assert_eq!(compiled.report.kernels.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
     let mut errors = foreign(module);
     if errors.is_empty() {
@@ -73,7 +109,7 @@ pub fn verify(module: &Module) -> Result<Verified<'_>, Vec<VerifyError>> {
 
 /// Checks what belongs to StableHLO in a module that may hold operations and types of other
 /// dialects, and returns all violations in source order. Nothing is said about the others.
-pub fn verify_mixed(module: &Module) -> Vec<VerifyError> {
+pub(crate) fn verify_mixed(module: &Module) -> Vec<VerifyError> {
     check(module, true)
 }
 

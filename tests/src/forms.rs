@@ -6,10 +6,9 @@ use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::exec::Executor;
 use microhlo_compiler::cmd::load;
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
-use microhlo_compiler::compile::{CompileOptions, Target};
+use microhlo_compiler::compile::{CompileOptions, Size, Target};
 use microhlo_compiler::eval::Element;
 use microhlo_compiler::npz;
-use microhlo_compiler::passes::bind_shapes::Size;
 use microhlo_format::{Artifact, DType};
 use microhlo_qemu::{Job, Outcome};
 

@@ -16,10 +16,9 @@ use std::time::Duration;
 use microhlo_compiler::cmd::difference::{Difference, Tolerance};
 use microhlo_compiler::cmd::load::{self, Input, Program};
 use microhlo_compiler::cmd::vectors::{self, Port, Values};
-use microhlo_compiler::compile::{CompileOptions, Compiled, Target};
+use microhlo_compiler::compile::{CompileOptions, Compiled, Size, Target};
 use microhlo_compiler::eval::{Evaluator, Tensor};
 use microhlo_compiler::ir::{Dim, Func, FuncId, Module, Type, ValueId};
-use microhlo_compiler::passes::bind_shapes::Size;
 use microhlo_format::Artifact;
 use microhlo_qemu::{Board, Error, Job, Options, Outcome, Registry};
 

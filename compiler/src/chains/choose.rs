@@ -9,7 +9,7 @@ use crate::emit::{Emitted, emit, memory_problem};
 use crate::lower::program::Program;
 use crate::regions::{Memories, Others};
 
-/// When steps run row by row.
+/// When steps run row by row. See the example of [`Options`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rows {
     /// Never.
@@ -22,6 +22,39 @@ pub enum Rows {
 }
 
 /// How much memory a program may use, and how it may save some.
+///
+/// ```
+/// use microhlo_compiler::chains::{Options, Rows};
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<1x16x16x1xf32>) -> tensor<1x8x8x1xf32> {
+///   %v = stablehlo.constant dense<0.5> : tensor<3x3x1x8xf32>
+///   %w = stablehlo.constant dense<0.25> : tensor<3x3x8x1xf32>
+///   %0 = stablehlo.convolution(%x, %v) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f],
+///     window = {pad = [[1, 1], [1, 1]]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64}
+///     : (tensor<1x16x16x1xf32>, tensor<3x3x1x8xf32>) -> tensor<1x16x16x8xf32>
+///   %1 = stablehlo.convolution(%0, %w) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f],
+///     window = {stride = [2, 2], pad = [[0, 1], [0, 1]]}
+///     {batch_group_count = 1 : i64, feature_group_count = 1 : i64}
+///     : (tensor<1x16x16x8xf32>, tensor<3x3x8x1xf32>) -> tensor<1x8x8x1xf32>
+///   return %1 : tensor<1x8x8x1xf32>
+/// }";
+/// let (_, module) = front::parse("rows.mlir", text)?;
+/// let arena = |memory: Options| {
+///     let options = CompileOptions { memory, ..CompileOptions::default() };
+///     compile(&module, &options).map(|compiled| compiled.report.arena_bytes)
+/// };
+/// let whole = arena(Options { rows: Rows::Off, ..Options::default() })?;
+/// // Row by row, the value of 8 channels never lies whole in memory.
+/// let least = arena(Options { rows: Rows::Least, ..Options::default() })?;
+/// assert!(least < whole / 3, "{least} {whole}");
+/// // With a limit, only what is necessary to fit it.
+/// let fits = arena(Options { arena_limit: Some(whole - 1), ..Options::default() })?;
+/// assert!(fits < whole);
+/// assert!(arena(Options { arena_limit: Some(least / 2), ..Options::default() }).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// When steps run row by row.
@@ -36,13 +69,13 @@ pub struct Options {
 
 impl Options {
     /// Whether memory is to be saved at the price of instructions.
-    pub fn saves(&self) -> bool {
+    pub(crate) fn saves(&self) -> bool {
         self.arena_limit.is_some() || self.rows == Rows::Least
     }
 }
 
 /// A program with its arena.
-pub struct Choice {
+pub(crate) struct Choice {
     /// The program: its buffers share memory.
     pub program: Program,
     /// The artifact, with the plan of the arena.
@@ -328,7 +361,7 @@ impl Choice {
     }
 
     /// Bytes of the arena.
-    pub fn bytes(&self) -> u32 {
+    pub(crate) fn bytes(&self) -> u32 {
         self.emitted.layout.plan.arena_bytes
     }
 

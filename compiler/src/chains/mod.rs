@@ -17,14 +17,15 @@ mod stripes;
 mod trace;
 mod windows;
 
-pub use apply::apply;
+pub(crate) use apply::apply;
 use block::Block;
-pub use block::{Model, Needs};
-pub use choose::{Choice, Options, Rows};
+pub(crate) use block::{Model, Needs};
+pub(crate) use choose::Choice;
+pub use choose::{Options, Rows};
 pub(crate) use choose::{choose, pareto};
 pub(crate) use cost::Costs;
-pub use stripes::Stripes;
-pub use trace::Trace;
+pub(crate) use stripes::Stripes;
+pub(crate) use trace::Trace;
 
 /// Most steps of a chain: longer ones seldom save anything that two do not.
 const LONGEST: usize = 16;
@@ -35,7 +36,7 @@ const STRIPS: [u32; 4] = [1, 2, 4, 8];
 
 /// Steps that run as one block.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The first step.
     pub first: usize,
     /// The one after the last.
@@ -50,42 +51,37 @@ pub struct Cut {
 
 impl Cut {
     /// Whether the steps are a chain.
-    pub fn is_chain(&self) -> bool {
+    pub(crate) fn is_chain(&self) -> bool {
         !self.needs.strips.is_empty()
     }
 }
 
 /// A way to execute a program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Blocks in order, of all steps.
     pub cuts: Vec<Cut>,
 }
 
 impl Plan {
     /// Bytes that are used at once at most.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.cuts.iter().map(|cut| cut.needs.bytes()).max().unwrap_or(0)
     }
 
-    /// Bytes of values that are alive at once at most.
-    pub fn activations(&self) -> u64 {
-        self.cuts.iter().map(|cut| cut.needs.activations).max().unwrap_or(0)
-    }
-
     /// Instructions, about.
-    pub fn cost(&self) -> f64 {
+    pub(crate) fn cost(&self) -> f64 {
         self.cuts.iter().map(|cut| cut.needs.cost).sum()
     }
 
     /// Multiply-accumulates that are computed again.
-    pub fn again(&self) -> u64 {
+    pub(crate) fn again(&self) -> u64 {
         self.cuts.iter().map(|cut| cut.again).sum()
     }
 }
 
 /// All blocks that a program can be cut into.
-pub struct Cuts {
+pub(crate) struct Cuts {
     steps: usize,
     /// By the step after their last one.
     cuts: Vec<Vec<Cut>>,
@@ -96,7 +92,7 @@ pub struct Cuts {
 impl Cuts {
     /// The blocks of a program, of which at most `recompute` percent of the multiply-accumulates are computed
     /// again.
-    pub fn new(model: &Model<'_>, recompute: u32) -> Cuts {
+    pub(crate) fn new(model: &Model<'_>, recompute: u32) -> Cuts {
         let steps = model.steps();
         let mut cuts = vec![Vec::new(); steps + 1];
         // Stripes are looked for in the smallest program, where rows that wait take more than they seem to.
@@ -133,7 +129,7 @@ impl Cuts {
     }
 
     /// The cheapest way found that uses at most `limit` bytes at once, if there is one.
-    pub fn cheapest(&self, limit: u64) -> Option<Plan> {
+    pub(crate) fn cheapest(&self, limit: u64) -> Option<Plan> {
         self.cheapest_of(limit, &|_| true)
     }
 
@@ -177,7 +173,7 @@ impl Cuts {
 
     /// The ways of which no other is both smaller and cheaper, the cheapest first. As an arena may be larger than what
     /// is alive where rows wait, those among the ways without such rows, too.
-    pub fn front(&self) -> Vec<Plan> {
+    pub(crate) fn front(&self) -> Vec<Plan> {
         let mut front = self.front_of(&|_| true);
         let late = |cut: &Cut| cut.needs.are_late();
         if front.iter().any(|plan| plan.cuts.iter().any(late)) {
@@ -208,7 +204,7 @@ impl Cuts {
 
 /// A plan whose chains compute more rows at a time, as long as that is cheaper and no step uses more than
 /// `limit` bytes.
-pub fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
+pub(crate) fn widened(model: &Model<'_>, plan: &Plan, limit: u64) -> Plan {
     // A plan that computes results again is for the least memory, of which stages that grow one by one leave less
     // unused.
     let together = plan.again() == 0;

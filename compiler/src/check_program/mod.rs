@@ -50,8 +50,6 @@ pub struct Expectation {
     pub rule: Rule,
     /// Name of the operation that computes the value.
     pub op: &'static str,
-    /// Where the comparison is written.
-    pub span: Span,
 }
 
 impl Expectation {
@@ -140,7 +138,6 @@ struct Comparison {
     actual: ValueId,
     expected: Expected,
     rule: Rule,
-    span: Span,
 }
 
 enum Expected {
@@ -181,8 +178,8 @@ pub fn extract(module: &Module, func: FuncId) -> Result<CheckProgram, ExtractErr
             let kind: &OpKind = &func.body.ops[op].kind;
             kind.name()
         });
-        let (rule, span) = (comparison.rule, comparison.span);
-        expectations.push(Expectation { output, expected, rule, op, span });
+        let rule = comparison.rule;
+        expectations.push(Expectation { output, expected, rule, op });
     }
     let mut program = returning(&func, &outputs);
     let inputs = constants_to_inputs(&mut program)?;
@@ -239,7 +236,7 @@ fn comparison(body: &Body, op: &Op) -> Result<Option<Comparison>, ExtractError> 
         Some(constant) => constant,
         None => Expected::Value(operand(order.1)?),
     };
-    Ok(Some(Comparison { actual, expected, rule, span: op.span }))
+    Ok(Some(Comparison { actual, expected, rule }))
 }
 
 /// Evaluates the expected values on the host.

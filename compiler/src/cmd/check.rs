@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::exec::Executor;
 use super::files::{chunks, files};
-use super::{CmdError, JsonTarget, load, print_text};
+use super::{CmdError, JsonTarget, print_text};
 use crate::check_program::{self, CheckProgram, ExtractError};
 use crate::compile::{CompileOptions, Target, compile};
 use crate::diag::{Diagnostics, Source};
@@ -265,7 +265,7 @@ fn prepare_chunk(engine: &Engine, file: &Path, source: &Source) -> Vec<Pending> 
         Err(error) => return vec![pending(String::new(), State::Done(parse_verdict(&error)))],
     };
     if let Err(violations) = verify(&module) {
-        let first = first_message(&load::violations_of(source, &violations));
+        let first = first_message(&Diagnostics::violations(source, &violations));
         return vec![pending(String::new(), State::Done(Verdict::Failed(first)))];
     }
     let mut all = Vec::new();
@@ -316,7 +316,7 @@ fn prepare(engine: &Engine, program: CheckProgram, source: &Source) -> State {
         Err(error) if error.unsupported => State::Done(Verdict::Skipped(error.message)),
         Err(error) => {
             let place = source.line_column(error.span.start as usize);
-            let text = format!("line {}: {}", place.0, load::diagnostic(&error).message);
+            let text = format!("line {}: {}", place.0, error.message);
             State::Done(Verdict::Failed(text))
         }
     }

@@ -16,8 +16,7 @@ use super::share;
 use super::text::{Table, grouped, size};
 use super::{CmdError, JsonTarget, inspect, listing, print_text, report, write_file};
 use crate::chains;
-use crate::compile::{CompileOptions, Compiled, Report, Target, Technique};
-use crate::lower::order::ScheduleReport;
+use crate::compile::{CompileOptions, Compiled, Report, ScheduleReport, Target, Technique};
 use crate::regions::{self, Memories, Memory as RegionMemory, RegionReport};
 use crate::stack::{self, Stack};
 

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::{CmdError, load, print_text, write_file};
-use crate::compile::CompileOptions;
+use crate::compile::{CompileOptions, Size};
 use crate::ir::Module;
-use crate::passes::bind_shapes::Size;
 
 /// Write a program of any form (StableHLO or VHLO text, MLIR bytecode, HLO text or protocol
 /// buffer) as StableHLO text.

@@ -1,7 +1,6 @@
 //! Which function of a program a command takes: options of all commands that compile or evaluate one.
 
-use crate::compile::CompileOptions;
-use crate::passes::bind_shapes::Size;
+use crate::compile::{CompileOptions, Size};
 
 /// A function, and the sizes that it is taken with.
 #[derive(Debug, Clone, clap::Args)]

@@ -10,12 +10,10 @@ use crate::compile::{
     CompileError, CompileOptions, Compiled, ParetoPoint, Target, compile, pareto, specialised,
 };
 use crate::diag::{Diagnostic, Diagnostics, Severity, Source};
-use crate::front::bytecode;
-use crate::front::foreign;
-use crate::front::hlo;
-use crate::front::mlir::{parse_mixed, parse_module};
+use crate::front::mlir::parse_mixed;
+use crate::front::{self, bytecode, foreign, hlo};
 use crate::ir::{Func, Module};
-use crate::verify::{VerifyError, verify, verify_mixed};
+use crate::verify::{verify, verify_mixed};
 use crate::vhlo_version::{Version, newer_than};
 
 /// A model file.
@@ -105,30 +103,7 @@ fn refuse_no_program(name: &str, bytes: &[u8]) -> Result<(), CmdError> {
 fn program(path: &Path, bytes: Vec<u8>) -> Result<Program, CmdError> {
     let name = path.display().to_string();
     refuse_no_program(&name, &bytes)?;
-    if bytecode::is_bytecode(&bytes) {
-        return bytecode_program(&name, &bytes);
-    }
-    let (source, module) = match hlo::looks_like_proto(&bytes) {
-        true => hlo::read_proto(&name, bytes).map_err(diagnostics)?,
-        false => text_program(&name, bytes).map_err(diagnostics)?,
-    };
-    if let Err(violations) = verify(&module) {
-        return Err(diagnostics(violations_of(&source, &violations)));
-    }
-    Ok(Program { source, module })
-}
-
-/// A program in bytecode. It has no text to point into; when something is wrong with the program
-/// itself, its printed form takes that place.
-fn bytecode_program(name: &str, bytes: &[u8]) -> Result<Program, CmdError> {
-    let module = bytecode::parse(name, bytes).map_err(diagnostics)?;
-    if verify(&module).is_ok() {
-        return Ok(Program { source: Source::new(name, ""), module });
-    }
-    let (source, module) = printed(name, &module)?;
-    if let Err(violations) = verify(&module) {
-        return Err(diagnostics(violations_of(&source, &violations)));
-    }
+    let (source, module) = front::parse(&name, bytes).map_err(diagnostics)?;
     Ok(Program { source, module })
 }
 
@@ -149,13 +124,6 @@ pub fn open_mixed(path: &Path) -> Result<Program, CmdError> {
         false => parse_mixed(&source),
     };
     Ok(Program { module: module.map_err(diagnostics)?, source })
-}
-
-/// The program's text, and the program read back from it, with places in that text.
-fn printed(name: &str, module: &Module) -> Result<(Source, Module), CmdError> {
-    let source = Source::new(&format!("{name} (printed as text)"), module.to_string());
-    let module = parse_module(&source).map_err(diagnostics)?;
-    Ok((source, module))
 }
 
 /// All that is wrong with a program in a binary form, and what of it is of other dialects.
@@ -199,51 +167,23 @@ fn check_module(source: &Source, module: &Module, version: Option<Version>) -> D
     Diagnostics::new(source, items)
 }
 
-/// Parses StableHLO text or HLO text.
-fn text_program(name: &str, bytes: Vec<u8>) -> Result<(Source, Module), Diagnostics> {
-    let source = Source::from_bytes(name, bytes)?;
-    let module = parse_text(&source)?;
-    Ok((source, module))
-}
-
-fn parse_text(source: &Source) -> Result<Module, Diagnostics> {
-    match hlo::looks_like_text(source.text().as_bytes()) {
-        true => hlo::parse_text(source),
-        false => parse_module(source),
-    }
-}
-
-/// The verifier's violations as diagnostics.
-pub fn violations_of(source: &Source, violations: &[VerifyError]) -> Diagnostics {
-    let items = violations.iter().map(Diagnostic::from).collect();
-    Diagnostics::new(source, items)
-}
-
 fn diagnostics(found: Diagnostics) -> CmdError {
     CmdError::Diagnostic(found.to_string())
-}
-
-/// A compile error as a diagnostic.
-pub fn diagnostic(error: &CompileError) -> Diagnostic {
-    let diagnostic = Diagnostic::error(&error.message).at(error.span);
-    match error.unsupported {
-        true => diagnostic.help("the program is valid; this version does not support it yet"),
-        false => diagnostic,
-    }
 }
 
 impl Program {
     /// The function to compile alone, with static shapes and without calls.
     pub fn specialised(&self, options: &CompileOptions) -> Result<Func, CmdError> {
-        let failed = |e: &CompileError| CmdError::Diagnostic(diagnostic(e).render(&self.source));
+        let failed =
+            |e: &CompileError| CmdError::Diagnostic(Diagnostic::from(e).render(&self.source));
         let verified = verify(&self.module)
-            .map_err(|found| diagnostics(violations_of(&self.source, &found)))?;
+            .map_err(|found| diagnostics(Diagnostics::violations(&self.source, &found)))?;
         specialised(verified, options).map_err(|e| failed(&e))
     }
 
     /// A compile error with its place in the program.
     pub fn error(&self, error: &CompileError) -> CmdError {
-        CmdError::Diagnostic(diagnostic(error).render(&self.source))
+        CmdError::Diagnostic(Diagnostic::from(error).render(&self.source))
     }
 
     /// The debug information of the program, compiled.
@@ -278,9 +218,10 @@ impl Program {
             Ok(compiled) => return Ok(compiled),
             Err(error) => error,
         };
-        let report = |e: &CompileError, at: &Source| CmdError::Diagnostic(diagnostic(e).render(at));
+        let report =
+            |e: &CompileError, at: &Source| CmdError::Diagnostic(Diagnostic::from(e).render(at));
         if self.source.text().is_empty()
-            && let Ok((source, module)) = printed(self.source.name(), &self.module)
+            && let Ok((source, module)) = front::printed(self.source.name(), &self.module)
             && let Err(error) = compile(&module)
         {
             return Err(report(&error, &source));

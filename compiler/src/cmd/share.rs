@@ -11,8 +11,7 @@ use super::load::{self, Program};
 use super::text::{Table, size};
 use super::{CmdError, print_text, write_file};
 use crate::chains;
-use crate::compile::{CompileOptions, Compiled};
-use crate::lower::state::Kept;
+use crate::compile::{CompileOptions, Compiled, Kept};
 use crate::passes::externs;
 use crate::regions::{Memories, Memory, Others, RegionReport};
 

@@ -7,6 +7,7 @@
 mod probe;
 mod table;
 
+#[doc(hidden)]
 pub use probe::{Probe, probes};
 pub use table::{markdown, text};
 
@@ -18,7 +19,7 @@ use crate::front::mlir::parse_module;
 use crate::ops::OpKind;
 use crate::verify::verify;
 
-/// What becomes of an operation on one element type.
+/// What becomes of an operation on one element type. See the example of [`coverage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The specification does not define it.
@@ -30,7 +31,7 @@ pub enum Verdict {
     Compiles(Vec<&'static str>),
 }
 
-/// One operation.
+/// One operation. See the example of [`coverage`].
 #[derive(Clone, Debug)]
 pub struct Coverage {
     /// Full name.
@@ -44,6 +45,14 @@ pub struct Coverage {
 }
 
 /// An element type of the table.
+///
+/// ```
+/// use microhlo_compiler::coverage::Element;
+/// use microhlo_format::DType;
+///
+/// assert_eq!(Element::Plain(DType::BF16).spelling(), "bf16");
+/// assert!(Element::all().any(|element| element == Element::Quantized));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     /// A plain one.
@@ -53,12 +62,12 @@ pub enum Element {
 }
 
 impl Element {
-    /// All element types of the table.
+    /// All element types of the table. See the example of [`Element`].
     pub fn all() -> impl Iterator<Item = Element> {
         DType::ALL.iter().copied().map(Element::Plain).chain([Element::Quantized])
     }
 
-    /// As it is written in a program.
+    /// As it is written in a program. See the example of [`Element`].
     pub const fn spelling(self) -> &'static str {
         match self {
             Element::Plain(dtype) => dtype.name(),
@@ -68,7 +77,7 @@ impl Element {
 }
 
 /// What becomes of one probe on one element type.
-pub fn verdict(probe: &Probe, element: Element) -> Verdict {
+pub(crate) fn verdict(probe: &Probe, element: Element) -> Verdict {
     let source = Source::new(probe.name, probe.program(element));
     let Ok(module) = parse_module(&source) else { return Verdict::Invalid };
     if verify(&module).is_err() {
@@ -81,6 +90,18 @@ pub fn verdict(probe: &Probe, element: Element) -> Verdict {
 }
 
 /// The whole table, in the order of names.
+///
+/// ```
+/// use microhlo_compiler::coverage::{Element, Verdict, coverage, markdown, text};
+/// use microhlo_format::DType;
+///
+/// let table = coverage();
+/// let add = table.iter().find(|row| row.name == "stablehlo.add").expect("a row");
+/// let verdict = |element| &add.verdicts.iter().find(|verdict| verdict.0 == element).unwrap().1;
+/// assert_eq!(verdict(Element::Plain(DType::F32)), &Verdict::Compiles(vec!["map"]));
+/// // For people, on a terminal and in a document.
+/// assert!(text(&table).contains("stablehlo.add") && markdown(&table).contains("| `stablehlo.add`"));
+/// ```
 pub fn coverage() -> Vec<Coverage> {
     let mut rows: Vec<Coverage> = OpKind::known().filter_map(row).collect();
     rows.sort_by_key(|row| row.name);
@@ -94,17 +115,3 @@ fn row(name: &'static str) -> Option<Coverage> {
     let spec = OpKind::spec_of(name).unwrap_or("none");
     Some(Coverage { name, spec, forms: table::forms(name), verdicts })
 }
-
-/// Operations without a probe: they structure programs, or belong to the test dialects.
-pub const WITHOUT_PROBE: &[&str] = &[
-    "func.call",
-    "func.return",
-    "stablehlo.return",
-    "stablehlo.composite",
-    "stablehlo.custom_call",
-    "check.expect_eq",
-    "check.expect_eq_const",
-    "check.expect_almost_eq",
-    "check.expect_almost_eq_const",
-    "check.expect_close",
-];

@@ -101,7 +101,7 @@ fn columns(row: &Coverage) -> [String; 5] {
 
 const HEADINGS: [&str; 5] = ["operation", "types", "valid, but refused", "read from", "kernels"];
 
-/// The table for a terminal.
+/// The table for a terminal. See the example of [`coverage`](super::coverage()).
 pub fn text(rows: &[Coverage]) -> String {
     let mut table = Table::new(HEADINGS.len());
     table.row(HEADINGS);
@@ -112,7 +112,7 @@ pub fn text(rows: &[Coverage]) -> String {
     table.render()
 }
 
-/// The table as a document.
+/// The table as a document. See the example of [`coverage`](super::coverage()).
 pub fn markdown(rows: &[Coverage]) -> String {
     let mut out = String::from(PREFACE);
     let _ = writeln!(out, "| {} |\n|---|---|---|---|---|", HEADINGS.join(" | "));

@@ -10,6 +10,25 @@ const LINE: usize = 16;
 
 /// C source (C11, C++11) that defines the artifact as an array at a multiple of 16, under the name that
 /// [`header`](super::header()) declares.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::{embed, front};
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.add %x, %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("twice.mlir", text)?;
+/// let options = CompileOptions { name: "twice".to_owned(), ..CompileOptions::default() };
+/// let compiled = compile(&module, &options)?;
+/// let header = embed::header(&compiled.report);
+/// assert!(header.contains("#define TWICE_ARENA_BYTES 16u"));
+/// assert!(header.contains("#define TWICE_INPUT_0_BYTES 16u"));
+/// let source = embed::source(&compiled);
+/// assert!(source.contains("MICROHLO_ALIGNED const uint8_t twice_artifact["));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn source(compiled: &Compiled) -> String {
     let (report, bytes) = (&compiled.report, &compiled.artifact);
     let symbol = symbol(&report.name);

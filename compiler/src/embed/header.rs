@@ -5,7 +5,7 @@ use crate::embed::{identifier, symbol};
 use crate::stored::Stored;
 
 /// A C header (C99, C++) that declares the artifact and has its sizes and those of its inputs and outputs as
-/// constants, in bytes.
+/// constants, in bytes. See the example of [`source`](super::source).
 pub fn header(report: &Report) -> String {
     let name = identifier(&report.name);
     let upper = name.to_uppercase();

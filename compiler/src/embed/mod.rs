@@ -10,6 +10,13 @@ pub use header::header;
 pub use object::{ObjectError, object};
 
 /// The name of a model as the start of C names: ASCII letters, digits and underscores, and no digit first.
+///
+/// ```
+/// use microhlo_compiler::embed::identifier;
+///
+/// assert_eq!(identifier("kws-2.int8"), "kws_2_int8");
+/// assert_eq!(identifier("3d"), "_3d");
+/// ```
 pub fn identifier(model: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let name: String = model.chars().map(plain).collect();

@@ -13,7 +13,7 @@ use crate::embed::{identifier, symbol};
 /// Alignment of an artifact, in bytes.
 const ALIGN: u64 = 16;
 
-/// No object can be written.
+/// No object can be written. See the example of [`object`](super::object()).
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// Objects of this computer are not ELF, or for a processor that is not known.
@@ -44,6 +44,25 @@ struct Machine {
 ///
 /// The ELF header's flags are those of the processor supplements of Arm (EABI version 5, for either
 /// floating-point ABI: there is no code) and RISC-V (compressed instructions, soft-float ABI).
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, Target, compile};
+/// use microhlo_compiler::embed::{ObjectError, object};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.add %x, %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("twice.mlir", text)?;
+/// let target = Target::CortexM33;
+/// let compiled = compile(&module, &CompileOptions { target, ..CompileOptions::default() })?;
+/// assert!(object(&compiled, target)?.starts_with(b"\x7fELF"));
+/// // Objects of this computer may be of another format.
+/// let native = object(&compiled, Target::Host);
+/// assert!(matches!(native, Ok(_) | Err(ObjectError::Host { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The target is a computer whose objects are not ELF.

@@ -3,6 +3,21 @@
 use crate::ops::OpError;
 
 /// Why an evaluation stopped.
+///
+/// ```
+/// use microhlo_compiler::eval::{EvalError, Evaluator};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+///   return %x : tensor<2xf32>
+/// }";
+/// let (_, module) = front::parse("same.mlir", text)?;
+/// let mut evaluator = Evaluator::new(&module);
+/// assert_eq!(evaluator.call("other", &[]), Err(EvalError::UnknownFunction("other".to_owned())));
+/// let error = evaluator.call("main", &[]).unwrap_err();
+/// assert_eq!(error.to_string(), "input mismatch: 1 arguments expected, 0 given");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// The evaluator does not define this operation on these types.
@@ -43,12 +58,12 @@ pub enum EvalError {
 
 impl EvalError {
     /// An operation that the evaluator does not define on these types.
-    pub fn unsupported(op: &'static str, why: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(op: &'static str, why: impl Into<String>) -> Self {
         EvalError::Unsupported { op, why: why.into() }
     }
 
     /// The same error, naming the operation where it does not yet.
-    pub fn named(self, name: &'static str) -> Self {
+    pub(crate) fn named(self, name: &'static str) -> Self {
         match self {
             EvalError::Op { op: "", error } => EvalError::Op { op: name, error },
             other => other,

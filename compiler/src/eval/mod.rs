@@ -6,10 +6,11 @@
 //! one rounding per multiplication and one per addition.
 
 mod error;
-pub mod native;
+pub(crate) mod native;
 mod scope;
 mod tensor;
 
 pub use error::EvalError;
 pub use scope::{CheckFailure, Evaluator};
-pub use tensor::{Element, Indices, Tensor, for_each_index, linear, strides, wrap};
+pub use tensor::{Element, Tensor};
+pub(crate) use tensor::{Indices, for_each_index, linear, strides, wrap};

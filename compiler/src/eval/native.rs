@@ -1,7 +1,6 @@
 //! Tensors as vectors of the machine's own numbers, for algorithms that the device shares.
 
-use super::{EvalError, Tensor};
-use crate::ir::TensorType;
+use super::Tensor;
 
 /// A number that an element's bytes are.
 pub trait Native: Copy {
@@ -52,12 +51,4 @@ pub fn bytes<T: Native>(values: &[T]) -> Vec<u8> {
     let mut out = Vec::with_capacity(size_of_val(values));
     values.iter().for_each(|v| v.write(&mut out));
     out
-}
-
-/// A tensor of elements whose type has the size of `T`.
-///
-/// # Errors
-/// There are more or fewer elements than the type has.
-pub fn tensor<T: Native>(ty: &TensorType, values: &[T]) -> Result<Tensor, EvalError> {
-    Tensor::from_bytes(ty, bytes(values))
 }

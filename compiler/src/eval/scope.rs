@@ -16,6 +16,22 @@ use super::{EvalError, Tensor};
 const MAX_DEPTH: usize = 100;
 
 /// An expectation of a `check` operation that did not hold.
+///
+/// ```
+/// use microhlo_compiler::eval::{Evaluator, Tensor};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<2xf32>, %y: tensor<2xf32>) {
+///   \"check.expect_eq\"(%x, %y) : (tensor<2xf32>, tensor<2xf32>) -> ()
+///   return
+/// }";
+/// let (_, module) = front::parse("check.mlir", text)?;
+/// let mut evaluator = Evaluator::new(&module);
+/// evaluator.call("main", &[Tensor::f32s(&[2], &[1.0, 2.0])?, Tensor::f32s(&[2], &[1.0, 3.0])?])?;
+/// assert_eq!((evaluator.checks(), evaluator.failures().len()), (1, 1));
+/// assert!(!evaluator.failures()[0].message.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFailure {
     /// The operation.
@@ -52,8 +68,23 @@ fn leaves(ty: &Type) -> Vec<&Type> {
 ///
 /// A tuple among arguments, operands and results is its tensors, one after another.
 ///
-/// Quantised types are legalised first ([`legalize_quant`]), so that what operations on them mean
-/// is said once: inside of a run, values have their storage types.
+/// Quantised types are legalised first, so that what operations on them mean is said once: inside of a
+/// run, values have their storage types.
+///
+/// ```
+/// use microhlo_compiler::eval::{Evaluator, Tensor};
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+///   %0 = stablehlo.add %x, %x : tensor<2xf32>
+///   return %0 : tensor<2xf32>
+/// }";
+/// let (_, module) = front::parse("twice.mlir", text)?;
+/// let input = Tensor::f32s(&[2], &[1.5, -4.0])?;
+/// let outputs = Evaluator::new(&module).call("main", &[input])?;
+/// assert_eq!(outputs[0].to_f32s(), Some(vec![3.0, -8.0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Evaluator<'m> {
     module: &'m Module,
     /// The module with plain types only, if it has others.
@@ -68,13 +99,36 @@ pub struct Evaluator<'m> {
 }
 
 impl<'m> Evaluator<'m> {
-    /// An evaluator of a module's functions.
+    /// An evaluator of a module's functions. See the example of [`Evaluator`].
     pub fn new(module: &'m Module) -> Self {
         Evaluator::with_budget(module, u64::MAX)
     }
 
     /// An evaluator that stops with [`EvalError::Budget`] after about `budget` steps. An
     /// operation costs one step, and one more per result element or multiplication.
+    ///
+    /// ```
+    /// use microhlo_compiler::eval::{EvalError, Evaluator, Tensor};
+    /// use microhlo_compiler::front;
+    ///
+    /// // A loop that does not end.
+    /// let text = "func.func @main(%x: tensor<i1>) -> tensor<i1> {
+    ///   %0 = stablehlo.while(%a = %x) : tensor<i1>
+    ///    cond {
+    ///     stablehlo.return %a : tensor<i1>
+    ///   } do {
+    ///     stablehlo.return %a : tensor<i1>
+    ///   }
+    ///   return %0 : tensor<i1>
+    /// }";
+    /// let (_, module) = front::parse("loop.mlir", text)?;
+    /// let entry = module.entry().expect("an entry");
+    /// let ty = module.funcs[entry].results[0].tensor().expect("a tensor");
+    /// let input = Tensor::from_bytes(ty, [1])?;
+    /// let stopped = Evaluator::with_budget(&module, 1000).run(entry, &[input]);
+    /// assert_eq!(stopped, Err(EvalError::Budget(1000)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_budget(module: &'m Module, budget: u64) -> Self {
         Evaluator {
             module,
@@ -88,29 +142,24 @@ impl<'m> Evaluator<'m> {
         }
     }
 
-    /// The module.
-    pub fn module(&self) -> &'m Module {
-        self.module
-    }
-
-    /// Expectations that did not hold so far.
+    /// Expectations that did not hold so far. See the example of [`CheckFailure`].
     pub fn failures(&self) -> &[CheckFailure] {
         &self.failures
     }
 
-    /// Number of expectations tested so far.
+    /// Number of expectations tested so far. See the example of [`CheckFailure`].
     pub fn checks(&self) -> usize {
         self.checks
     }
 
     /// Records a tested expectation.
-    pub fn record_check(&mut self, span: Span, failure: Option<String>) {
+    pub(crate) fn record_check(&mut self, span: Span, failure: Option<String>) {
         self.checks += 1;
         self.failures.extend(failure.map(|message| CheckFailure { span, message }));
     }
 
     /// Uses up steps of the budget.
-    pub fn charge(&mut self, steps: u64) -> Result<(), EvalError> {
+    pub(crate) fn charge(&mut self, steps: u64) -> Result<(), EvalError> {
         self.steps = self.steps.saturating_add(steps);
         if self.steps > self.budget { Err(EvalError::Budget(self.budget)) } else { Ok(()) }
     }
@@ -125,7 +174,7 @@ impl<'m> Evaluator<'m> {
         self.budget.saturating_sub(self.steps)
     }
 
-    /// Runs a function.
+    /// Runs a function. See the example of [`Evaluator::with_budget`].
     pub fn run(&mut self, func: FuncId, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let unknown = || EvalError::UnknownFunction(func.index().to_string());
         let declared = self.module.funcs.get(func).ok_or_else(unknown)?;
@@ -159,7 +208,11 @@ impl<'m> Evaluator<'m> {
     }
 
     /// Runs a body that belongs to no function, on its entry block's arguments.
-    pub fn body(&mut self, body: &Body, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+    pub(crate) fn body(
+        &mut self,
+        body: &Body,
+        inputs: &[Tensor],
+    ) -> Result<Vec<Tensor>, EvalError> {
         let outer = std::mem::replace(&mut self.frame, Frame::new(body));
         let result = self.block(body, body.entry, inputs);
         self.frame = outer;
@@ -168,7 +221,7 @@ impl<'m> Evaluator<'m> {
 
     /// Runs a body as [`body`](Evaluator::body) does, and gives values of its entry block, too; `None` for
     /// those that were not computed.
-    pub fn values(
+    pub(crate) fn values(
         &mut self,
         body: &Body,
         inputs: &[Tensor],
@@ -181,7 +234,7 @@ impl<'m> Evaluator<'m> {
         Ok((result?, values.iter().map(value).collect()))
     }
 
-    /// Runs the function called `name`.
+    /// Runs the function called `name`. See the example of [`Evaluator`].
     pub fn call(&mut self, name: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
         let func = self.module.find(name);
         self.run(func.ok_or_else(|| EvalError::UnknownFunction(name.to_string()))?, inputs)
@@ -189,7 +242,7 @@ impl<'m> Evaluator<'m> {
 
     /// Evaluates one operation outside of a function's run, as constant folding does. Of the
     /// enclosing blocks, its regions can use the values given in `outside`.
-    pub fn fold(
+    pub(crate) fn fold(
         &mut self,
         body: &Body,
         op: OpId,
@@ -208,7 +261,7 @@ impl<'m> Evaluator<'m> {
     }
 
     /// Runs a region of the operation being evaluated.
-    pub fn region(
+    pub(crate) fn region(
         &mut self,
         body: &Body,
         block: BlockId,
@@ -218,7 +271,7 @@ impl<'m> Evaluator<'m> {
     }
 
     /// The value of an operand defined outside of the operation being evaluated.
-    pub fn value(&self, value: ValueId) -> Result<&Tensor, EvalError> {
+    pub(crate) fn value(&self, value: ValueId) -> Result<&Tensor, EvalError> {
         let missing = || EvalError::from(OpError::new(format!("the value {value} is not known")));
         self.frame.tensors.get(value.index()).and_then(Option::as_ref).ok_or_else(missing)
     }

@@ -11,6 +11,20 @@ use crate::ir::{ConstData, Constant, TensorType};
 const MAX_BYTES: u64 = 1 << 28;
 
 /// One element, in a form that holds every element type exactly.
+///
+/// ```
+/// use microhlo_compiler::eval::Element;
+/// use microhlo_format::DType;
+///
+/// let mut bytes = [0; 2];
+/// Element::Float(1.5).encode(DType::F16, &mut bytes);
+/// assert_eq!(Element::decode(DType::F16, &bytes), Element::Float(1.5));
+/// // Integers wrap.
+/// Element::Int(300).encode(DType::U8, &mut bytes[..1]);
+/// assert_eq!(Element::decode(DType::U8, &bytes[..1]).as_int(), Some(44));
+/// assert!(Element::Bool(true).fits(DType::I1) && !Element::Bool(true).fits(DType::I8));
+/// assert_eq!(Element::zero(DType::C64), Element::Complex(0.0, 0.0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Element {
     /// `i1`.
@@ -24,13 +38,13 @@ pub enum Element {
 }
 
 impl Element {
-    /// Zero (or false) of an element type.
+    /// Zero (or false) of an element type. See the example of [`Element`].
     pub fn zero(dtype: DType) -> Element {
         Element::small(dtype, 0)
     }
 
     /// A small whole number in an element type; booleans are true for all but 0.
-    pub fn small(dtype: DType, value: i64) -> Element {
+    pub(crate) fn small(dtype: DType, value: i64) -> Element {
         match dtype {
             DType::I1 => Element::Bool(value != 0),
             d if d.is_integer() => Element::Int(i128::from(value)),
@@ -39,7 +53,7 @@ impl Element {
         }
     }
 
-    /// Whether this form is the one that the element type uses.
+    /// Whether this form is the one that the element type uses. See the example of [`Element`].
     pub fn fits(self, dtype: DType) -> bool {
         match self {
             Element::Bool(_) => dtype == DType::I1,
@@ -49,7 +63,7 @@ impl Element {
         }
     }
 
-    /// The integer, or the boolean as 0 or 1.
+    /// The integer, or the boolean as 0 or 1. See the example of [`Element`].
     pub fn as_int(self) -> Option<i128> {
         match self {
             Element::Bool(b) => Some(i128::from(b)),
@@ -58,7 +72,7 @@ impl Element {
         }
     }
 
-    /// Reads an element from its bytes, which must be `dtype.size()` long.
+    /// Reads an element from its bytes, which must be `dtype.size()` long. See the example of [`Element`].
     pub fn decode(dtype: DType, bytes: &[u8]) -> Element {
         match dtype {
             DType::I1 => Element::Bool(bytes[0] != 0),
@@ -80,7 +94,7 @@ impl Element {
     }
 
     /// Writes an element: integers wrap, floats round to nearest even. An element of another
-    /// class is converted as the obvious number.
+    /// class is converted as the obvious number. See the example of [`Element`].
     pub fn encode(self, dtype: DType, out: &mut [u8]) {
         match dtype {
             DType::I1 => out[0] = u8::from(self.is_true()),
@@ -137,7 +151,7 @@ fn raw(bytes: &[u8]) -> u64 {
 }
 
 /// The value modulo 2^width, in the range of an integer type.
-pub fn wrap(dtype: DType, value: i128) -> i128 {
+pub(crate) fn wrap(dtype: DType, value: i128) -> i128 {
     let shift = 128 - dtype.bits();
     if dtype.is_signed_integer() {
         value << shift >> shift
@@ -146,7 +160,22 @@ pub fn wrap(dtype: DType, value: i128) -> i128 {
     }
 }
 
-/// A tensor value: a static type, and elements as [`Constant`] stores them.
+/// A tensor value: a static type, and its elements.
+///
+/// ```
+/// use microhlo_compiler::eval::{Element, Tensor};
+/// use microhlo_compiler::ir::TensorType;
+/// use microhlo_format::DType;
+///
+/// let tensor = Tensor::f32s(&[2, 2], &[1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!((tensor.dims(), tensor.dtype()), (&[2, 2][..], DType::F32));
+/// assert_eq!((tensor.len(), tensor.is_empty(), tensor.bytes().len()), (4, false, 16));
+/// assert_eq!(tensor.ty(), &TensorType::fixed(&[2, 2], DType::F32));
+/// assert_eq!(tensor.element(&[1, 0]), Element::Float(3.0));
+/// assert_eq!(tensor.at(1), tensor.elements().nth(1).expect("an element"));
+/// assert_eq!(tensor.to_f32s(), Some(vec![1.0, 2.0, 3.0, 4.0]));
+/// # Ok::<(), microhlo_compiler::eval::EvalError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     ty: TensorType,
@@ -156,12 +185,23 @@ pub struct Tensor {
 
 impl Tensor {
     /// The value of a constant.
-    pub fn from_constant(constant: &Constant) -> Result<Tensor, EvalError> {
+    pub(crate) fn from_constant(constant: &Constant) -> Result<Tensor, EvalError> {
         static_dims(&constant.ty)?;
         Tensor::from_bytes(&constant.ty, constant.to_bytes())
     }
 
     /// A tensor of row-major little-endian elements.
+    ///
+    /// ```
+    /// use microhlo_compiler::eval::Tensor;
+    /// use microhlo_compiler::ir::TensorType;
+    /// use microhlo_format::DType;
+    ///
+    /// let ty = TensorType::fixed(&[2], DType::I16);
+    /// assert_eq!(Tensor::from_bytes(&ty, [1, 0, 0xff, 0xff])?.ints(), Some(vec![1, -1]));
+    /// assert!(Tensor::from_bytes(&ty, [1, 0, 0xff]).is_err());
+    /// # Ok::<(), microhlo_compiler::eval::EvalError>(())
+    /// ```
     pub fn from_bytes(ty: &TensorType, bytes: impl Into<Arc<[u8]>>) -> Result<Tensor, EvalError> {
         let bytes = bytes.into();
         let dims = static_dims(ty)?;
@@ -173,6 +213,17 @@ impl Tensor {
     }
 
     /// A tensor whose element at each index is what the function gives.
+    ///
+    /// ```
+    /// use microhlo_compiler::eval::{Element, Tensor};
+    /// use microhlo_compiler::ir::TensorType;
+    /// use microhlo_format::DType;
+    ///
+    /// let ty = TensorType::fixed(&[2, 3], DType::I32);
+    /// let tensor = Tensor::from_fn(&ty, |index| Element::Int((10 * index[0] + index[1]) as i128))?;
+    /// assert_eq!(tensor.ints(), Some(vec![0, 1, 2, 10, 11, 12]));
+    /// # Ok::<(), microhlo_compiler::eval::EvalError>(())
+    /// ```
     pub fn from_fn(
         ty: &TensorType,
         mut element: impl FnMut(&[usize]) -> Element,
@@ -181,7 +232,7 @@ impl Tensor {
     }
 
     /// Like [`Tensor::from_fn`] with a function that can fail.
-    pub fn try_from_fn(
+    pub(crate) fn try_from_fn(
         ty: &TensorType,
         mut element: impl FnMut(&[usize]) -> Result<Element, EvalError>,
     ) -> Result<Tensor, EvalError> {
@@ -196,6 +247,18 @@ impl Tensor {
     }
 
     /// A tensor of elements in row-major order; missing ones are zero, surplus ones ignored.
+    ///
+    /// ```
+    /// use microhlo_compiler::eval::{Element, Tensor};
+    /// use microhlo_compiler::ir::TensorType;
+    /// use microhlo_format::DType;
+    ///
+    /// let ty = TensorType::fixed(&[3], DType::I8);
+    /// let tensor = Tensor::from_elements(&ty, [Element::Int(5), Element::Int(-6)])?;
+    /// assert_eq!(tensor.ints(), Some(vec![5, -6, 0]));
+    /// assert_eq!(Tensor::scalar(DType::I8, Element::Int(5)).at(0), tensor.at(0));
+    /// # Ok::<(), microhlo_compiler::eval::EvalError>(())
+    /// ```
     pub fn from_elements(
         ty: &TensorType,
         elements: impl IntoIterator<Item = Element>,
@@ -209,24 +272,24 @@ impl Tensor {
     }
 
     /// Fails unless the evaluator can hold a tensor of this type.
-    pub fn check_size(ty: &TensorType) -> Result<(), EvalError> {
+    pub(crate) fn check_size(ty: &TensorType) -> Result<(), EvalError> {
         static_dims(ty).map(|_| ())
     }
 
     /// A tensor whose elements all have the same bytes.
-    pub fn filled(ty: &TensorType, element: &[u8]) -> Result<Tensor, EvalError> {
+    pub(crate) fn filled(ty: &TensorType, element: &[u8]) -> Result<Tensor, EvalError> {
         static_dims(ty)?;
         Tensor::from_bytes(ty, element.repeat(ty.elements().unwrap_or(0) as usize))
     }
 
-    /// A rank-0 tensor.
+    /// A rank-0 tensor. See the example of [`Tensor::from_elements`].
     pub fn scalar(dtype: DType, value: Element) -> Tensor {
         let mut bytes = vec![0u8; dtype.size()];
         value.encode(dtype, &mut bytes);
         Tensor { ty: TensorType::scalar(dtype), dims: Vec::new(), bytes: bytes.into() }
     }
 
-    /// A tensor of `f32` values in row-major order.
+    /// A tensor of `f32` values in row-major order. See the example of [`Tensor`].
     pub fn f32s(dims: &[u64], values: &[f32]) -> Result<Tensor, EvalError> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Tensor::from_bytes(&TensorType::fixed(dims, DType::F32), bytes)
@@ -235,7 +298,7 @@ impl Tensor {
     /// A tensor whose elements are copied, bit by bit, from this one: `source` gives the
     /// row-major position of the element for each result index. Positions beyond the end copy
     /// nothing and leave zero.
-    pub fn rearrange(
+    pub(crate) fn rearrange(
         &self,
         ty: &TensorType,
         mut source: impl FnMut(&[usize]) -> usize,
@@ -255,41 +318,41 @@ impl Tensor {
     }
 
     /// The same bytes with another type of the same size in bytes.
-    pub fn with_type(&self, ty: &TensorType) -> Result<Tensor, EvalError> {
+    pub(crate) fn with_type(&self, ty: &TensorType) -> Result<Tensor, EvalError> {
         Tensor::from_bytes(ty, Arc::clone(&self.bytes))
     }
 
-    /// The type; all dimensions are static.
+    /// The type; all dimensions are static. See the example of [`Tensor`].
     pub fn ty(&self) -> &TensorType {
         &self.ty
     }
 
-    /// Sizes of the dimensions.
+    /// Sizes of the dimensions. See the example of [`Tensor`].
     pub fn dims(&self) -> &[usize] {
         &self.dims
     }
 
-    /// Number of elements.
+    /// Number of elements. See the example of [`Tensor`].
     pub fn len(&self) -> usize {
         self.bytes.len() / self.dtype().size()
     }
 
-    /// Whether there is no element.
+    /// Whether there is no element. See the example of [`Tensor`].
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Type of the stored elements.
+    /// Type of the stored elements. See the example of [`Tensor`].
     pub fn dtype(&self) -> DType {
         self.ty.elem.storage()
     }
 
-    /// The elements, row-major and little-endian.
+    /// The elements, row-major and little-endian. See the example of [`Tensor`].
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The element at a row-major position; zero beyond the end.
+    /// The element at a row-major position; zero beyond the end. See the example of [`Tensor`].
     pub fn at(&self, position: usize) -> Element {
         let size = self.dtype().size();
         match self.bytes.chunks_exact(size).nth(position) {
@@ -298,19 +361,19 @@ impl Tensor {
         }
     }
 
-    /// The element at an index.
+    /// The element at an index. See the example of [`Tensor`].
     pub fn element(&self, index: &[usize]) -> Element {
         self.at(linear(&self.dims, index))
     }
 
-    /// All elements in row-major order.
+    /// All elements in row-major order. See the example of [`Tensor`].
     pub fn elements(&self) -> impl ExactSizeIterator<Item = Element> + '_ {
         let dtype = self.dtype();
         self.bytes.chunks_exact(dtype.size()).map(move |b| Element::decode(dtype, b))
     }
 
     /// All elements as integers; `None` for floats and complex numbers. Values of `ui64` beyond
-    /// the range saturate.
+    /// the range saturate. See the example of [`Tensor::from_bytes`].
     pub fn ints(&self) -> Option<Vec<i64>> {
         let int = |e: Element| {
             e.as_int().map(|v| v.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
@@ -318,7 +381,7 @@ impl Tensor {
         self.elements().map(int).collect()
     }
 
-    /// The values of an `f32` tensor; `None` for other types.
+    /// The values of an `f32` tensor; `None` for other types. See the example of [`Tensor`].
     pub fn to_f32s(&self) -> Option<Vec<f32>> {
         if self.dtype() != DType::F32 {
             return None;
@@ -328,7 +391,7 @@ impl Tensor {
     }
 
     /// The value as a constant; repeated equal elements become a splat.
-    pub fn to_constant(&self) -> Constant {
+    pub(crate) fn to_constant(&self) -> Constant {
         let size = self.dtype().size();
         let mut chunks = self.bytes.chunks_exact(size);
         let data = match chunks.next() {
@@ -342,12 +405,12 @@ impl Tensor {
 }
 
 /// Row-major position of an index.
-pub fn linear(dims: &[usize], index: &[usize]) -> usize {
+pub(crate) fn linear(dims: &[usize], index: &[usize]) -> usize {
     dims.iter().zip(index).fold(0, |at, (&d, &i)| at * d + i)
 }
 
 /// Row-major distances of neighbours in each dimension.
-pub fn strides(dims: &[usize]) -> Vec<usize> {
+pub(crate) fn strides(dims: &[usize]) -> Vec<usize> {
     let mut out = vec![1; dims.len()];
     for d in (1..dims.len()).rev() {
         out[d - 1] = out[d] * dims[d];
@@ -356,7 +419,7 @@ pub fn strides(dims: &[usize]) -> Vec<usize> {
 }
 
 /// Walks all indices of a shape in row-major order.
-pub struct Indices {
+pub(crate) struct Indices {
     dims: Vec<usize>,
     index: Vec<usize>,
     done: bool,
@@ -364,22 +427,22 @@ pub struct Indices {
 
 impl Indices {
     /// Starts at the first index.
-    pub fn new(dims: &[usize]) -> Self {
+    pub(crate) fn new(dims: &[usize]) -> Self {
         Indices { dims: dims.to_vec(), index: vec![0; dims.len()], done: dims.contains(&0) }
     }
 
     /// The present index; meaningless when [`Indices::done`].
-    pub fn index(&self) -> &[usize] {
+    pub(crate) fn index(&self) -> &[usize] {
         &self.index
     }
 
     /// Whether all indices were visited.
-    pub fn done(&self) -> bool {
+    pub(crate) fn done(&self) -> bool {
         self.done
     }
 
     /// Moves to the next index.
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         for d in (0..self.dims.len()).rev() {
             self.index[d] += 1;
             if self.index[d] < self.dims[d] {
@@ -392,7 +455,7 @@ impl Indices {
 }
 
 /// Calls a function with every index of a shape in row-major order.
-pub fn for_each_index<E>(
+pub(crate) fn for_each_index<E>(
     dims: &[usize],
     mut f: impl FnMut(&[usize]) -> Result<(), E>,
 ) -> Result<(), E> {

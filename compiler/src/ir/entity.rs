@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
 /// A typed index into an [`Arena`].
+#[doc(hidden)]
 pub trait EntityId: Copy + Eq {
     /// The id of the arena's item number `index`.
     fn new(index: usize) -> Self;
@@ -13,7 +14,6 @@ pub trait EntityId: Copy + Eq {
 }
 
 /// Declares typed index types: `entity! { /// doc  ValueId "%v"; }`.
-#[macro_export]
 macro_rules! entity {
     ($($(#[$doc:meta])* $name:ident $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -44,7 +44,30 @@ macro_rules! entity {
     )*};
 }
 
+pub(crate) use entity;
+
 /// A growable sequence of `T` indexed by its own id type.
+///
+/// ```
+/// use microhlo_compiler::front;
+///
+/// let text = "func.func private @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   return %x : tensor<4xf32>
+/// }
+/// func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = func.call @helper(%x) : (tensor<4xf32>) -> tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("calls.mlir", text)?;
+/// let funcs = &module.funcs;
+/// assert!(funcs.len() == 2 && !funcs.is_empty());
+/// let names: Vec<&str> = funcs.values().map(|func| &*func.name).collect();
+/// assert_eq!(names, ["helper", "main"]);
+/// let public = funcs.iter().find(|(_, func)| func.public).map(|(id, _)| id);
+/// assert_eq!(public, module.find("main"));
+/// assert!(funcs.ids().all(|id| funcs.get(id).is_some()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Arena<K: EntityId, T> {
     items: Vec<T>,
@@ -59,48 +82,67 @@ impl<K: EntityId, T> Default for Arena<K, T> {
 
 impl<K: EntityId, T> Arena<K, T> {
     /// An arena without items.
+    #[doc(hidden)]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Appends an item and returns its id.
+    ///
+    /// ```
+    /// use microhlo_compiler::compile::{CompileOptions, compile};
+    /// use microhlo_compiler::front;
+    /// use microhlo_compiler::ir::Module;
+    ///
+    /// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+    ///   return %x : tensor<4xf32>
+    /// }";
+    /// let (_, module) = front::parse("same.mlir", text)?;
+    /// // The function after all passes, in a module of its own.
+    /// let optimized = compile(&module, &CompileOptions::default())?.optimized;
+    /// let mut passed = Module::default();
+    /// let id = passed.funcs.push(optimized);
+    /// assert_eq!(passed.entry(), Some(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn push(&mut self, item: T) -> K {
         let id = K::new(self.items.len());
         self.items.push(item);
         id
     }
 
-    /// The number of items ever pushed.
+    /// The number of items ever pushed. See the example of [`Arena`].
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether nothing was pushed.
+    /// Whether nothing was pushed. See the example of [`Arena`].
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The item, or `None` for an id of another arena.
+    /// The item, or `None` for an id of another arena. See the example of [`Arena`].
     pub fn get(&self, id: K) -> Option<&T> {
         self.items.get(id.index())
     }
 
-    /// All ids in order.
+    /// All ids in order. See the example of [`Arena`].
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = K> + ExactSizeIterator + use<K, T> {
         (0..self.items.len()).map(K::new)
     }
 
-    /// All items with their ids.
+    /// All items with their ids. See the example of [`Arena`].
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> + ExactSizeIterator {
         self.items.iter().enumerate().map(|(i, t)| (K::new(i), t))
     }
 
-    /// All items.
+    /// All items. See the example of [`Arena`].
     pub fn values(&self) -> std::slice::Iter<'_, T> {
         self.items.iter()
     }
 
     /// All items, mutable.
+    #[doc(hidden)]
     pub fn values_mut(&mut self) -> std::slice::IterMut<'_, T> {
         self.items.iter_mut()
     }

@@ -8,39 +8,64 @@ use std::sync::Arc;
 
 use super::attr::Dict;
 use super::constant::Constant;
-use super::entity::Arena;
+use super::entity::{Arena, entity};
 use super::types::Type;
 use crate::diag::Span;
-use crate::entity;
 use crate::ops::OpKind;
 
 entity! {
-    /// A function of a module.
+    /// A function of a module. See the example of [`Module`].
     FuncId "@f";
     /// An operation of a body.
+    #[doc(hidden)]
     OpId "op";
     /// An SSA value of a body.
+    #[doc(hidden)]
     ValueId "%";
     /// A block of a body.
+    #[doc(hidden)]
     BlockId "^bb";
 }
 
 /// A whole program.
+///
+/// ```
+/// use microhlo_compiler::front;
+/// use microhlo_format::DType;
+///
+/// let text = "func.func @infer(%x: tensor<4xf32>, %n: tensor<i32>) -> tensor<4xf32> {
+///   return %x : tensor<4xf32>
+/// }";
+/// let (_, module) = front::parse("infer.mlir", text)?;
+/// // The only public function is the entry.
+/// let id = module.entry().expect("an entry");
+/// assert_eq!((module.find("infer"), module.find("main")), (Some(id), None));
+/// let func = &module.funcs[id];
+/// assert!(func.public && !func.is_declaration());
+/// let types: Vec<String> = func.arguments().map(ToString::to_string).collect();
+/// assert_eq!(types, ["tensor<4xf32>", "tensor<i32>"]);
+/// let result = func.results[0].tensor().expect("a tensor");
+/// assert_eq!((result.dtype(), result.bytes()), (Some(DType::F32), Some(16)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Module {
     /// Symbol name, if the module has one.
     pub name: Option<Arc<str>>,
     /// Module attributes, kept for printing.
+    #[doc(hidden)]
     pub attrs: Dict,
     /// Functions in the order written.
     pub funcs: Arena<FuncId, Func>,
     /// Operations beside the functions, all of other dialects: variables, initialisers, meshes.
+    #[doc(hidden)]
     pub globals: Body,
 }
 
 impl Module {
     /// Operations of other dialects, which nothing here can compile or evaluate: those beside the
     /// functions, then those of each function in order.
+    #[doc(hidden)]
     pub fn foreign_ops(&self) -> Vec<(&Body, OpId)> {
         let bodies = std::iter::once(&self.globals).chain(self.funcs.values().map(|f| &f.body));
         bodies
@@ -51,12 +76,13 @@ impl Module {
             .collect()
     }
 
-    /// The function called `name`.
+    /// The function called `name`. See the example of [`Module`].
     pub fn find(&self, name: &str) -> Option<FuncId> {
         self.funcs.iter().find(|(_, f)| &*f.name == name).map(|(id, _)| id)
     }
 
     /// The entry point: `main` if there is one, else the only public function with a body.
+    /// See the example of [`Module`].
     pub fn entry(&self) -> Option<FuncId> {
         self.find("main").or_else(|| {
             let mut public = self.funcs.iter().filter(|(_, f)| f.public);
@@ -68,7 +94,7 @@ impl Module {
     }
 }
 
-/// A function: a single-block body with typed arguments and results.
+/// A function: a single-block body with typed arguments and results. See the example of [`Module`].
 #[derive(Clone, Debug)]
 pub struct Func {
     /// Symbol name.
@@ -76,23 +102,33 @@ pub struct Func {
     /// Whether other modules may call it. MLIR's default.
     pub public: bool,
     /// One dictionary per argument, possibly empty.
+    #[doc(hidden)]
     pub arg_attrs: Vec<Dict>,
     /// Name of each argument, from its location or attributes.
     pub arg_names: Vec<Option<Arc<str>>>,
     /// Result types.
     pub results: Vec<Type>,
     /// One dictionary per result, possibly empty.
+    #[doc(hidden)]
     pub result_attrs: Vec<Dict>,
     /// Further function attributes.
+    #[doc(hidden)]
     pub attrs: Dict,
     /// The operations. The entry block's arguments are the function's.
+    #[doc(hidden)]
     pub body: Body,
     /// Where the function is written.
     pub span: Span,
 }
 
 impl Func {
+    /// The types of the arguments. See the example of [`Module`].
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = &Type> {
+        self.body.blocks[self.body.entry].args.iter().map(|&arg| self.body.ty(arg))
+    }
+
     /// Whether the function is only declared: it has no operations, not even a `return`.
+    /// See the example of [`Module`].
     pub fn is_declaration(&self) -> bool {
         self.body.blocks[self.body.entry].ops.is_empty()
     }
@@ -100,6 +136,7 @@ impl Func {
 
 /// The operations of a function.
 #[derive(Clone, Debug)]
+#[doc(hidden)]
 pub struct Body {
     /// Operations, in no particular order; blocks give the order. Erased ones stay, unreferenced.
     pub ops: Arena<OpId, Op>,
@@ -113,6 +150,7 @@ pub struct Body {
 
 /// A straight sequence of operations, the last of which is a `return`.
 #[derive(Clone, Debug, Default)]
+#[doc(hidden)]
 pub struct Block {
     /// Block arguments.
     pub args: Vec<ValueId>,
@@ -122,6 +160,7 @@ pub struct Block {
 
 /// An SSA value.
 #[derive(Clone, Debug)]
+#[doc(hidden)]
 pub struct Value {
     /// Its type.
     pub ty: Type,
@@ -131,6 +170,7 @@ pub struct Value {
 
 /// The definition of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(hidden)]
 pub enum Def {
     /// Result number `.1` of an operation.
     Result(OpId, u32),
@@ -140,6 +180,7 @@ pub enum Def {
 
 /// An operation.
 #[derive(Clone, Debug)]
+#[doc(hidden)]
 pub struct Op {
     /// What it does, with its attributes.
     pub kind: OpKind,
@@ -161,6 +202,7 @@ impl Default for Body {
     }
 }
 
+#[doc(hidden)]
 impl Body {
     /// A body with an empty entry block.
     pub fn new() -> Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use microhlo_format::DType;
 
 /// The index along a dimension of each element of a tensor, by its place in row-major order.
-pub fn index_along(sizes: &[u64], dim: usize) -> impl Fn(usize) -> usize + use<> {
+pub(crate) fn index_along(sizes: &[u64], dim: usize) -> impl Fn(usize) -> usize + use<> {
     let inner = sizes.iter().skip(dim + 1).product::<u64>().max(1) as usize;
     let count = sizes.get(dim).copied().unwrap_or(1).max(1) as usize;
     move |element| element / inner % count
@@ -16,6 +16,14 @@ pub fn index_along(sizes: &[u64], dim: usize) -> impl Fn(usize) -> usize + use<>
 ///
 /// Symbolic dimensions will be a further variant; code that needs a number asks [`Dim::size`] and
 /// handles `None`.
+///
+/// ```
+/// use microhlo_compiler::ir::Dim;
+///
+/// assert_eq!(Dim::Static(3).size(), Some(3));
+/// let open = Dim::Dynamic { bound: Some(8) };
+/// assert_eq!((open.size(), open.to_string().as_str()), (None, "?"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dim {
     /// A size known at compile time.
@@ -28,7 +36,7 @@ pub enum Dim {
 }
 
 impl Dim {
-    /// The size, if it is known at compile time.
+    /// The size, if it is known at compile time. See the example of [`Dim`].
     pub fn size(self) -> Option<u64> {
         match self {
             Dim::Static(n) => Some(n),
@@ -39,7 +47,7 @@ impl Dim {
 
 impl Dim {
     /// Whether a dimension declared as `self` can be `actual` at run time.
-    pub fn accepts(self, actual: Dim) -> bool {
+    pub(crate) fn accepts(self, actual: Dim) -> bool {
         match (self, actual) {
             (Dim::Static(a), Dim::Static(b)) => a == b,
             (Dim::Dynamic { bound: Some(max) }, Dim::Static(n))
@@ -52,7 +60,7 @@ impl Dim {
 impl Dim {
     /// What is known of one dimension that is declared in two ways: its size if either says it,
     /// else the smaller bound.
-    pub fn merge(self, other: Dim) -> Dim {
+    pub(crate) fn merge(self, other: Dim) -> Dim {
         match (self, other) {
             (Dim::Static(_), _) => self,
             (_, Dim::Static(_)) => other,
@@ -63,7 +71,7 @@ impl Dim {
     }
 
     /// What is known of a dimension that is one or the other.
-    pub fn either(self, other: Dim) -> Dim {
+    pub(crate) fn either(self, other: Dim) -> Dim {
         match (self.most(), other.most()) {
             _ if self == other => self,
             (Some(a), Some(b)) => Dim::Dynamic { bound: Some(a.max(b)) },
@@ -72,7 +80,7 @@ impl Dim {
     }
 
     /// The size, or the bound.
-    pub fn most(self) -> Option<u64> {
+    pub(crate) fn most(self) -> Option<u64> {
         match self {
             Dim::Static(n) => Some(n),
             Dim::Dynamic { bound } => bound,
@@ -81,7 +89,7 @@ impl Dim {
 
     /// The dimension of another size, or with another bound; nothing is known of one that
     /// overflows or would be negative.
-    pub fn map(self, f: impl Fn(u64) -> Option<u64>) -> Dim {
+    pub(crate) fn map(self, f: impl Fn(u64) -> Option<u64>) -> Dim {
         match self {
             Dim::Static(n) => f(n).map_or(Dim::Dynamic { bound: None }, Dim::Static),
             Dim::Dynamic { bound } => Dim::Dynamic { bound: bound.and_then(f) },
@@ -99,6 +107,24 @@ impl fmt::Display for Dim {
 }
 
 /// Parameters of a quantised element type, `!quant.uniform<...>`.
+///
+/// ```
+/// use microhlo_compiler::ir::{ElementType, QuantType};
+/// use microhlo_format::DType;
+///
+/// let quant = QuantType {
+///     storage: DType::I8,
+///     expressed: DType::F32,
+///     storage_range: (-128, 127),
+///     axis: None,
+///     scales: vec![0.5],
+///     zero_points: vec![-3],
+/// };
+/// let elem = ElementType::Quant(quant.into());
+/// assert_eq!(elem.to_string(), "!quant.uniform<i8:f32, 0.5:-3>");
+/// assert_eq!((elem.plain(), elem.storage()), (None, DType::I8));
+/// assert_eq!(elem.quant().map(|quant| quant.zero_points[0]), Some(-3));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantType {
     /// Integer type of the stored values.
@@ -115,7 +141,7 @@ pub struct QuantType {
     pub zero_points: Vec<i64>,
 }
 
-/// Element type of a tensor.
+/// Element type of a tensor. See the example of [`QuantType`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum ElementType {
     /// A plain type.
@@ -127,7 +153,7 @@ pub enum ElementType {
 }
 
 impl ElementType {
-    /// The plain type, or `None` for quantised elements and `index`.
+    /// The plain type, or `None` for quantised elements and `index`. See the example of [`QuantType`].
     pub fn plain(&self) -> Option<DType> {
         match self {
             ElementType::Plain(d) => Some(*d),
@@ -135,7 +161,7 @@ impl ElementType {
         }
     }
 
-    /// The parameters of a quantised type.
+    /// The parameters of a quantised type. See the example of [`QuantType`].
     pub fn quant(&self) -> Option<&Arc<QuantType>> {
         match self {
             ElementType::Quant(q) => Some(q),
@@ -144,6 +170,7 @@ impl ElementType {
     }
 
     /// The type of the stored bits: the storage type of a quantised type, `i64` for `index`.
+    /// See the example of [`QuantType`].
     pub fn storage(&self) -> DType {
         match self {
             ElementType::Plain(d) => *d,
@@ -154,6 +181,17 @@ impl ElementType {
 }
 
 /// A ranked tensor type.
+///
+/// ```
+/// use microhlo_compiler::ir::{TensorType, Type};
+/// use microhlo_format::DType;
+///
+/// let ty = TensorType::fixed(&[2, 3], DType::F32);
+/// assert_eq!((ty.rank(), ty.static_dims()), (2, Some(vec![2, 3])));
+/// assert_eq!((ty.elements(), ty.bytes(), ty.dtype()), (Some(6), Some(24), Some(DType::F32)));
+/// assert_eq!(Type::from(ty).to_string(), "tensor<2x3xf32>");
+/// assert_eq!(TensorType::scalar(DType::I32).to_string(), "tensor<i32>");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorType {
     /// Dimensions, outermost first.
@@ -163,7 +201,7 @@ pub struct TensorType {
 }
 
 impl TensorType {
-    /// A tensor with static dimensions of a plain element type.
+    /// A tensor with static dimensions of a plain element type. See the example of [`TensorType`].
     pub fn fixed(dims: &[u64], dtype: DType) -> Self {
         TensorType {
             dims: dims.iter().map(|&d| Dim::Static(d)).collect(),
@@ -171,55 +209,56 @@ impl TensorType {
         }
     }
 
-    /// A rank-0 tensor.
+    /// A rank-0 tensor. See the example of [`TensorType`].
     pub fn scalar(dtype: DType) -> Self {
         Self::fixed(&[], dtype)
     }
 
-    /// Number of dimensions.
+    /// Number of dimensions. See the example of [`TensorType`].
     pub fn rank(&self) -> usize {
         self.dims.len()
     }
 
-    /// All sizes, or `None` when a dimension is dynamic.
+    /// All sizes, or `None` when a dimension is dynamic. See the example of [`TensorType`].
     pub fn static_dims(&self) -> Option<Vec<u64>> {
         self.dims.iter().map(|d| d.size()).collect()
     }
 
     /// Number of elements, or `None` when a dimension is dynamic or the product overflows.
+    /// See the example of [`TensorType`].
     pub fn elements(&self) -> Option<u64> {
         self.dims.iter().try_fold(1u64, |n, d| n.checked_mul(d.size()?))
     }
 
-    /// Size of the densely stored tensor in bytes.
+    /// Size of the densely stored tensor in bytes. See the example of [`TensorType`].
     pub fn bytes(&self) -> Option<u64> {
         self.elements()?.checked_mul(self.elem.storage().size() as u64)
     }
 
-    /// The plain element type, if it is one.
+    /// The plain element type, if it is one. See the example of [`TensorType`].
     pub fn dtype(&self) -> Option<DType> {
         self.elem.plain()
     }
 
     /// Whether the element types are equal and no dimension contradicts the other's.
-    pub fn accepts(&self, actual: &TensorType) -> bool {
+    pub(crate) fn accepts(&self, actual: &TensorType) -> bool {
         self.elem == actual.elem
             && self.rank() == actual.rank()
             && self.dims.iter().zip(&actual.dims).all(|(a, &b)| a.accepts(b))
     }
 
     /// The same dimensions with another plain element type.
-    pub fn with_dtype(&self, dtype: DType) -> Self {
+    pub(crate) fn with_dtype(&self, dtype: DType) -> Self {
         TensorType { dims: self.dims.clone(), elem: ElementType::Plain(dtype) }
     }
 
     /// The same element type with other static dimensions.
-    pub fn with_dims(&self, dims: &[u64]) -> Self {
+    pub(crate) fn with_dims(&self, dims: &[u64]) -> Self {
         TensorType { dims: dims.iter().map(|&d| Dim::Static(d)).collect(), elem: self.elem.clone() }
     }
 }
 
-/// Type of an SSA value.
+/// Type of an SSA value. See the example of [`TensorType`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Type {
     /// A tensor.
@@ -237,7 +276,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// The tensor type, if it is one.
+    /// The tensor type, if it is one. See the example of [`Module`](super::Module).
     pub fn tensor(&self) -> Option<&TensorType> {
         match self {
             Type::Tensor(t) => Some(t),
@@ -246,7 +285,7 @@ impl Type {
     }
 
     /// How many values other than tuples a value of the type consists of.
-    pub fn leaves(&self) -> usize {
+    pub(crate) fn leaves(&self) -> usize {
         match self {
             Type::Tuple(types) => types.iter().map(Type::leaves).sum(),
             Type::Tensor(_) | Type::Token | Type::Future(_) | Type::Opaque(_) => 1,
@@ -254,7 +293,7 @@ impl Type {
     }
 
     /// Whether the types are equal, `?` matching any size.
-    pub fn accepts(&self, actual: &Type) -> bool {
+    pub(crate) fn accepts(&self, actual: &Type) -> bool {
         match (self, actual) {
             (Type::Tensor(a), Type::Tensor(b)) => a.accepts(b),
             (Type::Tuple(a), Type::Tuple(b)) | (Type::Future(a), Type::Future(b)) => {
@@ -305,7 +344,7 @@ impl fmt::Display for QuantType {
 }
 
 /// Least and greatest value of an integer type of at most 64 bits.
-pub fn full_range(dtype: DType) -> (i64, i64) {
+pub(crate) fn full_range(dtype: DType) -> (i64, i64) {
     let bits = dtype.bits().min(63);
     if dtype.is_signed_integer() {
         let bits = dtype.bits();

@@ -8,8 +8,7 @@ use microhlo_format::{Access, AccessKind, Kernel, Target};
 use super::liveness::{Flow, Life, covers, lives, whole_copy};
 use super::program::{Buffer, BufferId, Program, Ref, Step, Storage};
 use super::share::in_place_pairs;
-use serde::Serialize;
-
+use crate::compile::ScheduleReport;
 use crate::ir::{EntityId, ValueId};
 use crate::schedule::{self, Graph, Order, Task, TaskId, Tensor, TensorId, Variant};
 
@@ -20,37 +19,6 @@ pub struct Ordered {
     pub program: Option<Program>,
     /// What the order is worth.
     pub report: ScheduleReport,
-}
-
-/// What an order of steps needs. A step may need less than is alive before and after it: operands and
-/// results that lie on each other count once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ScheduleReport {
-    /// Most bytes that are alive at once in the order of the program.
-    pub given_peak_bytes: u64,
-    /// The same in the chosen order.
-    pub peak_bytes: u64,
-    /// Bytes below which no order of these steps comes.
-    pub lower_bound_bytes: u64,
-    /// Whether the steps run in another order than that of the program.
-    pub reordered: bool,
-    /// Steps that run twice rather than that their results are kept.
-    pub repeated: usize,
-    /// Steps that the searches tried, each as the next one after others.
-    pub tries: u64,
-}
-
-impl ScheduleReport {
-    /// Whether no order has a lower peak.
-    pub fn proven_optimal(&self) -> bool {
-        self.peak_bytes <= self.lower_bound_bytes
-    }
-
-    /// What is left of it when the order of the program stays.
-    pub fn keep_given(&mut self) {
-        self.peak_bytes = self.given_peak_bytes;
-        (self.reordered, self.repeated) = (false, 0);
-    }
 }
 
 /// Steps between branches, as a graph.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use microhlo_format::{AccessKind, DType, Kernel, Target};
 
-use crate::entity;
+use crate::ir::entity::entity;
 use crate::ir::{Arena, EntityId, ValueId};
 
 entity! {

@@ -1,36 +1,13 @@
 //! Inputs that are outputs of the run before: state that survives calls in the arena.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 
 use microhlo_format::Kernel;
 use microhlo_format::kernels::Move;
 
 use super::program::{Buffer, Io, Program, Ref, Step, Storage};
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Kept};
 use crate::diag::Span;
-
-/// An input with the output that it is in the next run, each by name or number: `in1=out0`, `1=0`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The input.
-    pub input: String,
-    /// The output.
-    pub output: String,
-}
-
-impl FromStr for Kept {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Kept, String> {
-        let usage = "expected INPUT=OUTPUT, by name or number, such as `in1=out0`";
-        let (input, output) = text.split_once('=').ok_or(usage)?;
-        match (input.trim(), output.trim()) {
-            ("", _) | (_, "") => Err(usage.to_owned()),
-            (input, output) => Ok(Kept { input: input.to_owned(), output: output.to_owned() }),
-        }
-    }
-}
 
 /// Makes each of these outputs lie in the memory of its input at the end of the program, and records the
 /// inputs in `program.states`.

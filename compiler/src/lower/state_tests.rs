@@ -1,6 +1,6 @@
 //! Programs that run several times, with what they keep in between.
 
-use super::state::Kept;
+use crate::compile::Kept;
 use crate::compile::{CompileOptions, Compiled, compile};
 use crate::front::mlir::parse_module;
 use crate::plan::Room;

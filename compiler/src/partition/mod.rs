@@ -26,7 +26,7 @@ const MAX_ROUNDS: usize = 64;
 /// The prefix of the target by which the host calls a cluster.
 pub const TARGET: &str = "microhlo.cluster_";
 
-/// A value that crosses the border of a cluster.
+/// A value that crosses the border of a cluster. See the example of [`partition`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
     /// A name, unique among the cluster's live-ins or live-outs.
@@ -35,7 +35,7 @@ pub struct Live {
     pub ty: Type,
 }
 
-/// A part of a program that the compiler takes.
+/// A part of a program that the compiler takes. See the example of [`partition`].
 #[derive(Clone, Debug)]
 pub struct Cluster {
     /// The function and the block that it was cut out of.
@@ -54,7 +54,7 @@ pub struct Cluster {
     pub refused: Option<CompileError>,
 }
 
-/// A partitioned program.
+/// A partitioned program. See the example of [`partition`].
 #[derive(Clone, Debug)]
 pub struct Partition {
     /// The program before, with tuples taken apart; [`Cluster::ops`] refers to it.
@@ -66,6 +66,29 @@ pub struct Partition {
 }
 
 /// Partitions a module.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::diag::Source;
+/// use microhlo_compiler::front::mlir::parse_mixed;
+/// use microhlo_compiler::partition::partition;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.exponential %x : tensor<4xf32>
+///   %1 = \"tf.Print\"(%0) : (tensor<4xf32>) -> tensor<4xf32>
+///   %2 = stablehlo.negate %1 : tensor<4xf32>
+///   return %2 : tensor<4xf32>
+/// }";
+/// let parts = partition(&parse_mixed(&Source::new("print.mlir", text))?);
+/// // What comes before the operation of TensorFlow, and what comes behind it.
+/// let [first, second] = &parts.clusters[..] else { panic!("two clusters") };
+/// assert!(first.refused.is_none() && second.refused.is_none());
+/// assert_eq!(first.inputs[0].ty.to_string(), "tensor<4xf32>");
+/// assert_eq!(compile(&first.module, &CompileOptions::default())?.report.kernels.len(), 1);
+/// let host = parts.host.to_string();
+/// assert!(host.contains("tf.Print") && host.contains("microhlo.cluster_1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn partition(module: &Module) -> Partition {
     let mut original = module.clone();
     for func in original.funcs.values_mut() {

@@ -4,38 +4,13 @@
 //! function passes the sizes that it measures; its shape assertions relate the other dimensions.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use super::refine_shapes::{Arguments, at_bound, no_place};
-use crate::compile::CompileError;
+use crate::compile::{CompileError, Size};
 use crate::eval::{Evaluator, Tensor};
 use crate::ir::{Attr, Body, Dim, Func, Module, TensorType, Type, ValueId};
 use crate::ops::compare::Direction;
 use crate::ops::{ElementwiseOp, OpKind};
-
-/// A name with a size or a shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// A symbolic dimension, or an argument.
-    pub name: String,
-    /// One size, or a whole shape.
-    pub dims: Vec<u64>,
-}
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Size, String> {
-        let usage = "expected NAME=SIZE such as `m=8`, or ARGUMENT=SHAPE such as `arg0=8x16`";
-        let (name, shape) = text.split_once('=').ok_or(usage)?;
-        let dims = shape.split('x').map(|n| n.trim().parse::<u64>().ok());
-        let dims = dims.collect::<Option<Vec<u64>>>().ok_or(usage)?;
-        match name.trim() {
-            "" => Err(usage.to_owned()),
-            name => Ok(Size { name: name.to_owned(), dims }),
-        }
-    }
-}
 
 /// What the sizes say about the arguments of function `entry`.
 ///

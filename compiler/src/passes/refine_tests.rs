@@ -1,11 +1,10 @@
 //! Programs of dynamic shapes, at sizes given by name.
 
-use crate::compile::{CompileOptions, specialised};
+use crate::compile::{CompileOptions, Size, specialised};
 use crate::diag::Source;
 use crate::eval::{Evaluator, Tensor};
 use crate::front::mlir::parse_module;
 use crate::ir::{Func, Module, TensorType};
-use crate::passes::bind_shapes::Size;
 use crate::verify::verify;
 
 fn sizes(given: &[&str]) -> Vec<Size> {

@@ -3,8 +3,7 @@
 use microhlo::Model;
 
 use super::tests::{Aligned, parse};
-use crate::compile::{CompileError, CompileOptions, Compiled, compile};
-use crate::lower::state::Kept;
+use crate::compile::{CompileError, CompileOptions, Compiled, Kept, compile};
 use crate::plan::Room;
 
 /// A moving average, a shift register, and how often it ran: three states of which one is written in

@@ -11,7 +11,7 @@ impl Problem {
     ///
     /// # Panics
     /// If an overlap is none, see [`Problem::is_overlap`].
-    pub fn least_height(&self) -> u64 {
+    pub(crate) fn least_height(&self) -> u64 {
         let mut buffers = self.buffers.clone();
         // In the step in which a result may lie over an operand, the result counts.
         for overlap in &self.overlaps {

@@ -5,7 +5,7 @@
 
 use super::{Distance, Problem};
 
-/// Why a plan is wrong. Buffers are named by position in the problem.
+/// Why a plan is wrong. Buffers are named by position in the problem. See the example of [`check`](super::check()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// There is not exactly one offset per buffer.
@@ -30,6 +30,16 @@ pub enum Violation {
 /// Proves that `offsets` place every buffer of `problem` inside `arena_bytes`, aligned, and that
 /// no two buffers share a byte during a common step, unless the problem allows it of two that share no
 /// other step, at the distance at which they lie. Quadratic in the number of buffers.
+///
+/// ```
+/// use microhlo_compiler::plan::{Problem, Violation, check};
+///
+/// let problem = Problem::from_csv("id,lower,upper,size\na,0,2,100\nb,1,3,50\n")?;
+/// assert_eq!(check(&problem, &[0, 100], 150), Ok(()));
+/// assert_eq!(check(&problem, &[0, 99], 150), Err(Violation::Overlap(0, 1)));
+/// assert_eq!(check(&problem, &[0, 100], 149), Err(Violation::Bounds(1)));
+/// # Ok::<(), microhlo_compiler::plan::CsvError>(())
+/// ```
 pub fn check(problem: &Problem, offsets: &[u32], arena_bytes: u32) -> Result<(), Violation> {
     let buffers = &problem.buffers;
     if offsets.len() != buffers.len() {

@@ -7,6 +7,7 @@ const ALIGN: u64 = 16;
 
 /// The part of an arena, from its start on, in which several problems keep buffers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Room {
     /// Where this problem's begin, in bytes.
     pub first: u32,
@@ -16,7 +17,7 @@ pub struct Room {
 
 impl Room {
     /// Bytes from the start of the arena that buffers of these sizes and alignments end at.
-    pub fn end(self, kept: impl IntoIterator<Item = (u32, u32)>) -> u64 {
+    pub(crate) fn end(self, kept: impl IntoIterator<Item = (u32, u32)>) -> u64 {
         let end = kept.into_iter().fold(u64::from(self.first), |at, (bytes, align)| {
             at.next_multiple_of(u64::from(align.max(1))) + u64::from(bytes)
         });
@@ -30,7 +31,7 @@ impl Room {
 ///
 /// # Errors
 /// The arena would be too large.
-pub fn plan_around(
+pub(crate) fn plan_around(
     problem: &Problem,
     kept: &[usize],
     room: Room,

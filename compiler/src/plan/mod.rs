@@ -24,6 +24,9 @@ mod overlap_tests;
 mod tests;
 
 pub use check::{Violation, check};
-pub use kept::{Room, plan_around};
+#[doc(hidden)]
+pub use kept::Room;
+pub(crate) use kept::plan_around;
 pub use problem::{Buffer, CsvError, Distance, LiveSet, Overlap, Problem};
-pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with, sketch, sketch_backwards};
+pub use solve::{Fit, Options, Plan, PlanError, fit, plan, plan_with};
+pub(crate) use solve::{sketch, sketch_backwards};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-/// One buffer: how large it is and when it is alive.
+/// One buffer: how large it is and when it is alive. See the example of [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Buffer {
     /// Size in bytes. A buffer of size zero occupies nothing and conflicts with nothing.
@@ -18,12 +18,12 @@ pub struct Buffer {
 
 impl Buffer {
     /// Whether both buffers need storage during a common step.
-    pub fn conflicts(&self, other: &Buffer) -> bool {
+    pub(crate) fn conflicts(&self, other: &Buffer) -> bool {
         self.size > 0 && other.size > 0 && self.lower < other.upper && other.lower < self.upper
     }
 }
 
-/// The largest sum of sizes alive at one step.
+/// The largest sum of sizes alive at one step. See the example of [`Problem`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LiveSet {
     /// Bytes alive together; no plan needs fewer.
@@ -32,7 +32,7 @@ pub struct LiveSet {
     pub step: u32,
 }
 
-/// How far a result may lie over an operand.
+/// How far a result may lie over an operand. See the example of [`Overlap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Distance {
     /// The operand starts so many bytes behind the start of the result, or more.
@@ -43,7 +43,7 @@ pub enum Distance {
 
 impl Distance {
     /// The least distance.
-    pub fn least(self) -> u32 {
+    pub(crate) fn least(self) -> u32 {
         match self {
             Distance::AtLeast(bytes) => bytes,
             Distance::Zero => 0,
@@ -53,6 +53,21 @@ impl Distance {
 
 /// Two buffers that may share bytes although both are alive at a step, the last of one and the first of
 /// the other: the step writes no byte of its result before it has read what lay there.
+///
+/// ```
+/// use microhlo_compiler::plan::{Buffer, Distance, Overlap, Problem, plan};
+///
+/// let buffer = |size, lower, upper| Buffer { size, align: 4, lower, upper };
+/// let buffers = vec![buffer(64, 0, 2), buffer(48, 1, 3)];
+/// // Step 1 reads 64 bytes for the last time while it writes 48.
+/// let apart = plan(&Problem { buffers: buffers.clone(), overlaps: Vec::new() })?;
+/// assert_eq!(apart.arena_bytes, 112);
+/// // It never writes further than 16 bytes behind what it has read.
+/// let overlap = Overlap { input: 0, output: 1, distance: Distance::AtLeast(16) };
+/// let over = plan(&Problem { buffers, overlaps: vec![overlap] })?;
+/// assert_eq!(over.arena_bytes, 80);
+/// # Ok::<(), microhlo_compiler::plan::PlanError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Overlap {
     /// The buffer that is read for the last time, by position.
@@ -76,6 +91,19 @@ pub(super) struct Share {
 }
 
 /// A set of buffers to be placed in one arena.
+///
+/// ```
+/// use microhlo_compiler::plan::{Buffer, Problem};
+///
+/// let text = "id,lower,upper,size\na,0,2,100\nb,1,3,50\nc,2,4,100\n";
+/// let problem = Problem::from_csv(text)?;
+/// assert_eq!(problem.buffers[1], Buffer { size: 50, align: 1, lower: 1, upper: 3 });
+/// // Two are alive at a time.
+/// let most = problem.lower_bound();
+/// assert_eq!((most.bytes, most.step), (150, 1));
+/// assert_eq!(problem.to_csv(None).lines().nth(1), Some("0,0,2,100"));
+/// # Ok::<(), microhlo_compiler::plan::CsvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     /// The buffers; plans refer to them by position.
@@ -89,7 +117,7 @@ impl Problem {
     ///
     /// # Panics
     /// If there is no buffer at one of the positions.
-    pub fn part(&self, members: &[usize]) -> Problem {
+    pub(crate) fn part(&self, members: &[usize]) -> Problem {
         let position = |i: usize| members.iter().position(|&member| member == i);
         let overlaps = self.overlaps.iter().filter_map(|overlap| {
             let (input, output) = (position(overlap.input)?, position(overlap.output)?);
@@ -103,7 +131,7 @@ impl Problem {
 
     /// Whether the buffers of an overlap exist, and share exactly the step in which one ends and the
     /// other begins.
-    pub fn is_overlap(&self, overlap: &Overlap) -> bool {
+    pub(crate) fn is_overlap(&self, overlap: &Overlap) -> bool {
         let (input, output) = (self.buffers.get(overlap.input), self.buffers.get(overlap.output));
         overlap.input != overlap.output
             && input.zip(output).is_some_and(|(i, o)| {
@@ -113,7 +141,7 @@ impl Problem {
 
     /// The least bytes from the start of an overlap's output to that of its input: what both are
     /// aligned to divides their distance, and behind the end of the output any distance is allowed.
-    pub fn distance(&self, overlap: &Overlap) -> u64 {
+    pub(crate) fn distance(&self, overlap: &Overlap) -> u64 {
         let (input, output) = (&self.buffers[overlap.input], &self.buffers[overlap.output]);
         let unit = u64::from(input.align.min(output.align).max(1));
         let least = u64::from(overlap.distance.least()).next_multiple_of(unit);
@@ -121,7 +149,7 @@ impl Problem {
     }
 
     /// Bytes that an overlap's buffers share at most.
-    pub fn shared_bytes(&self, overlap: &Overlap) -> u64 {
+    pub(crate) fn shared_bytes(&self, overlap: &Overlap) -> u64 {
         let (input, output) = (&self.buffers[overlap.input], &self.buffers[overlap.output]);
         u64::from(input.size).min(u64::from(output.size) - self.distance(overlap))
     }
@@ -159,7 +187,7 @@ impl Problem {
     }
 
     /// Bytes that buffers share at most with those before them, by the step in which they do.
-    pub fn shared_by_step(&self) -> HashMap<u32, u64> {
+    pub(crate) fn shared_by_step(&self) -> HashMap<u32, u64> {
         let shares = self.shares();
         let limits = self.shared_limits();
         let mut sums = vec![0; self.buffers.len()];
@@ -174,9 +202,10 @@ impl Problem {
     }
 
     /// The largest live set, less what its buffers may share. Its size bounds every plan from below.
+    /// See the example of [`Problem`].
     ///
     /// # Panics
-    /// If an overlap is none, see [`Problem::is_overlap`].
+    /// If the buffers of an overlap do not exist, or share other steps than the one in which one of them ends.
     pub fn lower_bound(&self) -> LiveSet {
         let shared = self.shared_by_step();
         let mut events: Vec<(u32, i64)> = Vec::with_capacity(2 * self.buffers.len());
@@ -206,7 +235,7 @@ impl Problem {
     /// then one buffer per line. Buffers keep the order of the lines. `offset` columns, as solved
     /// instances have them, are skipped.
     ///
-    /// Format: <https://github.com/google/minimalloc#input>.
+    /// Format: <https://github.com/google/minimalloc#input>. See the example of [`Problem`].
     pub fn from_csv(text: &str) -> Result<Problem, CsvError> {
         let mut lines =
             text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|l| !l.1.is_empty());
@@ -219,7 +248,7 @@ impl Problem {
     }
 
     /// Writes the instance as CSV with the positions as ids, and the offsets of a plan as a last
-    /// column if given. Alignments are written only where one differs from 1.
+    /// column if given. Alignments are written only where one differs from 1. See the example of [`Problem`].
     pub fn to_csv(&self, offsets: Option<&[u32]>) -> String {
         let aligned = self.buffers.iter().any(|b| b.align != 1);
         let mut out = String::from("id,lower,upper,size");
@@ -240,6 +269,14 @@ impl Problem {
 }
 
 /// A malformed instance file.
+///
+/// ```
+/// use microhlo_compiler::plan::Problem;
+///
+/// let error = Problem::from_csv("id,lower,upper,size\na,3,3,100\n").unwrap_err();
+/// assert_eq!(error.line, 2);
+/// assert!(error.to_string().contains("`lower` must be below `upper`"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct CsvError {

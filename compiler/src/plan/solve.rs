@@ -8,7 +8,7 @@ use super::problem::{Buffer, Distance, Overlap, Problem};
 use super::shapes::{Choice, Shapes};
 use super::{exact, greedy};
 
-/// Where every buffer lies.
+/// Where every buffer lies. See the example of [`plan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Offset in bytes per buffer, by position in the problem.
@@ -24,7 +24,7 @@ pub struct Plan {
     pub proven_optimal: bool,
 }
 
-/// Limits of the planner.
+/// Limits of the planner. See the example of [`fit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Steps of exact search after the heuristics; a step is about a nanosecond. Counted rather
@@ -40,7 +40,7 @@ impl Default for Options {
     }
 }
 
-/// Whether a problem has a plan of a given height.
+/// Whether a problem has a plan of a given height. See the example of [`fit`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// It has this one.
@@ -52,6 +52,14 @@ pub enum Fit {
 }
 
 /// A problem that has no plan. Buffers and overlaps are named by position in the problem.
+///
+/// ```
+/// use microhlo_compiler::plan::{Buffer, PlanError, Problem, plan};
+///
+/// let buffer = Buffer { size: 4, align: 4, lower: 2, upper: 2 };
+/// let problem = Problem { buffers: vec![buffer], overlaps: Vec::new() };
+/// assert_eq!(plan(&problem), Err(PlanError::Lifetime(0)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The lifetime is empty.
@@ -71,6 +79,19 @@ pub enum PlanError {
 
 /// Plans with the default limits.
 ///
+/// ```
+/// use microhlo_compiler::plan::{Problem, check, plan};
+///
+/// let text = "id,lower,upper,size\na,0,2,100\nb,1,3,50\nc,2,4,100\n";
+/// let problem = Problem::from_csv(text)?;
+/// let plan = plan(&problem)?;
+/// // The first and the last buffer are never alive together, and share memory.
+/// assert_eq!((plan.arena_bytes, plan.lower_bound, plan.proven_optimal), (150, 150, true));
+/// assert_eq!(plan.offsets[0], plan.offsets[2]);
+/// check(&problem, &plan.offsets, plan.arena_bytes)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// A malformed buffer, or an arena that offsets of 32 bits cannot address.
 pub fn plan(problem: &Problem) -> Result<Plan, PlanError> {
@@ -79,6 +100,16 @@ pub fn plan(problem: &Problem) -> Result<Plan, PlanError> {
 
 /// Plans within the given limits. Deterministic unless there is a deadline.
 ///
+/// ```
+/// use microhlo_compiler::plan::{Options, Problem, plan_with};
+///
+/// let problem = Problem::from_csv("id,lower,upper,size\na,0,2,100\nb,1,3,50\n")?;
+/// // Without any search behind the heuristics.
+/// let options = Options { search_steps: 0, ..Options::default() };
+/// assert_eq!(plan_with(&problem, &options)?.arena_bytes, 150);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// See [`plan`].
 pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError> {
@@ -86,6 +117,16 @@ pub fn plan_with(problem: &Problem, options: &Options) -> Result<Plan, PlanError
 }
 
 /// Whether the problem has a plan of at most `capacity` bytes.
+///
+/// ```
+/// use microhlo_compiler::plan::{Fit, Options, Problem, fit};
+///
+/// let problem = Problem::from_csv("id,lower,upper,size\na,0,2,100\nb,1,3,50\n")?;
+/// let within = |bytes| fit(&problem, bytes, &Options::default());
+/// assert!(matches!(within(160)?, Fit::Fits(plan) if plan.arena_bytes <= 160));
+/// assert_eq!(within(149)?, Fit::Impossible(150));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// See [`plan`].
@@ -104,7 +145,7 @@ pub fn fit(problem: &Problem, capacity: u32, options: &Options) -> Result<Fit, P
 ///
 /// # Errors
 /// See [`plan`].
-pub fn sketch(problem: &Problem) -> Result<u64, PlanError> {
+pub(crate) fn sketch(problem: &Problem) -> Result<u64, PlanError> {
     validate(problem)?;
     Ok(greedy::sketch(&Shapes::new(problem, &vec![Choice::Tied; problem.overlaps.len()])))
 }
@@ -113,7 +154,7 @@ pub fn sketch(problem: &Problem) -> Result<u64, PlanError> {
 ///
 /// # Errors
 /// See [`plan`].
-pub fn sketch_backwards(problem: &Problem) -> Result<u64, PlanError> {
+pub(crate) fn sketch_backwards(problem: &Problem) -> Result<u64, PlanError> {
     validate(problem)?;
     let shapes = Shapes::new(problem, &vec![Choice::Tied; problem.overlaps.len()]);
     let mut order: Vec<usize> = shapes.of.iter().rev().copied().collect();

@@ -13,7 +13,7 @@ use crate::passes::legalize_quant::legalized;
 
 /// Sums of squares of a signal and of its errors.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Noise {
+pub(crate) struct Noise {
     signal: f64,
     /// Sum of squared errors.
     pub error: f64,
@@ -23,7 +23,7 @@ pub struct Noise {
 
 impl Noise {
     /// Adds values and what came of them.
-    pub fn add(&mut self, wanted: &[f32], got: &[f32]) {
+    pub(crate) fn add(&mut self, wanted: &[f32], got: &[f32]) {
         for (&w, &g) in wanted.iter().zip(got) {
             let (w, e) = (f64::from(w), f64::from(w) - f64::from(g));
             self.signal += w * w;
@@ -33,12 +33,12 @@ impl Noise {
     }
 
     /// In decibels; infinite without errors.
-    pub fn ratio(&self) -> f64 {
+    pub(crate) fn ratio(&self) -> f64 {
         10.0 * (self.signal / self.error).log10()
     }
 }
 
-/// A layer of a quantised program.
+/// A layer of a quantised program. See the example of [`quantize`](super::quantize).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerFidelity {
     /// The operation's name and its number among the layers.
@@ -54,7 +54,7 @@ pub struct LayerFidelity {
     pub largest: f64,
 }
 
-/// A quantised program's outputs against the float program's.
+/// A quantised program's outputs against the float program's. See the example of [`quantize`](super::quantize).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fidelity {
     /// Cases compared.
@@ -96,7 +96,7 @@ pub(super) fn layers(float: &Func, plan: &Plan, trial: &Trial) -> Vec<LayerFidel
 }
 
 /// Runs the float function and a quantised module, as it will run on the device, and compares
-/// their outputs.
+/// their outputs. See the example of [`quantize`](super::quantize).
 ///
 /// # Errors
 /// An operation cannot be evaluated.

@@ -40,7 +40,7 @@ use crate::verify::verify;
 #[cfg(test)]
 mod tests;
 
-/// What is quantised.
+/// What is quantised. See the example of [`quantize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Weights and activations.
@@ -51,7 +51,7 @@ pub enum Mode {
     Int16x8,
 }
 
-/// The types of inputs and outputs.
+/// The types of inputs and outputs. See the example of [`quantize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Io {
     /// As in the float program.
@@ -60,7 +60,7 @@ pub enum Io {
     Int8,
 }
 
-/// How the range of an activation follows from the values seen.
+/// How the range of an activation follows from the values seen. See the example of [`quantize`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RangeChoice {
     /// All of them.
@@ -75,7 +75,7 @@ pub enum RangeChoice {
     Best,
 }
 
-/// What to do.
+/// What to do. See the example of [`quantize`].
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// What is quantised.
@@ -90,7 +90,7 @@ pub struct Options {
     pub wide: Precision,
 }
 
-/// A quantised program and how near it is to the float one.
+/// A quantised program and how near it is to the float one. See the example of [`quantize`].
 #[derive(Debug)]
 pub struct Quantized {
     /// The program: one function.
@@ -104,6 +104,43 @@ pub struct Quantized {
 }
 
 /// Quantises a function without calls; `cases` are its inputs, one list per case.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile, specialised};
+/// use microhlo_compiler::eval::Tensor;
+/// use microhlo_compiler::quantize::{self, Io, Mode, Precision, RangeChoice, quantize};
+/// use microhlo_compiler::{front, verify::verify};
+///
+/// let text = "func.func @main(%x: tensor<1x4xf32>) -> tensor<1x2xf32> {
+///   %w = stablehlo.constant dense<[[0.5, -1.0], [0.25, 2.0], [-0.75, 1.5], [1.0, 0.5]]>
+///     : tensor<4x2xf32>
+///   %0 = stablehlo.dot %x, %w : (tensor<1x4xf32>, tensor<4x2xf32>) -> tensor<1x2xf32>
+///   return %0 : tensor<1x2xf32>
+/// }";
+/// let (_, module) = front::parse("layer.mlir", text)?;
+/// let options = CompileOptions::default();
+/// let verified = verify(&module).map_err(|violations| violations[0].clone())?;
+/// let func = specialised(verified, &options)?;
+/// // Examples of inputs, from which the ranges follow.
+/// let case = |i: i32| Tensor::f32s(&[1, 4], &[-1.0, 0.1 * i as f32, 0.5, 1.0 - 0.2 * i as f32]);
+/// let cases: Result<Vec<Tensor>, _> = (0..8).map(case).collect();
+/// let cases: Vec<Vec<Tensor>> = cases?.into_iter().map(|input| vec![input]).collect();
+/// let how = quantize::Options {
+///     mode: Mode::Int8,
+///     io: Io::Float,
+///     range: RangeChoice::MinMax,
+///     budget: None,
+///     wide: Precision::Int8,
+/// };
+/// let quantized = quantize(func, &cases, &how)?;
+/// assert_eq!(quantized.layers.len(), 1);
+/// assert!(quantized.module.to_string().contains("!quant.uniform<i8"));
+/// // How near it is to the float program.
+/// let fidelity = quantize::compare(&quantized.float, &quantized.module, &cases)?;
+/// assert!(fidelity.cases == 8 && fidelity.snr_db > 25.0, "{fidelity:?}");
+/// assert!(compile(&quantized.module, &options)?.report.macs == 8);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The program has nothing to quantise, an operation cannot be evaluated, or a value of the
@@ -197,6 +234,23 @@ fn float_ops(body: &Body) -> Vec<String> {
 }
 
 /// Makes arguments constants: weights that a program takes from outside.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, specialised};
+/// use microhlo_compiler::eval::Tensor;
+/// use microhlo_compiler::{front, quantize::freeze, verify::verify};
+///
+/// let text = "func.func @main(%w: tensor<2xf32>, %x: tensor<2xf32>) -> tensor<2xf32> {
+///   %0 = stablehlo.multiply %x, %w : tensor<2xf32>
+///   return %0 : tensor<2xf32>
+/// }";
+/// let (_, module) = front::parse("weighted.mlir", text)?;
+/// let verified = verify(&module).map_err(|violations| violations[0].clone())?;
+/// let mut func = specialised(verified, &CompileOptions::default())?;
+/// freeze(&mut func, vec![(0, Tensor::f32s(&[2], &[3.0, 4.0])?)]);
+/// assert_eq!(func.arguments().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn freeze(func: &mut Func, constants: Vec<(usize, Tensor)>) {
     let entry = func.body.entry;
     let args = func.body.blocks[entry].args.clone();

@@ -17,7 +17,7 @@ use crate::compile::CompileError;
 use crate::eval::Tensor;
 use crate::ir::{Body, Func, ValueId};
 
-/// How a value is held.
+/// How a value is held. See the example of [`quantize`](super::quantize).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 8-bit integers.
@@ -30,7 +30,7 @@ pub enum Precision {
 
 impl Precision {
     /// The type of stored integers; none for floats.
-    pub fn storage(self) -> Option<DType> {
+    pub(crate) fn storage(self) -> Option<DType> {
         match self {
             Precision::Int8 => Some(DType::I8),
             Precision::Int16 => Some(DType::I16),
@@ -112,7 +112,7 @@ fn macs(body: &Body, layer: &plan::Layer) -> u64 {
 ///
 /// # Errors
 /// An operation cannot be evaluated.
-pub fn widened(
+pub(crate) fn widened(
     func: &Func,
     cases: &[Vec<Tensor>],
     options: &Options,

@@ -2,7 +2,7 @@
 //!
 //! Buffers and constants that are accessed most go to the memory whose accesses cost least, as far as it
 //! has room. Each memory is planned on its own by the planner of arenas. Inside the compiler all have one
-//! space of offsets, in which every memory begins where the one before ends; [`Layout::place`] makes places
+//! space of offsets, in which every memory begins where the one before ends; `Layout::place` makes places
 //! of the artifact of them.
 
 mod assign;
@@ -20,9 +20,9 @@ use crate::lower::program::{BufferId, Program, Ref};
 use crate::plan::Plan;
 
 pub(crate) use assign::lay_out;
-pub use traffic::Traffic;
+pub(crate) use traffic::Traffic;
 
-/// A memory that buffers may lie in.
+/// A memory that buffers may lie in. See the example of [`Memories`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// Its name: at most eight characters of ASCII.
@@ -34,6 +34,31 @@ pub struct Memory {
 }
 
 /// The memories that a program may use.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::front;
+/// use microhlo_compiler::regions::{Memories, Memory};
+///
+/// let text = "func.func @main(%x: tensor<64xf32>) -> tensor<64xf32> {
+///   %w = stablehlo.iota dim = 0 : tensor<64xf32>
+///   %0 = stablehlo.multiply %x, %w : tensor<64xf32>
+///   return %0 : tensor<64xf32>
+/// }";
+/// let (_, module) = front::parse("weighted.mlir", text)?;
+/// let memory = |name: &str, bytes, cost| Memory { name: name.to_owned(), bytes, cost };
+/// let arenas = vec![memory("SRAM", 4096, 2), memory("DTCM", 320, 1)];
+/// // The artifact lies in slow flash: constants are copied to a memory.
+/// let memories = Memories { arenas, artifact_cost: 8 };
+/// let report = compile(&module, &CompileOptions { memories, ..CompileOptions::default() })?.report;
+/// for region in report.memories() {
+///     assert!(region.bytes <= region.limit_bytes && region.cost <= 2);
+/// }
+/// let constants: u32 = report.memories().iter().map(|region| region.constant_bytes).sum();
+/// assert!(constants >= 256);
+/// assert_eq!(report.first_arena_bytes(), report.memories()[0].bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memories {
     /// Where buffers may lie; what must lie in the first arena lies in the first of them. With none, there
@@ -52,6 +77,7 @@ impl Default for Memories {
 /// What other models of a firmware have in a memory that all use: states and values from its start on, and
 /// behind those of all models the constants of one after the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[doc(hidden)]
 pub struct Others {
     /// Bytes from the start that their buffers take, at most.
     pub buffers: u32,
@@ -70,6 +96,18 @@ impl Others {
 }
 
 /// A memory given by hand, `NAME=BYTES` or `NAME=BYTES:COST`.
+///
+/// ```
+/// use microhlo_compiler::regions::{Given, Memories};
+///
+/// let given: Given = "DTCM=65536:1".parse()?;
+/// assert_eq!((given.name.as_str(), given.bytes, given.cost), ("DTCM", 65536, Some(1)));
+/// // In place of what a board has, or as the only ones.
+/// let memories = Memories::default().with(&[given, "SRAM=4096".parse()?])?;
+/// assert_eq!((memories.arenas[1].name.as_str(), memories.arenas[1].cost), ("SRAM", 1));
+/// assert!(memories.with(&["FLASH=1".parse()?]).is_err());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     /// Its name.
@@ -113,7 +151,7 @@ fn is_name(name: &str) -> bool {
 
 impl Memories {
     /// These memories, with what is given by hand in their place: other sizes and costs of those that are
-    /// there, or other memories if there are none.
+    /// there, or other memories if there are none. See the example of [`Given`].
     ///
     /// # Errors
     /// A name is unknown, given twice or none, or there are too many memories.
@@ -158,7 +196,7 @@ impl Memories {
     }
 }
 
-/// A memory with what a program has there.
+/// A memory with what a program has there. See the example of [`Memories`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RegionReport {
     /// Name of the memory.
@@ -185,7 +223,7 @@ pub struct RegionReport {
 
 /// Where everything lies.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Offsets of all buffers. With several memories, the size is the sum of theirs.
     pub plan: Plan,
     /// The memories, if there are several or one has constants. Those that nothing lies in are left out.
@@ -198,17 +236,17 @@ pub struct Layout {
 
 impl Layout {
     /// A layout in one arena.
-    pub fn single(plan: Plan) -> Layout {
+    pub(crate) fn single(plan: Plan) -> Layout {
         Layout { plan, regions: Vec::new(), only: None, constants: HashMap::new() }
     }
 
     /// Size of the first arena in bytes.
-    pub fn first_bytes(&self) -> u32 {
+    pub(crate) fn first_bytes(&self) -> u32 {
         self.regions.first().map_or(self.plan.arena_bytes, |region| region.bytes)
     }
 
     /// The place of an offset.
-    pub fn place(&self, offset: u32) -> Place {
+    pub(crate) fn place(&self, offset: u32) -> Place {
         let last = self.regions.iter().zip(Region::ARENAS).rev().find(|(r, _)| r.start <= offset);
         match last {
             Some((region, code)) => Place { region: code, offset: offset - region.start },
@@ -223,7 +261,7 @@ impl Layout {
 }
 
 /// The constant section with the table of arenas.
-pub struct Section {
+pub(crate) struct Section {
     /// The constants.
     pub bytes: Vec<u8>,
     /// The arenas, if there are several or one has constants.
@@ -234,7 +272,7 @@ pub struct Section {
 impl Section {
     /// Lays out constants: those first that stay, then those of each memory. `constants` has them in the
     /// order in which they take least padding.
-    pub fn new(layout: &Layout, constants: &[(BufferId, u32, &[u8])]) -> Section {
+    pub(crate) fn new(layout: &Layout, constants: &[(BufferId, u32, &[u8])]) -> Section {
         let (mut bytes, mut places) = (Vec::new(), HashMap::new());
         append(&mut bytes, layout, constants, None, |id, at| {
             places.insert(id, Place::constant(at));
@@ -264,7 +302,7 @@ impl Section {
     }
 
     /// The place of a constant.
-    pub fn place(&self, r: Ref) -> Option<Place> {
+    pub(crate) fn place(&self, r: Ref) -> Option<Place> {
         let place = self.places.get(&r.buffer)?;
         Some(Place { offset: place.offset + r.offset, ..*place })
     }

@@ -2,11 +2,10 @@
 //! the passes.
 
 use super::*;
-use crate::compile::{CompileError, CompileOptions, Compiled, compile};
+use crate::compile::{CompileError, CompileOptions, Compiled, Kept, compile};
 use crate::diag::Source;
 use crate::front::mlir::parse_module;
 use crate::ir::Module;
-use crate::lower::state::Kept;
 
 /// A matrix product, whose weights are read once for each of 16 rows, between sums of long values that
 /// are read once.

@@ -1,6 +1,6 @@
 //! What is to be scheduled: tasks, the memory that they touch, and what an order needs.
 
-use crate::entity;
+use crate::ir::entity::entity;
 use crate::ir::{Arena, EntityId};
 
 entity! {

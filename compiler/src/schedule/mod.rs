@@ -1,15 +1,16 @@
 //! Scheduling: the order of tasks that needs the least memory at once.
 //!
 //! Like the planner it knows nothing of operations or kernels. A caller describes tasks, what they need
-//! and touch, as a [`Graph`]; [`order`] answers with an [`Order`], and [`check()`] proves it from the
-//! graph alone. [`repeated`] goes below it by computing cheap results twice.
+//! and touch, as a `Graph`; `order` answers with an `Order`, and `check` proves it from the
+//! graph alone. `repeated` goes below it by computing cheap results twice.
 //!
-//! Invariant: an order passes [`check()`], its peak is never above that of the order of the numbers,
+//! Invariant: an order passes `check`, its peak is never above that of the order of the numbers,
 //! and equal graphs give equal orders, whatever the speed of the machine.
 
 mod beam;
 mod bits;
 mod bound;
+#[cfg(test)]
 mod check;
 mod downsets;
 mod graph;
@@ -19,13 +20,33 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Wrong, check};
-pub use graph::{Graph, Task, TaskId, Tensor, TensorId};
-pub use remat::Variant;
+#[cfg(test)]
+pub(crate) use check::{Wrong, check};
+pub(crate) use graph::{Graph, Task, TaskId, Tensor, TensorId};
+pub(crate) use remat::Variant;
 
 use state::Space;
 
 /// Limits of the search.
+///
+/// ```
+/// use microhlo_compiler::compile::{CompileOptions, compile};
+/// use microhlo_compiler::{front, schedule};
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<64xf32> {
+///   %0 = stablehlo.broadcast_in_dim %x, dims = [0] : (tensor<4xf32>) -> tensor<4x16xf32>
+///   %1 = stablehlo.sine %0 : tensor<4x16xf32>
+///   %2 = stablehlo.reshape %1 : (tensor<4x16xf32>) -> tensor<64xf32>
+///   return %2 : tensor<64xf32>
+/// }";
+/// let (_, module) = front::parse("wide.mlir", text)?;
+/// // No order is looked for.
+/// let schedule = schedule::Options { tries: 0, tasks: 0 };
+/// let options = CompileOptions { schedule, ..CompileOptions::default() };
+/// let report = compile(&module, &options)?.report;
+/// assert_eq!((report.schedule.tries, report.schedule.reordered), (0, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Tasks that the searches try, each as the next one of a set that has run; some 300 nanoseconds
@@ -43,7 +64,7 @@ impl Default for Options {
 
 /// An order of the tasks of a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
+pub(crate) struct Order {
     /// The tasks.
     pub tasks: Vec<TaskId>,
     /// Most bytes that are alive at once.
@@ -56,7 +77,7 @@ pub struct Order {
 
 impl Order {
     /// Whether no order has a lower peak, or none that matters.
-    pub fn proven_optimal(&self) -> bool {
+    pub(crate) fn proven_optimal(&self) -> bool {
         self.peak <= self.lower_bound
     }
 
@@ -84,7 +105,7 @@ impl Order {
 
 /// The order of the least peak, as far as the limits suffice to find it. Peaks up to `floor` are all
 /// the same; the order of the numbers is kept if none is better.
-pub fn order(graph: &Graph, floor: u64, options: &Options) -> Order {
+pub(crate) fn order(graph: &Graph, floor: u64, options: &Options) -> Order {
     let given = graph.given();
     let (peak, _) = graph.peak(&given);
     let mut found = Order { tasks: given, peak, lower_bound: floor, tries: 0 };
@@ -117,13 +138,13 @@ pub fn order(graph: &Graph, floor: u64, options: &Options) -> Order {
 }
 
 /// The least lower bound of a graph that costs little time: bytes that no order can do without.
-pub fn lower_bound(graph: &Graph, options: &Options) -> u64 {
+pub(crate) fn lower_bound(graph: &Graph, options: &Options) -> u64 {
     if graph.tasks.len() > options.tasks { graph.base } else { bound::lower_bound(graph) }
 }
 
 /// The tasks in an order, with cheap ones repeated where that lowers the peak, and in a better order
 /// if that exists then. `None` if the peak stays. Peaks up to `floor` are all the same.
-pub fn repeated(
+pub(crate) fn repeated(
     graph: &Graph,
     tasks: &[TaskId],
     floor: u64,

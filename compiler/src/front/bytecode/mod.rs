@@ -39,7 +39,7 @@ use reader::{Failure, Reader};
 const NEWER_HELP: &str = "the file may come from a StableHLO newer than 1.20.0; export for an \
     older target version, or as text";
 
-/// Whether the bytes are MLIR bytecode.
+/// Whether the bytes are MLIR bytecode. See the example of [`parse`].
 pub fn is_bytecode(bytes: &[u8]) -> bool {
     bytes.starts_with(container::MAGIC)
 }
@@ -54,6 +54,16 @@ pub(crate) fn knows(name: &str) -> bool {
 ///
 /// The encoding, and names and types of values are checked; the operations' own constraints are
 /// the verifier's.
+///
+/// ```
+/// use microhlo_compiler::front::bytecode;
+///
+/// let bytes = b"ML\xefR\x0dMLIR";
+/// assert!(bytecode::is_bytecode(bytes));
+/// // The file is cut off behind its version.
+/// let error = bytecode::parse("model.mlirbc", bytes).unwrap_err();
+/// assert!(error.to_string().contains("of model.mlirbc"), "{error}");
+/// ```
 ///
 /// # Errors
 /// One diagnostic for the first malformed byte; otherwise one per operation that cannot be read,
@@ -77,6 +87,13 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Module, Diagnostics> {
 }
 
 /// Reads a module that may hold operations and types of other dialects, which are kept.
+///
+/// ```
+/// use microhlo_compiler::front::bytecode;
+///
+/// let error = bytecode::parse_mixed("model.mlirbc", b"module {}").unwrap_err();
+/// assert!(error.has_errors());
+/// ```
 ///
 /// # Errors
 /// As [`parse`], but for those operations.

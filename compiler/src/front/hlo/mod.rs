@@ -33,6 +33,21 @@ pub(crate) fn knows(name: &str) -> bool {
 /// The entry computation becomes the public function `main`, the others private functions or
 /// regions. Operations' own constraints are the verifier's.
 ///
+/// ```
+/// use microhlo_compiler::diag::Source;
+/// use microhlo_compiler::front::hlo;
+///
+/// let text = "HloModule negate
+/// ENTRY main {
+///   x = f32[4]{0} parameter(0)
+///   ROOT y = f32[4]{0} negate(x)
+/// }";
+/// assert!(hlo::looks_like_text(text.as_bytes()) && !hlo::looks_like_proto(text.as_bytes()));
+/// let module = hlo::parse_text(&Source::new("negate.hlo", text))?;
+/// assert!(module.to_string().contains("stablehlo.negate"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The first problem found, with its place: syntax, an unknown name, an operation that is not
 /// supported, or an elided constant.
@@ -51,6 +66,14 @@ fn imported(graph: &graph::Graph) -> graph::Res<Module> {
 
 /// Decodes an `HloModuleProto`, or an `HloProto` or `HloSnapshot` around one. The operations'
 /// spans point into the returned source, which lists the module's instructions one per line.
+///
+/// ```
+/// use microhlo_compiler::front::hlo;
+///
+/// // A message that ends in the middle of a field.
+/// let error = hlo::read_proto("model.pb", vec![0x0a, 0x20, 0x01]).unwrap_err();
+/// assert!(error.has_errors());
+/// ```
 ///
 /// # Errors
 /// As [`parse_text`]; reports name the instruction and its computation.

@@ -36,6 +36,22 @@ pub(crate) use types::{AliasType, NO_BOUND, quant_violation, tensor_violation};
 /// Syntax, names and types of values are checked; the operations' own constraints are the
 /// verifier's.
 ///
+/// ```
+/// use microhlo_compiler::diag::Source;
+/// use microhlo_compiler::front::mlir::parse_module;
+///
+/// let text = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+///   %0 = stablehlo.negate %x : tensor<4xf32>
+///   return %0 : tensor<4xf32>
+/// }";
+/// let module = parse_module(&Source::new("negate.mlir", text))?;
+/// assert!(module.entry().is_some());
+/// // A module prints as a program again.
+/// assert!(module.to_string().contains("stablehlo.negate"));
+/// assert!(parse_module(&Source::new("half.mlir", &text[..40])).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// One diagnostic per operation that does not parse, up to a limit; one that lists the operations
 /// of other dialects, if there are any that cannot be rewritten to StableHLO.
@@ -53,6 +69,7 @@ pub fn parse_module(source: &Source) -> Result<Module, Diagnostics> {
 }
 
 /// Parses a module that may hold operations and types of other dialects, which are kept.
+/// See the example of [`partition`](crate::partition::partition).
 ///
 /// # Errors
 /// One diagnostic per operation that does not parse, up to a limit.

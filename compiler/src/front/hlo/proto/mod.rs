@@ -17,6 +17,7 @@ use messages::{HloComputationProto, HloInstructionProto, HloModuleProto, HloProt
 
 /// Whether a file's bytes are one of the protocol buffers that [`super::read_proto`] decodes:
 /// their fields follow each other up to the end, or their beginning is that of one and no text.
+/// See the example of [`parse_text`](super::parse_text).
 pub fn looks_like_proto(bytes: &[u8]) -> bool {
     let begins = matches!(bytes.first(), Some(0x0a | 0x12 | 0x1a));
     let head = &bytes[..bytes.len().min(4096)];

@@ -15,6 +15,7 @@ use crate::diag::Span;
 use cursor::Cursor;
 
 /// Whether a file's bytes are HLO text: the first word is `HloModule`.
+/// See the example of [`parse_text`](super::parse_text).
 pub fn looks_like_text(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     loop {

@@ -3,7 +3,7 @@
 use super::{ops, parse, reject};
 use crate::diag::Source;
 use crate::front::mlir::parse_mixed;
-use crate::ir::types::Dim;
+use crate::ir::Dim;
 use crate::ir::{Attr, ElementType, Type};
 use crate::ops::OpKind;
 
