@@ -12,6 +12,49 @@ use crate::pieces::{self, Piece};
 /// A job that makes the runner fault or exceed the time-out does not stop the jobs after it: the
 /// runner is started again for them.
 ///
+/// ```
+/// use microhlo_protocol::frame::{MAX_FRAME, encode};
+/// use microhlo_protocol::{Message, VERSION};
+/// use microhlo_qemu::{Error, Job, Line, Options, run_jobs_over};
+/// use std::time::Instant;
+///
+/// /// A runner in memory: what it will have sent.
+/// struct Recorded(Vec<u8>);
+///
+/// impl Line for Recorded {
+///     fn receive(&mut self, _deadline: Instant) -> Result<Option<Vec<u8>>, Error> {
+///         Ok(Some(std::mem::take(&mut self.0)))
+///     }
+///
+///     fn end(&mut self) -> Result<(), Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (version, arena_bytes, stack_bytes) = (VERSION, 64, 0);
+/// let mut sent = Vec::new();
+/// for message in [
+///     Message::Hello { version, board: "memory", arena_bytes },
+///     Message::JobStarted { job: 0 },
+///     Message::Loaded { arena_bytes, steps: 1, inputs: 0, outputs: 0, stack_bytes },
+///     Message::CaseDone { case: 0, instructions: 123 },
+///     Message::JobDone { stack_bytes, run_stack_bytes: 0 },
+///     Message::Finished,
+/// ] {
+///     sent.extend_from_slice(encode(&message, &mut [0; MAX_FRAME]).expect("a frame"));
+/// }
+/// let job = Job { artifact: vec![0; 16], cases: vec![vec![]], profile: false };
+/// let outcomes = run_jobs_over(4096, &[job], &Options::default(), |image| {
+///     // Where the model partition would be written.
+///     assert!(image.starts_with(b"MHLOJOBS"));
+///     Ok(Box::new(Recorded(sent.clone())))
+/// })?;
+/// let report = outcomes[0].as_ref().expect("a report");
+/// assert_eq!((report.steps, report.arena_bytes), (1, 64));
+/// assert_eq!(report.cases[0].as_ref().map(|case| case.instructions), Ok(123));
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// # Errors
 /// What concerns all jobs: the runner cannot be started, or does not get to its first job.
 pub fn run_jobs_over<'l>(

@@ -7,6 +7,7 @@ use microhlo_protocol::{Message, Stage, VERSION};
 use std::time::{Duration, Instant};
 
 /// What carries the messages of a runner: the output of an emulator, a channel of a debug probe.
+/// See the example of [`run_jobs_over`](crate::run_jobs_over).
 pub trait Line {
     /// Waits for more bytes, but not beyond `deadline`: `None` if there are none by then.
     ///
@@ -22,7 +23,7 @@ pub trait Line {
 }
 
 /// One run of a runner.
-pub struct Dialogue<'l> {
+pub(crate) struct Dialogue<'l> {
     line: Box<dyn Line + 'l>,
     buffer: Vec<u8>,
     // Bytes at the front of `buffer` that have been handled.
@@ -54,7 +55,7 @@ enum Next {
 
 impl<'l> Dialogue<'l> {
     /// Begins to listen; a job may take as long as `timeout`.
-    pub fn new(line: Box<dyn Line + 'l>, timeout: Duration) -> Self {
+    pub(crate) fn new(line: Box<dyn Line + 'l>, timeout: Duration) -> Self {
         Self {
             line,
             buffer: Vec::new(),
@@ -67,7 +68,7 @@ impl<'l> Dialogue<'l> {
     }
 
     /// Reads messages until the last one.
-    pub fn run(&mut self) -> Result<(), Error> {
+    pub(crate) fn run(&mut self) -> Result<(), Error> {
         loop {
             match self.message()? {
                 Some(Next::Continue) => {}
@@ -79,12 +80,12 @@ impl<'l> Dialogue<'l> {
     }
 
     /// Whether the runner has begun a job.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.current.is_some() || !self.done.is_empty()
     }
 
     /// The outcomes of the jobs that are over, in order.
-    pub fn into_done(self) -> Vec<Outcome> {
+    pub(crate) fn into_done(self) -> Vec<Outcome> {
         self.done
     }
 

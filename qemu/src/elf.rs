@@ -12,6 +12,14 @@ const BOARD_SECTION: &str = ".microhlo.board";
 
 /// The name of the board that the firmware in an ELF file is built for.
 ///
+/// ```
+/// use microhlo_qemu::{Error, board_name};
+/// use std::path::Path;
+///
+/// let file = Path::new("no-such-firmware");
+/// assert!(matches!(board_name(file), Err(Error::Io { .. })));
+/// ```
+///
 /// # Errors
 /// The file cannot be read, or is not firmware that links `microhlo-board`.
 pub fn board_name(path: &Path) -> Result<String, Error> {
@@ -32,7 +40,7 @@ pub fn board_name(path: &Path) -> Result<String, Error> {
 ///
 /// # Errors
 /// The file cannot be read or has no such function.
-pub fn function(path: &Path, name: &str) -> Result<u64, Error> {
+pub(crate) fn function(path: &Path, name: &str) -> Result<u64, Error> {
     let failed = |reason: String| Error::NotFirmware { path: path.to_owned(), reason };
     let bytes = fs::read(path).map_err(Error::io(path.display().to_string()))?;
     let file = ElfFile32::<object::Endianness>::parse(&*bytes)
@@ -43,7 +51,7 @@ pub fn function(path: &Path, name: &str) -> Result<u64, Error> {
 }
 
 /// Wraps bytes as an ELF file that loads them at `address`.
-pub fn wrap(bytes: &[u8], address: u64) -> Result<Vec<u8>, object::write::Error> {
+pub(crate) fn wrap(bytes: &[u8], address: u64) -> Result<Vec<u8>, object::write::Error> {
     let mut out = Vec::new();
     let mut writer = Writer::new(object::Endianness::Little, false, &mut out);
     writer.reserve_file_header();

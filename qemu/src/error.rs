@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Why an emulation, as opposed to one of its jobs, fails.
+/// Why an emulation, as opposed to one of its jobs, fails. See the example of [`board_name`](crate::board_name).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

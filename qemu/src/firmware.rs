@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Builds the runner firmware for a board and returns the ELF file.
+/// See the example of [`run_jobs_on`](crate::run_jobs_on).
 ///
 /// # Errors
 /// See [`build`].
@@ -23,6 +24,23 @@ pub fn build_runner(registry: &Registry, board: &Board) -> Result<PathBuf, Error
 
 /// Arguments of cargo that enable the features of the runtime which a board's core allows, in packages that
 /// depend on it.
+///
+/// ```
+/// use microhlo_qemu::{Board, runtime_features};
+///
+/// let mut board: Board = toml::from_str(r#"
+///     description = "A board whose core has vectors"
+///     target = "thumbv8m.main-none-eabihf"
+///     core = "cortex-m55"
+///     memory = []
+///     counter = { kind = "sse-counter" }
+///     runner = { runtime-features = ["cortex-m55-mve"] }
+/// "#)?;
+/// assert_eq!(runtime_features(&board), ["--features", "microhlo/cortex-m55-mve"]);
+/// board.runner.runtime_features.clear();
+/// assert!(runtime_features(&board).is_empty());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[must_use]
 pub fn runtime_features(board: &Board) -> Vec<String> {
     let features: Vec<String> =
@@ -34,6 +52,20 @@ pub fn runtime_features(board: &Board) -> Vec<String> {
 /// a folder of its own so that boards do not disturb each other, and returns
 /// that folder. Fast if nothing has changed.
 ///
+/// ```no_run
+/// use microhlo_qemu::{Registry, build, build_with, firmware_folder, run_firmware};
+/// use std::time::Duration;
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let firmware = build(&registry, board, "digits")?.join("digits");
+/// assert_eq!(run_firmware(board, &firmware, Duration::from_secs(60))?, 0);
+/// // Other features replace the binary.
+/// let folder = build_with(&registry, board, "digits", &["--no-default-features"])?;
+/// assert_eq!(folder, firmware_folder(&registry, board));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Cargo or the target is not installed, or the firmware does not compile.
 pub fn build(registry: &Registry, board: &Board, package: &str) -> Result<PathBuf, Error> {
@@ -42,7 +74,7 @@ pub fn build(registry: &Registry, board: &Board, package: &str) -> Result<PathBu
 
 /// As [`build`], with further arguments for `cargo build`, such as `--no-default-features`.
 ///
-/// Builds of a package with other features replace its binaries.
+/// Builds of a package with other features replace its binaries. See the example of [`build`].
 ///
 /// # Errors
 /// See [`build`].
@@ -66,6 +98,16 @@ pub fn build_with(
 }
 
 /// Cargo with a command such as `build`, in the firmware workspace, for release builds for a board.
+///
+/// ```no_run
+/// use microhlo_qemu::{Registry, cargo_for};
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let status = cargo_for(&registry, board, "clippy").arg("--workspace").status()?;
+/// assert!(status.success());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn cargo_for(registry: &Registry, board: &Board, command: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo
@@ -92,7 +134,7 @@ fn workspace(registry: &Registry, board: &Board) -> PathBuf {
     }
 }
 
-/// The folder with the firmware that was built for a board.
+/// The folder with the firmware that was built for a board. See the example of [`build`].
 #[must_use]
 pub fn firmware_folder(registry: &Registry, board: &Board) -> PathBuf {
     target_folder(registry, board).join(&board.target).join("release")

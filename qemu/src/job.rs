@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use thiserror::Error;
 
-/// An artifact to execute over some cases.
+/// An artifact to execute over some cases. See the example of [`run_jobs_over`](crate::run_jobs_over).
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     /// The artifact's bytes.
@@ -18,6 +18,14 @@ pub struct Job {
 }
 
 /// How to execute jobs.
+///
+/// ```
+/// use microhlo_qemu::Options;
+/// use std::time::Duration;
+///
+/// let options = Options::within(Duration::from_secs(5));
+/// assert!(options.timeout < Options::default().timeout && options.debug.is_empty());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Longest time a job may take, in real time.
@@ -28,7 +36,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Without debug information.
+    /// Without debug information. See the example of [`Options`].
     pub fn within(timeout: Duration) -> Self {
         Self { timeout, debug: Vec::new() }
     }
@@ -40,10 +48,11 @@ impl Default for Options {
     }
 }
 
-/// The outcome of one job.
+/// The outcome of one job. See the example of [`run_jobs_over`](crate::run_jobs_over).
 pub type Outcome = Result<JobReport, JobError>;
 
 /// What a board reports of a job whose artifact it loaded.
+/// See the example of [`run_jobs_over`](crate::run_jobs_over).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobReport {
     /// Bytes of arena the artifact needs.
@@ -62,6 +71,18 @@ pub struct JobReport {
 }
 
 /// One executed case.
+///
+/// ```
+/// use microhlo_qemu::Case;
+///
+/// // A step in a loop, which ran twice.
+/// let mut case = Case::default();
+/// for instructions in [100, 50] {
+///     case.count(0, 7, instructions, 64);
+/// }
+/// let step = case.kernels[0];
+/// assert_eq!((step.kernel, step.runs, step.instructions), (7, 2, 150));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Case {
     /// The bytes of every output.
@@ -75,7 +96,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Counts one execution of a step.
+    /// Counts one execution of a step. See the example of [`Case`].
     pub fn count(&mut self, index: u32, kernel: u32, instructions: u64, stack_bytes: u32) {
         // In a program without loops every step comes after all others.
         let at = match self.kernels.last() {
@@ -99,7 +120,7 @@ impl Case {
     }
 }
 
-/// One step of a program with all its executions.
+/// One step of a program with all its executions. See the example of [`Case`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Its index in the program.
@@ -115,6 +136,14 @@ pub struct Step {
 }
 
 /// Why a job has no report.
+///
+/// ```
+/// use microhlo_qemu::JobError;
+///
+/// let error = JobError::TooLarge { needed: 5000, available: 4096 };
+/// assert!(error.is_not_on_board());
+/// assert!(error.to_string().ends_with("need 5000 bytes, but the board's model partition has 4096"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -149,6 +178,7 @@ pub enum JobError {
 
 impl JobError {
     /// Whether the board has too little memory or lacks a kernel, which is no fault of the artifact.
+    /// See the example of [`JobError`].
     pub fn is_not_on_board(&self) -> bool {
         matches!(self, JobError::NotOnBoard { .. } | JobError::TooLarge { .. })
     }

@@ -16,13 +16,21 @@ use std::process::Command;
 use tempfile::NamedTempFile;
 
 /// Executed instructions by kind.
+///
+/// ```
+/// use microhlo_qemu::{InstructionMix, Kind};
+///
+/// let kind = |mnemonic: &str, runs| Kind { mnemonic: mnemonic.to_owned(), words: 0, runs, taken: 0 };
+/// let mix = InstructionMix { kinds: vec![kind("mla", 640), kind("ldr", 320)] };
+/// assert_eq!(mix.instructions(), 960);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstructionMix {
     /// The kinds.
     pub kinds: Vec<Kind>,
 }
 
-/// A kind of instruction, as often as it was executed.
+/// A kind of instruction, as often as it was executed. See the example of [`InstructionMix`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
     /// The mnemonic as QEMU disassembles it, `?` where it cannot.
@@ -36,7 +44,7 @@ pub struct Kind {
 }
 
 impl InstructionMix {
-    /// All instructions.
+    /// All instructions. See the example of [`InstructionMix`].
     pub fn instructions(&self) -> u64 {
         self.kinds.iter().map(|kind| kind.runs).sum()
     }
@@ -58,6 +66,18 @@ impl InstructionMix {
 }
 
 /// Counts the instructions of inferences on a board by kind.
+///
+/// ```no_run
+/// use microhlo_qemu::{Job, MixCounter, Options, Registry};
+///
+/// let registry = Registry::find()?;
+/// let counter = MixCounter::new(&registry, registry.board("mps2-an386")?)?;
+/// let artifact = std::fs::read("model.mhlo")?;
+/// let job = Job { artifact, cases: vec![vec![vec![0; 16]]], profile: false };
+/// let (mix, outcome) = counter.count(&job, &Options::default())?;
+/// println!("{} instructions in {} cases", mix.instructions(), outcome?.cases.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct MixCounter<'b> {
     board: &'b Board,
@@ -69,7 +89,7 @@ pub struct MixCounter<'b> {
 }
 
 impl<'b> MixCounter<'b> {
-    /// Builds the board's runner firmware and the plugin.
+    /// Builds the board's runner firmware and the plugin. See the example of [`MixCounter`].
     ///
     /// # Errors
     /// QEMU or the target is missing, or one of the two does not build.
@@ -81,7 +101,7 @@ impl<'b> MixCounter<'b> {
     }
 
     /// Executes a job and counts the instructions of all cases that the model partition holds at
-    /// once, with the few that reading the counter takes.
+    /// once, with the few that reading the counter takes. See the example of [`MixCounter`].
     ///
     /// # Errors
     /// QEMU takes no plugins, or the guest fails.

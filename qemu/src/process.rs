@@ -18,13 +18,28 @@ const OLDEST: (u32, u32) = (7, 2);
 ///
 /// # Errors
 /// It does not.
-pub fn emulation(board: &Board) -> Result<&Qemu, Error> {
+pub(crate) fn emulation(board: &Board) -> Result<&Qemu, Error> {
     let chip = || board.probe.as_ref().map_or("unknown", |probe| &probe.chip).to_owned();
     let not_emulated = || Error::NotEmulated { board: board.name.clone(), chip: chip() };
     board.qemu.as_ref().ok_or_else(not_emulated)
 }
 
 /// Checks that the board's QEMU is installed and new enough; returns its version.
+///
+/// ```
+/// use microhlo_qemu::{Board, Error, check_version};
+///
+/// let board: Board = toml::from_str(r#"
+///     description = "A real board"
+///     target = "thumbv7em-none-eabihf"
+///     core = "cortex-m4f"
+///     memory = []
+///     probe = { chip = "nRF52840_xxAA" }
+///     counter = { kind = "dwt" }
+/// "#)?;
+/// assert!(matches!(check_version(&board), Err(Error::NotEmulated { .. })));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::NotEmulated`], [`Error::QemuMissing`], [`Error::QemuTooOld`] or [`Error::QemuVersion`].
@@ -65,7 +80,7 @@ fn start_error(binary: &str, source: io::Error) -> Error {
 ///
 /// # Errors
 /// [`Error::NotEmulated`].
-pub fn command(board: &Board, firmware: &Path) -> Result<Command, Error> {
+pub(crate) fn command(board: &Board, firmware: &Path) -> Result<Command, Error> {
     command_with(board, firmware, "none")
 }
 
@@ -73,7 +88,7 @@ pub fn command(board: &Board, firmware: &Path) -> Result<Command, Error> {
 ///
 /// # Errors
 /// [`Error::NotEmulated`].
-pub fn command_with(board: &Board, firmware: &Path, serial: &str) -> Result<Command, Error> {
+pub(crate) fn command_with(board: &Board, firmware: &Path, serial: &str) -> Result<Command, Error> {
     let qemu = emulation(board)?;
     let mut command = Command::new(&qemu.binary);
     command.args(["-machine", &qemu.machine]);
@@ -91,18 +106,18 @@ pub fn command_with(board: &Board, firmware: &Path, serial: &str) -> Result<Comm
 }
 
 /// A running QEMU that is killed when it goes out of scope.
-pub struct Guest {
+pub(crate) struct Guest {
     child: Child,
 }
 
 impl Guest {
     /// Starts it.
-    pub fn start(command: &mut Command) -> Result<Self, Error> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Error> {
         Self::start_as_is(command.stdin(Stdio::null()))
     }
 
     /// Starts it with the standard input that the command says.
-    pub fn start_as_is(command: &mut Command) -> Result<Self, Error> {
+    pub(crate) fn start_as_is(command: &mut Command) -> Result<Self, Error> {
         let child = command
             .spawn()
             .map_err(|source| start_error(&command.get_program().to_string_lossy(), source))?;
@@ -110,12 +125,12 @@ impl Guest {
     }
 
     /// The process, to take its streams.
-    pub fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
     /// Waits until it ends, but not beyond `deadline`: `None` if it has not ended.
-    pub fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
+    pub(crate) fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>, Error> {
         let mut pause = Duration::from_millis(1);
         loop {
             if let Some(status) = self.child.try_wait().map_err(Error::io("waiting for QEMU"))? {
@@ -140,7 +155,7 @@ impl Drop for Guest {
 }
 
 /// Reads a stream to its end on another thread.
-pub fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+pub(crate) fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         // What came before a failure is still worth reporting.
@@ -150,7 +165,7 @@ pub fn collect(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Str
 }
 
 /// The error that an exit status stands for, with what was written to standard error.
-pub fn ended(status: ExitStatus, errors: &str) -> Error {
+pub(crate) fn ended(status: ExitStatus, errors: &str) -> Error {
     let report = report(errors);
     match status.code() {
         Some(code) if code == i32::from(EXIT_FAULT) => Error::Fault { report },
@@ -169,7 +184,7 @@ fn report(errors: &str) -> String {
 }
 
 /// Runs a firmware with its text on this process's standard streams, and
-/// returns its exit code.
+/// returns its exit code. See the example of [`build`](crate::build).
 ///
 /// # Errors
 /// QEMU is missing or too old, or the guest does not end within `timeout`.
@@ -205,6 +220,22 @@ fn exit_code(
 
 /// Runs a firmware and gives what it writes to its standard output to `each`; what it writes to standard
 /// error goes to that of this process. Returns its exit code.
+///
+/// ```no_run
+/// use microhlo_qemu::{Registry, build, read_firmware};
+/// use std::time::Duration;
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let firmware = build(&registry, board, "digits")?.join("digits");
+/// let mut said = Vec::new();
+/// let code = read_firmware(board, &firmware, Duration::from_secs(60), &mut |bytes| {
+///     said.extend_from_slice(bytes);
+///     Ok(())
+/// })?;
+/// println!("{} bytes of output, exit code {code}", said.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// See [`run_firmware`]; and those of `each`, which end the emulation.

@@ -12,6 +12,19 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A board that runs a firmware until this is dropped, and its first serial line.
+///
+/// ```no_run
+/// use microhlo_qemu::{Registry, Serial, build};
+/// use std::time::Duration;
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let firmware = build(&registry, board, "digits-uart")?.join("digits-uart");
+/// let mut line = Serial::start(board, &firmware)?;
+/// line.send(&[0; 64])?;
+/// println!("it answers {}", line.receive(Duration::from_secs(10))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Serial {
     guest: Guest,
     to: Option<ChildStdin>,
@@ -22,7 +35,7 @@ pub struct Serial {
 }
 
 impl Serial {
-    /// Starts a firmware.
+    /// Starts a firmware. See the example of [`Serial`].
     ///
     /// # Errors
     /// QEMU is missing or too old.
@@ -37,7 +50,7 @@ impl Serial {
         Ok(Self { guest, to, from, errors, received: Vec::new(), read: 0 })
     }
 
-    /// Sends bytes to the firmware.
+    /// Sends bytes to the firmware. See the example of [`Serial`].
     ///
     /// # Errors
     /// The emulation has ended.
@@ -49,7 +62,7 @@ impl Serial {
         }
     }
 
-    /// The next byte that the firmware sends.
+    /// The next byte that the firmware sends. See the example of [`Serial`].
     ///
     /// # Errors
     /// None came within `timeout`, or the emulation has ended.

@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// holds, and returns one outcome per job, in order.
 ///
 /// A job that makes the guest fault or exceed the time-out does not stop the
-/// jobs after it: QEMU is started again for them.
+/// jobs after it: QEMU is started again for them. See the example of [`run_jobs_on`].
 ///
 /// # Errors
 /// What concerns all jobs: QEMU or the target is missing, or the runner
@@ -42,6 +42,21 @@ pub fn run_jobs(
 /// Executes jobs as [`run_jobs`] does, on a runner firmware that is already
 /// built.
 ///
+/// ```no_run
+/// use microhlo_qemu::{Job, Options, Registry, build_runner, run_jobs, run_jobs_on};
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let artifact = std::fs::read("model.mhlo")?;
+/// let jobs = [Job { artifact, cases: vec![vec![vec![0; 16]]], profile: true }];
+/// let first = run_jobs(&registry, board, &jobs, &Options::default())?;
+/// // Without looking whether the firmware is as it should be.
+/// let firmware = build_runner(&registry, board)?;
+/// let second = run_jobs_on(board, &firmware, &jobs, &Options::default())?;
+/// assert_eq!(first.len(), second.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// What concerns all jobs, such as a missing QEMU.
 pub fn run_jobs_on(
@@ -58,7 +73,7 @@ pub fn run_jobs_on(
 
 /// Executes one job with further arguments for QEMU, and returns its outcome. Not all of its cases may be executed: the
 /// outcome is of those that fit one image.
-pub fn run_one_with(
+pub(crate) fn run_one_with(
     board: &Board,
     firmware: &Path,
     job: &Job,
@@ -80,6 +95,18 @@ pub fn run_one_with(
 }
 
 /// Starts a runner in QEMU with these bytes at the start of its model partition, for whoever speaks with it.
+///
+/// ```no_run
+/// use microhlo_qemu::{Registry, build_runner, start_runner};
+/// use std::time::{Duration, Instant};
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let mut line = start_runner(board, &build_runner(&registry, board)?, b"no image of jobs")?;
+/// let bytes = line.receive(Instant::now() + Duration::from_secs(10))?;
+/// println!("{} bytes", bytes.map_or(0, |bytes| bytes.len()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// QEMU is missing or does not have the board.

@@ -7,7 +7,7 @@ use object::{Endianness, elf};
 use std::fs;
 use std::path::Path;
 
-/// What a firmware takes of a region of its board's memory.
+/// What a firmware takes of a region of its board's memory. See the example of [`memory_taken`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     /// Name of the region.
@@ -20,6 +20,18 @@ pub struct Taken {
 
 /// What the firmware in an ELF file takes of the board's regions, those left out of which it takes nothing: flash with the
 /// initial values of variables, RAM with what is zeroed or kept free for the stack.
+///
+/// ```no_run
+/// use microhlo_qemu::{Registry, build, memory_taken};
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("mps2-an386")?;
+/// let firmware = build(&registry, board, "digits")?.join("digits");
+/// for taken in memory_taken(board, &firmware)? {
+///     println!("{}: {} of {} bytes", taken.region, taken.bytes, taken.length);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The file cannot be read, or is not a 32-bit ELF file.

@@ -13,6 +13,38 @@ use std::path::PathBuf;
 pub use registry::{Registry, RegistryError};
 
 /// One board, as its `board.toml` describes it.
+///
+/// ```
+/// use microhlo_boards::{Board, CounterKind, ImageFormat, RegionKind};
+///
+/// let mut board: Board = toml::from_str(r#"
+///     description = "An emulated board with flash that a programmer sees elsewhere"
+///     target = "riscv32imac-unknown-none-elf"
+///     core = "rv32imac"
+///     memory = [
+///         { name = "FLASH", kind = "flash", origin = 0x0, length = 0x80000, programmed-at = 0x42000000 },
+///         { name = "RAM", kind = "ram", origin = 0x20000000, length = 0x8000 },
+///         { name = "SRAM", kind = "arena", origin = 0x20008000, length = 0x8000, cost = 2 },
+///         { name = "TCM", kind = "arena", origin = 0x10000000, length = 0x1000 },
+///     ]
+///     qemu = { binary = "qemu-system-riscv32", machine = "virt", image = "raw", icount-shift = 0 }
+///     counter = { kind = "minstret" }
+///     runner = { without-types = ["f64"] }
+/// "#)?;
+/// assert!(board.is_emulated() && board.chip_description().is_none());
+/// let flash = board.region(RegionKind::Flash).expect("flash");
+/// assert_eq!((flash.origin, flash.programmer_address()), (0, 0x4200_0000));
+/// let arenas: Vec<&str> = board.arenas().map(|region| region.name.as_str()).collect();
+/// assert_eq!((arenas.as_slice(), board.arena_bytes()), (&["SRAM", "TCM"][..], 0x9000));
+/// assert!(board.linker_script().contains("SRAM : ORIGIN = 0x20008000, LENGTH = 0x8000"));
+/// assert!(matches!(board.qemu, Some(ref qemu) if qemu.image == ImageFormat::Raw));
+/// assert_eq!((board.counter.kind, board.counter.kind.unit()), (CounterKind::Minstret, "instructions"));
+/// assert_eq!(board.runner.without_types, ["f64"]);
+/// // Only a folder with a workspace has firmware of its own.
+/// board.folder = "boards/none".into();
+/// assert!(!board.has_own_firmware());
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Board {
@@ -50,7 +82,7 @@ pub struct Board {
     pub runner: Runner,
 }
 
-/// A range of addresses with one purpose.
+/// A range of addresses with one purpose. See the example of [`Board`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Region {
@@ -71,7 +103,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// The address at which a programmer writes the region.
+    /// The address at which a programmer writes the region. See the example of [`Board`].
     pub fn programmer_address(&self) -> u64 {
         self.programmed_at.unwrap_or(self.origin)
     }
@@ -81,7 +113,7 @@ impl Region {
     }
 }
 
-/// What a memory region is for.
+/// What a memory region is for. See the example of [`Board`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegionKind {
@@ -98,7 +130,7 @@ pub enum RegionKind {
     Model,
 }
 
-/// How QEMU emulates a board.
+/// How QEMU emulates a board. See the example of [`Board`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Qemu {
@@ -119,6 +151,14 @@ pub struct Qemu {
 }
 
 /// How a debug probe reaches a real board's chip.
+///
+/// ```
+/// use microhlo_boards::Probe;
+///
+/// let probe: Probe = toml::from_str(r#"chip = "nRF52840_xxAA""#)?;
+/// assert_eq!((probe.chip.as_str(), probe.chip_description), ("nRF52840_xxAA", None));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Probe {
@@ -129,7 +169,7 @@ pub struct Probe {
     pub chip_description: Option<PathBuf>,
 }
 
-/// File format for the loader device.
+/// File format for the loader device. See the example of [`Board`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageFormat {
@@ -141,6 +181,7 @@ pub enum ImageFormat {
 
 /// How the runner firmware is built: what the runtime may use of the core, and what is left out on a
 /// board whose flash does not hold all of it. Artifacts that need it are reported as not on this board.
+/// See the example of [`Board`].
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Runner {
@@ -158,7 +199,7 @@ pub struct Runner {
     pub without_kernels: Vec<String>,
 }
 
-/// How a board counts instructions.
+/// How a board counts instructions. See the example of [`Board`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Counter {
@@ -166,7 +207,7 @@ pub struct Counter {
     pub kind: CounterKind,
 }
 
-/// The hardware that counts.
+/// The hardware that counts. See the example of [`Board`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CounterKind {
@@ -193,7 +234,7 @@ pub enum CounterKind {
 }
 
 impl CounterKind {
-    /// What is counted, in the plural.
+    /// What is counted, in the plural. See the example of [`Board`].
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Dwt | Self::SysTick | Self::Mcycle | Self::EspCycles => "cycles",
@@ -203,34 +244,35 @@ impl CounterKind {
 }
 
 impl Board {
-    /// Whether QEMU can emulate the board.
+    /// Whether QEMU can emulate the board. See the example of [`Board`].
     pub fn is_emulated(&self) -> bool {
         self.qemu.is_some()
     }
 
     /// Whether the board's folder is a cargo workspace with firmware around the crates of its chip, rather
-    /// than code that the start-up crate includes.
+    /// than code that the start-up crate includes. See the example of [`Board`].
     pub fn has_own_firmware(&self) -> bool {
         self.folder.join("Cargo.toml").is_file()
     }
 
     /// The file that describes the chip to probe-rs, for a chip that probe-rs does not know.
+    /// See the example of [`Board`].
     pub fn chip_description(&self) -> Option<PathBuf> {
         let probe = self.probe.as_ref()?;
         Some(self.folder.join(probe.chip_description.as_ref()?))
     }
 
-    /// The first region of a kind.
+    /// The first region of a kind. See the example of [`Board`].
     pub fn region(&self, kind: RegionKind) -> Option<&Region> {
         self.memory.iter().find(|region| region.kind == kind)
     }
 
-    /// The regions for arenas of models, in the order of the description.
+    /// The regions for arenas of models, in the order of the description. See the example of [`Board`].
     pub fn arenas(&self) -> impl Iterator<Item = &Region> {
         self.memory.iter().filter(|region| region.kind == RegionKind::Arena)
     }
 
-    /// Bytes of memory for arenas of models.
+    /// Bytes of memory for arenas of models. See the example of [`Board`].
     pub fn arena_bytes(&self) -> u64 {
         self.arenas().map(|arena| arena.length).sum()
     }
@@ -240,7 +282,7 @@ impl Board {
     /// The name of the board is kept in a section of its own that is not
     /// loaded, so that the cargo runner knows which board an ELF file is for. Models and test data
     /// that firmware includes stay apart from its own code and constants, so that sizes can be
-    /// told apart.
+    /// told apart. See the example of [`Board`].
     pub fn linker_script(&self) -> String {
         let mut script = String::from("MEMORY\n{\n");
         for region in &self.memory {

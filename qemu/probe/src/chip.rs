@@ -5,6 +5,18 @@ use microhlo_boards::{Board, Region, RegionKind};
 use std::ops::Range;
 
 /// A chip's flash and RAM, at the addresses that a programmer uses.
+///
+/// ```
+/// use microhlo_probe::{Chip, Flash, Sector};
+///
+/// let (range, sectors) = (0x0800_0000..0x0801_0000, vec![(0x0800_0000, 0x1000)]);
+/// let flash = vec![Flash { range, sectors }];
+/// let chip = Chip { name: "FAKE42".to_owned(), flash, ram: vec![0x2000_0000..0x2000_4000] };
+/// let touched: Vec<Sector> = chip.sectors(&(0x0800_0ffc..0x0800_1004));
+/// assert_eq!(touched, [0x0800_0000..0x0800_1000, 0x0800_1000..0x0800_2000]);
+/// assert!(chip.flash_with(&(0x0800_0000..0x0801_0000)).is_some());
+/// assert!(chip.flash_with(&(0x0800_fffc..0x0801_0004)).is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chip {
     /// Its name.
@@ -15,7 +27,7 @@ pub struct Chip {
     pub ram: Vec<Range<u64>>,
 }
 
-/// Flash that one algorithm programs.
+/// Flash that one algorithm programs. See the example of [`Chip`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
     /// Its addresses.
@@ -24,16 +36,16 @@ pub struct Flash {
     pub sectors: Vec<(u64, u64)>,
 }
 
-/// What is erased at once.
+/// What is erased at once. See the example of [`Chip`].
 pub type Sector = Range<u64>;
 
 impl Chip {
-    /// The flash that holds all of a range.
+    /// The flash that holds all of a range. See the example of [`Chip`].
     pub fn flash_with(&self, range: &Range<u64>) -> Option<&Flash> {
         self.flash.iter().find(|flash| contains(&flash.range, range))
     }
 
-    /// The sectors that a range touches; none where there is no flash.
+    /// The sectors that a range touches; none where there is no flash. See the example of [`Chip`].
     pub fn sectors(&self, range: &Range<u64>) -> Vec<Sector> {
         let mut sectors = Vec::new();
         let mut at = range.start;
@@ -49,6 +61,19 @@ impl Chip {
     /// Compares a board's description with the chip: flash and model partition are flash, and no sector of
     /// the partition is shared with the firmware; all else is RAM. Where the partition is written elsewhere
     /// than it is read, flash is behind a cache, and only the partition's place is compared.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+    /// # fn main() {
+    /// let (chip, mut board) = (chip(), board());
+    /// assert!(chip.check(&board).is_ok());
+    /// // A partition that begins in the middle of a sector.
+    /// board.memory[1].origin += 0x800;
+    /// board.memory[1].length -= 0x800;
+    /// let error = chip.check(&board).unwrap_err();
+    /// assert!(error.to_string().contains("0x08008800 lies inside a sector of FAKE42"));
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// What does not agree.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Where the loader needs an artifact to begin.
 const ALIGNMENT: u64 = 16;
 
-/// A board with the description of its chip.
+/// A board with the description of its chip. See the example of [`flash`](crate::flash()).
 #[derive(Debug, Clone)]
 pub struct Place {
     /// The board.
@@ -25,7 +25,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Looks up a board's chip and compares the two.
+    /// Looks up a board's chip and compares the two. See the example of [`flash`](crate::flash()).
     ///
     /// # Errors
     /// The board has no chip, the chip is unknown, or its memory is not what the board says.
@@ -39,7 +39,7 @@ impl Place {
     }
 }
 
-/// An artifact at the start of the model partition.
+/// An artifact at the start of the model partition. See the example of [`flash`](crate::flash()).
 ///
 /// # Errors
 /// It does not fit, or no artifact could lie there.
@@ -57,6 +57,7 @@ pub fn model(board: &Board, what: &str, artifact: &[u8]) -> Result<Segment, Erro
 }
 
 /// The contents of a slot, as `microhlo slot` makes them, in one half of the model partition.
+/// See the example of [`slot_bytes`].
 ///
 /// # Errors
 /// They do not fit, or the halves do not end where sectors do.
@@ -98,6 +99,22 @@ pub(crate) fn slot_origin(board: &Board, slot: Slot) -> Result<u64, Error> {
 
 /// Bytes of each of two slots in the board's model partition.
 ///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+/// use microhlo_probe::{slot, slot_bytes};
+/// use microhlo_slots::Slot;
+///
+/// # fn main() -> Result<(), microhlo_probe::Error> {
+/// let (board, chip) = (board(), chip());
+/// assert_eq!(slot_bytes(&board)?, 0x4000);
+/// // The second half of the partition.
+/// let segment = slot(&board, &chip, Slot::B, "kws.slot", &[0; 600])?;
+/// assert_eq!(segment.range(), 0x0800_c000..0x0800_c258);
+/// assert!(slot(&board, &chip, Slot::B, "kws.slot", &[0; 0x4001]).is_err());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// There is no partition.
 pub fn slot_bytes(board: &Board) -> Result<u64, Error> {
@@ -110,6 +127,17 @@ pub(crate) fn name_of(slot: Slot) -> char {
 }
 
 /// What a firmware's ELF file loads, at the addresses that a programmer uses.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+/// use microhlo_probe::{Error, firmware};
+/// use std::path::Path;
+///
+/// # fn main() {
+/// let error = firmware(&board(), Path::new("firmware.bin"), b"\x00\x40\x00\x20").unwrap_err();
+/// assert!(matches!(error, Error::BadFirmware { .. }));
+/// # }
+/// ```
 ///
 /// # Errors
 /// The file is no firmware for the board, or lies where the model partition is.

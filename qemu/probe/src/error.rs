@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// Why a probe, its chip or what is to be written is not as it must be.
+/// Why a probe, its chip or what is to be written is not as it must be. See the example of [`choose`](crate::choose).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

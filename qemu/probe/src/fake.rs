@@ -17,9 +17,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Makes the firmware's end of RTT from what the chip holds at a reset; none if nothing there would run.
+/// See the example of [`listen`](crate::listen).
 pub type Boot = dyn Fn(&Memory) -> Option<Box<dyn Line>>;
 
 /// Probes that are said to be plugged in, all with one chip at their other end.
+/// See the example of [`flash`](crate::flash()).
 #[derive(Clone)]
 pub struct FakeProbes {
     /// The probes.
@@ -34,6 +36,22 @@ pub struct FakeProbes {
 }
 
 /// What goes wrong.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+/// use microhlo_probe::fake::{FakeProbes, Fault};
+/// use microhlo_probe::{Attach, Error, Place, attach};
+///
+/// # fn main() -> Result<(), Error> {
+/// let probes = FakeProbes::new(chip()).failing(Fault::Locked);
+/// let place = Place::of(&board(), &probes)?;
+/// let locked = attach(&probes, &place, None, &Attach::default());
+/// assert!(matches!(locked, Err(Error::Locked { .. })));
+/// let how = Attach { allow_erase_all: true, ..Attach::default() };
+/// assert!(attach(&probes, &place, None, &how).is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
@@ -52,7 +70,7 @@ pub enum Fault {
     Says(String),
 }
 
-/// What a chip's flash holds, and what was done to it.
+/// What a chip's flash holds, and what was done to it. See the example of [`flash`](crate::flash()).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     sectors: BTreeMap<u64, Vec<u8>>,
@@ -63,7 +81,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The bytes of a range; `0xff` where nothing was written.
+    /// The bytes of a range; `0xff` where nothing was written. See the example of [`flash`](crate::flash()).
     pub fn bytes(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0xff; length];
         for (start, sector) in &self.sectors {
@@ -99,6 +117,7 @@ impl Memory {
 
 impl FakeProbes {
     /// One probe and a chip whose flash is erased and whose firmware sends nothing.
+    /// See the example of [`flash`](crate::flash()).
     pub fn new(chip: Chip) -> Self {
         let probe = ProbeInfo {
             name: "fake probe".to_owned(),
@@ -111,14 +130,14 @@ impl FakeProbes {
         Self { probes: vec![probe], chip, fault: Fault::None, memory: Rc::default(), boot }
     }
 
-    /// With a firmware.
+    /// With a firmware. See the example of [`listen`](crate::listen).
     #[must_use]
     pub fn booting(mut self, boot: impl Fn(&Memory) -> Option<Box<dyn Line>> + 'static) -> Self {
         self.boot = Rc::new(boot);
         self
     }
 
-    /// With something that goes wrong.
+    /// With something that goes wrong. See the example of [`Fault`].
     #[must_use]
     pub fn failing(mut self, fault: Fault) -> Self {
         self.fault = fault;

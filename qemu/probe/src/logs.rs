@@ -6,6 +6,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The logs of one firmware: the formats that its ELF file keeps, and where each is used.
+///
+/// ```
+/// use microhlo_probe::{Error, Logs};
+/// use std::path::Path;
+///
+/// let error = Logs::of(Path::new("firmware"), b"no ELF file").unwrap_err();
+/// assert!(matches!(error, Error::BadLogs { .. }));
+/// ```
 #[derive(Debug)]
 pub struct Logs {
     path: PathBuf,
@@ -14,6 +22,18 @@ pub struct Logs {
 }
 
 /// One event of a log.
+///
+/// ```
+/// use microhlo_probe::Line;
+///
+/// let line = Line {
+///     level: Some("INFO"),
+///     time: "0.25".to_owned(),
+///     text: "digit 7".to_owned(),
+///     location: Some(("src/main.rs".to_owned(), 31)),
+/// };
+/// assert_eq!(line.to_string(), "0.25 INFO  digit 7  (src/main.rs:31)");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its level, such as `INFO`; none if it was printed without one.
@@ -43,7 +63,7 @@ impl fmt::Display for Line {
 }
 
 impl Logs {
-    /// Reads the table of formats of a firmware.
+    /// Reads the table of formats of a firmware. See the example of [`Logs`].
     ///
     /// # Errors
     /// The file is no ELF file, or its firmware does not log with defmt.
@@ -60,13 +80,28 @@ impl Logs {
         Ok(Self { path: path.to_owned(), table, locations })
     }
 
-    /// Begins to decode a stream.
+    /// Begins to decode a stream. See the example of [`Decoder`].
     pub fn decoder(&self) -> Decoder<'_> {
         Decoder { logs: self, stream: self.table.new_stream_decoder() }
     }
 }
 
 /// A stream of logs that is being decoded.
+///
+/// ```no_run
+/// use microhlo_probe::{Logs, Up};
+/// use std::path::Path;
+/// use std::time::{Duration, Instant};
+///
+/// fn show(firmware: &Path, channel: &mut Up<'_>) -> Result<(), Box<dyn std::error::Error>> {
+///     let logs = Logs::of(firmware, &std::fs::read(firmware)?)?;
+///     let mut decoder = logs.decoder();
+///     while let Some(bytes) = channel.receive(Instant::now() + Duration::from_secs(1))? {
+///         decoder.push(&bytes, &mut |line| println!("{line}"))?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Decoder<'l> {
     logs: &'l Logs,
     stream: Box<dyn StreamDecoder + Send + Sync + 'l>,
@@ -76,6 +111,7 @@ impl Decoder<'_> {
     /// Takes more of the stream and calls `each` with every event that is complete.
     ///
     /// A frame that is damaged, as is the first one if listening begins in its middle, is left out.
+    /// See the example of [`Decoder`].
     ///
     /// # Errors
     /// The bytes are no logs of this firmware, and where its frames end cannot be told.

@@ -21,6 +21,16 @@ use std::time::Duration;
 const RESET: Duration = Duration::from_secs(1);
 
 /// The probes that the library finds.
+///
+/// ```
+/// use microhlo_probe::{Error, ProbeRs, Probes};
+///
+/// // What the library knows of a chip, which need not be there.
+/// let chip = ProbeRs.chip("nRF52840_xxAA", None)?;
+/// assert_eq!(chip.flash[0].range, 0..0x10_0000);
+/// assert!(matches!(ProbeRs.chip("Z80", None), Err(Error::UnknownChip { .. })));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProbeRs;
 

@@ -32,13 +32,19 @@ const PAUSE: Duration = Duration::from_millis(5);
 const CHUNK: usize = 4096;
 
 /// The address of the RTT control block in a firmware, if it has one.
+///
+/// ```
+/// use microhlo_probe::control_block;
+///
+/// assert_eq!(control_block(b"no ELF file"), None);
+/// ```
 pub fn control_block(file: &[u8]) -> Option<u64> {
     let elf = ElfFile32::<Endianness>::parse(file).ok()?;
     let symbol = elf.symbols().find(|symbol| symbol.name() == Ok(CONTROL_BLOCK))?;
     Some(symbol.address())
 }
 
-/// An RTT channel to the host.
+/// An RTT channel to the host. See the example of [`listen`].
 pub struct Up<'t> {
     target: &'t mut dyn Target,
     ear: Ear,
@@ -55,6 +61,37 @@ struct Ear {
 /// Waits for a firmware that was reset to open its RTT channels, and takes the one of that name; the first
 /// if none has it.
 ///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+/// use microhlo_probe::fake::FakeProbes;
+/// use microhlo_probe::{Attach, Place, attach, listen};
+/// use std::time::{Duration, Instant};
+///
+/// /// Firmware that says this, again and again.
+/// struct Says(&'static [u8]);
+///
+/// impl microhlo_qemu::Line for Says {
+///     fn receive(&mut self, _: Instant) -> Result<Option<Vec<u8>>, microhlo_qemu::Error> {
+///         Ok(Some(self.0.to_vec()))
+///     }
+///
+///     fn end(&mut self) -> Result<(), microhlo_qemu::Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), microhlo_probe::Error> {
+/// let probes = FakeProbes::new(chip()).booting(|_| Some(Box::new(Says(b"seven"))));
+/// let place = Place::of(&board(), &probes)?;
+/// let mut target = attach(&probes, &place, None, &Attach::default())?;
+/// target.reset(None)?;
+/// let mut channel = listen(&mut *target, None, "defmt")?;
+/// let bytes = channel.receive(Instant::now() + Duration::from_secs(1))?;
+/// assert_eq!(bytes.as_deref(), Some(&b"seven"[..]));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// It opens none, or stops, or the chip is gone.
 pub fn listen<'t>(
@@ -67,7 +104,7 @@ pub fn listen<'t>(
 }
 
 impl Up<'_> {
-    /// Waits for bytes, but not beyond `deadline`: `None` if there are none by then.
+    /// Waits for bytes, but not beyond `deadline`: `None` if there are none by then. See the example of [`listen`].
     ///
     /// # Errors
     /// The firmware has ended or stopped and all that it sent has been taken, or the chip is gone.
@@ -156,6 +193,23 @@ impl Ear {
 
 /// Executes jobs on a real board, as `microhlo_qemu::run_jobs_on` does on an emulated one: writes the
 /// runner firmware, then the image of jobs into the model partition, as often as it takes.
+///
+/// ```no_run
+/// use microhlo_probe::{Attach, Place, ProbeRs, attach, run_jobs};
+/// use microhlo_qemu::{Job, Options, Registry, build_runner};
+///
+/// let registry = Registry::find()?;
+/// let board = registry.board("nrf52840-dk")?;
+/// let place = Place::of(board, &ProbeRs)?;
+/// let mut target = attach(&ProbeRs, &place, None, &Attach::default())?;
+/// let runner = build_runner(&registry, board)?;
+/// let artifact = std::fs::read("model.mhlo")?;
+/// let jobs = [Job { artifact, cases: vec![vec![vec![0; 16]]], profile: false }];
+/// let options = Options::default();
+/// let outcomes = run_jobs(&mut *target, &place, &runner, &jobs, &options, &mut |_| ())?;
+/// assert_eq!(outcomes.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// What concerns all jobs: the runner does not fit the board, or the chip is gone.

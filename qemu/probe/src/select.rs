@@ -4,7 +4,7 @@ use crate::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-/// A probe that is plugged in.
+/// A probe that is plugged in. See the example of [`choose`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeInfo {
     /// What it calls itself.
@@ -30,7 +30,7 @@ impl fmt::Display for ProbeInfo {
     }
 }
 
-/// Which probe to take: `VID:PID` in hexadecimal digits, and maybe `:SERIAL`.
+/// Which probe to take: `VID:PID` in hexadecimal digits, and maybe `:SERIAL`. See the example of [`choose`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
     vendor: u16,
@@ -68,6 +68,25 @@ impl fmt::Display for Selector {
 }
 
 /// The one probe that fits.
+///
+/// ```
+/// use microhlo_probe::{Error, ProbeInfo, Selector, choose};
+///
+/// let probe = |product| ProbeInfo {
+///     name: "ST-Link".to_owned(),
+///     vendor: 0x0483,
+///     product,
+///     serial: None,
+///     allowed: true,
+/// };
+/// let plugged_in = || vec![probe(0x374b), probe(0x3748)];
+/// let selector: Selector = "0483:3748".parse().expect("a selector");
+/// assert_eq!(choose(plugged_in(), Some(&selector))?, probe(0x3748));
+/// let error = choose(plugged_in(), None).unwrap_err();
+/// assert!(matches!(error, Error::Several { ref found } if found.len() == 2));
+/// assert!(error.to_string().contains("ST-Link (0483:374b)"));
+/// # Ok::<(), Error>(())
+/// ```
 ///
 /// # Errors
 /// There is none or more than one, or this user may not open it.

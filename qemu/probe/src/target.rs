@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::select::ProbeInfo;
 use std::path::Path;
 
-/// How to attach to a chip.
+/// How to attach to a chip. See the example of [`flash`](crate::flash()).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attach {
     /// Hold the reset line while attaching, for firmware that would not let a probe in.
@@ -17,7 +17,7 @@ pub struct Attach {
     pub speed: Option<u32>,
 }
 
-/// The probes of this computer.
+/// The probes of this computer. See the example of [`flash`](crate::flash()).
 pub trait Probes {
     /// What is plugged in.
     fn list(&self) -> Vec<ProbeInfo>;
@@ -41,7 +41,7 @@ pub trait Probes {
     ) -> Result<Box<dyn Target>, Error>;
 }
 
-/// A chip at the end of a probe.
+/// A chip at the end of a probe. See the example of [`listen`](crate::listen).
 pub trait Target {
     /// Writes a plan: erases its sectors and writes its segments; other bytes in the sectors keep their
     /// value. What is in flash already may be left as it is.
@@ -90,6 +90,20 @@ pub trait Target {
 }
 
 /// Whether a core runs.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/board.rs"));
+/// use microhlo_probe::fake::FakeProbes;
+/// use microhlo_probe::{Attach, Place, State, attach};
+///
+/// # fn main() -> Result<(), microhlo_probe::Error> {
+/// let probes = FakeProbes::new(chip());
+/// let place = Place::of(&board(), &probes)?;
+/// let mut target = attach(&probes, &place, None, &Attach::default())?;
+/// assert_eq!(target.state()?, State::Running);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It runs or sleeps.
@@ -98,7 +112,7 @@ pub enum State {
     Stopped(String),
 }
 
-/// How far writing is.
+/// How far writing is. See the example of [`flash`](crate::flash()).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// A phase begins, with the number of its bytes if that is known.
@@ -110,6 +124,12 @@ pub enum Progress {
 }
 
 /// A part of the work.
+///
+/// ```
+/// use microhlo_probe::Phase;
+///
+/// assert_eq!(Phase::Erase.name(), "erasing");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Reading what is to be kept.
@@ -123,7 +143,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// What is being done.
+    /// What is being done. See the example of [`Phase`].
     pub fn name(self) -> &'static str {
         match self {
             Phase::Read => "reading",

@@ -14,7 +14,7 @@ pub const MAX_FRAME: usize = 512;
 /// Longest error text in bytes, so that a frame always has room for it.
 pub const MAX_TEXT: usize = 384;
 
-/// A frame that is not what it must be.
+/// A frame that is not what it must be. See the example of [`decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {
     /// The first byte is not [`MARK`].
@@ -26,7 +26,7 @@ pub enum FrameError {
 }
 
 /// Writes a message's frame into `buffer` and returns it; `None` if a text in
-/// it is longer than [`MAX_TEXT`].
+/// it is longer than [`MAX_TEXT`]. See the example of [`decode`].
 pub fn encode<'b>(message: &Message<'_>, buffer: &'b mut [u8; MAX_FRAME]) -> Option<&'b [u8]> {
     let (header, body) = buffer.split_at_mut(HEADER);
     let length = postcard::to_slice(message, body).ok()?.len();
@@ -37,6 +37,19 @@ pub fn encode<'b>(message: &Message<'_>, buffer: &'b mut [u8; MAX_FRAME]) -> Opt
 
 /// Reads the frame at the start of `bytes`: the message and the frame's
 /// length, or `None` if more bytes are needed.
+///
+/// ```
+/// use microhlo_protocol::Message;
+/// use microhlo_protocol::frame::{FrameError, MAX_FRAME, decode, encode};
+///
+/// let mut buffer = [0; MAX_FRAME];
+/// let frame = encode(&Message::JobStarted { job: 2 }, &mut buffer).expect("it has no text");
+/// assert_eq!(decode(frame), Ok(Some((Message::JobStarted { job: 2 }, frame.len()))));
+/// // The rest of it is still to come.
+/// assert_eq!(decode(&frame[..2]), Ok(None));
+/// // Text that strayed into the stream.
+/// assert_eq!(decode(b"panicked"), Err(FrameError::NoMark(b'p')));
+/// ```
 pub fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, FrameError> {
     match *bytes {
         [] => return Ok(None),

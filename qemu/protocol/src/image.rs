@@ -35,7 +35,7 @@ pub const INPUT_RECORD: usize = 8;
 /// Flag of a job whose kernels are counted one by one.
 pub const FLAG_PROFILE: u32 = 1;
 
-/// An image that is not what it must be.
+/// An image that is not what it must be. See the example of [`Image`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageError {
     /// It does not start with [`MAGIC`].
@@ -47,6 +47,25 @@ pub enum ImageError {
 }
 
 /// An image in memory.
+///
+/// ```
+/// use microhlo_protocol::VERSION;
+/// use microhlo_protocol::image::{Image, ImageError, MAGIC};
+///
+/// // One job with one case of one input: header, record of the job, record of the input, bytes.
+/// let mut bytes = MAGIC.to_vec();
+/// for word in [VERSION, 96, 1, 1, 64, 16, 1, 1, 0, 0, 0, 0, 80, 16] {
+///     bytes.extend(word.to_le_bytes());
+/// }
+/// bytes.extend([[0xaa; 16], [0xbb; 16]].concat());
+/// let image = Image::parse(&bytes).expect("an image");
+/// assert_eq!(image.jobs(), 1);
+/// let job = image.job(0).expect("a job");
+/// assert_eq!((job.artifact, job.cases, job.profile), (&[0xaa; 16][..], 1, false));
+/// assert_eq!(job.input(0, 0), Ok(&[0xbb; 16][..]));
+/// assert_eq!(job.input(1, 0), Err(ImageError::OutOfBounds));
+/// assert!(matches!(Image::parse(b"MHLO"), Err(ImageError::BadMagic)));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Image<'a> {
     bytes: &'a [u8],
@@ -54,7 +73,7 @@ pub struct Image<'a> {
     inputs: u32,
 }
 
-/// One job of an image.
+/// One job of an image. See the example of [`Image`].
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
     image: Image<'a>,
@@ -72,7 +91,7 @@ pub struct Job<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Reads the header of the image at the start of `partition`.
+    /// Reads the header of the image at the start of `partition`. See the example of [`Image`].
     pub fn parse(partition: &'a [u8]) -> Result<Self, ImageError> {
         if partition.get(..MAGIC.len()) != Some(&MAGIC) {
             return Err(ImageError::BadMagic);
@@ -85,12 +104,12 @@ impl<'a> Image<'a> {
         Ok(Self { bytes, jobs, inputs })
     }
 
-    /// Number of jobs.
+    /// Number of jobs. See the example of [`Image`].
     pub fn jobs(&self) -> u32 {
         self.jobs
     }
 
-    /// The job of that index.
+    /// The job of that index. See the example of [`Image`].
     pub fn job(&self, index: u32) -> Result<Job<'a>, ImageError> {
         if index >= self.jobs {
             return Err(ImageError::OutOfBounds);
@@ -117,7 +136,7 @@ impl<'a> Image<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Input `input` of case `case`, both counted from 0.
+    /// Input `input` of case `case`, both counted from 0. See the example of [`Image`].
     pub fn input(&self, case: u32, input: u32) -> Result<&'a [u8], ImageError> {
         let index = case
             .checked_mul(self.inputs)

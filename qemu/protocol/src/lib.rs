@@ -24,7 +24,7 @@ pub const EXIT_FAULT: u8 = 102;
 /// Exit code of a runner that found no valid image in its model partition.
 pub const EXIT_BAD_IMAGE: u8 = 103;
 
-/// What the runner firmware reports.
+/// What the runner firmware reports. See the example of [`decode`](frame::decode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message<'a> {
     /// The first message.
@@ -109,6 +109,16 @@ pub enum Message<'a> {
 }
 
 /// What was being done when an error occurred.
+///
+/// ```
+/// use microhlo_protocol::frame::{MAX_FRAME, decode, encode};
+/// use microhlo_protocol::{Message, Stage};
+///
+/// let message = Message::Failed { stage: Stage::Load, case: 0, text: "no kernel `fft_f32`" };
+/// let mut buffer = [0; MAX_FRAME];
+/// let frame = encode(&message, &mut buffer).expect("its text is short");
+/// assert_eq!(decode(frame), Ok(Some((message, frame.len()))));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// Reading the job.

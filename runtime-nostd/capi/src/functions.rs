@@ -8,7 +8,7 @@ use core::ptr::{null, null_mut};
 use microhlo::{Extern, ExternCall, ExternError, ExternSignature, Externs, TensorInfo};
 use microhlo_format::kernels::MAX_RANK;
 
-/// A function of the firmware, `microhlo_function` in C.
+/// A function of the firmware, `microhlo_function` in C. See the example of [`Call`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
@@ -20,13 +20,13 @@ pub struct Function {
     pub compute: Option<unsafe extern "C" fn(*mut Call<'_, '_>) -> u32>,
 }
 
-/// Where the functions are.
+/// Where the functions are. See the example of [`Call`].
 pub trait Table {
     /// The first of the functions, which stay as they are; the last is followed by one without a name. Null for none.
     fn first() -> *const Function;
 }
 
-/// The functions of a table, for the loader.
+/// The functions of a table, for the loader. See the example of [`Call`].
 #[derive(Debug)]
 pub struct Functions<T>(PhantomData<T>);
 
@@ -82,13 +82,82 @@ impl<T: Table> Externs for Functions<T> {
 }
 
 /// A call of a function, `microhlo_call` in C.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc/calls.rs"));
+/// use microhlo::{Arena, Kernels, Model, kernels::extern_call};
+/// use microhlo_capi::functions::*;
+/// use std::ptr::null;
+///
+/// /// As C would look at a call when the model is loaded.
+/// unsafe extern "C" fn accepts(call: *const Call<'_, '_>) -> bool {
+///     let (mut input, mut output) = (TensorShape::default(), TensorShape::default());
+///     let (mut wraps, mut window, mut gain, mut rate) = (false, 0, 0.0, 0.0);
+///     let (mut taps, mut length) = ([0; 3], 0);
+///     // SAFETY: the pointers are to values of these types, names end with a zero byte.
+///     let mode = unsafe {
+///         assert_eq!((microhlo_operand_count(call), microhlo_result_count(call)), (1, 1));
+///         assert!(microhlo_operand_shape(call, 0, &mut input));
+///         assert!(microhlo_result_shape(call, 0, &mut output));
+///         assert!(microhlo_setting_boolean(call, c"wraps".as_ptr(), &mut wraps));
+///         assert!(microhlo_setting_integer(call, c"window".as_ptr(), &mut window));
+///         assert!(microhlo_setting_float(call, c"gain".as_ptr(), &mut gain));
+///         assert!(microhlo_setting_double(call, c"rate".as_ptr(), &mut rate));
+///         assert_eq!(microhlo_setting_integers(call, c"taps".as_ptr(), taps.as_mut_ptr(), 3), 3);
+///         let mode = microhlo_setting_text(call, c"mode".as_ptr(), &mut length);
+///         std::slice::from_raw_parts(mode.cast::<u8>(), length)
+///     };
+///     assert_eq!((input.rank, input.dims[0], output.bytes), (1, 4, 16));
+///     (wraps, window, gain, rate, taps, mode) == (true, 3, 0.5, 0.1, [1, 2, 1], b"edge")
+/// }
+///
+/// /// Half of every element.
+/// unsafe extern "C" fn compute(call: *mut Call<'_, '_>) -> u32 {
+///     let mut length = 0;
+///     // SAFETY: operand and result are floats, as many as `length` says.
+///     unsafe {
+///         let input = microhlo_operand(call, 0, &mut length).cast::<f32>();
+///         let output = microhlo_next_result(call, &mut length).cast::<f32>();
+///         (0..length / 4).for_each(|i| output.add(i).write(0.5 * input.add(i).read()));
+///     }
+///     0
+/// }
+///
+/// struct Firmware;
+///
+/// impl Table for Firmware {
+///     fn first() -> *const Function {
+///         let function = Function {
+///             name: c"board.filter".as_ptr(),
+///             accepts: Some(accepts),
+///             compute: Some(compute),
+///         };
+///         let end = Function { name: null(), accepts: None, compute: None };
+///         vec![function, end].leak().as_ptr()
+///     }
+/// }
+///
+/// static KERNELS: Kernels =
+///     Kernels { kernels: &[extern_call::entry::<Functions<Firmware>>()], micro: &[] };
+///
+/// # fn main() -> Result<(), microhlo::RunError> {
+/// // A model that calls `board.filter`.
+/// let model = Model::load_with(artifact(), &KERNELS).expect("the function accepts the call");
+/// let mut arena = Arena::<32>::new();
+/// let mut run = model.start(&mut arena.0)?;
+/// run.input_mut(0)?.as_f32_mut().expect("floats").copy_from_slice(&[1.0, 2.0, 3.0, 4.0]);
+/// while run.step()?.is_some() {}
+/// assert_eq!(run.output(0)?.as_f32(), Some(&[0.5, 1.0, 1.5, 2.0][..]));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Call<'a, 'c> {
     signature: ExternSignature<'c>,
     /// None while a model is loaded.
     tensors: Option<&'a mut ExternCall<'c>>,
 }
 
-/// What a tensor is, `microhlo_tensor` in C.
+/// What a tensor is, `microhlo_tensor` in C. See the example of [`Call`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TensorShape {
@@ -152,7 +221,7 @@ unsafe fn give<V>(to: *mut V, value: Option<V>) -> bool {
     }
 }
 
-/// Number of operands of a call.
+/// Number of operands of a call. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with.
@@ -162,7 +231,7 @@ pub unsafe extern "C" fn microhlo_operand_count(call: *const Call<'_, '_>) -> us
     unsafe { signature(call) }.map_or(0, |call| call.operand_count())
 }
 
-/// Number of results of a call.
+/// Number of results of a call. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with.
@@ -172,7 +241,7 @@ pub unsafe extern "C" fn microhlo_result_count(call: *const Call<'_, '_>) -> usi
     unsafe { signature(call) }.map_or(0, |call| call.result_count())
 }
 
-/// Writes what operand `index` is; false if there is none.
+/// Writes what operand `index` is; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with, `shape` null or to memory for a shape.
@@ -188,7 +257,7 @@ pub unsafe extern "C" fn microhlo_operand_shape(
     unsafe { give(shape, info.map(|info| TensorShape::new(&info))) }
 }
 
-/// Writes what result `index` is; false if there is none.
+/// Writes what result `index` is; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with, `shape` null or to memory for a shape.
@@ -204,7 +273,7 @@ pub unsafe extern "C" fn microhlo_result_shape(
     unsafe { give(shape, info.map(|info| TensorShape::new(&info))) }
 }
 
-/// Writes the boolean setting `name`; false if there is none.
+/// Writes the boolean setting `name`; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with, `name` null or a string that ends with a zero byte, `value` null or
@@ -219,7 +288,7 @@ pub unsafe extern "C" fn microhlo_setting_boolean(
     unsafe { give(value, setting(call, name, |call, name| call.boolean(name))) }
 }
 
-/// Writes the integer setting `name`; false if there is none.
+/// Writes the integer setting `name`; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// As for [`microhlo_setting_boolean`], of an integer.
@@ -233,7 +302,7 @@ pub unsafe extern "C" fn microhlo_setting_integer(
     unsafe { give(value, setting(call, name, |call, name| call.integer(name))) }
 }
 
-/// Writes the setting `name` that is a float of 32 bits; false if there is none.
+/// Writes the setting `name` that is a float of 32 bits; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// As for [`microhlo_setting_boolean`], of a float.
@@ -247,7 +316,7 @@ pub unsafe extern "C" fn microhlo_setting_float(
     unsafe { give(value, setting(call, name, |call, name| call.float(name))) }
 }
 
-/// Writes the setting `name` that is a float of 64 bits; false if there is none.
+/// Writes the setting `name` that is a float of 64 bits; false if there is none. See the example of [`Call`].
 ///
 /// # Safety
 /// As for [`microhlo_setting_boolean`], of a double.
@@ -262,6 +331,7 @@ pub unsafe extern "C" fn microhlo_setting_double(
 }
 
 /// The string setting `name`, which does not end with a zero byte, and its length; null if there is none.
+/// See the example of [`Call`].
 ///
 /// # Safety
 /// As for [`microhlo_setting_boolean`]; `len` is null or points to a `size_t`.
@@ -279,7 +349,7 @@ pub unsafe extern "C" fn microhlo_setting_text(
 }
 
 /// Writes the first `room` integers of the setting `name` that is a list, and returns how many it has; zero if there
-/// is none.
+/// is none. See the example of [`Call`].
 ///
 /// # Safety
 /// As for [`microhlo_setting_boolean`]; `values` is null or points to memory for `room` integers.
@@ -306,7 +376,7 @@ pub unsafe extern "C" fn microhlo_setting_integers(
 }
 
 /// The bytes of operand `index`, and how many there are; null if there is no such operand, or the call is only
-/// looked at.
+/// looked at. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with, `len` null or to a `size_t`.
@@ -325,7 +395,7 @@ pub unsafe extern "C" fn microhlo_operand(
 }
 
 /// The bytes of the next result, the first one when called first, and how many there are; null if the function has
-/// all, or the call is only looked at.
+/// all, or the call is only looked at. See the example of [`Call`].
 ///
 /// # Safety
 /// `call` is null or what a function was called with, `len` null or to a `size_t`.

@@ -53,7 +53,7 @@ struct Marked<T> {
     value: T,
 }
 
-/// A memory that a model works in, `microhlo_arena` in C.
+/// A memory that a model works in, `microhlo_arena` in C. See the example of [`microhlo_infer_in`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ArenaMemory {
@@ -63,15 +63,15 @@ pub struct ArenaMemory {
     pub len: usize,
 }
 
-/// Memory for the name of an arena, which ends with a zero byte.
+/// Memory for the name of an arena, which ends with a zero byte. See the example of [`microhlo_infer_in`].
 pub type ArenaName = [c_char; 9];
 
-/// Memory for a model.
+/// Memory for a model. See the example of [`microhlo_infer`].
 #[repr(C)]
 #[derive(Debug)]
 pub struct ModelMemory([u64; MODEL_WORDS]);
 
-/// Memory for a run.
+/// Memory for a run. See the example of [`microhlo_start`].
 #[repr(C)]
 #[derive(Debug)]
 pub struct RunMemory([u64; RUN_WORDS]);
@@ -155,7 +155,7 @@ fn status(result: Result<(), Status>) -> Status {
     result.err().unwrap_or(Status::Ok)
 }
 
-/// Proves an artifact and writes the model to `memory`.
+/// Proves an artifact and writes the model to `memory`. See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model; `artifact` is null or points to `len` bytes. The artifact must
@@ -179,6 +179,21 @@ pub unsafe extern "C" fn microhlo_load(
 /// Writes why an artifact does not load, as text with a zero byte at its end: which step, and what it lacks, by name.
 /// Returns the length of the whole text, of which as much is written as there is room for; zero, and an empty text, if
 /// the artifact loads.
+///
+/// ```
+/// use microhlo_capi::microhlo_explain;
+/// use std::ffi::CStr;
+///
+/// #[repr(align(16))]
+/// struct Artifact([u8; 64]);
+///
+/// let (zeros, mut text) = (Artifact([0; 64]), [0_u8; 200]);
+/// // SAFETY: the pointers are to as many bytes as is said.
+/// let length = unsafe { microhlo_explain(zeros.0.as_ptr(), 64, text.as_mut_ptr().cast(), 200) };
+/// let text = CStr::from_bytes_until_nul(&text)?.to_str()?;
+/// assert!(text.len() == length && text.contains("artifact"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Safety
 /// `artifact` is null or points to `len` bytes, `text` is null or points to memory for `room` characters.
@@ -243,6 +258,7 @@ impl Write for Text {
 }
 
 /// Bytes of the arena that the model needs, of the first of several; zero if it is not loaded.
+/// See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -252,7 +268,7 @@ pub unsafe extern "C" fn microhlo_arena_bytes(memory: *const ModelMemory) -> usi
     unsafe { model(memory) }.map_or(0, Model::arena_bytes)
 }
 
-/// Number of arenas; zero if the model is not loaded.
+/// Number of arenas; zero if the model is not loaded. See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -262,7 +278,7 @@ pub unsafe extern "C" fn microhlo_arena_count(memory: *const ModelMemory) -> usi
     unsafe { model(memory) }.map_or(0, Model::arena_count)
 }
 
-/// Bytes that the model needs of arena `index`; zero if there is none.
+/// Bytes that the model needs of arena `index`; zero if there is none. See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -277,6 +293,7 @@ pub unsafe extern "C" fn microhlo_arena_bytes_of(
 }
 
 /// Writes the name of the memory that arena `index` is for; an empty one if there is none, or it has no name.
+/// See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model, `name` is null or points to memory for a name.
@@ -299,7 +316,7 @@ pub unsafe extern "C" fn microhlo_arena_name(
     }
 }
 
-/// Number of inputs; zero if the model is not loaded.
+/// Number of inputs; zero if the model is not loaded. See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -309,7 +326,7 @@ pub unsafe extern "C" fn microhlo_input_count(memory: *const ModelMemory) -> usi
     unsafe { model(memory) }.map_or(0, Model::input_count)
 }
 
-/// Number of outputs; zero if the model is not loaded.
+/// Number of outputs; zero if the model is not loaded. See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -319,7 +336,7 @@ pub unsafe extern "C" fn microhlo_output_count(memory: *const ModelMemory) -> us
     unsafe { model(memory) }.map_or(0, Model::output_count)
 }
 
-/// Bytes of input `index`; zero if there is none.
+/// Bytes of input `index`; zero if there is none. See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -330,7 +347,7 @@ pub unsafe extern "C" fn microhlo_input_bytes(memory: *const ModelMemory, index:
     input.map_or(0, |info| info.byte_len())
 }
 
-/// Bytes of output `index`; zero if there is none.
+/// Bytes of output `index`; zero if there is none. See the example of [`microhlo_infer`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model.
@@ -341,7 +358,7 @@ pub unsafe extern "C" fn microhlo_output_bytes(memory: *const ModelMemory, index
     output.map_or(0, |info| info.byte_len())
 }
 
-/// Makes every state of the model zero.
+/// Makes every state of the model zero. See the example of [`microhlo_start`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model; `arena` is null or points to `arena_len` bytes.
@@ -398,6 +415,7 @@ unsafe fn arenas_of<'m>(
 }
 
 /// Copies the constants that the model keeps in its arenas, which have to be there for every run.
+/// See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model; `arenas` is null or points to `count` arenas, each null or to as
@@ -413,7 +431,7 @@ pub unsafe extern "C" fn microhlo_fill(
     status(taken.map(|mut arenas| arenas.fill()))
 }
 
-/// As [`microhlo_reset`], in several arenas.
+/// As [`microhlo_reset`], in several arenas. See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// As for [`microhlo_fill`].
@@ -429,6 +447,42 @@ pub unsafe extern "C" fn microhlo_reset_in(
 }
 
 /// As [`microhlo_infer`], in several arenas.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc/models.rs"));
+/// use microhlo_capi::*;
+/// use std::mem::MaybeUninit;
+/// use std::ptr::null_mut;
+///
+/// # fn main() {
+/// let (mut memory, mut run) = (MaybeUninit::<ModelMemory>::zeroed(), MaybeUninit::zeroed());
+/// let (memory, run): (_, *mut RunMemory) = (memory.as_mut_ptr(), run.as_mut_ptr());
+/// let mut arena = Aligned([0_u8; 64]);
+/// let arenas = [ArenaMemory { bytes: arena.0.as_mut_ptr(), len: 64 }];
+/// let arenas = arenas.as_ptr();
+/// let (x, mut y) = ([1.0_f32, 2.0, 3.0, 4.0], [0.0_f32; 4]);
+/// // SAFETY: all pointers are to memory of the size that is asked for.
+/// unsafe {
+///     assert_eq!(microhlo_load(memory, AFFINE.as_ptr(), AFFINE.len()), Status::Ok);
+///     // A model in one arena is none of several.
+///     assert_eq!(microhlo_arena_count(memory), 1);
+///     assert!(microhlo_arena_bytes_of(memory, 0) <= 64 && microhlo_arena_bytes_of(memory, 1) == 0);
+///     let mut name: ArenaName = [1; 9];
+///     microhlo_arena_name(memory, 0, &mut name);
+///     assert_eq!(name[0], 0);
+///     assert_eq!(microhlo_fill(memory, arenas, 1), Status::Ok);
+///     assert_eq!(microhlo_reset_in(memory, arenas, 1), Status::Ok);
+///     let (inputs, outputs) = ([x.as_ptr().cast()], [y.as_mut_ptr().cast()]);
+///     let status = microhlo_infer_in(memory, arenas, 1, inputs.as_ptr(), outputs.as_ptr());
+///     assert_eq!(status, Status::Ok);
+///     // Or step by step.
+///     assert_eq!(microhlo_start_in(run, memory, arenas, 1), Status::Ok);
+///     assert_eq!(microhlo_start_in(run, memory, arenas, 0), Status::ArenaCount);
+///     assert_eq!(microhlo_start_in(null_mut(), memory, arenas, 1), Status::Null);
+/// }
+/// assert_eq!(y, [3.0, 5.0, 7.0, 9.0]);
+/// # }
+/// ```
 ///
 /// # Safety
 /// As for [`microhlo_fill`] and, with regard to inputs and outputs, [`microhlo_infer`].
@@ -450,7 +504,7 @@ pub unsafe extern "C" fn microhlo_infer_in(
     status(result)
 }
 
-/// As [`microhlo_start`], in several arenas.
+/// As [`microhlo_start`], in several arenas. See the example of [`microhlo_infer_in`].
 ///
 /// # Safety
 /// As for [`microhlo_start`], for `count` arenas, all apart.
@@ -472,6 +526,31 @@ pub unsafe extern "C" fn microhlo_start_in(
 
 /// Runs the model once: `inputs` and `outputs` have a pointer for each, to as many bytes as it has. A pointer may be
 /// null for an input or output that is a state.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc/models.rs"));
+/// use microhlo_capi::*;
+/// use std::mem::MaybeUninit;
+///
+/// # fn main() {
+/// let mut memory = MaybeUninit::<ModelMemory>::zeroed();
+/// let memory = memory.as_mut_ptr();
+/// let mut arena = Aligned([0_u8; 64]);
+/// let (x, mut y) = ([1.0_f32, 2.0, 3.0, 4.0], [0.0_f32; 4]);
+/// // SAFETY: all pointers are to memory of the size that is asked for.
+/// unsafe {
+///     assert_eq!(microhlo_load(memory, AFFINE.as_ptr(), AFFINE.len()), Status::Ok);
+///     assert!(microhlo_arena_bytes(memory) <= 64);
+///     assert_eq!((microhlo_input_count(memory), microhlo_output_count(memory)), (1, 1));
+///     assert_eq!((microhlo_input_bytes(memory, 0), microhlo_output_bytes(memory, 0)), (16, 16));
+///     let (inputs, outputs) = ([x.as_ptr().cast()], [y.as_mut_ptr().cast()]);
+///     let arena = arena.0.as_mut_ptr();
+///     let status = microhlo_infer(memory, arena, 64, inputs.as_ptr(), outputs.as_ptr());
+///     assert_eq!(status, Status::Ok);
+/// }
+/// assert_eq!(y, [3.0, 5.0, 7.0, 9.0]);
+/// # }
+/// ```
 ///
 /// # Safety
 /// `memory` is null or points to memory for a model; `arena` is null or points to `arena_len` bytes; `inputs` and
@@ -543,6 +622,40 @@ unsafe fn infer<'m>(
 /// Begins a run in `arena` and writes it to `memory`. It uses model and arena until the caller drops it, which
 /// needs no call.
 ///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc/models.rs"));
+/// use microhlo_capi::*;
+/// use std::mem::MaybeUninit;
+///
+/// # fn main() {
+/// let (mut memory, mut run) = (MaybeUninit::<ModelMemory>::zeroed(), MaybeUninit::zeroed());
+/// let (memory, run): (_, *mut RunMemory) = (memory.as_mut_ptr(), run.as_mut_ptr());
+/// let mut arena = Aligned([0_u8; 64]);
+/// let arena = arena.0.as_mut_ptr();
+/// let (x, mut y) = ([1.0_f32; 4], [0.0_f32; 4]);
+/// let (mut finished, mut wanted, mut len) = (false, 0, 0);
+/// // SAFETY: all pointers are to memory of the size that is asked for.
+/// unsafe {
+///     assert_eq!(microhlo_load(memory, TOTAL.as_ptr(), TOTAL.len()), Status::Ok);
+///     assert_eq!(microhlo_reset(memory, arena, 64), Status::Ok);
+///     // The sum of all inputs so far is a state in the arena.
+///     for _ in 0..3 {
+///         assert_eq!(microhlo_start(run, memory, arena, 64), Status::Ok);
+///         assert_eq!(microhlo_set_input(run, 0, x.as_ptr().cast(), 16), Status::Ok);
+///         // This model takes its input whole.
+///         assert_eq!(microhlo_feed(run, x.as_ptr().cast(), 16, &mut wanted), Status::NotFed);
+///         finished = false;
+///         while !finished {
+///             assert_eq!(microhlo_step(run, &mut finished), Status::Ok);
+///         }
+///         let output = microhlo_output(run, 0, &mut len).cast::<[f32; 4]>();
+///         y = output.read();
+///     }
+/// }
+/// assert_eq!((y, len), ([3.0; 4], 16));
+/// # }
+/// ```
+///
 /// # Safety
 /// `memory` is null or points to memory for a run; `of` is null or points to memory for a model; `arena` is null or
 /// points to `arena_len` bytes. Model and arena must not be used otherwise while the run is.
@@ -563,7 +676,7 @@ pub unsafe extern "C" fn microhlo_start(
     unsafe { Marked::put(memory.cast(), RUN_MARK, started) }
 }
 
-/// Copies an input into the arena of a run, before its first step.
+/// Copies an input into the arena of a run, before its first step. See the example of [`microhlo_start`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a run; `input` is null or points to `len` bytes.
@@ -579,7 +692,7 @@ pub unsafe extern "C" fn microhlo_set_input(
     status(parts.and_then(|(run, input)| run.set_input(index, input).map_err(Status::from)))
 }
 
-/// Runs one step and sets `*finished` to whether there was none left.
+/// Runs one step and sets `*finished` to whether there was none left. See the example of [`microhlo_start`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a run; `finished` is null or points to a `bool`.
@@ -600,7 +713,7 @@ pub unsafe extern "C" fn microhlo_step(memory: *mut RunMemory, finished: *mut bo
 }
 
 /// Gives the next rows of an input that is fed, computes what they make possible, and sets `*wanted` to the number
-/// of rows that there is room for then; zero once the input is complete.
+/// of rows that there is room for then; zero once the input is complete. See the example of [`microhlo_start`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a run; `rows` is null or points to `len` bytes; `wanted` is null or points
@@ -628,7 +741,7 @@ pub unsafe extern "C" fn microhlo_feed(
 }
 
 /// Where output `index` lies after the last step, and how long it is; null if there is none yet. It is there until the
-/// arena is used again.
+/// arena is used again. See the example of [`microhlo_start`].
 ///
 /// # Safety
 /// `memory` is null or points to memory for a run; `len` is null or points to a `size_t`.
@@ -650,6 +763,15 @@ pub unsafe extern "C" fn microhlo_output(
 }
 
 /// The name of a status, for example `MICROHLO_ARENA_TOO_SMALL`; never null.
+///
+/// ```
+/// use microhlo_capi::{Status, microhlo_status_name};
+/// use std::ffi::CStr;
+///
+/// let name = microhlo_status_name(Status::ArenaTooSmall as i32);
+/// // SAFETY: the name is never null and ends with a zero byte.
+/// assert_eq!(unsafe { CStr::from_ptr(name) }, c"MICROHLO_ARENA_TOO_SMALL");
+/// ```
 #[unsafe(no_mangle)]
 pub extern "C" fn microhlo_status_name(status: i32) -> *const c_char {
     let named = Status::ALL.iter().find(|known| **known as i32 == status);

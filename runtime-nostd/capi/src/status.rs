@@ -5,6 +5,14 @@ use microhlo::{KernelId, LoadError, RunError, StepError};
 macro_rules! statuses {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
         /// What a function came to, `enum microhlo_status` in C. Codes never change.
+        ///
+        /// ```
+        /// use microhlo_capi::Status;
+        ///
+        /// assert_eq!(Status::Ok as i32, 0);
+        /// assert_eq!(Status::ArenaTooSmall.name(), c"MICROHLO_ARENA_TOO_SMALL");
+        /// assert!(Status::ALL.contains(&Status::Null));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(i32)]
         pub enum Status { $($(#[$doc])* $variant = $code,)* }
@@ -13,7 +21,7 @@ macro_rules! statuses {
             /// All statuses.
             pub const ALL: &'static [Status] = &[$(Status::$variant,)*];
 
-            /// Its name in C, ending with a zero byte.
+            /// Its name in C, ending with a zero byte. See the example of [`Status`].
             pub const fn name(self) -> &'static core::ffi::CStr {
                 match self { $(Status::$variant => $name,)* }
             }

@@ -8,6 +8,20 @@ pub const MAX_ARENAS: usize = Region::ARENAS.len();
 pub const ARENA_ENTRY_BYTES: usize = 24;
 
 /// One arena of a model.
+///
+/// ```
+/// use microhlo_format::{ARENA_ENTRY_BYTES, ArenaEntry};
+///
+/// let mut bytes = [0; ARENA_ENTRY_BYTES];
+/// bytes[..4].copy_from_slice(b"DTCM");
+/// // 4096 bytes at a multiple of 16; the last 256 are constants that lie at 512 in their section.
+/// for (field, word) in bytes[8..].chunks_exact_mut(4).zip([4096_u32, 16, 512, 256]) {
+///     field.copy_from_slice(&word.to_le_bytes());
+/// }
+/// let entry = ArenaEntry::decode(&bytes);
+/// assert_eq!((entry.name(), entry.align, entry.constants_offset), ("DTCM", 16, 512));
+/// assert_eq!((entry.bytes, entry.writable_bytes()), (4096, 3840));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArenaEntry {
     /// Name of the memory in ASCII, filled up with zeros.
@@ -24,18 +38,18 @@ pub struct ArenaEntry {
 }
 
 impl ArenaEntry {
-    /// The name of the memory; empty if it is none.
+    /// The name of the memory; empty if it is none. See the example of [`ArenaEntry`].
     pub fn name(&self) -> &str {
         let end = self.name.iter().position(|&byte| byte == 0).unwrap_or(self.name.len());
         self.name.get(..end).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
     }
 
-    /// Bytes in front of the constants, which steps may write.
+    /// Bytes in front of the constants, which steps may write. See the example of [`ArenaEntry`].
     pub const fn writable_bytes(&self) -> u32 {
         self.bytes.saturating_sub(self.constants_bytes)
     }
 
-    /// Reads an entry.
+    /// Reads an entry. See the example of [`ArenaEntry`].
     #[inline(never)]
     pub fn decode(bytes: &[u8; ARENA_ENTRY_BYTES]) -> ArenaEntry {
         let (mut name, mut words) = ([0; 8], [0; 4]);
@@ -75,7 +89,7 @@ impl ArenaEntry {
     }
 }
 
-/// The arenas of a model; one if it has no table.
+/// The arenas of a model; one if it has no table. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, Debug)]
 pub struct Arenas<'a> {
     table: &'a [[u8; ARENA_ENTRY_BYTES]],
@@ -90,6 +104,7 @@ impl<'a> Arenas<'a> {
     }
 
     /// The first arena, without the constants that it may have in a table.
+    /// See the example of [`Artifact`](crate::Artifact).
     pub fn first(&self) -> ArenaEntry {
         ArenaEntry { bytes: self.bytes, align: self.align, ..ArenaEntry::default() }
     }
@@ -106,22 +121,23 @@ impl<'a> Arenas<'a> {
         Ok(())
     }
 
-    /// Number of arenas.
+    /// Number of arenas. See the example of [`Artifact`](crate::Artifact).
     pub const fn len(&self) -> usize {
         if self.table.is_empty() { 1 } else { self.table.len() }
     }
 
-    /// Never: there is always one, which may have no bytes.
+    /// Never: there is always one, which may have no bytes. See the example of [`Artifact`](crate::Artifact).
     pub const fn is_empty(&self) -> bool {
         false
     }
 
     /// Whether there is a table: several arenas, or one with constants.
+    /// See the example of [`Artifact`](crate::Artifact).
     pub const fn has_table(&self) -> bool {
         !self.table.is_empty()
     }
 
-    /// Arena `i`.
+    /// Arena `i`. See the example of [`Artifact`](crate::Artifact).
     pub fn get(&self, i: usize) -> Option<ArenaEntry> {
         match (self.table.is_empty(), i) {
             (true, 0) => Some(self.first()),
@@ -129,7 +145,7 @@ impl<'a> Arenas<'a> {
         }
     }
 
-    /// All arenas in order.
+    /// All arenas in order. See the example of [`Artifact`](crate::Artifact).
     pub fn iter(&self) -> impl Iterator<Item = ArenaEntry> + use<'a> {
         let arenas = *self;
         (0..arenas.len()).filter_map(move |i| arenas.get(i))

@@ -20,6 +20,7 @@ use crate::{Field, Fields, List, ListIter, Tensor, Text};
 pub const DEBUG_MAGIC: [u8; 8] = *b"mhlodbg1";
 
 /// A tensor that lies whole in memory once a step has run, until a later one writes there.
+/// See the example of [`encode_debug`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tap<'a> {
     /// Number of the step.
@@ -40,6 +41,14 @@ impl<'a> Field<'a> for Tap<'a> {
 }
 
 /// Why bytes are not debug information.
+///
+/// ```
+/// use microhlo_format::{DEBUG_MAGIC, DebugInfo, DebugInfoError};
+///
+/// assert_eq!(DebugInfo::parse(b"microhlo").err(), Some(DebugInfoError::BadMagic));
+/// // The checksum of the artifact is missing.
+/// assert_eq!(DebugInfo::parse(&DEBUG_MAGIC).err(), Some(DebugInfoError::Malformed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DebugInfoError {
@@ -61,6 +70,7 @@ impl fmt::Display for DebugInfoError {
 impl core::error::Error for DebugInfoError {}
 
 /// Debug information of an artifact. It refers to the bytes that it is read from.
+/// See the example of [`DebugInfoError`].
 #[derive(Clone, Copy, Debug)]
 pub struct DebugInfo<'a> {
     artifact: u32,
@@ -68,7 +78,7 @@ pub struct DebugInfo<'a> {
 }
 
 impl<'a> DebugInfo<'a> {
-    /// Reads debug information, which must fill `bytes` exactly.
+    /// Reads debug information, which must fill `bytes` exactly. See the example of [`DebugInfoError`].
     ///
     /// # Errors
     /// The bytes are something else, or damaged.
@@ -92,17 +102,45 @@ impl<'a> DebugInfo<'a> {
     }
 
     /// Whether it describes the artifact with this [checksum](crate::Header::checksum).
+    ///
+    /// ```
+    /// use microhlo_format::{DEBUG_MAGIC, DebugInfo};
+    ///
+    /// // Debug information without taps, of an artifact with this checksum.
+    /// let bytes = [&DEBUG_MAGIC[..], &0x1234_5678_u32.to_le_bytes(), &[0]].concat();
+    /// let info = DebugInfo::parse(&bytes)?;
+    /// assert!(info.describes(0x1234_5678) && !info.describes(0));
+    /// assert_eq!(info.taps().count(), 0);
+    /// # Ok::<(), microhlo_format::DebugInfoError>(())
+    /// ```
     pub fn describes(&self, checksum: u32) -> bool {
         self.artifact == checksum
     }
 
-    /// The taps, by rising number of their step.
+    /// The taps, by rising number of their step. See the example of [`DebugInfo::describes`].
     pub fn taps(&self) -> ListIter<'a, Tap<'a>> {
         self.taps.iter()
     }
 }
 
 /// Encodes the debug information of an artifact.
+///
+/// ```
+/// use microhlo_format::{ArtifactSpec, DType, DebugInfo, Header, Place, Tap, Tensor};
+/// use microhlo_format::{encode, encode_debug};
+///
+/// let artifact = encode(&ArtifactSpec { arena_bytes: 16, ..ArtifactSpec::default() })?;
+/// let dims = [4].into_iter().collect();
+/// let tensor = Tensor { name: "%3".into(), dtype: DType::F32, dims, place: Place::arena(0) };
+/// let (op, location) = ("stablehlo.tanh".into(), "model.mlir:4:8".into());
+/// let bytes = encode_debug(&artifact, &[Tap { step: 2, op, location, tensor }])?;
+///
+/// let info = DebugInfo::parse(&bytes)?;
+/// assert!(info.describes(Header::decode(&artifact)?.checksum));
+/// let tap = info.taps().next().expect("a tap");
+/// assert_eq!((tap.step, tap.op.as_str(), tap.tensor.byte_len()), (2, "stablehlo.tanh", Some(16)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The bytes are no artifact.

@@ -7,6 +7,21 @@ use serde::{Deserialize, Serialize};
 macro_rules! dtypes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $bits:literal;)*) => {
         /// The type of one tensor element, named as StableHLO text spells it.
+        ///
+        /// ```
+        /// use microhlo_format::{DType, UnknownDType};
+        ///
+        /// assert_eq!((DType::U8.name(), DType::from_name("ui8")), ("ui8", Some(DType::U8)));
+        /// assert_eq!(DType::from_code(DType::F32.code()), Some(DType::F32));
+        /// assert_eq!(DType::try_from(255), Err(UnknownDType(255)));
+        /// // A 4-bit integer has a byte of its own, a complex number the alignment of its parts.
+        /// assert_eq!((DType::I4.bits(), DType::I4.size(), DType::C64.size(), DType::C64.align()), (4, 1, 8, 4));
+        /// assert!(DType::I4.is_integer() && DType::I4.is_signed_integer() && DType::I4.is_narrow_integer());
+        /// assert!(DType::U8.is_unsigned_integer() && !DType::I1.is_integer());
+        /// assert!(DType::BF16.is_float() && DType::BF16.is_narrow_float() && !DType::F32.is_narrow_float());
+        /// assert!(DType::C64.is_complex() && DType::C64.real_part() == DType::F32);
+        /// assert_eq!(DType::ALL.len(), 30);
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "u8", into = "u8")]
         #[repr(u8)]
@@ -17,17 +32,19 @@ macro_rules! dtypes {
             /// All element types, in code order.
             pub const ALL: &'static [DType] = &[$(DType::$variant,)*];
 
-            /// The spelling in StableHLO text, for example `f32` or `ui8`.
+            /// The spelling in StableHLO text, for example `f32` or `ui8`. See the example of [`DType`].
             pub const fn name(self) -> &'static str {
                 match self { $(DType::$variant => $name,)* }
             }
 
             /// Width of the value in bits. A complex number counts both parts; `i1` is 1.
+            /// See the example of [`DType`].
             pub const fn bits(self) -> u32 {
                 match self { $(DType::$variant => $bits,)* }
             }
 
             /// The type with this artifact code, or `None` for a code of a later format.
+            /// See the example of [`DType`].
             pub const fn from_code(code: u8) -> Option<DType> {
                 match code { $($code => Some(DType::$variant),)* _ => None }
             }
@@ -111,47 +128,47 @@ static SIZES: [u8; 32] = {
 };
 
 impl DType {
-    /// The artifact code.
+    /// The artifact code. See the example of [`DType`].
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// Storage of one element in memory, in bytes. Sub-byte types occupy one byte.
+    /// Storage of one element in memory, in bytes. Sub-byte types occupy one byte. See the example of [`DType`].
     pub const fn size(self) -> usize {
         SIZES[(self.code() & 31) as usize] as usize
     }
 
-    /// Alignment of an element in memory, in bytes: that of its scalar part.
+    /// Alignment of an element in memory, in bytes: that of its scalar part. See the example of [`DType`].
     pub const fn align(self) -> usize {
         self.size() >> self.is_complex() as u32
     }
 
-    /// A signed or unsigned integer; `i1` is neither.
+    /// A signed or unsigned integer; `i1` is neither. See the example of [`DType`].
     pub const fn is_integer(self) -> bool {
         self.code() >= DType::I2.code() && self.code() <= DType::U64.code()
     }
 
-    /// A signed integer.
+    /// A signed integer. See the example of [`DType`].
     pub const fn is_signed_integer(self) -> bool {
         self.code() >= DType::I2.code() && self.code() <= DType::I64.code()
     }
 
-    /// An unsigned integer.
+    /// An unsigned integer. See the example of [`DType`].
     pub const fn is_unsigned_integer(self) -> bool {
         self.code() >= DType::U2.code() && self.code() <= DType::U64.code()
     }
 
-    /// A real floating-point type of any width.
+    /// A real floating-point type of any width. See the example of [`DType`].
     pub const fn is_float(self) -> bool {
         self.code() >= DType::F4E2M1FN.code() && self.code() <= DType::F64.code()
     }
 
-    /// `complex<f32>` or `complex<f64>`.
+    /// `complex<f32>` or `complex<f64>`. See the example of [`DType`].
     pub const fn is_complex(self) -> bool {
         matches!(self, DType::C64 | DType::C128)
     }
 
-    /// The type of a complex number's parts; every other type itself.
+    /// The type of a complex number's parts; every other type itself. See the example of [`DType`].
     pub const fn real_part(self) -> DType {
         match self {
             DType::C64 => DType::F32,
@@ -160,17 +177,17 @@ impl DType {
         }
     }
 
-    /// A float narrower than `f32`.
+    /// A float narrower than `f32`. See the example of [`DType`].
     pub const fn is_narrow_float(self) -> bool {
         self.is_float() && !matches!(self, DType::F32 | DType::F64)
     }
 
-    /// An integer narrower than a byte.
+    /// An integer narrower than a byte. See the example of [`DType`].
     pub const fn is_narrow_integer(self) -> bool {
         self.is_integer() && self.bits() < 8
     }
 
-    /// The type with this StableHLO spelling (`i8`, `ui8`, `u8`, `f32`, ...).
+    /// The type with this StableHLO spelling (`i8`, `ui8`, `u8`, `f32`, ...). See the example of [`DType`].
     pub fn from_name(name: &str) -> Option<DType> {
         DType::ALL.iter().copied().find(|d| d.name() == name)
     }
@@ -196,7 +213,7 @@ impl core::fmt::Display for DType {
     }
 }
 
-/// An element type code that this version of the format does not define.
+/// An element type code that this version of the format does not define. See the example of [`DType`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownDType(pub u8);
 

@@ -14,7 +14,7 @@ use crate::{
     VERSION_MINOR,
 };
 
-/// Everything that an artifact holds.
+/// Everything that an artifact holds. See the example of [`encode`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ArtifactSpec {
     /// Name of the model.
@@ -39,7 +39,7 @@ pub struct ArtifactSpec {
     pub features: Features,
 }
 
-/// An input or output.
+/// An input or output. See the example of [`encode`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorSpec {
     /// Its name.
@@ -53,6 +53,16 @@ pub struct TensorSpec {
 }
 
 /// Why an artifact cannot be encoded.
+///
+/// ```
+/// use microhlo_format::kernels::Branch;
+/// use microhlo_format::{ArtifactSpec, EncodeError, Kernel, Target, encode};
+///
+/// // A branch to a step that does not exist.
+/// let branch = Branch { predicate: None, when: true, target: Target::step(7) };
+/// let spec = ArtifactSpec { steps: vec![Kernel::branch(branch)], ..ArtifactSpec::default() };
+/// assert_eq!(encode(&spec), Err(EncodeError::Target { step: 7 }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -107,6 +117,28 @@ impl From<postcard::Error> for EncodeError {
 
 /// Encodes an artifact. The kernels', micro-operations' and MAC entries of its manifest are
 /// derived from the steps.
+///
+/// ```
+/// use microhlo_format::{ArtifactSpec, DType, Features, Place, TensorSpec, decode, encode};
+///
+/// // A program without steps, whose output is its input.
+/// let port = |name: &str| TensorSpec {
+///     name: name.to_owned(),
+///     dtype: DType::F32,
+///     dims: vec![2, 3],
+///     place: Place::arena(0),
+/// };
+/// let spec = ArtifactSpec {
+///     name: "identity".to_owned(),
+///     inputs: vec![port("x")],
+///     outputs: vec![port("y")],
+///     arena_bytes: 24,
+///     features: Features::default(),
+///     ..ArtifactSpec::default()
+/// };
+/// assert_eq!(decode(&encode(&spec)?)?, spec);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn encode(spec: &ArtifactSpec) -> Result<Vec<u8>, EncodeError> {
     let blocks = blocks(&spec.steps)?;
     let program = encode_program(&spec.steps, &blocks)?;
@@ -294,7 +326,7 @@ fn decode_block(id: KernelId, body: &[u8], steps: &mut Vec<Kernel<Place>>) -> Op
 }
 
 /// Decodes an artifact into owned data: the inverse of [`encode`], which fills in the offsets of
-/// targets.
+/// targets. See the example of [`encode`].
 pub fn decode(bytes: &[u8]) -> Result<ArtifactSpec, ArtifactError> {
     let artifact = Artifact::parse(bytes)?;
     let manifest = artifact.manifest();

@@ -3,6 +3,14 @@
 use core::fmt;
 
 /// The first thing found wrong with an artifact. Offsets are in bytes from the file's start.
+///
+/// ```
+/// use microhlo_format::{Artifact, ArtifactError};
+///
+/// let error = Artifact::parse(&[0xff; 64]).unwrap_err();
+/// assert_eq!(error, ArtifactError::BadMagic);
+/// assert!(matches!(Artifact::parse(b"micro"), Err(ArtifactError::Truncated { given: 5, .. })));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -116,6 +124,13 @@ pub enum ArtifactError {
 }
 
 /// A section of an artifact.
+///
+/// ```
+/// use microhlo_format::{ArtifactError, Section};
+///
+/// let error = ArtifactError::SectionOutOfBounds { section: Section::Manifest };
+/// assert!(error.to_string().contains("manifest"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Section {

@@ -14,6 +14,13 @@ pub const HEADER_BYTES: usize = 64;
 pub const ALIGN: usize = 16;
 
 /// Target features that an artifact needs, a bit set.
+///
+/// ```
+/// use microhlo_format::Features;
+///
+/// let both = Features::F32_BLOCK8.union(Features::LATE_ROWS);
+/// assert_eq!((both, both.0), (Features::KNOWN, 3));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features(pub u32);
 
@@ -25,13 +32,29 @@ impl Features {
     /// All features that this build knows and supports.
     pub const KNOWN: Features = Features::F32_BLOCK8.union(Features::LATE_ROWS);
 
-    /// Both sets together.
+    /// Both sets together. See the example of [`Features`].
     pub const fn union(self, other: Features) -> Features {
         Features(self.0 | other.0)
     }
 }
 
 /// The decoded header. Offsets and lengths are in bytes.
+///
+/// ```
+/// use microhlo_format::{ArtifactError, HEADER_BYTES, Header, MAGIC, VERSION_MAJOR, VERSION_MINOR};
+///
+/// let mut bytes = [0; HEADER_BYTES];
+/// bytes[..8].copy_from_slice(&MAGIC);
+/// bytes[8..10].copy_from_slice(&VERSION_MAJOR.to_le_bytes());
+/// bytes[10..12].copy_from_slice(&VERSION_MINOR.to_le_bytes());
+/// bytes[12..16].copy_from_slice(&1000_u32.to_le_bytes());
+/// let header = Header::decode(&bytes)?;
+/// assert_eq!((header.minor, header.total_bytes), (VERSION_MINOR, 1000));
+/// // An artifact of a later format, whose fields may be others.
+/// bytes[8] += 1;
+/// assert!(matches!(Header::decode(&bytes), Err(ArtifactError::UnsupportedVersion { .. })));
+/// # Ok::<(), ArtifactError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Major version of the format.
@@ -76,7 +99,7 @@ fn word(bytes: &[u8; HEADER_BYTES], offset: usize) -> u32 {
     }
 }
 
-/// CRC-32/ISO-HDLC over all bytes except the checksum field itself.
+/// CRC-32/ISO-HDLC over all bytes except the checksum field itself. See the example of [`seal`].
 pub fn checksum(bytes: &[u8]) -> u32 {
     let before = bytes.get(..CHECKSUM_OFFSET).unwrap_or(bytes);
     !update(update(!0, before), bytes.get(CHECKSUM_OFFSET + 4..).unwrap_or(&[]))
@@ -124,6 +147,16 @@ fn update_by_halves(mut crc: u32, bytes: &[u8]) -> u32 {
 use update_by_halves as update;
 
 /// Writes the right checksum into an artifact; too short a slice is left alone.
+///
+/// ```
+/// use microhlo_format::{HEADER_BYTES, MAGIC, checksum, seal};
+///
+/// let mut bytes = [0; HEADER_BYTES];
+/// bytes[..8].copy_from_slice(&MAGIC);
+/// seal(&mut bytes);
+/// // The field of the checksum does not count.
+/// assert_eq!(bytes[16..20], checksum(&bytes).to_le_bytes());
+/// ```
 pub fn seal(bytes: &mut [u8]) {
     let sum = checksum(bytes).to_le_bytes();
     if let Some(field) = bytes.get_mut(CHECKSUM_OFFSET..).and_then(|b| b.first_chunk_mut()) {
@@ -153,7 +186,7 @@ pub fn artifact_len(bytes: &[u8]) -> Result<usize, ArtifactError> {
 }
 
 impl Header {
-    /// Decodes the fields and checks magic number and version.
+    /// Decodes the fields and checks magic number and version. See the example of [`Header`].
     pub fn decode(bytes: &[u8]) -> Result<Header, ArtifactError> {
         let given = bytes.len();
         let head: &[u8; HEADER_BYTES] =

@@ -8,10 +8,8 @@
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod algorithms;
 mod arenas;
 mod artifact;
-pub mod complex;
 mod dd;
 mod debug;
 mod dtype;
@@ -19,19 +17,29 @@ mod dtype;
 mod encode;
 mod error;
 mod fields;
-pub mod float;
 mod fmod;
 mod header;
-pub mod int;
 pub mod kernels;
 mod manifest;
 mod micro;
 mod place;
 mod program;
 pub mod rows;
-pub mod scalar;
-pub mod special;
 mod text;
+
+// What compiler and runtime compute with, public for these two; it may change at any time.
+#[doc(hidden)]
+pub mod algorithms;
+#[doc(hidden)]
+pub mod complex;
+#[doc(hidden)]
+pub mod float;
+#[doc(hidden)]
+pub mod int;
+#[doc(hidden)]
+pub mod scalar;
+#[doc(hidden)]
+pub mod special;
 
 pub use arenas::{ARENA_ENTRY_BYTES, ArenaEntry, Arenas, MAX_ARENAS};
 pub use artifact::Artifact;
@@ -41,6 +49,7 @@ pub use debug::{DEBUG_MAGIC, DebugInfo, DebugInfoError, Tap};
 #[cfg(feature = "std")]
 pub use encode::{ArtifactSpec, EncodeError, TensorSpec, decode, encode};
 pub use error::{ArtifactError, Section};
+#[doc(hidden)]
 pub use fields::{Field, Fields};
 pub use header::{
     ALIGN, Features, HEADER_BYTES, Header, MAGIC, VERSION_MAJOR, VERSION_MINOR, artifact_len,

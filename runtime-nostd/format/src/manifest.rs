@@ -11,7 +11,7 @@ use crate::{ArtifactError, DType, Field, Fields, KernelId, MicroId, Place, Text}
 /// Largest number of dimensions of an input or output.
 pub const MAX_TENSOR_RANK: usize = 8;
 
-/// An input or output of the model.
+/// An input or output of the model. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor<'a> {
     /// Its name.
@@ -25,7 +25,7 @@ pub struct Tensor<'a> {
 }
 
 impl Tensor<'_> {
-    /// Size in bytes, or `None` when it exceeds 2^31 - 1.
+    /// Size in bytes, or `None` when it exceeds 2^31 - 1. See the example of [`Artifact`](crate::Artifact).
     pub fn byte_len(&self) -> Option<usize> {
         let mut bytes = self.dtype.size() as u64;
         for &dim in &self.dims {
@@ -35,7 +35,7 @@ impl Tensor<'_> {
     }
 }
 
-/// A list in the manifest, decoded while iterating.
+/// A list in the manifest, decoded while iterating. See the example of [`Artifact`](crate::Artifact).
 #[derive(Debug)]
 pub struct List<'a, T> {
     count: usize,
@@ -58,22 +58,22 @@ impl<'a, T: Field<'a>> List<'a, T> {
         List { count, bytes, element: core::marker::PhantomData }
     }
 
-    /// Number of elements.
+    /// Number of elements. See the example of [`Artifact`](crate::Artifact).
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether there are none. See the example of [`Artifact`](crate::Artifact).
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The elements in order.
+    /// The elements in order. See the example of [`Artifact`](crate::Artifact).
     pub fn iter(&self) -> ListIter<'a, T> {
         ListIter(*self)
     }
 
-    /// Element `i`, found by decoding those before it.
+    /// Element `i`, found by decoding those before it. See the example of [`Artifact`](crate::Artifact).
     pub fn get(&self, i: usize) -> Option<T> {
         self.iter().nth(i)
     }
@@ -88,7 +88,7 @@ impl<'a, T: Field<'a>> IntoIterator for List<'a, T> {
     }
 }
 
-/// Iterator over a [`List`].
+/// Iterator over a [`List`]. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Debug)]
 pub struct ListIter<'a, T>(List<'a, T>);
 
@@ -105,7 +105,7 @@ impl<'a, T: Field<'a>> Iterator for ListIter<'a, T> {
     }
 }
 
-/// A checked manifest.
+/// A checked manifest. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest<'a> {
     /// Name of the model.
@@ -193,6 +193,7 @@ impl<'a> Manifest<'a> {
     }
 
     /// The kernels that the program runs, without those that this build does not know.
+    /// See the example of [`Artifact`](crate::Artifact).
     pub fn kernel_ids(&self) -> impl Iterator<Item = KernelId> + 'a {
         self.kernels.iter().filter_map(KernelId::from_code)
     }

@@ -166,7 +166,7 @@ macro_rules! for_each_micro_op {
 
 macro_rules! micro_codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $arity:literal, $result:ident, $text:literal;)*) => {
-        /// The operation of a micro-operation, without its element type.
+        /// The operation of a micro-operation, without its element type. See the example of [`MicroId`].
         #[allow(non_camel_case_types, reason = "names are those of StableHLO operations")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -176,32 +176,32 @@ macro_rules! micro_codes {
             /// All operations.
             pub const ALL: &'static [MicroOp] = &[$(MicroOp::$name,)*];
 
-            /// The operation with this code.
+            /// The operation with this code. See the example of [`MicroId`].
             pub const fn from_code(code: u16) -> Option<MicroOp> {
                 match code { $($code => Some(MicroOp::$name),)* _ => None }
             }
 
-            /// Number of operands, 1 to 3.
+            /// Number of operands, 1 to 3. See the example of [`MicroId`].
             pub const fn arity(self) -> usize {
                 (self.facts() & ARITY) as usize
             }
 
-            /// Identifier of the module that holds its rows in the runtime.
+            /// Identifier of the module that holds its rows in the runtime. See the example of [`MicroId`].
             pub const fn ident(self) -> &'static str {
                 match self { $(MicroOp::$name => stringify!($name),)* }
             }
 
-            /// What the operation is called in StableHLO.
+            /// What the operation is called in StableHLO. See the example of [`MicroId`].
             pub const fn text(self) -> &'static str {
                 match self { $(MicroOp::$name => $text,)* }
             }
 
-            /// Whether the result is `i1` whatever the operand type.
+            /// Whether the result is `i1` whatever the operand type. See the example of [`MicroId`].
             pub const fn is_predicate(self) -> bool {
                 self.facts() & PREDICATE != 0
             }
 
-            /// Whether the result of complex operands is real.
+            /// Whether the result of complex operands is real. See the example of [`MicroId`].
             pub const fn is_part(self) -> bool {
                 self.facts() & PART != 0
             }
@@ -234,12 +234,29 @@ const PART: u8 = 8;
 for_each_micro_op!(micro_codes);
 
 /// Id of a micro-operation: an operation on an element type, or a conversion between two.
+///
+/// ```
+/// use microhlo_format::{DType, Micro, MicroId, MicroOp};
+///
+/// let less = MicroId::op(MicroOp::lt, DType::F32);
+/// assert_eq!(less.to_string(), "lt of f32");
+/// let micro = less.decode().expect("an operation");
+/// assert_eq!((micro, micro.arity()), (Micro::Op(MicroOp::lt, DType::F32), 2));
+/// // A comparison of floats is a boolean.
+/// assert_eq!((micro.operand(1), micro.result()), (DType::F32, DType::I1));
+/// assert!(MicroOp::lt.is_predicate() && MicroOp::abs.is_part() && !MicroOp::add.is_part());
+/// assert_eq!((MicroOp::lt.ident(), MicroOp::lt.text(), MicroOp::lt.arity()), ("lt", "compare LT", 2));
+/// assert_eq!(MicroOp::from_code(MicroOp::lt as u16), Some(MicroOp::lt));
+/// let widened = MicroId::convert(DType::I8, DType::I32).decode();
+/// assert_eq!(widened, Some(Micro::Convert(DType::I8, DType::I32)));
+/// assert_eq!(MicroId(0x7fff).decode(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MicroId(pub u16);
 
-/// A decoded [`MicroId`].
+/// A decoded [`MicroId`]. See the example of [`MicroId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Micro {
     /// An operation on an element type (for `select`, the type of the values; for `complex`, that
@@ -252,17 +269,18 @@ pub enum Micro {
 impl MicroId {
     const CONVERT: u16 = 0x8000;
 
-    /// The id of an operation on a type.
+    /// The id of an operation on a type. See the example of [`MicroId`].
     pub const fn op(op: MicroOp, dtype: DType) -> MicroId {
         MicroId((op as u16) << 5 | dtype.code() as u16)
     }
 
-    /// The id of a conversion.
+    /// The id of a conversion. See the example of [`MicroId`].
     pub const fn convert(from: DType, to: DType) -> MicroId {
         MicroId(Self::CONVERT | (from.code() as u16) << 5 | to.code() as u16)
     }
 
     /// What the id stands for, or `None` for a code that this format version does not define.
+    /// See the example of [`MicroId`].
     pub const fn decode(self) -> Option<Micro> {
         let Some(low) = DType::from_code((self.0 & 31) as u8) else { return None };
         if self.0 & Self::CONVERT != 0 {
@@ -292,7 +310,7 @@ impl fmt::Display for MicroId {
 }
 
 impl Micro {
-    /// Number of operands.
+    /// Number of operands. See the example of [`MicroId`].
     pub const fn arity(self) -> usize {
         match self {
             Micro::Op(op, _) => op.arity(),
@@ -302,12 +320,13 @@ impl Micro {
 
     /// Whether reductions read all elements of a result before they write it, rather than combining rows of
     /// results with rows of elements.
+    #[doc(hidden)]
     pub const fn folds(self) -> bool {
         use MicroOp::{add, and, maximum, minimum, multiply, or};
         matches!(self, Micro::Op(add | and | maximum | minimum | multiply | or, _))
     }
 
-    /// Element type of operand `i`.
+    /// Element type of operand `i`. See the example of [`MicroId`].
     pub const fn operand(self, i: usize) -> DType {
         match self {
             Micro::Op(MicroOp::select, _) if i == 0 => DType::I1,
@@ -317,7 +336,7 @@ impl Micro {
         }
     }
 
-    /// Element type of the result.
+    /// Element type of the result. See the example of [`MicroId`].
     pub const fn result(self) -> DType {
         match self {
             Micro::Op(op, _) if op.is_predicate() => DType::I1,

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// A memory region that kernels address.
+/// A memory region that kernels address. See the example of [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 // A word, so that places have no padding, which would be left out when they are copied.
 #[repr(u32)]
@@ -32,7 +32,7 @@ impl Region {
     /// The arenas of a model, in the order of the artifact's table.
     pub const ARENAS: [Region; 4] = [Region::Arena, Region::Arena1, Region::Arena2, Region::Arena3];
 
-    /// Which arena it is, or lies in; constants are in none.
+    /// Which arena it is, or lies in; constants are in none. See the example of [`Place`].
     pub const fn arena(self) -> Option<usize> {
         match self {
             Region::Const => None,
@@ -48,6 +48,18 @@ impl Region {
 ///
 /// Only the loader's bounds check turns a place into memory. In the artifact a place is one
 /// varint, `offset << 3 | region`; region 7 is reserved.
+///
+/// ```
+/// use microhlo_format::{Place, Region};
+///
+/// assert_eq!(Place::arena(16), Place { region: Region::Arena, offset: 16 });
+/// assert_eq!(Place::constant(0).region, Region::Const);
+/// // Inputs that are fed, and those that keep what a run left, lie in the first arena.
+/// assert_eq!((Place::stream(64).region, Place::state(0).region), (Region::Stream, Region::State));
+/// assert_eq!(Region::Stream.arena(), Some(0));
+/// assert_eq!(Region::ARENAS.map(Region::arena), [Some(0), Some(1), Some(2), Some(3)]);
+/// assert_eq!((Region::Const.arena(), Region::COUNT), (None, 7));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The region.
@@ -57,22 +69,22 @@ pub struct Place {
 }
 
 impl Place {
-    /// A place in the arena.
+    /// A place in the arena. See the example of [`Place`].
     pub const fn arena(offset: u32) -> Place {
         Place { region: Region::Arena, offset }
     }
 
-    /// The place of an input that is fed.
+    /// The place of an input that is fed. See the example of [`Place`].
     pub const fn stream(offset: u32) -> Place {
         Place { region: Region::Stream, offset }
     }
 
-    /// The place of an input that keeps what the last run left in it.
+    /// The place of an input that keeps what the last run left in it. See the example of [`Place`].
     pub const fn state(offset: u32) -> Place {
         Place { region: Region::State, offset }
     }
 
-    /// A place in the constant section.
+    /// A place in the constant section. See the example of [`Place`].
     pub const fn constant(offset: u32) -> Place {
         Place { region: Region::Const, offset }
     }
@@ -84,7 +96,7 @@ impl Serialize for Place {
     }
 }
 
-/// How a kernel touches an operand.
+/// How a kernel touches an operand. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // A word, as for regions.
 #[repr(u32)]
@@ -100,6 +112,7 @@ pub enum AccessKind {
 /// The memory that a kernel touches through one operand.
 ///
 /// An empty access (`start == end`) touches nothing; its place is not checked.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access<P> {
     /// Read, written or scratch.
@@ -119,6 +132,14 @@ pub struct Access<P> {
 
 impl<P> Access<P> {
     /// The access with another overlap.
+    ///
+    /// ```
+    /// use microhlo_format::{Access, AccessKind, Overlap};
+    ///
+    /// let (start, end, overlap) = (0, 64, Overlap::NEVER);
+    /// let read = Access { kind: AccessKind::Read, place: "x", start, end, align: 4, overlap };
+    /// assert!(read.over(Overlap::IN_PLACE).overlap.allows(0) && !read.overlap.allows(0));
+    /// ```
     pub fn over(self, overlap: Overlap) -> Access<P> {
         Access { overlap, ..self }
     }
@@ -126,6 +147,20 @@ impl<P> Access<P> {
 
 /// Where a result may lie over an operand: how far the first byte of the operand is behind the first
 /// byte of the result. A kernel's writes never overtake its reads then.
+///
+/// ```
+/// use microhlo_format::Overlap;
+///
+/// // The operand begins 8 bytes behind the result, or more.
+/// let behind = Overlap::behind(8);
+/// assert!(behind.allows(8) && behind.allows(12) && !behind.allows(0));
+/// assert_eq!((behind.least(), behind.row()), (Some((8, false)), None));
+/// // In place, or a row of 32 bytes behind.
+/// let rows = Overlap::in_rows(32);
+/// assert!(rows.allows(0) && rows.allows(32) && !rows.allows(16));
+/// assert_eq!((rows.least(), rows.row()), (Some((0, true)), Some(32)));
+/// assert_eq!(Overlap::NEVER.least(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overlap(i32);
 
@@ -135,17 +170,19 @@ impl Overlap {
     /// Both have the same first byte.
     pub const IN_PLACE: Overlap = Overlap(i32::MIN);
 
-    /// The operand's first byte is so many bytes behind the result's, or more.
+    /// The operand's first byte is so many bytes behind the result's, or more. See the example of [`Overlap`].
     pub const fn behind(bytes: u32) -> Overlap {
         if bytes > i32::MAX as u32 { Overlap::NEVER } else { Overlap(bytes as i32) }
     }
 
     /// Both have the same first byte, or the operand's is a row of so many bytes, at least one, behind.
+    /// See the example of [`Overlap`].
     pub const fn in_rows(bytes: u32) -> Overlap {
         if bytes > i32::MAX as u32 { Overlap::IN_PLACE } else { Overlap(-(bytes as i32)) }
     }
 
     /// The least distance, unless there is none; whether it is the only one for results that are not rows.
+    /// See the example of [`Overlap`].
     pub const fn least(self) -> Option<(u32, bool)> {
         match self.0 {
             i32::MAX => None,
@@ -154,12 +191,13 @@ impl Overlap {
         }
     }
 
-    /// The bytes of the row that the operand may be behind.
+    /// The bytes of the row that the operand may be behind. See the example of [`Overlap`].
     pub const fn row(self) -> Option<u32> {
         if self.0 < 0 && self.0 != i32::MIN { Some(self.0.unsigned_abs()) } else { None }
     }
 
     /// Whether an operand may have its first byte so many bytes behind that of a result.
+    /// See the example of [`Overlap`].
     pub const fn allows(self, bytes: i32) -> bool {
         if bytes == 0 {
             self.0 <= 0
@@ -170,6 +208,16 @@ impl Overlap {
 }
 
 /// Why parameters of a kernel make no sense, whatever memory they are given.
+///
+/// ```
+/// use microhlo_format::kernels::Fill;
+/// use microhlo_format::{Kernel, ParamError, Place};
+///
+/// // There are no elements of 3 bytes.
+/// let (value, output) = (Place::constant(0), Place::arena(0));
+/// let fill = Kernel::fill(Fill { value, output, element: 3, count: 4 });
+/// assert_eq!(fill.accesses(&mut |_| ()), Err(ParamError::BadCode));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ParamError {

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{ArtifactError, Fields, KernelId};
 
-/// One step of a program, its parameters still encoded.
+/// One step of a program, its parameters still encoded. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
     /// The kernel.
@@ -17,13 +17,14 @@ pub struct Step<'a> {
 }
 
 /// The checked program section: every step header is known to decode.
+/// See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
     bytes: &'a [u8],
     steps: u32,
 }
 
-/// A position in a program.
+/// A position in a program. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     offset: usize,
@@ -31,12 +32,20 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Number of the step at the cursor.
+    /// Number of the step at the cursor. See the example of [`Artifact`](crate::Artifact).
     pub const fn index(self) -> u32 {
         self.index
     }
 
     /// The cursor at a target, which must be one that the program [has](Program::has).
+    ///
+    /// ```
+    /// use microhlo_format::{Cursor, Target};
+    ///
+    /// // As a branch goes on: the encoder has filled in where the step lies.
+    /// let target = Target { step: 3, offset: 120 };
+    /// assert_eq!(Cursor::at(target).index(), 3);
+    /// ```
     pub const fn at(target: Target) -> Cursor {
         Cursor { offset: target.offset as usize, index: target.step }
     }
@@ -45,7 +54,7 @@ impl Cursor {
 /// A step that control flow continues with.
 ///
 /// It is encoded as two little-endian words of four bytes each, so that the length of a step does
-/// not depend on where its targets lie.
+/// not depend on where its targets lie. See the example of [`Cursor::at`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Number of the step; the number of steps for the program's end.
@@ -55,7 +64,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target for the encoder, which fills in the offset.
+    /// A target for the encoder, which fills in the offset. See the example of [`Kernel`](crate::Kernel).
     pub const fn step(step: u32) -> Target {
         Target { step, offset: 0 }
     }
@@ -113,17 +122,18 @@ impl<'a> Program<'a> {
         Ok(Program { bytes, steps })
     }
 
-    /// Number of steps.
+    /// Number of steps. See the example of [`Artifact`](crate::Artifact).
     pub const fn len(&self) -> u32 {
         self.steps
     }
 
-    /// Whether there are no steps.
+    /// Whether there are no steps. See the example of [`Artifact`](crate::Artifact).
     pub const fn is_empty(&self) -> bool {
         self.steps == 0
     }
 
     /// The step at the cursor, which moves to the next one; `None` at the end.
+    /// See the example of [`Artifact`](crate::Artifact).
     pub fn next(&self, cursor: &mut Cursor) -> Option<Step<'a>> {
         let bytes = self.bytes.get(cursor.offset..)?;
         let (kernel, body, rest) = take_step(bytes).ok()?;
@@ -137,6 +147,7 @@ impl<'a> Program<'a> {
     /// position in the program to start looking from.
     ///
     /// The first step is no target, so that a run has begun once its cursor has moved.
+    /// See the example of [`Artifact`](crate::Artifact).
     pub fn has(&self, target: Target, at: Cursor) -> bool {
         // Only positions reached from the start are known to be steps.
         let mut cursor = if target.step < at.index { Cursor::default() } else { at };
@@ -148,7 +159,7 @@ impl<'a> Program<'a> {
         target.step != 0 && cursor == Cursor::at(target)
     }
 
-    /// All steps in order.
+    /// All steps in order. See the example of [`Artifact`](crate::Artifact).
     pub fn iter(&self) -> impl Iterator<Item = Step<'a>> + use<'a> {
         let program = *self;
         let mut cursor = Cursor::default();

@@ -27,7 +27,7 @@ pub const OUTSIDE: u8 = u8::MAX;
 /// Bytes of an encoded [`Stage`].
 pub const STAGE_BYTES: usize = 8;
 
-/// A value that a chain makes row by row.
+/// A value that a chain makes row by row. See the example of [`Schedule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
     /// Rows of the value.
@@ -63,7 +63,7 @@ pub const MOST_STRIP: u16 = u8::MAX as u16;
 pub const MOST_LEAD: u8 = 31;
 
 impl Stage {
-    /// The bytes of the artifact: three little-endian halves, two bytes.
+    /// The bytes of the artifact: three little-endian halves, two bytes. See the example of [`Schedule`].
     pub const fn to_bytes(self) -> [u8; STAGE_BYTES] {
         let strip = match (self.lead, self.settles, self.ends) {
             (0, false, false) => self.strip,
@@ -81,7 +81,7 @@ impl Stage {
         [rows[0], rows[1], strip[0], strip[1], capacity[0], capacity[1], first, second]
     }
 
-    /// The stage that these bytes say.
+    /// The stage that these bytes say. See the example of [`Schedule`].
     #[inline(always)]
     pub const fn from_bytes(bytes: [u8; STAGE_BYTES]) -> Stage {
         // Two loads where memory need not be aligned.
@@ -100,24 +100,33 @@ impl Stage {
         }
     }
 
-    /// Whether the value is there as a whole at the end.
+    /// Whether the value is there as a whole at the end. See the example of [`Schedule`].
     pub const fn is_whole(&self) -> bool {
         self.capacity == self.rows
     }
 
     /// Whether rows that are kept move when stage 0 goes on.
+    ///
+    /// ```
+    /// use microhlo_format::rows::{OUTSIDE, Stage};
+    ///
+    /// let (rows, strip, lead, capacity, operands) = (8, 1, 0, 3, [OUTSIDE; 2]);
+    /// let stage = Stage { rows, strip, lead, capacity, operands, settles: true, ends: false };
+    /// assert!(!stage.settles_late());
+    /// assert!(Stage { ends: true, ..stage }.settles_late());
+    /// ```
     pub const fn settles_late(&self) -> bool {
         self.settles && self.ends
     }
 
-    /// Rows from `first` on that are computed at once.
+    /// Rows from `first` on that are computed at once. See the example of [`Schedule`].
     pub fn count(&self, first: u16) -> u16 {
         let strip = if first == 0 && self.lead != 0 { self.lead.into() } else { self.strip };
         strip.min(self.rows.saturating_sub(first))
     }
 }
 
-/// The rows of an operand that some rows of a result are made of.
+/// The rows of an operand that some rows of a result are made of. See the example of [`RowShape`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// The first one.
@@ -127,6 +136,17 @@ pub struct Demand {
 }
 
 /// How the rows of a kernel's result depend on those of an operand.
+///
+/// ```
+/// use microhlo_format::rows::{Demand, RowShape};
+///
+/// // A kernel of three rows with one of padding above and below.
+/// let shape = RowShape { out_rows: 6, in_rows: 6, kernel: 3, stride: 1, pad: 1, dilation: 1 };
+/// assert_eq!(shape.demand(0, 1), Some(Demand { from: 0, end: 2 }));
+/// assert_eq!(shape.demand(1, 2), Some(Demand { from: 0, end: 4 }));
+/// assert_eq!((shape.padding(0), shape.padding(1)), (1, 0));
+/// assert_eq!(RowShape::elementwise(6).demand(2, 1), Some(Demand { from: 2, end: 3 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowShape {
     /// Rows of the result.
@@ -144,13 +164,13 @@ pub struct RowShape {
 }
 
 impl RowShape {
-    /// That of a kernel whose rows do not see each other.
+    /// That of a kernel whose rows do not see each other. See the example of [`RowShape`].
     pub const fn elementwise(rows: u32) -> RowShape {
         RowShape { out_rows: rows, in_rows: rows, kernel: 1, stride: 1, pad: 0, dilation: 1 }
     }
 
     /// The rows that `count` rows from `first` on read; `None` if they read none. Sizes are those of
-    /// accepted parameters, whose sums do not overflow.
+    /// accepted parameters, whose sums do not overflow. See the example of [`RowShape`].
     pub fn demand(&self, first: u16, count: u16) -> Option<Demand> {
         let last = u32::from(first).wrapping_add(count.into()).wrapping_sub(1);
         let reach = self.kernel.wrapping_sub(1).wrapping_mul(self.dilation);
@@ -161,7 +181,7 @@ impl RowShape {
         (count != 0 && rows.from < rows.end).then_some(rows)
     }
 
-    /// Rows of padding above those that a row demands.
+    /// Rows of padding above those that a row demands. See the example of [`RowShape`].
     pub fn padding(&self, first: u16) -> u32 {
         self.origin(first.into()).min(0).unsigned_abs()
     }
@@ -172,7 +192,7 @@ impl RowShape {
     }
 }
 
-/// How far a stage is.
+/// How far a stage is. See the example of [`Schedule`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(4))]
 pub struct State {
@@ -190,7 +210,7 @@ pub struct State {
     pub body: [u16; 2],
 }
 
-/// Rows to be computed.
+/// Rows to be computed. See the example of [`Schedule`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Firing {
     /// Of which stage.
@@ -201,7 +221,7 @@ pub struct Firing {
     pub count: u16,
 }
 
-/// Rows that have to move in their window, so that there is room behind them.
+/// Rows that have to move in their window, so that there is room behind them. See the example of [`Schedule`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shift {
     /// Where the first one is, counted from the start.
@@ -213,6 +233,55 @@ pub struct Shift {
 }
 
 /// A chain on its way.
+///
+/// ```
+/// use microhlo_format::rows::{Demand, OUTSIDE, RowShape, Schedule, Shift, Stage, State};
+///
+/// // A value of six rows, of which three are kept, and what a kernel of three rows makes of it.
+/// let first = Stage {
+///     rows: 6,
+///     strip: 1,
+///     lead: 0,
+///     capacity: 3,
+///     operands: [OUTSIDE; 2],
+///     settles: false,
+///     ends: false,
+/// };
+/// let second = Stage { rows: 4, capacity: 4, operands: [0, OUTSIDE], ..first };
+/// assert!(second.is_whole() && Stage::from_bytes(second.to_bytes()) == second);
+/// let shape = RowShape { out_rows: 4, in_rows: 6, kernel: 3, stride: 1, pad: 0, dilation: 1 };
+///
+/// let table = [first.to_bytes(), second.to_bytes()];
+/// let mut states = [State::default(); 2];
+/// let mut schedule = Schedule::begin(&table, &mut states).expect("a chain");
+/// assert!(schedule.len() == 2 && !schedule.is_empty());
+/// schedule.set_demand(1, shape.demand(0, 1).expect("rows"));
+/// let (mut order, mut shifts, mut after) = (Vec::new(), Vec::new(), None);
+/// while let Some(firing) = schedule.next(after) {
+///     assert_eq!(firing, schedule.firing(firing.stage));
+///     let capacity = schedule.stage(firing.stage).capacity;
+///     assert!(schedule.held(firing.stage) <= capacity.into());
+///     assert!(firing.count <= schedule.room(firing.stage));
+///     // Where rows have to move before the next ones are computed.
+///     let shift = schedule.make_room(firing);
+///     if shift != Shift::default() {
+///         shifts.push((shift.from, shift.to, shift.count));
+///     }
+///     let next = firing.first + firing.count;
+///     let demand = match schedule.stage(firing.stage).count(next) {
+///         count @ 1.. if firing.stage == 1 => shape.demand(next, count).expect("rows"),
+///         _ => Demand::default(),
+///     };
+///     schedule.fired(firing, demand);
+///     order.push((firing.stage, firing.first));
+///     after = Some(firing);
+/// }
+/// assert!(schedule.is_complete() && schedule.state(0).produced == 6);
+/// let (begins, then) = ([(0, 0), (0, 1), (0, 2), (1, 0)], [(0, 3), (1, 1), (0, 4), (1, 2)]);
+/// assert_eq!(order, [&begins[..], &then, &[(0, 5), (1, 3)]].concat());
+/// // Two rows go to the start of the window whenever the third is computed.
+/// assert_eq!(shifts, [(1, 0, 2); 3]);
+/// ```
 #[derive(Debug)]
 pub struct Schedule<'s> {
     table: &'s [[u8; STAGE_BYTES]],
@@ -225,7 +294,7 @@ const DONE: Demand = Demand { from: u16::MAX, end: 0 };
 impl<'s> Schedule<'s> {
     /// A chain that begins; the demands of all first rows are to be [set](Schedule::set_demand).
     /// `None` if a stage has no rows or reads a later one, if there is not one state for each, or if all
-    /// have more than 65,535 rows together.
+    /// have more than 65,535 rows together. See the example of [`Schedule`].
     pub fn begin(table: &'s [[u8; STAGE_BYTES]], states: &'s mut [State]) -> Option<Schedule<'s>> {
         if table.len() != states.len() || table.len() > MAX_STAGES {
             return None;
@@ -253,42 +322,44 @@ impl<'s> Schedule<'s> {
     }
 
     /// A chain that goes on.
+    #[doc(hidden)]
     pub fn resume(table: &'s [[u8; STAGE_BYTES]], states: &'s mut [State]) -> Schedule<'s> {
         Schedule { table, states }
     }
 
-    /// Number of stages.
+    /// Number of stages. See the example of [`Schedule`].
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether there are no stages.
+    /// Whether there are no stages. See the example of [`Schedule`].
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// A stage; one without rows if there is none of this number.
+    /// A stage; one without rows if there is none of this number. See the example of [`Schedule`].
     pub fn stage(&self, i: u8) -> Stage {
         Stage::from_bytes(self.table.get(usize::from(i)).copied().unwrap_or_default())
     }
 
-    /// How far a stage is.
+    /// How far a stage is. See the example of [`Schedule`].
     pub fn state(&self, i: u8) -> State {
         self.states.get(usize::from(i)).copied().unwrap_or_default()
     }
 
     /// How far a stage is, to be changed.
+    #[doc(hidden)]
     pub fn state_mut(&mut self, i: u8) -> Option<&mut State> {
         self.states.get_mut(usize::from(i))
     }
 
-    /// The rows of a stage that come next.
+    /// The rows of a stage that come next. See the example of [`Schedule`].
     pub fn firing(&self, i: u8) -> Firing {
         let first = self.state(i).produced;
         Firing { stage: i, first, count: self.stage(i).count(first) }
     }
 
-    /// Says what the next rows of a stage demand.
+    /// Says what the next rows of a stage demand. See the example of [`Schedule`].
     pub fn set_demand(&mut self, i: u8, demand: Demand) {
         let left = self.firing(i).count != 0;
         if let Some(state) = self.state_mut(i) {
@@ -312,13 +383,13 @@ impl<'s> Schedule<'s> {
         (keep, lacking)
     }
 
-    /// Rows that memory holds at most while the next ones of a stage are computed.
+    /// Rows that memory holds at most while the next ones of a stage are computed. See the example of [`Schedule`].
     pub fn held(&self, i: u8) -> u32 {
         let Firing { first, count, .. } = self.firing(i);
         u32::from(first - self.wanted(i, &self.state(i)).0) + u32::from(count)
     }
 
-    /// Rows of a stage that there is room for.
+    /// Rows of a stage that there is room for. See the example of [`Schedule`].
     pub fn room(&self, i: u8) -> u16 {
         let (stage, state) = (self.stage(i), self.state(i));
         let produced = state.produced;
@@ -351,6 +422,7 @@ impl<'s> Schedule<'s> {
     }
 
     /// The rows that come next, of which `after` are the last ones. `None` if no stage can go on.
+    /// See the example of [`Schedule`].
     pub fn next(&self, after: Option<Firing>) -> Option<Firing> {
         // Nothing that does not read a stage can go on because that one has.
         let last = match after.map(|firing| (self.state(firing.stage).reader, firing.stage)) {
@@ -363,7 +435,7 @@ impl<'s> Schedule<'s> {
     }
 
     /// Makes room for rows: what has to be moved before they are computed, if anything. Row `r` lies
-    /// `r - base` rows behind the start, afterwards, modulo 2^16.
+    /// `r - base` rows behind the start, afterwards, modulo 2^16. See the example of [`Schedule`].
     pub fn make_room(&mut self, firing: Firing) -> Shift {
         let stage = self.stage(firing.stage);
         self.room_for(firing.stage, &stage, firing.count).unwrap_or_default()
@@ -389,6 +461,7 @@ impl<'s> Schedule<'s> {
 
     /// Drops rows of an operand that are not demanded any more once a stage has gone on, if the operand
     /// settles: what has to be moved in its window behind that.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn settle(&mut self, operand: u8) -> Option<Shift> {
         let stage = Stage::from_bytes(*self.table.get(usize::from(operand))?);
@@ -407,11 +480,13 @@ impl<'s> Schedule<'s> {
     }
 
     /// Whether rows of some stage wait until stage 0 goes on.
+    #[doc(hidden)]
     pub fn settles_late(&self) -> bool {
         self.table.iter().any(|&bytes| Stage::from_bytes(bytes).settles_late())
     }
 
     /// Makes room in all windows whose rows wait for stage 0, as it goes on.
+    #[doc(hidden)]
     pub fn settle_all(&mut self) {
         for i in (0..self.len() as u8).rev() {
             let _ = self.settle_late(i);
@@ -420,6 +495,7 @@ impl<'s> Schedule<'s> {
 
     /// Makes room for the next rows of a stage before stage 0 goes on, if they wait for that. All stages do so,
     /// the last one first; stage 0 does when it goes on.
+    #[doc(hidden)]
     pub fn settle_late(&mut self, i: u8) -> Option<Shift> {
         let stage = Stage::from_bytes(*self.table.get(usize::from(i))?);
         let count = stage.count(self.states.get(usize::from(i))?.produced);
@@ -432,6 +508,7 @@ impl<'s> Schedule<'s> {
     /// Begins with the next rows of a stage whose kernel has these rows: the strip to restrict the kernel
     /// to, and what has to be moved in the window of the result before. `None` if an offset overflows or
     /// some rows read none.
+    #[doc(hidden)]
     pub fn fire(&mut self, i: u8, by: &ByRows<Place>) -> Option<(Strip<Place>, Shift)> {
         let stage = self.stage(i);
         let first = self.states.get(usize::from(i))?.produced;
@@ -463,7 +540,7 @@ impl<'s> Schedule<'s> {
         Some((strip, shift))
     }
 
-    /// Notes that rows have been computed, and what the next ones demand.
+    /// Notes that rows have been computed, and what the next ones demand. See the example of [`Schedule`].
     pub fn fired(&mut self, firing: Firing, next: Demand) {
         if let Some(state) = self.state_mut(firing.stage) {
             state.produced = state.produced.saturating_add(firing.count);
@@ -474,7 +551,7 @@ impl<'s> Schedule<'s> {
         }
     }
 
-    /// Whether the chain has made all rows of what it leaves.
+    /// Whether the chain has made all rows of what it leaves. See the example of [`Schedule`].
     pub fn is_complete(&self) -> bool {
         let window = |i| self.state(i).reader != 0 && !self.stage(i).is_whole();
         (0..self.len() as u8).all(|i| window(i) || self.firing(i).count == 0)

@@ -7,17 +7,17 @@ use serde::{Serialize, Serializer};
 use crate::{Field, Fields};
 
 /// A name in an artifact. That it is UTF-8 is checked when it is asked for: firmware that asks for no
-/// name links no decoder of it.
+/// name links no decoder of it. See the example of [`Artifact`](crate::Artifact).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
-    /// The text, which is empty if the bytes are not UTF-8.
+    /// The text, which is empty if the bytes are not UTF-8. See the example of [`Artifact`](crate::Artifact).
     pub fn as_str(self) -> &'a str {
         core::str::from_utf8(self.0).unwrap_or_default()
     }
 
-    /// Its bytes.
+    /// Its bytes. See the example of [`Artifact`](crate::Artifact).
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }

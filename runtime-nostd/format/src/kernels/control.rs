@@ -14,7 +14,7 @@ use crate::{Access, AccessKind, ParamError};
 pub const MAX_TARGETS: usize = 16;
 
 /// Continues at `target` if the `i1` at `predicate` equals `when`, or always if there is none;
-/// with the next step otherwise.
+/// with the next step otherwise. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Branch<P> {
     /// An `i1`.
@@ -26,7 +26,7 @@ pub struct Branch<P> {
 }
 
 /// Continues at `targets[index - first]`, where `index` is the `i32` at `index`; with the next step
-/// if there is no such target.
+/// if there is no such target. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Switch<P> {
     /// An `i32`.

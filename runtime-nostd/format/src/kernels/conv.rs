@@ -7,7 +7,7 @@ use super::overlap::Pixels;
 use super::{Params, Sizes, Strides};
 use crate::{Access, AccessKind, Field, Fields, MicroId, Overlap, ParamError};
 
-/// Applied to a convolution's result after the bias.
+/// Applied to a convolution's result after the bias. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub enum Activation {
     /// Nothing.
@@ -49,7 +49,7 @@ impl<'b> Field<'b> for Activation {
 ///
 /// Each output is the sum over kernel rows, then columns, then input channels, ascending, from
 /// +0.0, taps outside the input skipped; then the bias is added; then the activation applied.
-/// Every product and sum is rounded.
+/// Every product and sum is rounded. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ConvF32<P> {
     /// Activations read.
@@ -98,7 +98,7 @@ pub struct ConvF32<P> {
 ///
 /// As [`ConvF32`] with `out_c = channels`; `weights` is `[ceil(channels / 8)][kernel_h][kernel_w]
 /// [8]`, `bias` `[ceil(channels / 8) * 8]`, padded with zeros. Taps are summed row by row,
-/// ascending.
+/// ascending. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DepthwiseF32<P> {
     /// Activations read.
@@ -145,7 +145,7 @@ pub struct DepthwiseF32<P> {
 /// rhs[b, k, n]`, k ascending from +0.0; then bias (`[n]`, may be absent), then activation.
 ///
 /// `k` is contiguous in `lhs` and `n` is contiguous in `rhs`; the other strides are free, in
-/// bytes. `output` is dense `[batch, m, n]`.
+/// bytes. `output` is dense `[batch, m, n]`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DotF32<P> {
     /// Left-hand side.
@@ -179,6 +179,7 @@ pub struct DotF32<P> {
 /// Contraction of any element type: for every index of `sizes` (batch, rows and columns of the
 /// result, in its order, dense), `output = sum over contract of lhs * rhs`, ascending row-major,
 /// from zero, with the micro-operation `multiply_add` of the element type.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DotAny<P> {
     /// `multiply_add` on the common element type.
@@ -208,7 +209,7 @@ pub struct DotAny<P> {
 /// `input` is `[batch, spatial.., groups * in_c]`, `weights` `[spatial.., in_c, groups * out_c]`,
 /// `output` `[batch, spatial.., groups * out_c]`. Per output: kernel positions ascending, then
 /// input channels, `multiply_add` from zero; taps that fall outside the input, or between its
-/// elements when it is dilated, are skipped.
+/// elements when it is dilated, are skipped. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConvAny<P> {
     /// `multiply_add` on the common element type.
@@ -231,7 +232,7 @@ pub struct ConvAny<P> {
     pub spatial: heapless::Vec<ConvDim, 3>,
 }
 
-/// One spatial dimension of a [`ConvAny`].
+/// One spatial dimension of a [`ConvAny`]. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ConvDim {
     /// Input size.
@@ -286,6 +287,7 @@ impl<P: Copy> ConvF32<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P: Copy> ConvF32<P> {
     /// The depthwise convolution with `out_c` channels, each of which has one filter of these weights.
     pub fn depthwise(&self) -> DepthwiseF32<P> {

@@ -12,9 +12,9 @@ use crate::{Access, AccessKind, Overlap, ParamError};
 /// used and whose rounding is not [`Rounding::Single`], results are `i16`: [`Requant::steps`] of a sum,
 /// limited to `min` and `max`.
 ///
-/// **Taps** are in their order: none is moved by [`ConvI8::stored_tap`]. Constants and scratch are as
+/// **Taps** are in their order: none is moved by `ConvI8::stored_tap`. Constants and scratch are as
 /// there otherwise. If operand and results have two bytes for each element, results may lie over the
-/// operand twice as far from it as those of [`ConvI8`].
+/// operand twice as far from it as those of [`ConvI8`]. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI16<P> {
     /// Operands and geometry; sizes count elements.
@@ -26,7 +26,7 @@ pub struct ConvI16<P> {
 }
 
 /// [`DepthwiseI8`] of an input of `i16`, with weights of `i8`, tap by tap
-/// ([`super::DepthwiseLayout::Taps`]); requantised as [`ConvI16`] is.
+/// ([`super::DepthwiseLayout::Taps`]); requantised as [`ConvI16`] is. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI16<P> {
     /// Operands and geometry; sizes count elements.
@@ -39,7 +39,7 @@ pub struct DepthwiseI16<P> {
 
 /// Sum of two dense `i16` tensors of `count` elements, each times a constant: `clamp(min, (lhs *
 /// lhs_multiplier + rhs * rhs_multiplier + 2^(shift - 1)) >> shift, max)`, in 64 bits, the shift
-/// arithmetic. In place when `output` is an operand.
+/// arithmetic. In place when `output` is an operand. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SumI16<P> {
     /// First operand.

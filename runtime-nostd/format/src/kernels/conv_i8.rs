@@ -20,14 +20,14 @@ use crate::{Access, Field, Fields, Overlap, ParamError};
 /// input channels. Those that are adjacent in the input are a run: all of a kernel row if there is
 /// one group and no horizontal dilation, else the channels of one kernel position. If runs are of a
 /// multiple of four, each four taps are stored in the order 0, 2, 1, 3, else in their order
-/// ([`ConvI8::stored_tap`]). `K` is filled up to an even number of taps, whose weights are 0.
+/// (`ConvI8::stored_tap`). `K` is filled up to an even number of taps, whose weights are 0.
 ///
 /// **Weights.** Channels of a group are stored in blocks: of two if there are at least four output
-/// pixels, or few products of each ([`ConvI8::lanes`]); else of eight, and what is left over of two. The last channel of an odd number has a
+/// pixels, or few products of each (`ConvI8::lanes`); else of eight, and what is left over of two. The last channel of an odd number has a
 /// partner of zeros. A block is, for each pair of stored taps, for each pair of its channels, four
 /// bytes: first tap of first channel, of second channel, second tap of first channel, of second
 /// channel. `channels` is, for each of these channels (`2 * ceil(out_c / 2)` per group), its bias
-/// and its multiplier as `i32`; `shifts` one byte for each.
+/// and its multiplier as `i32`; `shifts` one byte for each. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8<P> {
     /// Activations read.
@@ -40,7 +40,7 @@ pub struct ConvI8<P> {
     pub shifts: Option<P>,
     /// Results, or sums as `i32`.
     pub output: P,
-    /// The taps of [`ConvI8::lanes`] pixels as `i16`, `2 * ceil(K / 2)` each.
+    /// The taps of `ConvI8::lanes` pixels as `i16`, `2 * ceil(K / 2)` each.
     pub scratch: P,
     /// Independent images.
     pub batch: u32,
@@ -81,7 +81,7 @@ pub struct ConvI8<P> {
 }
 
 /// How a depthwise convolution is computed, and how its weights are stored. Encoded as the number of
-/// lines, or 0.
+/// lines, or 0. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "u32")]
 pub enum DepthwiseLayout {
@@ -121,9 +121,9 @@ impl From<DepthwiseLayout> for u32 {
 /// **Scratch.** Lines of the input run along the longer side of the output, horizontally if both
 /// are equal. A line holds its channel's values from the first to the last tap of the outputs,
 /// padding included, with room for their number rounded up to a multiple of four and for an even
-/// number of taps: [`DepthwiseI8::line`] values of 16 bits. There are four channels, and for each so
+/// number of taps: `DepthwiseI8::line` values of 16 bits. There are four channels, and for each so
 /// many lines as the layout says; and for each of the kernel's lines room for its weights and as many
-/// again, two more values, each rounded up to an even number.
+/// again, two more values, each rounded up to an even number. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8<P> {
     /// Activations read.
@@ -220,6 +220,7 @@ macro_rules! slides {
 slides!(ConvI8);
 slides!(DepthwiseI8);
 
+#[doc(hidden)]
 impl<P> ConvI8<P> {
     /// Taps of one sum, of accepted parameters.
     pub fn taps(&self) -> u32 {
@@ -284,6 +285,7 @@ impl<P> ConvI8<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P: Copy> ConvI8<P> {
     /// The depthwise convolution of these sizes, with a channel for each group and as many filters of it as
     /// the group has output channels.
@@ -317,6 +319,7 @@ impl<P: Copy> ConvI8<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P> DepthwiseI8<P> {
     /// Whether it is computed tap by tap.
     pub fn is_by_taps(&self) -> bool {
@@ -678,13 +681,12 @@ macro_rules! only {
 }
 
 only! {
-    /// [`DepthwiseI8`] by lines of three by three adjacent taps, for which
-    /// [`DepthwiseI8::is_three_by_three`].
+    /// [`DepthwiseI8`] by lines of three by three adjacent taps. See the example of [`Kernel`](crate::Kernel).
     DepthwiseThreeI8, is_three_by_three
 }
 
 only! {
-    /// [`DepthwiseI8`] tap by tap, for few results.
+    /// [`DepthwiseI8`] tap by tap, for few results. See the example of [`Kernel`](crate::Kernel).
     DepthwiseTapsI8, is_by_taps
 }
 

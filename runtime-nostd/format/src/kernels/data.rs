@@ -9,7 +9,7 @@ use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Strided copy of elements of `element` bytes (1, 2, 4, 8 or 16): for every index,
 /// `output[index * output_strides] = input[index * input_strides]`, one after the other, the last dimension
-/// fastest: the output may lie over what has been read.
+/// fastest: the output may lie over what has been read. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Move<P> {
     /// First element read.
@@ -26,7 +26,7 @@ pub struct Move<P> {
     pub output_strides: Strides,
 }
 
-/// Fills `count` elements of `element` bytes with the one at `value`.
+/// Fills `count` elements of `element` bytes with the one at `value`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Fill<P> {
     /// The element.
@@ -41,7 +41,7 @@ pub struct Fill<P> {
 
 /// `f32` softmax of each of `rows` dense rows of `n` elements: `m` is the row's maximum from
 /// -inf, `e_i = exp(x_i - m)`, `s` the sum of `e_i` ascending from +0.0, `y_i = e_i / s`. In place
-/// when `output` is `input`.
+/// when `output` is `input`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SoftmaxF32<P> {
     /// Operand.
@@ -57,7 +57,7 @@ pub struct SoftmaxF32<P> {
 /// Softmax of each of `rows` dense rows of `n` 8-bit integers, in `f32`: of the elements
 /// `x_i = (input_i - input_zero) * input_scale` as [`SoftmaxF32`] does, then
 /// `round(clamp(min, y_i / output_scale + output_zero, max))`, ties to even. In place when `output` is
-/// `input`.
+/// `input`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SoftmaxI8<P> {
     /// Operand.

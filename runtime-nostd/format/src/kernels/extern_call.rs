@@ -27,6 +27,7 @@ pub const MAX_EXTERN_RESULTS: usize = 4;
 ///
 /// Operands and results are dense and row-major. The function writes all elements of all results, which
 /// lie on no operand and not on each other, and touches no other memory of the model.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExternCall<P> {
     /// Name of the function, as UTF-8.
@@ -39,7 +40,7 @@ pub struct ExternCall<P> {
     pub results: heapless::Vec<ExternTensor<P>, MAX_EXTERN_RESULTS>,
 }
 
-/// An operand or result of an [`ExternCall`].
+/// An operand or result of an [`ExternCall`]. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExternTensor<P> {
     /// Element type.
@@ -51,7 +52,7 @@ pub struct ExternTensor<P> {
 }
 
 impl<P: Copy> ExternTensor<P> {
-    /// Size in bytes.
+    /// Size in bytes. See the example of [`Call`].
     ///
     /// # Errors
     /// It exceeds 2^31 - 1.
@@ -127,6 +128,44 @@ fn check(name: &[u8], settings: Settings<'_>) -> Result<(), ParamError> {
 }
 
 /// A call in the artifact: [`ExternCall`], read where it lies.
+///
+/// ```
+/// # #[cfg(not(feature = "std"))]
+/// # fn main() {}
+/// # #[cfg(feature = "std")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use microhlo_format::kernels::{Call, ExternCall, ExternTensor, Setting};
+/// use microhlo_format::{DType, Kernel, Place};
+///
+/// let mut settings = Vec::new();
+/// Setting::F32(0.5).encode("gain", &mut settings)?;
+/// Setting::encode_ints("taps", &[1, 2, 1], &mut settings)?;
+/// let tensor = |place| ExternTensor { dtype: DType::F32, dims: [4].into_iter().collect(), place };
+/// let call = Kernel::extern_call(ExternCall {
+///     name: b"board.filter".iter().copied().collect(),
+///     settings: settings.iter().copied().collect(),
+///     operands: [tensor(Place::arena(0))].into_iter().collect(),
+///     results: [tensor(Place::arena(16))].into_iter().collect(),
+/// });
+///
+/// // As a reader of the artifact sees it, without a copy.
+/// let body = call.encode()?;
+/// let call = Call::parse(&body).expect("a call");
+/// assert_eq!((call.name.as_str(), call.operands.len()), ("board.filter", 1));
+/// assert_eq!(call.results.get(0).map(|result| result.byte_len()), Some(Ok(16)));
+/// let mut touched = 0;
+/// call.accesses(&mut |access| touched += access.end)?;
+/// assert_eq!(touched, 32);
+/// assert!(matches!(call.settings.get("gain"), Some(Setting::F32(0.5))));
+/// let names: Vec<&str> = call.settings.iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!(names, ["gain", "taps"]);
+/// let taps = call.settings.get("taps").map(|value| value.to_string());
+/// assert_eq!(taps.as_deref(), Some("[1, 2, 1]"));
+/// // These bytes are no step of an artifact.
+/// assert!(Call::at(&body, 0).is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// Name of the function.
@@ -140,7 +179,7 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Reads the body of an `extern_call` step.
+    /// Reads the body of an `extern_call` step. See the example of [`Call`].
     pub fn parse(body: &'a [u8]) -> Option<Call<'a>> {
         let mut fields = Fields::new(body);
         let name: Text<'a> = fields.take();
@@ -156,12 +195,13 @@ impl<'a> Call<'a> {
     }
 
     /// Reads the step that starts at an offset of an artifact, if it is an `extern_call`.
+    /// See the example of [`Call`].
     pub fn at(artifact: &'a [u8], offset: u32) -> Option<Call<'a>> {
         let (kernel, body, _) = take_step(artifact.get(offset as usize..)?).ok()?;
         Call::parse(body).filter(|_| kernel == KernelId::extern_call)
     }
 
-    /// See [`Params::accesses`].
+    /// See [`Params::accesses`]. See the example of [`Call`].
     ///
     /// # Errors
     /// The parameters make no sense.
@@ -189,10 +229,11 @@ fn tensors<'a>(fields: &mut Fields<'a>, most: usize) -> Option<List<'a, ExternTe
 ///
 /// Each is encoded as its name (string), its kind (u8) and the value: 0 a boolean, 1 an integer (zigzag
 /// varint of 64 bits), 2 an f32, 3 an f64 (eight little-endian bytes), 4 a string, 5 a list of integers.
+/// See the example of [`Call`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings<'a>(pub &'a [u8]);
 
-/// One value of [`Settings`].
+/// One value of [`Settings`]. See the example of [`Call`].
 #[derive(Clone, Copy, Debug)]
 pub enum Setting<'a> {
     /// A boolean.
@@ -245,7 +286,7 @@ fn ints<'a>(fields: &mut Fields<'a>) -> List<'a, i64> {
 }
 
 impl<'a> Settings<'a> {
-    /// All values with their names, in the order of the program.
+    /// All values with their names, in the order of the program. See the example of [`Call`].
     pub fn iter(self) -> impl Iterator<Item = (Text<'a>, Setting<'a>)> {
         let mut fields = Fields::new(self.0);
         core::iter::from_fn(move || {
@@ -254,7 +295,7 @@ impl<'a> Settings<'a> {
         })
     }
 
-    /// The value of this name.
+    /// The value of this name. See the example of [`Call`].
     pub fn get(self, name: &str) -> Option<Setting<'a>> {
         self.iter().find(|(other, _)| *other == name.into()).map(|(_, value)| value)
     }
@@ -275,7 +316,7 @@ impl fmt::Display for Setting<'_> {
 
 #[cfg(feature = "std")]
 impl Setting<'_> {
-    /// Appends the value with its name to encoded settings.
+    /// Appends the value with its name to encoded settings. See the example of [`Call`].
     ///
     /// # Errors
     /// None that can happen: there is room for any value.
@@ -292,7 +333,7 @@ impl Setting<'_> {
         Ok(())
     }
 
-    /// Appends a list of integers with its name to encoded settings.
+    /// Appends a list of integers with its name to encoded settings. See the example of [`Call`].
     ///
     /// # Errors
     /// None that can happen: there is room for any value.

@@ -12,7 +12,7 @@ use crate::{Access, AccessKind, Overlap, ParamError};
 /// As [`ConvF32`], or as [`DepthwiseF32`](super::DepthwiseF32) with `out_c` channels and `in_c` 1 if `depthwise`, of
 /// these products: the same sums in the same order. Weights are packed as there, in bytes, and
 /// scales as biases are. Scratch holds a block of eight channels' weights as floats:
-/// `[kernel_h][kernel_w][in_c][8]`.
+/// `[kernel_h][kernel_w][in_c][8]`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct HybridF32<P> {
     /// The convolution, with its packed weights.
@@ -25,6 +25,7 @@ pub struct HybridF32<P> {
     pub depthwise: bool,
 }
 
+#[doc(hidden)]
 impl<P: Copy> HybridF32<P> {
     /// Weights of a block, of accepted parameters.
     pub fn block_weights(&self) -> u32 {

@@ -10,11 +10,12 @@ use super::{Params, Sizes, Strides};
 use crate::algorithms::fft::{Kind, Plan, Radices};
 use crate::{Access, AccessKind, DType, Overlap, ParamError};
 
-/// Discrete Fourier transforms of strided lines; see [`crate::algorithms::fft`] for the order of
+/// Discrete Fourier transforms of strided lines; see `algorithms::fft` for the order of
 /// operations.
 ///
 /// For every index of `sizes` one line of complex numbers of `dtype`, `f32` or `f64`, is
 /// transformed. Lines on the real side of kind 2 and 3 are of real numbers.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fft<P> {
     /// First element read.
@@ -47,8 +48,8 @@ pub struct Fft<P> {
     pub output_strides: Strides,
 }
 
-/// Cholesky factors of dense matrices; see [`crate::algorithms::cholesky`] for the order of
-/// operations.
+/// Cholesky factors of dense matrices; see `algorithms::cholesky` for the order of
+/// operations. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Cholesky<P> {
     /// `batch` matrices of `n` rows and columns.
@@ -65,8 +66,8 @@ pub struct Cholesky<P> {
     pub lower: bool,
 }
 
-/// Triangular systems of dense matrices; see [`crate::algorithms::triangular_solve`] for the order
-/// of operations.
+/// Triangular systems of dense matrices; see `algorithms::triangular_solve` for the order
+/// of operations. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TriangularSolve<P> {
     /// `batch` matrices of `n` rows and columns.
@@ -96,6 +97,7 @@ pub struct TriangularSolve<P> {
     pub conjugate: bool,
 }
 
+#[doc(hidden)]
 impl<P> Fft<P> {
     /// The plan that the parameters describe.
     ///

@@ -6,7 +6,7 @@ use super::check::{dense, micro, nonzero, product, strided};
 use super::{MAX_MAP_CODE, MAX_MAP_INPUTS, MAX_MAP_OUTPUTS, Params, Sizes, Strides};
 use crate::{Access, AccessKind, DType, MicroId, Overlap, ParamError};
 
-/// A strided operand of a [`Map`].
+/// A strided operand of a [`Map`]. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MapOperand<P> {
     /// First element.
@@ -18,7 +18,7 @@ pub struct MapOperand<P> {
 /// One instruction: `dst = op(args)` on a run of elements.
 ///
 /// Registers number the inputs, then the outputs, then the temporaries. Only outputs and
-/// temporaries may be written. Unused arguments are 0.
+/// temporaries may be written. Unused arguments are 0. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MapInstr {
     /// The micro-operation.
@@ -35,6 +35,7 @@ pub struct MapInstr {
 /// whole tile before the next. Temporaries live in `scratch`, `temps` buffers of `tile *
 /// temp_size` bytes each. An output may lie exactly on an input of the same strides and element
 /// size (in place), provided no instruction reads that input after the output's first write.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Map<P> {
     /// Sizes of the index space, outermost first; at least one dimension.

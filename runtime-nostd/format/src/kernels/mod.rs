@@ -34,6 +34,7 @@ pub use conv::{Activation, ConvAny, ConvDim, ConvF32, DepthwiseF32, DotAny, DotF
 pub use conv_i8::{ConvI8, DepthwiseI8, DepthwiseLayout, DepthwiseTapsI8, DepthwiseThreeI8};
 pub use conv_i16::{ConvI16, DepthwiseI16, SumI16};
 pub use data::{Fill, Move, SoftmaxF32, SoftmaxI8};
+#[doc(hidden)]
 pub use decode::{Decode, Repeated, decode_exact, empty};
 pub use extern_call::{
     Call, ExternCall, ExternTensor, MAX_EXTERN_NAME, MAX_EXTERN_OPERANDS, MAX_EXTERN_RESULTS,
@@ -42,12 +43,16 @@ pub use extern_call::{
 pub use hybrid::HybridF32;
 pub use linear::{Cholesky, Fft, TriangularSolve};
 pub use map::{Map, MapInstr, MapOperand};
-pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve, DepthwiseWords, Vectors};
+pub use mve_i8::{ConvI8Mve, DepthwiseI8Mve};
+#[doc(hidden)]
+pub use mve_i8::{DepthwiseWords, Vectors};
 pub use mve_i16::ConvI16Mve;
 pub use parts::Parts;
 pub use pointwise_i8::{PoolI8, ScaleI8, SumI8, TableI8, TableMoveI8};
 pub use product_i8::{DotI8, ProductI8};
-pub use quantize::{DequantizeI8, INFINITE_KEYS, QuantizeF32, THRESHOLDS, key};
+pub use quantize::{DequantizeI8, QuantizeF32, THRESHOLDS};
+#[doc(hidden)]
+pub use quantize::{INFINITE_KEYS, key};
 pub use reduce::{Post, Reduce, Window, WindowDim};
 pub use region::{
     MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, MAX_REGION_TEMPS, ReduceAny,
@@ -55,8 +60,11 @@ pub use region::{
     SortOperand,
 };
 pub use requant::{Requant, Rounding};
-pub use rows::{Chain, Feed, Rows, STATE_BYTES, Sums};
+#[doc(hidden)]
+pub use rows::Chain;
+pub use rows::{Feed, Rows, STATE_BYTES, Sums};
 pub use slices::{Gather, Scatter, Slices, Start};
+#[doc(hidden)]
 pub use strips::{ByRows, RowTensor, Strip, Strips};
 
 use crate::place::{Access, ParamError, Place};
@@ -73,12 +81,12 @@ pub const MAX_MAP_TEMPS: u8 = 16;
 /// Most instructions of one `map`.
 pub const MAX_MAP_CODE: usize = 24;
 
-/// Sizes of loop dimensions, outermost first.
+/// Sizes of loop dimensions, outermost first. See the example of [`Kernel`].
 pub type Sizes = heapless::Vec<u32, MAX_RANK>;
-/// Strides in bytes, one per loop dimension; 0 repeats an element.
+/// Strides in bytes, one per loop dimension; 0 repeats an element. See the example of [`Kernel`].
 pub type Strides = heapless::Vec<i32, MAX_RANK>;
 
-/// What every kernel's parameters offer to compiler and loader.
+/// What every kernel's parameters offer to compiler and loader. See the example of [`Kernel`].
 pub trait Params<P: Copy>: Sized {
     /// The parameters with every operand replaced, in declaration order.
     type With<Q: Copy>;
@@ -232,7 +240,7 @@ macro_rules! for_each_kernel {
 
 macro_rules! kernel_table {
     ($($(#[$doc:meta])* $code:literal, $name:ident, $params:ident;)*) => {
-        /// Which kernel a step runs.
+        /// Which kernel a step runs. See the example of [`Kernel`].
         #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
@@ -243,67 +251,112 @@ macro_rules! kernel_table {
             /// All kernels.
             pub const ALL: &'static [KernelId] = &[$(KernelId::$name,)*];
 
-            /// The kernel with this code, or `None` for one of a later format.
+            /// The kernel with this code, or `None` for one of a later format. See the example of [`Kernel`].
             pub const fn from_code(code: u16) -> Option<KernelId> {
                 match code { $($code => Some(KernelId::$name),)* _ => None }
             }
 
-            /// The kernel's name, which is the identifier of its runtime module.
+            /// The kernel's name, which is the identifier of its runtime module. See the example of [`Kernel`].
             pub const fn name(self) -> &'static str {
                 match self { $(KernelId::$name => stringify!($name),)* }
             }
         }
 
         /// A kernel with its parameters.
+        ///
+        /// ```
+        /// use microhlo_format::kernels::{Branch, Move, Params, Parts, Sizes, Strides};
+        /// use microhlo_format::{AccessKind, Kernel, KernelId, Place, Target};
+        ///
+        /// // Turns a matrix of two by three floats.
+        /// let turn = Move {
+        ///     input: Place::arena(0),
+        ///     output: Place::arena(32),
+        ///     element: 4,
+        ///     sizes: Sizes::from_slice(&[3, 2]).expect("few dimensions"),
+        ///     input_strides: Strides::from_slice(&[4, 12]).expect("few dimensions"),
+        ///     output_strides: Strides::from_slice(&[8, 4]).expect("few dimensions"),
+        /// };
+        /// let mut kernel = Kernel::move_(turn.clone());
+        /// assert_eq!((kernel.id(), kernel.id().name(), kernel.macs()), (KernelId::move_, "move_", 0));
+        /// assert_eq!(KernelId::from_code(KernelId::move_ as u16), Some(KernelId::move_));
+        ///
+        /// // The memory that it touches, in bytes from its places on.
+        /// let mut touched = Vec::new();
+        /// kernel.accesses(&mut |a| touched.push((a.kind, a.place, a.start..a.end)))?;
+        /// let [read, written] = [(AccessKind::Read, turn.input), (AccessKind::Write, turn.output)];
+        /// assert_eq!(touched, [(read.0, read.1, 0..24), (written.0, written.1, 0..24)]);
+        /// // The same is asked of parameters alone.
+        /// assert!(turn.accesses(&mut |access| assert_eq!(access.align, 4)).is_ok());
+        ///
+        /// // Operands may be anything while a compiler has no places for them yet.
+        /// let named: Kernel<&str> = kernel.map_places(&mut |p| if p.offset == 0 { "x" } else { "y" });
+        /// assert!(matches!(named, Kernel::move_(Move { input: "x", output: "y", .. })));
+        ///
+        /// // What firmware has to link for it, and where the program may go on.
+        /// let mut called = 0;
+        /// kernel.micro_ops(&mut |_| called += 1);
+        /// assert_eq!((called, kernel.parts(), kernel.targets_mut().len()), (0, Parts::NONE, 0));
+        /// let branch = Branch { predicate: None, when: true, target: Target::step(2) };
+        /// assert_eq!(Kernel::<Place>::branch(branch).targets(), [Target::step(2)]);
+        ///
+        /// # #[cfg(feature = "std")] {
+        /// // As the artifact has it.
+        /// let body = kernel.encode().expect("it encodes");
+        /// assert_eq!(Kernel::decode(KernelId::move_, &body), Ok(kernel));
+        /// assert!(Kernel::decode(KernelId::fill, &body).is_err());
+        /// # }
+        /// # Ok::<(), microhlo_format::ParamError>(())
+        /// ```
         #[allow(non_camel_case_types, reason = "names are those of the runtime's kernel modules")]
         #[allow(clippy::large_enum_variant, reason = "there is no allocator to box a variant with")]
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kernel<P> { $($(#[$doc])* $name($params<P>),)* }
 
         impl<P: Copy> Kernel<P> {
-            /// Which kernel it is.
+            /// Which kernel it is. See the example of [`Kernel`].
             pub const fn id(&self) -> KernelId {
                 match self { $(Kernel::$name(_) => KernelId::$name,)* }
             }
 
-            /// See [`Params::map_places`].
+            /// See [`Params::map_places`]. See the example of [`Kernel`].
             pub fn map_places<Q: Copy>(&self, f: &mut dyn FnMut(P) -> Q) -> Kernel<Q> {
                 match self { $(Kernel::$name(p) => Kernel::$name(p.map_places(f)),)* }
             }
 
-            /// See [`Params::accesses`].
+            /// See [`Params::accesses`]. See the example of [`Kernel`].
             pub fn accesses(&self, visit: &mut dyn FnMut(Access<P>)) -> Result<(), ParamError> {
                 match self { $(Kernel::$name(p) => p.accesses(visit),)* }
             }
 
-            /// See [`Params::micro_ops`].
+            /// See [`Params::micro_ops`]. See the example of [`Kernel`].
             pub fn micro_ops(&self, visit: &mut dyn FnMut(crate::MicroId)) {
                 match self { $(Kernel::$name(p) => p.micro_ops(visit),)* }
             }
 
-            /// See [`Params::parts`].
+            /// See [`Params::parts`]. See the example of [`Kernel`].
             pub fn parts(&self) -> Parts {
                 match self { $(Kernel::$name(p) => p.parts(),)* }
             }
 
-            /// See [`Params::macs`].
+            /// See [`Params::macs`]. See the example of [`Kernel`].
             pub fn macs(&self) -> u64 {
                 match self { $(Kernel::$name(p) => p.macs(),)* }
             }
 
-            /// See [`Params::targets`].
+            /// See [`Params::targets`]. See the example of [`Kernel`].
             pub fn targets(&self) -> &[Target] {
                 match self { $(Kernel::$name(p) => Params::<P>::targets(p),)* }
             }
 
-            /// See [`Params::targets_mut`].
+            /// See [`Params::targets_mut`]. See the example of [`Kernel`].
             pub fn targets_mut(&mut self) -> &mut [Target] {
                 match self { $(Kernel::$name(p) => Params::<P>::targets_mut(p),)* }
             }
         }
 
         impl Kernel<Place> {
-            /// Decodes the parameters of kernel `id`; see [`decode_exact`].
+            /// Decodes the parameters of kernel `id`, which must fill `body`. See the example of [`Kernel`].
             pub fn decode(id: KernelId, body: &[u8]) -> Result<Self, postcard::Error> {
                 match id {
                     $(KernelId::$name => {
@@ -313,7 +366,7 @@ macro_rules! kernel_table {
                 }
             }
 
-            /// Encodes the parameters.
+            /// Encodes the parameters. See the example of [`Kernel`].
             #[cfg(feature = "std")]
             pub fn encode(&self) -> Result<std::vec::Vec<u8>, postcard::Error> {
                 match self { $(Kernel::$name(p) => postcard::to_stdvec(p),)* }

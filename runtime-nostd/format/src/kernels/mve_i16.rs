@@ -12,6 +12,7 @@ use crate::{Access, ParamError};
 /// **Weights** are laid out for eight taps at once instead of 16.
 ///
 /// **Scratch** has taps of two bytes: those of as many pixels as there, or of fewer as they take more.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI16Mve<P> {
     /// Operands and geometry; sizes count elements.
@@ -22,6 +23,7 @@ pub struct ConvI16Mve<P> {
     pub max: i32,
 }
 
+#[doc(hidden)]
 impl<P> ConvI16Mve<P> {
     /// How taps and weights lie.
     pub fn vectors(&self) -> Vectors<'_, P> {

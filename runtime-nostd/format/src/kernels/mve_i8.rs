@@ -27,15 +27,17 @@ const PIXELS: [u32; 2] = [8, 32];
 /// **Channels.** For each four channels of a group, filled up, their biases and then their
 /// multipliers, as `i32`. `shifts` is a byte for each of them.
 ///
-/// **Scratch.** Unless the input holds the taps of each pixel in order ([`Vectors::step`]), the taps
-/// of some pixels ([`Vectors::gathered`]), each at a multiple of four bytes. Behind them, for a
+/// **Scratch.** Unless the input holds the taps of each pixel in order (`Vectors::step`), the taps
+/// of some pixels (`Vectors::gathered`), each at a multiple of four bytes. Behind them, for a
 /// rounding that needs sums, those of two pixels as `i32`, channels filled up to a multiple of four.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ConvI8Mve<P> {
     /// Operands and geometry.
     pub conv: ConvI8<P>,
 }
 
+#[doc(hidden)]
 impl<P> ConvI8Mve<P> {
     /// How taps and weights lie.
     pub fn vectors(&self) -> Vectors<'_, P> {
@@ -50,6 +52,7 @@ impl<P> ConvI8Mve<P> {
 }
 
 /// How the taps and weights of a convolution lie for vectors of 16 bytes of taps.
+#[doc(hidden)]
 pub struct Vectors<'a, P> {
     /// Its geometry, in elements.
     pub conv: &'a ConvI8<P>,
@@ -57,6 +60,7 @@ pub struct Vectors<'a, P> {
     pub bytes: u32,
 }
 
+#[doc(hidden)]
 impl<P> Vectors<'_, P> {
     /// Taps that are multiplied at once.
     pub fn taps(&self) -> u32 {
@@ -206,7 +210,7 @@ impl<P: Copy> Params<P> for ConvI8Mve<P> {
 /// behind the other: the words of a line of outputs, `[arrays][room][16 channels]`, four bytes each;
 /// the weights of 16 channels, `vectors` of 16 bytes each; of 16 bytes for each vector of a channel,
 /// four offsets of words, 16 taps, 16 masks; 16 bytes of `input_zero`; and for a rounding that needs
-/// them, the sums of 16 channels and a line of outputs as `i32`.
+/// them, the sums of 16 channels and a line of outputs as `i32`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DepthwiseI8Mve<P> {
     /// Operands and geometry.
@@ -218,6 +222,7 @@ pub struct DepthwiseI8Mve<P> {
 /// Lines of outputs run along the longer side, as those of [`DepthwiseI8`]. A word holds four taps of
 /// one position along it: those of four kernel rows across the line, or four along it, whichever
 /// leaves fewer vectors.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DepthwiseWords {
     /// Whether the taps of a word lie along the line.
@@ -237,6 +242,7 @@ pub struct DepthwiseWords {
 /// Bytes from the words of a position to those of the next: of 16 channels.
 const POSITION: u32 = 64;
 
+#[doc(hidden)]
 impl<P> DepthwiseI8Mve<P> {
     /// Whether the kernel has such sizes: tables of taps are bytes, and each channel has one result.
     pub fn fits(&self) -> bool {
@@ -332,6 +338,7 @@ mod pack {
     /// Implements the packing of a convolution's constants.
     macro_rules! pack {
         ($ty:ident) => {
+            #[doc(hidden)]
             impl<P> $ty<P> {
                 /// The packed weights of accepted parameters, from a function that gives the weight of
                 /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
@@ -364,6 +371,7 @@ mod pack {
     pack!(ConvI8Mve);
     pack!(ConvI16Mve);
 
+    #[doc(hidden)]
     impl<P> Vectors<'_, P> {
         fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
             let (taps, channels) = (self.conv.taps(), self.conv.out_c);

@@ -6,6 +6,15 @@ use super::{Requant, Rounding};
 use crate::KernelId;
 
 /// A set of parts of a kernel. Firmware links those that the steps of its model need.
+///
+/// ```
+/// use microhlo_format::kernels::Parts;
+///
+/// let parts = Parts::STRIDE_1.and(Parts::DILATION);
+/// assert_eq!(parts.to_string(), "a stride of 1, dilation");
+/// assert!(parts.has(Parts::DILATION) && !parts.has(Parts::STRIDE_2));
+/// assert_eq!(parts.without(Parts::DILATION), Parts::STRIDE_1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parts(pub u32);
@@ -66,19 +75,19 @@ impl Parts {
     /// Every part.
     pub const ALL: Parts = Parts(u32::MAX);
 
-    /// Those of both sets.
+    /// Those of both sets. See the example of [`Parts`].
     #[must_use]
     pub const fn and(self, other: Parts) -> Parts {
         Parts(self.0 | other.0)
     }
 
-    /// Those that the other set does not have.
+    /// Those that the other set does not have. See the example of [`Parts`].
     #[must_use]
     pub const fn without(self, other: Parts) -> Parts {
         Parts(self.0 & !other.0)
     }
 
-    /// Whether any part is in both sets.
+    /// Whether any part is in both sets. See the example of [`Parts`].
     pub const fn has(self, other: Parts) -> bool {
         self.0 & other.0 != 0
     }
@@ -99,6 +108,7 @@ impl Parts {
     }
 }
 
+#[doc(hidden)]
 impl KernelId {
     /// Whether firmware can link some parts of the kernel: its module in the runtime has a function
     /// `entry`.

@@ -12,6 +12,7 @@ use crate::{Access, AccessKind, Overlap, ParamError};
 /// arithmetic. `offset` holds zero points and half a step. In place when `output` is an operand.
 ///
 /// No sum exceeds 32 bits: `128 * (|lhs_multiplier| + |rhs_multiplier|) + |offset| < 2^31`.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SumI8<P> {
     /// First operand.
@@ -38,7 +39,7 @@ pub struct SumI8<P> {
 
 /// A dense `i8` tensor `[rows, channels]`, each channel times a constant plus another: `clamp(min, (x
 /// * multiplier + offset) >> shift, max)`, in 32 bits, which wrap, the shift arithmetic. In place when
-/// `output` is `input`.
+/// `output` is `input`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ScaleI8<P> {
     /// Operand.
@@ -60,7 +61,7 @@ pub struct ScaleI8<P> {
 }
 
 /// A function of single bytes: `output[i] = table[input[i]]`, the byte taken as unsigned. In place
-/// when `output` is `input`.
+/// when `output` is `input`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TableI8<P> {
     /// Operand.
@@ -75,7 +76,7 @@ pub struct TableI8<P> {
 
 /// A function of single bytes that change places: for every index, `output[index * output_strides] =
 /// table[input[index * input_strides]]`, the byte taken as unsigned. Of the order and of what the output may lie
-/// over holds what [`Move`] says.
+/// over holds what [`Move`] says. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableMoveI8<P> {
     /// First byte read.
@@ -92,6 +93,7 @@ pub struct TableMoveI8<P> {
     pub output_strides: Strides,
 }
 
+#[doc(hidden)]
 impl<P> TableMoveI8<P> {
     /// That of the bytes that a copy of such takes.
     pub fn new(copy: Move<P>, table: P) -> TableMoveI8<P> {
@@ -101,7 +103,7 @@ impl<P> TableMoveI8<P> {
 }
 
 /// Sums of `i8` over windows of an NHWC tensor, as 8-bit results: [`Requant::apply`] of `bias` plus
-/// the sum, in 32 bits. Taps outside the input count as `input_zero`.
+/// the sum, in 32 bits. Taps outside the input count as `input_zero`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolI8<P> {
     /// `[batch, in_h, in_w, channels]`, dense.

@@ -8,7 +8,7 @@ use crate::{Access, AccessKind, Overlap, ParamError};
 
 /// Product of two `i8` tensors, element by element: [`Requant::apply`] of `((lhs - lhs_zero) * (rhs -
 /// rhs_zero)) << left`, in 32 bits. The operands are strided, so that one may repeat its elements, the
-/// result is dense. In place when `output` is a dense operand.
+/// result is dense. In place when `output` is a dense operand. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProductI8<P> {
     /// First operand.
@@ -44,7 +44,7 @@ pub struct ProductI8<P> {
 ///
 /// Scratch holds the operand of fewer rows or columns, the second if both have as many, then four rows
 /// of the other one, each as `i16` less the zero point: `[ceil(n / 2)][depth'][2]` and `[depth'][4]`
-/// with `depth'` the depth rounded up to a multiple of four.
+/// with `depth'` the depth rounded up to a multiple of four. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DotI8<P> {
     /// First operand.
@@ -137,6 +137,7 @@ impl<P: Copy> Params<P> for ProductI8<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P> DotI8<P> {
     /// Rows that are computed together.
     pub const ROWS: u32 = 4;

@@ -13,8 +13,8 @@ pub const THRESHOLDS: u32 = 255;
 /// every operation in `f32`; NaN becomes 0. Without thresholds, the bounds are those of bytes.
 ///
 /// With `thresholds`, floats are not computed with: result `q` is `min` plus the number of thresholds
-/// that are at most the operand's [`key`]. There are [`THRESHOLDS`], ascending; those that
-/// nothing reaches are `i32::MAX`.
+/// that are at most the operand's `key`. There are [`THRESHOLDS`], ascending; those that
+/// nothing reaches are `i32::MAX`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct QuantizeF32<P> {
     /// Operand, `f32`.
@@ -36,7 +36,7 @@ pub struct QuantizeF32<P> {
 }
 
 /// Converts `count` dense 8-bit elements to `f32`: `(x - zero) * scale`, or with a table, of
-/// 256 `f32`, its entry for the byte taken as unsigned.
+/// 256 `f32`, its entry for the byte taken as unsigned. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DequantizeI8<P> {
     /// Operand, `i8`.
@@ -55,6 +55,7 @@ pub struct DequantizeI8<P> {
 
 /// An integer that orders as the floats do: -0 is just below +0, NaNs are beyond infinity on the side
 /// of their sign. Twice applied, it gives back the bits.
+#[doc(hidden)]
 #[inline(always)]
 pub const fn key(bits: u32) -> i32 {
     let bits = bits as i32;
@@ -65,6 +66,7 @@ pub const fn key(bits: u32) -> i32 {
 pub const INFINITE_KEYS: [i32; 2] =
     [key(f32::NEG_INFINITY.to_bits()), key(f32::INFINITY.to_bits())];
 
+#[doc(hidden)]
 impl<P> QuantizeF32<P> {
     /// The result for one element, computed in floats.
     #[inline(always)]

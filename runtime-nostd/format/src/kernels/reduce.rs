@@ -9,7 +9,7 @@ use crate::{Access, AccessKind, DType, MicroId, Overlap, ParamError};
 
 /// A binary operation applied to each finished reduction: `result = op(sum, operand)`.
 ///
-/// The mean is a sum followed by `divide`.
+/// The mean is a sum followed by `divide`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Post<P> {
     /// The micro-operation, of two operands.
@@ -21,7 +21,7 @@ pub struct Post<P> {
 /// Reduction of some dimensions by one micro-operation.
 ///
 /// For every index of `sizes`, `output` (dense, row-major) is `op(...op(op(init, x0), x1)...)`
-/// over the elements of `reduce`, ascending row-major.
+/// over the elements of `reduce`, ascending row-major. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reduce<P> {
     /// The micro-operation, of two operands and the same result type.
@@ -44,7 +44,7 @@ pub struct Reduce<P> {
     pub reduce_strides: Strides,
 }
 
-/// One dimension of a [`Window`].
+/// One dimension of a [`Window`]. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct WindowDim {
     /// Input size.
@@ -68,7 +68,7 @@ pub struct WindowDim {
 /// `input` is `[dims[0].input, dims[1].input, ..., inner]`, `output` likewise: `inner` is the
 /// number of trailing elements that the window does not extend over. Per output element: `init`,
 /// then window elements ascending row-major, padding skipped (the padding value is `init`, which
-/// must be neutral). Then `post`.
+/// must be neutral). Then `post`. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Window<P> {
     /// The micro-operation, of two operands and the same result type.

@@ -16,6 +16,7 @@ pub const MAX_REGION_TEMPS: u8 = 16;
 pub const MAX_REGION_CODE: usize = 48;
 
 /// A scalar that the code of a region reads: a constant, or a value computed before.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RegionScalar<P> {
     /// The one element.
@@ -28,7 +29,7 @@ pub struct RegionScalar<P> {
 ///
 /// Registers number the operands that the kernel gives, in its order, then the scalars, then the
 /// temporaries. Each instruction runs over all lanes before the next. Temporaries lie in `scratch`,
-/// `temps` times `lanes * temp_size` bytes.
+/// `temps` times `lanes * temp_size` bytes. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegionCode<P> {
     /// Scalars from outside, the same for every lane.
@@ -45,7 +46,7 @@ pub struct RegionCode<P> {
     pub code: heapless::Vec<MapInstr, MAX_REGION_CODE>,
 }
 
-/// One of the tensors that a [`ReduceAny`] reduces together.
+/// One of the tensors that a [`ReduceAny`] reduces together. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReduceOperand<P> {
     /// Operand.
@@ -70,6 +71,7 @@ pub struct ReduceOperand<P> {
 /// elements of the window then follow, ascending row-major: each time the code replaces the
 /// accumulators. A dimension that is reduced has a window of its size and one output, one that is
 /// kept has windows of one. Registers are the accumulators, then the elements.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ReduceAny<P> {
     /// The tensors.
@@ -89,7 +91,7 @@ pub struct ReduceAny<P> {
     pub body: RegionCode<P>,
 }
 
-/// One of the tensors that a [`ScatterAny`] updates together.
+/// One of the tensors that a [`ScatterAny`] updates together. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ScatterOperand<P> {
     /// The tensor before, dense.
@@ -106,7 +108,7 @@ pub struct ScatterOperand<P> {
 ///
 /// The outputs are the operands, of `count` elements; then the code replaces each element that
 /// [`Slices`] pairs with an update, in its order. Registers are the elements, then the updates. In
-/// place where an output is its operand.
+/// place where an output is its operand. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScatterAny<P> {
     /// The tensors.
@@ -119,7 +121,7 @@ pub struct ScatterAny<P> {
     pub body: RegionCode<P>,
 }
 
-/// One of the tensors that a [`Sort`] sorts together.
+/// One of the tensors that a [`Sort`] sorts together. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SortOperand<P> {
     /// The tensor before, dense.
@@ -137,6 +139,7 @@ pub struct SortOperand<P> {
 /// Merges runs of 1, 2, 4, ... elements from the left: the later run's element `b` comes before
 /// the earlier run's `a` if the comparator holds for `(b, a)`. Registers are, for each tensor, the
 /// element of `b` and that of `a`. In place where an output is its input.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sort<P> {
     /// The tensors.
@@ -159,7 +162,7 @@ pub struct Sort<P> {
 /// compares the element selected so far with the next one, ascending row-major without padding;
 /// the next one takes its place where the result is false. Then `scatter` combines the output at
 /// the place selected with the window's element of the source. Registers are the two elements
-/// compared; the output's element and the source's.
+/// compared; the output's element and the source's. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SelectAndScatter<P> {
     /// Operand, its sizes the inputs of `dims`.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{Field, Fields, ParamError};
 
 /// How a product divided by a power of two becomes an integer, where it lies about halfway between
-/// two.
+/// two. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Rounding {
     /// Halfway cases become the greater integer.
@@ -40,7 +40,7 @@ impl<'b> Field<'b> for Rounding {
 
 impl Rounding {
     /// Whether a result depends on all bits of its product, so that kernels with vectors store sums
-    /// and finish them one by one.
+    /// and finish them one by one. See the example of [`Requant::apply`].
     pub fn needs_sums(self) -> bool {
         matches!(self, Rounding::Even | Rounding::Single)
     }
@@ -52,6 +52,7 @@ impl Rounding {
 /// `clamp(min, zero + floor((acc * multiplier + 2^(shift - 1)) / 2^shift), max)`, the product
 /// exact: `acc * multiplier / 2^shift`, rounded to the nearest integer, ties towards positive.
 /// [`Rounding::Double`] adds `2^30` to the product of `acc >= 0` and subtracts it from others.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Requant {
     /// The shift of all channels that have none of their own, 33 to 53.
@@ -68,6 +69,23 @@ pub struct Requant {
 
 impl Requant {
     /// The result of a sum. Shifts outside of 33 to 53 give some result, too.
+    ///
+    /// ```
+    /// use microhlo_format::kernels::{Requant, Rounding};
+    ///
+    /// // Sums are divided by 2^10; stored integers have the zero point -3.
+    /// let (multiplier, shift) = (1 << 30, 40);
+    /// let up = Requant { shift, zero: -3, min: -128, max: 127, rounding: Rounding::Up };
+    /// assert_eq!(up.apply(1024, multiplier, shift), 1 - 3);
+    /// // Halfway between two results, of which one is even.
+    /// assert_eq!((up.steps(1536, multiplier, shift), up.apply(1536, multiplier, shift)), (2 - 3, 2 - 3));
+    /// let even = Requant { rounding: Rounding::Even, ..up };
+    /// assert_eq!(even.apply(1536, multiplier, shift), 1 - 3);
+    /// assert!(even.rounding.needs_sums() && !up.rounding.needs_sums());
+    /// // Sums of less than 512 never come to lie there.
+    /// assert!(Requant::may_tie(multiplier, shift, 512) && !Requant::may_tie(multiplier, shift, 511));
+    /// assert_eq!(up.apply(1 << 20, multiplier, shift), 127);
+    /// ```
     #[inline(always)]
     pub fn apply(&self, acc: i32, multiplier: i32, shift: u8) -> i8 {
         if self.rounding == Rounding::Single {
@@ -77,6 +95,7 @@ impl Requant {
     }
 
     /// The same before it is limited, if the rounding is not [`Rounding::Single`].
+    /// See the example of [`Requant::apply`].
     #[inline(always)]
     pub fn steps(&self, acc: i32, multiplier: i32, shift: u8) -> i32 {
         let mut product = i64::from(acc).wrapping_mul(i64::from(multiplier));
@@ -117,12 +136,14 @@ impl Requant {
 
     /// Zero point and half a result, in units of `2^32` of the product.
     #[inline(always)]
+    #[doc(hidden)]
     pub fn offset(&self, shift: u32) -> i32 {
         self.zero.wrapping_mul(2).wrapping_add(1).wrapping_shl(shift.wrapping_sub(33))
     }
 
     /// Whether the product of a sum of at most `bound` in magnitude can lie halfway between two
     /// results. If not for any channel, [`Rounding::Even`] makes no difference and costs time.
+    /// See the example of [`Requant::apply`].
     pub fn may_tie(multiplier: i32, shift: u8, bound: u64) -> bool {
         let zeros = multiplier.trailing_zeros();
         let half = u32::from(shift).saturating_sub(1).saturating_sub(zeros);

@@ -18,6 +18,7 @@ pub const STATE_BYTES: u32 = size_of::<crate::rows::State>() as u32;
 /// A step is a kernel with parameters for its whole value, of which `stages` says how many rows there
 /// are. Its result's place is that of a window if the stage's capacity is less than its rows: the window
 /// holds adjacent rows. An operand that another stage makes has that stage's place.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rows<P> {
     /// The values, in the order of their steps.
@@ -30,7 +31,7 @@ pub struct Rows<P> {
     pub feed: Option<Feed<P>>,
 }
 
-/// Sums that are kept from row to row.
+/// Sums that are kept from row to row. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Sums<P> {
     /// Where they lie.
@@ -39,7 +40,7 @@ pub struct Sums<P> {
     pub count: u32,
 }
 
-/// An input that the caller gives row by row.
+/// An input that the caller gives row by row. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Feed<P> {
     /// Its window.
@@ -64,6 +65,7 @@ impl Decode for Stage {
     }
 }
 
+#[doc(hidden)]
 impl<P> Rows<P> {
     /// Number of steps that belong to the chain, behind this one.
     pub fn steps(&self) -> usize {
@@ -117,6 +119,7 @@ fn report<P: Copy>(
 ///
 /// The body of a `rows` step is the parameters and then the steps of the chain, encoded as those of a
 /// program.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Chain<'a> {
     /// The stages.
@@ -131,6 +134,7 @@ pub struct Chain<'a> {
     pub steps: &'a [u8],
 }
 
+#[doc(hidden)]
 impl<'a> Chain<'a> {
     /// Reads the body of a `rows` step.
     pub fn parse(body: &'a [u8]) -> Option<Chain<'a>> {

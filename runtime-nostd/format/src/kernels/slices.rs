@@ -10,7 +10,7 @@ use super::check::{Extent, dense, element_align, product, strided};
 use super::{MAX_RANK, Params, Sizes, Strides};
 use crate::{Access, AccessKind, DType, Overlap, ParamError};
 
-/// One component of a start index: where it is read, and what it moves.
+/// One component of a start index: where it is read, and what it moves. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Start<P> {
     /// The component for the first batch position: one integer.
@@ -31,7 +31,7 @@ pub struct Start<P> {
 /// For every index `b` of `batch` and `w` of `window`, the element of the tensor at
 /// `b * tensor_batch + w * tensor_window`, plus what the starts add, is paired with that of the
 /// slices at `b * slice_batch + w * slice_window`. `batch` is the outer loop; both are row-major.
-/// Strides are in elements.
+/// Strides are in elements. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Slices<P> {
     /// Integer type of the indices; they saturate to 32 bits.
@@ -55,6 +55,7 @@ pub struct Slices<P> {
 /// Copies windows of a tensor at run-time start indices: `dynamic_slice` and `gather`.
 ///
 /// The operand is the tensor of [`Slices`] and the output holds the slices.
+/// See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gather<P> {
     /// Element with index zero of the tensor.
@@ -72,7 +73,7 @@ pub struct Gather<P> {
 ///
 /// The output is the operand, dense and of `count` elements, with the elements that [`Slices`]
 /// pairs replaced by those of the updates, in its order: the last one stays. In place when the
-/// output is the operand.
+/// output is the operand. See the example of [`Kernel`](crate::Kernel).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scatter<P> {
     /// The tensor before.

@@ -220,6 +220,7 @@ elementwise! {
     ScaleI8 |p| [input], rows, p.channels_count;
 }
 
+#[doc(hidden)]
 impl<P> PoolI8<P> {
     /// Whether so many rows are those of the input, whose sums are gathered one row after the other: a
     /// window over all of them has one row of results.
@@ -335,6 +336,7 @@ kernels! {
     pool_i8 move_
 }
 
+#[doc(hidden)]
 impl<P: Copy> Kernel<P> {
     /// Reports what the kernel touches as a stage: the accesses of each strip, rows of operands and
     /// results counted from their places. Scratch is that of strips, which may be more than that of the

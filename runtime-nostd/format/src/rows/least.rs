@@ -6,11 +6,11 @@ use std::vec::Vec;
 use super::{Demand, OUTSIDE, STAGE_BYTES, Schedule, Stage, State};
 
 /// The demand of `count` rows from `first` on of a stage: `demand(stage, first, count)`; `None` if they
-/// read no row.
+/// read no row. See the example of [`least_capacities`].
 pub type Demands<'d> = &'d mut dyn FnMut(u8, u16, u16) -> Option<Demand>;
 
 /// Follows the rule to the end and tells `seen` of each state before rows are computed. Whether the
-/// chain comes to its end.
+/// chain comes to its end. See the example of [`least_capacities`].
 pub fn follow(
     stages: &[Stage],
     demands: Demands<'_>,
@@ -75,6 +75,31 @@ impl Schedule<'_> {
 /// The least capacities with which the stages never wait in vain: of those that are whole, all rows. If several
 /// wait for room, the one gets more that needs the fewest bytes for it; a row of each has so many. `None` if
 /// the stages are no chain.
+///
+/// ```
+/// use microhlo_format::rows::{Demand, OUTSIDE, RowShape, Stage, follow, least_capacities, links};
+///
+/// let kernel = RowShape { out_rows: 4, in_rows: 6, kernel: 3, stride: 1, pad: 0, dilation: 1 };
+/// let mut demands = |stage: u8, first: u16, count: u16| match stage {
+///     0 => Some(Demand::default()),
+///     _ => kernel.demand(first, count),
+/// };
+/// // The second of two steps reads what the first one writes.
+/// let operands = links(&[([Some("x"), None], "y"), ([Some("y"), None], "z")]);
+/// assert_eq!(operands, [[OUTSIDE, OUTSIDE], [0, OUTSIDE]]);
+/// let (strip, lead, settles, ends) = (1, 0, false, false);
+/// let stage = |rows, capacity, operands| Stage {
+///     rows, strip, lead, capacity, operands, settles, ends,
+/// };
+/// let mut stages = [stage(6, 0, operands[0]), stage(4, 4, operands[1])];
+/// // A row of the first takes 32 bytes, one of the second 16.
+/// let capacities = least_capacities(&stages, &[32, 16], &mut demands);
+/// assert_eq!(capacities, Some(vec![3, 4]));
+/// stages[0].capacity = 3;
+/// let mut order = Vec::new();
+/// assert_eq!(follow(&stages, &mut demands, &mut |_, stage| order.push(stage)), Some(()));
+/// assert_eq!(order, [0, 0, 0, 1, 0, 1, 0, 1, 0, 1]);
+/// ```
 pub fn least_capacities(
     stages: &[Stage],
     row_bytes: &[u32],
@@ -155,6 +180,7 @@ pub(super) fn completes(stages: &[Stage], demands: Demands<'_>) -> bool {
 }
 
 /// The operands of stages, from what each reads and what it writes: that of the nearest earlier stage.
+/// See the example of [`least_capacities`].
 pub fn links<P: PartialEq>(stages: &[([Option<P>; 2], P)]) -> Vec<[u8; 2]> {
     let find = |before: usize, read: &Option<P>| {
         let Some(read) = read else { return OUTSIDE };

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use super::{ConvI8, DepthwiseI8, DepthwiseLayout};
 use crate::kernels::ConvI16;
 
+#[doc(hidden)]
 impl<P> ConvI16<P> {
     /// As [`ConvI8::pack_weights`].
     pub fn pack_weights(&self, weight: &mut dyn FnMut(u32, u32, u32) -> i8) -> Vec<u8> {
@@ -13,6 +14,7 @@ impl<P> ConvI16<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P> ConvI8<P> {
     /// The packed weights of accepted parameters, from a function that gives the weight of
     /// group, output channel of the group, and tap: `(row * kernel_w + column) * in_c +
@@ -64,6 +66,7 @@ impl<P> ConvI8<P> {
     }
 }
 
+#[doc(hidden)]
 impl<P> DepthwiseI8<P> {
     /// Output channels.
     fn outputs(&self) -> u32 {
