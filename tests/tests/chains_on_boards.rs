@@ -84,7 +84,8 @@ fn inverted(strip: u32) -> Network {
 /// of a residual block and of an inverted one. These only fall.
 const COSTS: &[(&str, [u64; 3], [u64; 3])] = &[
     ("mps2-an386", [1042, 1022, 1012], [1180, 1121, 1062]),
-    ("virt-rv32", [1021, 1011, 1006], [1105, 1057, 1032]),
+    // The depthwise layer by itself goes from line to line faster than in strips of few.
+    ("virt-rv32", [1021, 1011, 1006], [1117, 1067, 1037]),
     ("mps3-an547", [1220, 1113, 1059], [1502, 1260, 1138]),
 ];
 

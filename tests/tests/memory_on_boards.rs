@@ -23,8 +23,8 @@ struct Network {
 const NETWORKS: [Network; 4] = [
     Network {
         name: "kws_int8_quant_int",
-        within: &[(6_922, [84, 95]), (5_568, [288, 223]), (8_832, [50, 105]), (7_540, [50, 105])],
-        least: [517, 301],
+        within: &[(6_922, [84, 70]), (5_568, [288, 210]), (8_832, [50, 34]), (7_540, [50, 43])],
+        least: [517, 293],
     },
     Network {
         name: "ic_int8_quant_int",
@@ -33,13 +33,13 @@ const NETWORKS: [Network; 4] = [
     },
     Network {
         name: "mobilenet_v1_025_96",
-        within: &[(30_368, [7, 18]), (27_968, [9, 48])],
-        least: [9, 48],
+        within: &[(30_368, [7, 19]), (27_968, [9, 40])],
+        least: [9, 40],
     },
     Network {
         name: "temporal_64x32",
         within: &[(4_144, [125, 58]), (4_000, [180, 81])],
-        least: [211, 99],
+        least: [211, 97],
     },
 ];
 

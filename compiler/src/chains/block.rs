@@ -131,12 +131,15 @@ impl<'a> Model<'a> {
         self.copies && copies_taps(kernel) && !words
     }
 
-    /// The same of a strip whose results lie over the rows that it sees.
+    /// Whether a strip copies more than a few words if its results lie over the rows that it sees.
     fn copies_rows(&self, step: usize) -> bool {
-        // A row further down, results of three by three taps lie on none that is read later.
-        let behind = matches!(&self.program.steps[step].kernel, Kernel::depthwise_i8(conv)
-            if conv.is_three_by_three() && conv.stride_h == 1);
-        self.copies_bytes(step) && !behind
+        let few = match &self.program.steps[step].kernel {
+            // A row further down, results of three by three taps lie on none that is read later.
+            Kernel::depthwise_i8(conv) => conv.is_three_by_three() && conv.stride_h == 1,
+            Kernel::conv_i8(conv) => conv.kernel_h * conv.kernel_w == 1 && !self.copies_bytes(step),
+            kernel => !copies_taps(kernel),
+        };
+        self.copies && !few
     }
 
     /// Bytes of results that lie on operands that die, at no cost.

@@ -97,7 +97,9 @@ fn three_by_three(
     }
     let trail = missing.min(along.output);
     // Of lines that miss a column at each end, the next one begins where that ends.
-    let several = along.output > 1 && across.output > 1;
+    let first = across.origin(0);
+    let inside = (first + across.output).min(across.input - 2) - first.max(0);
+    let several = along.output > 1 && inside > 1;
     let follows = several
         && (lead, trail, across.stride) == (1, 1, 1)
         && along.output.wrapping_mul(along.input_step) == across.input_step
@@ -115,7 +117,7 @@ fn three_by_three(
         output_line_step: across.output_step,
         output_step: along.output_step,
         lines: across.output,
-        first: across.origin(0),
+        first,
         stride: across.stride,
         height: across.input,
         lead,
