@@ -125,6 +125,7 @@ impl OpError {
 }
 
 /// Fails with the labelled constraint unless the condition holds.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! constraint {
     ($cond:expr, $label:expr, $($message:tt)+) => {

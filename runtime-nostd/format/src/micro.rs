@@ -16,6 +16,18 @@ use crate::DType;
 ///
 /// `result` is `same` (the operand type), `i1`, or `part`: the real type of complex operands, else
 /// the operand type.
+///
+/// ```
+/// use microhlo_format::{MicroOp, for_each_micro_op};
+///
+/// macro_rules! arities {
+///     ($($(#[$doc:meta])* $name:ident = $code:literal, $inputs:literal, $result:ident, $text:literal;)*) => {
+///         [$($inputs),*]
+///     };
+/// }
+/// let arities = for_each_micro_op!(arities);
+/// assert!(MicroOp::ALL.iter().map(|op| op.arity()).eq(arities));
+/// ```
 #[macro_export]
 macro_rules! for_each_micro_op {
     ($callback:ident) => {

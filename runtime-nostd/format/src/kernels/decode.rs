@@ -142,6 +142,7 @@ macro_rules! structs {
 
 /// Calls a macro with the name, operand and fields, in the order of the encoding, of all structs that
 /// parameters consist of. Whoever calls it has them and [`Place`] in scope.
+#[doc(hidden)]
 #[macro_export]
 macro_rules! for_each_struct {
     ($each:ident) => {

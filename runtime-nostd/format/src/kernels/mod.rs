@@ -123,7 +123,19 @@ pub trait Params<P: Copy>: Sized {
     }
 }
 
-/// Calls `$callback!` with one row per kernel: `code, name, Parameters, "description";`.
+/// Calls `$callback!` with one row per kernel: its documentation, then `code, name, Parameters;`.
+///
+/// ```
+/// use microhlo_format::{KernelId, for_each_kernel};
+///
+/// macro_rules! names {
+///     ($($(#[$doc:meta])* $code:literal, $name:ident, $params:ident;)*) => {
+///         [$(stringify!($name)),*]
+///     };
+/// }
+/// let names = for_each_kernel!(names);
+/// assert!(KernelId::ALL.iter().map(|kernel| kernel.name()).eq(names));
+/// ```
 #[macro_export]
 macro_rules! for_each_kernel {
     ($callback:ident) => {
