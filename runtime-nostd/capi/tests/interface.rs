@@ -43,6 +43,10 @@ fn the_header_has_the_sizes() {
 #[test]
 fn the_header_declares_every_function() {
     let source = [include_str!("../src/lib.rs"), include_str!("../src/functions.rs")].concat();
+    // Without those that examples have.
+    let code: Vec<&str> =
+        source.lines().filter(|line| !line.trim_start().starts_with("///")).collect();
+    let source = code.join("\n");
     let names = source.split("extern \"C\" fn ").skip(1).filter_map(|rest| rest.split('(').next());
     let names: Vec<&str> = names.collect();
     assert_eq!(names.len(), 34);
