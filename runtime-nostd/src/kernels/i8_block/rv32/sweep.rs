@@ -241,9 +241,7 @@ macro_rules! sweep_kernel {
                 .macro i8_last o
                 lw t1, 100(sp)
                 blez t1, 911f
-                lw t0, 96(sp)
-                i8_missing \o, \o, s2, s5, s8
-                i8_finish \o
+                mv ra, \o
                 j 25f
                 911:
                 mv a0, \o
@@ -426,26 +424,18 @@ macro_rules! sweep_kernel {
                 li a3, 0
                 ret
 
-                // The next line, which begins where pointers are.
+                // The next line, which begins where pointers are; ra has the last sum of this one.
                 25:
+                lw t0, 96(sp)
+                i8_missing ra, ra, s2, s5, s8
+                i8_finish ra
                 lw t1, 100(sp)
-                lw t5, 52(sp)
                 lw t0, 96(sp)
                 addi t1, t1, -1
-                lw t4, 60(t5)
                 sw t1, 100(sp)
-                add a5, a4, t4
+                lw a5, 52(sp)
                 i8_missing t3, t2, s0, s3, s6
-                i8_load a0
-                i8_add t3, s1
-                i8_start t4, s0
-                i8_load a1
-                i8_add t3, s4
-                i8_add t4, s3
-                i8_load a2
-                i8_add t3, s7
-                i8_add t4, s6
-                j 12b
+                j 9b
 
                 // All columns are done.
                 23:
