@@ -30,6 +30,8 @@ enum Taps {
     Runs,
     /// Copies, one behind the other.
     Copies,
+    /// The same of pixels that lie one behind the other, so that four are copied at once.
+    Blocks,
 }
 
 /// A group of a convolution, with what its pixels have in common.
@@ -41,8 +43,6 @@ pub(super) struct Plan<'a, T> {
     taps: Taps,
     /// Whether results lie on taps that are read later.
     over: bool,
-    /// Whether a pixel's taps lie where those of the one before it end.
-    adjacent: bool,
     /// Taps of a run.
     run: usize,
     /// Taps of a pixel, filled up to pairs.
@@ -61,11 +61,12 @@ impl<T: Width> Plan<'_, T> {
         let runs = (h.kernel * w.kernel / conv.run.max(1)) as usize;
         let tiles = conv.out_c.div_ceil(CHANNELS);
         let plain = plain(h) && plain(w) && h.output == 1;
-        let adjacent = plain && conv.groups == 1 && !conv.odd;
+        let overlaps = conv.overlaps();
+        let adjacent = overlaps && plain && conv.groups == 1 && !conv.odd;
         // Results on taps would be read by channels that come later.
-        let over = conv.overlaps() && !(adjacent && conv.is_behind());
+        let over = overlaps && !(adjacent && conv.is_behind());
         let taps = if over {
-            Taps::Copies
+            if adjacent { Taps::Blocks } else { Taps::Copies }
         } else if plain {
             Taps::Pixels
         } else if T::has_room(runs, size) && segments_pay(runs, run * T::BYTES, tiles) {
@@ -73,7 +74,7 @@ impl<T: Width> Plan<'_, T> {
         } else {
             Taps::Copies
         };
-        Plan { conv, group, limits, taps, over, adjacent, run, size, activation: PhantomData }
+        Plan { conv, group, limits, taps, over, run, size, activation: PhantomData }
     }
 
     /// Bytes of a result.
@@ -436,7 +437,7 @@ unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Se
         conv.skip::<{ u32::MAX }>(next, LANES as i32);
         return;
     }
-    if plan.taps == Taps::Copies && plan.adjacent {
+    if plan.taps == Taps::Blocks {
         let first = next.at(conv, plan.group);
         // SAFETY: the caller's promise; scratch lies apart from what is read.
         unsafe {
