@@ -40,6 +40,19 @@ pub struct Costs {
     in_place: bool,
 }
 
+/// Those of a core that multiplies one pair at a time.
+const PLAIN: Costs = Costs {
+    mac: [2.6, 3.2],
+    lanes: 4,
+    left: [1.4, 2.8, 4.0],
+    gather: 2.5,
+    channel: 150.0,
+    result: 14.0,
+    moved: 0.6,
+    firing: 1200.0,
+    in_place: false,
+};
+
 impl Costs {
     /// Those of a target.
     pub fn new(target: Target) -> Costs {
@@ -52,42 +65,26 @@ impl Costs {
                 channel: 20.0,
                 result: 1.0,
                 moved: 0.12,
-                firing: 1200.0,
-                in_place: false,
+                ..PLAIN
             },
             Target::CortexM4f | Target::CortexM7 | Target::CortexM33 | Target::Host => Costs {
                 mac: [0.82, 1.0],
-                lanes: 4,
                 left: [1.5, 2.5, 4.0],
                 gather: 1.2,
                 channel: 80.0,
                 result: 6.0,
                 moved: 0.4,
-                firing: 1200.0,
-                in_place: false,
+                ..PLAIN
             },
             Target::Rv32imac => Costs {
                 mac: [2.6, 3.1],
-                lanes: 4,
                 left: [1.7, 3.3, 4.0],
-                gather: 2.5,
-                channel: 150.0,
                 result: 7.5,
-                moved: 0.6,
                 firing: 2800.0,
                 in_place: true,
+                ..PLAIN
             },
-            _ => Costs {
-                mac: [2.6, 3.2],
-                lanes: 4,
-                left: [1.4, 2.8, 4.0],
-                gather: 2.5,
-                channel: 150.0,
-                result: 14.0,
-                moved: 0.6,
-                firing: 1200.0,
-                in_place: false,
-            },
+            _ => PLAIN,
         }
     }
 

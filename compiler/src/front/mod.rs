@@ -45,7 +45,8 @@ use crate::verify::verify;
 /// The program cannot be read, breaks the specification, or holds operations of other dialects.
 pub fn parse(name: &str, bytes: impl Into<Vec<u8>>) -> Result<(Source, Module), Diagnostics> {
     let bytes = bytes.into();
-    let (source, module) = match bytecode::is_bytecode(&bytes) {
+    let binary = bytecode::is_bytecode(&bytes);
+    let (source, module) = match binary {
         true => (Source::new(name, ""), bytecode::parse(name, &bytes)?),
         false if hlo::looks_like_proto(&bytes) => hlo::read_proto(name, bytes)?,
         false => {
@@ -55,7 +56,7 @@ pub fn parse(name: &str, bytes: impl Into<Vec<u8>>) -> Result<(Source, Module), 
         }
     };
     let Some(violations) = verify(&module).err() else { return Ok((source, module)) };
-    if !source.text().is_empty() {
+    if !binary {
         return Err(Diagnostics::violations(&source, &violations));
     }
     let (source, module) = printed(name, &module)?;

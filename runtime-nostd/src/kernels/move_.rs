@@ -94,3 +94,84 @@ unsafe fn copy_strided<T: Copy>(mut to: Dst, mut from: Src, n: usize) {
         from.ptr = from.ptr.wrapping_offset(from.stride as isize);
     }
 }
+
+/// Bytes that are moved at once.
+const BLOCK: usize = 16;
+
+/// Moves bytes towards the start of memory. The function that the compiler calls for it takes several
+/// instructions for a byte on a microcontroller.
+///
+/// # Safety
+/// `count` bytes are readable at `from` and writable at `to`, which lies before them, or all of it apart from them.
+pub(super) unsafe fn forward(mut to: *mut u8, mut from: *const u8, mut count: usize) {
+    // SAFETY: the caller's promise; each block is read before anything is written behind its start.
+    unsafe {
+        if (to.addr() | from.addr()) & 3 == 0 {
+            let blocks = count / BLOCK;
+            (to, from) = move_blocks(to, from, blocks);
+            count %= BLOCK;
+        }
+        to.copy_from(from, count);
+    }
+}
+
+/// Moves blocks of aligned words. Returns where the next ones would be.
+///
+/// # Safety
+/// So many blocks are readable at `from` and writable at `to`, which lies as for [`forward`].
+#[cfg(target_arch = "arm")]
+unsafe fn move_blocks(
+    mut to: *mut u8,
+    mut from: *const u8,
+    blocks: usize,
+) -> (*mut u8, *const u8) {
+    if blocks != 0 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "ldm {from}!, {{r0, r1, r2, r3}}",
+                "stm {to}!, {{r0, r1, r2, r3}}",
+                "subs {blocks}, #1",
+                "bne 2b",
+                from = inout(reg) from,
+                to = inout(reg) to,
+                blocks = inout(reg) blocks => _,
+                out("r0") _,
+                out("r1") _,
+                out("r2") _,
+                out("r3") _,
+                options(nostack),
+            );
+        }
+    }
+    (to, from)
+}
+
+/// Moves blocks of aligned words. Returns where the next ones would be.
+///
+/// # Safety
+/// So many blocks are readable at `from` and writable at `to`, which lies as for [`forward`].
+#[cfg(not(target_arch = "arm"))]
+unsafe fn move_blocks(
+    mut to: *mut u8,
+    mut from: *const u8,
+    blocks: usize,
+) -> (*mut u8, *const u8) {
+    for _ in 0..blocks {
+        let (source, target) = (from.cast::<u32>(), to.cast::<u32>());
+        // SAFETY: the caller's promise. Were a read not volatile, this would become that function.
+        unsafe {
+            let first = source.read_volatile();
+            let second = source.add(1).read_volatile();
+            let third = source.add(2).read_volatile();
+            let fourth = source.add(3).read_volatile();
+            target.write(first);
+            target.add(1).write(second);
+            target.add(2).write(third);
+            target.add(3).write(fourth);
+        }
+        (to, from) = (to.wrapping_add(BLOCK), from.wrapping_add(BLOCK));
+    }
+    (to, from)
+}

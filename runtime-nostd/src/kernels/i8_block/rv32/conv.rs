@@ -10,7 +10,7 @@ use super::Finish;
 use super::rows::Rows;
 use super::tile::Tiles;
 use super::width::{Width, fill, move_activations};
-use crate::kernels::rows::forward;
+use crate::kernels::move_::forward;
 
 /// Channels of a tile.
 pub(super) const CHANNELS: usize = 4;
@@ -441,7 +441,7 @@ unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Se
         let first = next.at(conv, plan.group);
         // SAFETY: the caller's promise; scratch lies apart from what is read.
         unsafe {
-            copy_words(plan.copies(0).cast(), first.cast(), LANES * plan.size * T::BYTES);
+            copy_pixels(plan.copies(0).cast(), first.cast(), LANES * plan.size * T::BYTES);
             *segments = core::array::from_fn(|lane| plan.copies(lane).cast_const());
         }
         conv.skip::<{ u32::MAX }>(next, LANES as i32);
@@ -464,12 +464,12 @@ unsafe fn find<T: Width>(plan: &Plan<'_, T>, next: &mut Pixel, segments: *mut Se
     }
 }
 
-/// Copies bytes to where no other lies.
+/// Copies the taps of adjacent pixels. A call of its own, as activations of both widths have it.
 ///
 /// # Safety
-/// `count` bytes are readable at `from`, and writable at `to`.
+/// `count` bytes are readable at `from`, and writable at `to`, apart from these.
 #[inline(never)]
-unsafe fn copy_words(to: *mut u8, from: *const u8, count: usize) {
+unsafe fn copy_pixels(to: *mut u8, from: *const u8, count: usize) {
     // SAFETY: the caller's promise.
     unsafe { forward(to, from, count) };
 }

@@ -57,7 +57,7 @@ pub(super) struct Sweep {
 }
 
 /// What lines of a sweep are like.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 #[repr(u32)]
 pub(super) enum Lines {
     /// Outputs are a column apart.
