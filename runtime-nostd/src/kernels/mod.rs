@@ -191,9 +191,13 @@ macro_rules! decode_and_fire {
     (@strip $value:ident, $params:ident, $body:ident, $turn:ident) => {
         let $value = decode_often(&mut $value, $body)?;
         let rows = $turn.rows();
-        let by = $value.by_rows(rows).map_err(|_| Undecodable)?;
-        let Some(strip) = $turn.strip(&by)? else { return Ok(Default::default()) };
-        $value.restrict(rows, &strip);
+        // Looked at where they are: moved, they would take the stack twice.
+        let by = $value.by_rows(rows);
+        let Ok(by) = &by else { return Err(Undecodable) };
+        let strip = $turn.strip(by);
+        let Ok(strip) = &strip else { return Err(Undecodable) };
+        let Some(strip) = strip else { return Ok(Default::default()) };
+        $value.restrict(rows, strip);
     };
     ($params:ident, $body:ident, $turn:ident, $memory:ident, [$($execute:tt)*]) => {{
         let mut params = MaybeUninit::<$params<Place>>::uninit();

@@ -29,7 +29,7 @@ fn check_strip(
     params.accesses(&mut |_| ()).map_err(StepError::Params)?;
     let rows = turn.rows();
     let by = params.by_rows(rows).map_err(StepError::Params)?;
-    let sums = turn.sums.map_or(0, |sums| sums.count);
+    let sums = turn.sums().map_or(0, |sums| sums.count);
     if params.gathers(rows) && sums < params.sums() {
         return Err(StepError::Params(ParamError::Mismatch));
     }
@@ -56,7 +56,7 @@ unsafe fn fire(
         // SAFETY: the caller's promise.
         return unsafe { execute::<ALL>(params, memory) };
     }
-    let sums = memory.write(turn.sums.ok_or(Undecodable)?.place).cast();
+    let sums = memory.write(turn.sums().ok_or(Undecodable)?.place).cast();
     let ends = [before == 0, turn.produced() == rows];
     // SAFETY: the caller's promise; there is a sum for each channel of a row of results.
     unsafe { gather(params, memory, sums, rows, ends) };

@@ -25,8 +25,8 @@ pub(crate) struct Turn<'t, 's, 'm> {
     schedule: &'t mut Schedule<'s>,
     stage: u8,
     asked: Asked,
-    /// Sums of a pool over all rows.
-    pub(super) sums: Option<Sums<Place>>,
+    /// The chain.
+    body: &'t [u8],
     /// The arena; it is not there while a chain is proved.
     memory: Option<&'t Memory<'m>>,
     /// What is moved in the windows of operands once the strip has been computed.
@@ -65,7 +65,7 @@ impl Move {
 
     /// # Safety
     /// The rows lie in a window of the arena.
-    unsafe fn run(self) {
+    unsafe fn run(&self) {
         if self.count != 0 {
             // SAFETY: the caller's promise.
             unsafe { forward(self.to, self.from, self.count) };
@@ -84,6 +84,13 @@ impl Turn<'_, '_, '_> {
         self.schedule.state(self.stage).produced.into()
     }
 
+    /// Sums of a pool over all rows. They are read from the chain each time, as every step would have them on the
+    /// stack otherwise.
+    #[inline(never)]
+    pub(super) fn sums(&self) -> Option<Sums<Place>> {
+        Chain::parse(self.body)?.sums
+    }
+
     /// The strip to restrict the kernel to; none if nothing is to be computed.
     #[inline(never)]
     pub(super) fn strip(
@@ -93,12 +100,14 @@ impl Turn<'_, '_, '_> {
         if !matches!(self.asked, Asked::Rows) {
             return self.prepare(by).map(|()| None);
         }
-        let (strip, shift) = self.schedule.fire(self.stage, by).ok_or(Undecodable)?;
+        // Looked at where it is: moved, it would take the stack twice.
+        let fired = self.schedule.fire(self.stage, by);
+        let Some((strip, shift)) = &fired else { return Err(Undecodable) };
         if shift.from != 0
             && let Some(memory) = self.memory
         {
             // SAFETY: these rows lie in the window, which was checked.
-            unsafe { Move::new(memory, &by.output, shift).run() };
+            unsafe { Move::new(memory, &by.output, *shift).run() };
         }
         let links = self.schedule.stage(self.stage).operands;
         for ((operand, link), settling) in by.operands.iter().zip(links).zip(&mut self.settling) {
@@ -107,7 +116,7 @@ impl Turn<'_, '_, '_> {
                 *settling = Move::new(memory, tensor, shift);
             }
         }
-        Ok(Some(strip))
+        Ok(Some(*strip))
     }
 
     /// Does what is asked if that is not to compute rows.
@@ -149,7 +158,7 @@ impl Turn<'_, '_, '_> {
     /// Reports the window of a stage, whose rows are written and moved. The memory of the chain that is no
     /// stage's lies apart from each; windows may lie over each other.
     fn window(&self, tensor: RowTensor<Place>, stage: u8, visitor: &mut dyn Visitor) {
-        visitor.forget(own(&self.sums));
+        visitor.forget(own(&self.sums()));
         let stage = self.schedule.stage(stage);
         if stage.is_whole() {
             // No row of it ever moves: each strip is checked where it lies.
@@ -197,17 +206,16 @@ fn begin<'s>(
 
 /// What runs a stage, and its parameters.
 fn step<'a>(
-    chain: &Chain<'a>,
-    state: State,
+    steps: &'a [u8],
+    &State { kernel, body: [start, len], .. }: &State,
     kernels: &'static [KernelEntry],
 ) -> Option<(&'static StageEntry, &'a [u8])> {
-    let [start, len] = state.body.map(usize::from);
-    let body = chain.steps.get(start..)?.get(..len)?;
-    Some((kernels.get(usize::from(state.kernel))?.stage?, body))
+    let body = steps.get(usize::from(start)..)?.get(..usize::from(len))?;
+    Some((kernels.get(usize::from(kernel))?.stage?, body))
 }
 
 /// A fed input as the rows of a kernel without operands.
-fn fed(feed: Feed<Place>, schedule: &Schedule<'_>) -> ByRows<Place> {
+fn fed(feed: &Feed<Place>, schedule: &Schedule<'_>) -> ByRows<Place> {
     ByRows {
         shape: RowShape::elementwise(schedule.stage(0).rows.into()),
         operands: [None; 2],
@@ -239,8 +247,8 @@ fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
             },
         };
         let schedule = &mut schedule;
-        let (sums, settling) = (chain.sums, [Move::NONE; 2]);
-        let turn = Turn { schedule, stage, asked, sums, memory: None, settling };
+        let settling = [Move::NONE; 2];
+        let turn = Turn { schedule, stage, asked, body, memory: None, settling };
         prove(&chain, turn, visitor)?;
     }
     if schedule.is_complete() { Ok(()) } else { Err(StepError::Stalls) }
@@ -252,124 +260,171 @@ fn prove(
     mut turn: Turn<'_, '_, '_>,
     visitor: &mut dyn Visitor,
 ) -> Result<(), StepError> {
-    if let Some(feed) = chain.feed.filter(|_| turn.stage == 0) {
+    if let Some(feed) = chain.feed.as_ref().filter(|_| turn.stage == 0) {
         let by = fed(feed, turn.schedule);
         return turn.prove(&by, visitor).map(|_| ());
     }
     let state = turn.schedule.state(turn.stage);
-    let (entry, body) = step(chain, state, visitor.linked().kernels).ok_or(StepError::Encoding)?;
+    let kernels = visitor.linked().kernels;
+    let (entry, body) = step(chain.steps, &state, kernels).ok_or(StepError::Encoding)?;
     (entry.check)(body, &mut turn, visitor)
+}
+
+/// A chain that runs: as much of it as each row needs, as the stack has it while kernels run.
+struct Running<'a, 's> {
+    schedule: Schedule<'s>,
+    body: &'a [u8],
+    /// Of it, the steps.
+    steps: &'a [u8],
+    /// Whether the first stage is an input that the caller gives.
+    fed: bool,
 }
 
 /// # Safety
 /// The loader has accepted the chain for this memory.
 unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let chain = Chain::parse(body).ok_or(Undecodable)?;
-    let states = memory.write(chain.state).cast::<State>();
-    // SAFETY: the loader has checked this scratch and its alignment, and that no strip touches it; any
-    // bytes are states.
-    let states = unsafe { slice::from_raw_parts_mut(states, chain.table.len()) };
-    let mut schedule = if memory.feeding.resumes {
-        Schedule::resume(chain.table, states)
-    } else {
-        let kernels = memory.kernels.kernels;
-        let mut schedule = begin(&chain, states, kernels).map_err(|_| Undecodable)?;
-        for stage in steps(&chain) {
-            // SAFETY: the caller's promise.
-            unsafe { turn(&chain, &mut schedule, stage, Asked::Demand, memory)? };
-        }
-        schedule
-    };
-    let (late, mut after) = (schedule.settles_late(), None);
-    while let Some(firing) = schedule.next(after) {
-        if late && firing.stage == 0 {
-            // SAFETY: the caller's promise.
-            unsafe { settle(&chain, &mut schedule, memory)? };
-        }
-        let feed = chain.feed.filter(|_| firing.stage == 0);
-        if let Some(feed) = feed {
-            // SAFETY: the window of the feed was checked.
-            if !unsafe { take(feed, &mut schedule, firing, memory)? } {
+    // SAFETY: the caller's promise.
+    let mut chain = unsafe { Running::begin(body, memory) };
+    // Looked at where it is: moved, it would take the stack twice.
+    let Ok(chain) = &mut chain else { return Err(Undecodable) };
+    let (late, mut after) = (chain.schedule.settles_late(), None);
+    while let Some(firing) = chain.schedule.next(after) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if late && firing.stage == 0 {
+                chain.settle(memory)?;
+            }
+            if !chain.fed || firing.stage != 0 {
+                chain.turn(firing.stage, Asked::Rows, memory)?;
+            } else if !chain.take(firing, memory)? {
                 return Ok(());
             }
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { turn(&chain, &mut schedule, firing.stage, Asked::Rows, memory)? };
         }
         after = Some(firing);
     }
-    rest(&chain, &mut schedule, memory);
+    chain.rest(memory);
     Ok(())
 }
 
-/// Moves the rows of windows that wait with that until stage 0 goes on.
-///
-/// # Safety
-/// As for [`turn`], but that it is stage 0's.
-#[inline(never)]
-unsafe fn settle(
-    chain: &Chain<'_>,
-    schedule: &mut Schedule<'_>,
-    memory: &Memory<'_>,
-) -> Result<(), Undecodable> {
-    for stage in steps(chain).rev() {
-        if let Some(shift) = schedule.settle_late(stage).filter(|shift| shift.count != 0) {
-            // SAFETY: the caller's promise.
-            unsafe { turn(chain, schedule, stage, Asked::Move(shift), memory)? };
+impl<'a, 's> Running<'a, 's> {
+    /// Begins a chain, in which case all stages are asked what their first rows demand, or goes on with it.
+    ///
+    /// # Safety
+    /// The loader has accepted the chain for this memory, and nothing else refers to its states.
+    #[inline(never)]
+    unsafe fn begin(
+        body: &'a [u8],
+        memory: &'s Memory<'_>,
+    ) -> Result<Running<'a, 's>, Undecodable>
+    where
+        'a: 's,
+    {
+        let chain = Chain::parse(body).ok_or(Undecodable)?;
+        let states = memory.write(chain.state).cast::<State>();
+        // SAFETY: the loader has checked this scratch and its alignment, and that no strip touches it; any
+        // bytes are states.
+        let states = unsafe { slice::from_raw_parts_mut(states, chain.table.len()) };
+        let schedule = if memory.feeding.resumes {
+            Schedule::resume(chain.table, states)
+        } else {
+            begin(&chain, states, memory.kernels.kernels).map_err(|_| Undecodable)?
+        };
+        let fed = chain.feed.is_some();
+        let mut running = Running { schedule, body, steps: chain.steps, fed };
+        if !memory.feeding.resumes {
+            for stage in steps(&chain) {
+                // SAFETY: the caller's promise.
+                unsafe { running.turn(stage, Asked::Demand, memory)? };
+            }
+        }
+        Ok(running)
+    }
+
+    /// Moves the rows of windows that wait with that until stage 0 goes on.
+    ///
+    /// # Safety
+    /// As for [`Running::turn`], but that it is stage 0's.
+    #[inline(never)]
+    unsafe fn settle(&mut self, memory: &Memory<'_>) -> Result<(), Undecodable> {
+        for stage in (u8::from(self.fed)..self.schedule.len() as u8).rev() {
+            let shift = self.schedule.settle_late(stage);
+            if let Some(shift) = shift.filter(|shift| shift.count != 0) {
+                // SAFETY: the caller's promise.
+                unsafe { self.turn(stage, Asked::Move(shift), memory)? };
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a stage, or asks it for its first demand or to move rows.
+    ///
+    /// # Safety
+    /// The loader has accepted the chain for this memory; it is the stage's turn.
+    #[inline(never)]
+    unsafe fn turn(
+        &mut self,
+        stage: u8,
+        asked: Asked,
+        memory: &Memory<'_>,
+    ) -> Result<(), Undecodable> {
+        let state = self.schedule.state(stage);
+        let schedule = &mut self.schedule;
+        let kernels = memory.kernels.kernels;
+        let (entry, step) = step(self.steps, &state, kernels).ok_or(Undecodable)?;
+        let (body, settling) = (self.body, [Move::NONE, Move::NONE]);
+        let mut turn = Turn { schedule, stage, asked, body, memory: Some(memory), settling };
+        // SAFETY: the caller's promise; the schedule is the one that the loader followed.
+        unsafe { (entry.fire)(step, &mut turn, memory)? };
+        for settling in &turn.settling {
+            // SAFETY: these rows lie in the window of an operand, which was checked.
+            unsafe { settling.run() };
+        }
+        Ok(())
+    }
+
+    /// The fed input.
+    fn feed(&self) -> Option<Feed<Place>> {
+        Chain::parse(self.body)?.feed
+    }
+
+    /// Takes rows that the caller has given, if there are any.
+    ///
+    /// # Safety
+    /// The loader has checked the window of the fed input.
+    #[inline(never)]
+    unsafe fn take(&mut self, firing: Firing, memory: &Memory<'_>) -> Result<bool, Undecodable> {
+        let feed = self.feed().ok_or(Undecodable)?;
+        let (schedule, body) = (&mut self.schedule, self.body);
+        let Some(rows) = given(&feed, firing.count, memory) else {
+            wait(memory, schedule);
+            return Ok(false);
+        };
+        let by = fed(&feed, schedule);
+        let (asked, settling) = (Asked::Rows, [Move::NONE, Move::NONE]);
+        let mut turn = Turn { schedule, stage: 0, asked, body, memory: Some(memory), settling };
+        if let Some(strip) = turn.strip(&by)? {
+            // SAFETY: the strip has as many bytes in the window.
+            unsafe { memory.write(strip.output).copy_from(rows.as_ptr(), rows.len()) };
+        }
+        Ok(true)
+    }
+
+    /// Takes rows that nothing demands, once the chain is complete.
+    #[inline(never)]
+    fn rest(&mut self, memory: &Memory<'_>) {
+        let Some(feed) = self.feed() else { return };
+        loop {
+            let firing = self.schedule.firing(0);
+            if firing.count == 0 {
+                return;
+            }
+            if given(&feed, firing.count, memory).is_none() {
+                wait(memory, &self.schedule);
+                return;
+            }
+            self.schedule.fired(firing, Default::default());
         }
     }
-    Ok(())
-}
-
-/// Runs a stage, or asks it for its first demand or to move rows.
-///
-/// # Safety
-/// The loader has accepted the chain for this memory; it is the stage's turn.
-#[inline(always)]
-unsafe fn turn(
-    chain: &Chain<'_>,
-    schedule: &mut Schedule<'_>,
-    stage: u8,
-    asked: Asked,
-    memory: &Memory<'_>,
-) -> Result<(), Undecodable> {
-    let state = schedule.state(stage);
-    let (entry, body) = step(chain, state, memory.kernels.kernels).ok_or(Undecodable)?;
-    let (sums, settling) = (chain.sums, [Move::NONE; 2]);
-    let mut turn = Turn { schedule, stage, asked, sums, memory: Some(memory), settling };
-    // SAFETY: the caller's promise; the schedule is the one that the loader followed.
-    unsafe { (entry.fire)(body, &mut turn, memory)? };
-    for settling in turn.settling {
-        // SAFETY: these rows lie in the window of an operand, which was checked.
-        unsafe { settling.run() };
-    }
-    Ok(())
-}
-
-/// Takes rows that the caller has given, if there are any.
-///
-/// # Safety
-/// The loader has checked the window.
-unsafe fn take(
-    feed: Feed<Place>,
-    schedule: &mut Schedule<'_>,
-    firing: Firing,
-    memory: &Memory<'_>,
-) -> Result<bool, Undecodable> {
-    let Some(rows) = given(feed, firing.count, memory) else {
-        wait(memory, schedule);
-        return Ok(false);
-    };
-    let by = fed(feed, schedule);
-    let memory = Some(memory);
-    let (sums, settling) = (None, [Move::NONE; 2]);
-    let mut turn = Turn { schedule, stage: 0, asked: Asked::Rows, sums, memory, settling };
-    let strip = turn.strip(&by)?;
-    if let (Some(strip), Some(memory)) = (strip, memory) {
-        // SAFETY: the strip has as many bytes in the window.
-        unsafe { memory.write(strip.output).copy_from(rows.as_ptr(), rows.len()) };
-    }
-    Ok(true)
 }
 
 /// Ends the step until the caller gives more rows.
@@ -379,26 +434,10 @@ fn wait(memory: &Memory<'_>, schedule: &Schedule<'_>) {
 }
 
 /// Rows that were given and not yet taken.
-fn given<'m>(feed: Feed<Place>, count: u16, memory: &Memory<'m>) -> Option<&'m [u8]> {
+fn given<'m>(feed: &Feed<Place>, count: u16, memory: &Memory<'m>) -> Option<&'m [u8]> {
     let feeding = memory.feeding;
     let (taken, bytes) = (feeding.taken.get(), feed.row_bytes.wrapping_mul(count.into()) as usize);
     let rows = feeding.rows.get(taken..)?.get(..bytes)?;
     feeding.taken.set(taken + bytes);
     Some(rows)
-}
-
-/// Takes rows that nothing demands, once the chain is complete.
-fn rest(chain: &Chain<'_>, schedule: &mut Schedule<'_>, memory: &Memory<'_>) {
-    let Some(feed) = chain.feed else { return };
-    loop {
-        let firing = schedule.firing(0);
-        if firing.count == 0 {
-            return;
-        }
-        if given(feed, firing.count, memory).is_none() {
-            wait(memory, schedule);
-            return;
-        }
-        schedule.fired(firing, Default::default());
-    }
 }

@@ -11,7 +11,7 @@ use super::{LANES, Results};
 
 /// What [`finish_4x2`] works on, which copies what follows the records to the stack.
 #[repr(C)]
-struct Sums {
+pub(super) struct Sums {
     /// Of each pair of channels, those of the first pixel, of the second one, and so on.
     sums: *const i32,
     /// The first channel's record.
@@ -110,29 +110,42 @@ unsafe extern "C" fn finish_4x2(sums: &Sums) {
     )
 }
 
-/// Stores the results of sums of four pixels and pairs of channels from `first` on, saturated only.
-///
-/// # Safety
-/// The channels are those of accepted parameters, whose results begin at the outputs.
-pub(super) unsafe fn finish(
-    results: &Results,
-    requant: &Requant,
-    sums: &[i32],
-    first: usize,
-    outputs: &[*mut u8; LANES],
-) {
-    let results = results.skip(first);
-    // Own shifts move the offset of the least one.
-    let shift = if results.shifts.is_null() { u32::from(requant.shift) } else { 33 };
-    let job = Sums {
-        sums: sums.as_ptr(),
-        records: results.channels,
-        offset: requant.offset(shift),
-        shift: shift.wrapping_sub(33) & 31,
-        output: outputs.map(|output| output.wrapping_add(first)),
-        channels: sums.len() / LANES,
-        shifts: results.shifts,
-    };
-    // SAFETY: the caller's promise.
-    unsafe { finish_4x2(&job) };
+impl Sums {
+    /// Those of so many channels from `first` on of four pixels, whose sums and results begin there.
+    pub fn new(
+        results: &Results,
+        requant: &Requant,
+        (sums, channels): (*const i32, usize),
+        first: usize,
+        outputs: &[*mut u8; LANES],
+    ) -> Sums {
+        let results = results.skip(first);
+        // Own shifts move the offset of the least one.
+        let shift = if results.shifts.is_null() { u32::from(requant.shift) } else { 33 };
+        Sums {
+            sums,
+            records: results.channels,
+            offset: requant.offset(shift),
+            shift: shift.wrapping_sub(33) & 31,
+            output: outputs.map(|output| output.wrapping_add(first)),
+            channels,
+            shifts: results.shifts,
+        }
+    }
+
+    /// Stores their results, saturated only, and goes on to as many channels behind them.
+    ///
+    /// # Safety
+    /// The channels are those of accepted parameters, and the sums are theirs.
+    pub unsafe fn finish(&mut self) {
+        // SAFETY: the caller's promise.
+        unsafe { finish_4x2(self) };
+        self.records = self.records.wrapping_add(self.channels);
+        for output in &mut self.output {
+            *output = output.wrapping_add(self.channels);
+        }
+        if !self.shifts.is_null() {
+            self.shifts = self.shifts.wrapping_add(self.channels);
+        }
+    }
 }

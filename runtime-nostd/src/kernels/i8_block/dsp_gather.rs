@@ -277,13 +277,21 @@ pub(super) struct Straight {
     columns: i32,
     /// Bytes from a pixel to the next one.
     step: isize,
-    /// For taps in the order 0, 2, 1, 3, and for those in order.
-    runs: Runs,
-    lane: Lane,
+    way: Way,
+}
+
+/// How their taps are widened.
+enum Way {
+    /// Together, into the order 0, 2, 1, 3.
+    Together(Runs),
+    /// Pixel by pixel, in order.
+    Each(Lane),
 }
 
 impl Straight {
-    pub fn new(conv: &Conv, group: &Group) -> Straight {
+    /// A call of its own, as the fields would be on the stack twice otherwise.
+    #[inline(never)]
+    pub fn new<const PARTS: u32>(conv: &Conv, group: &Group) -> Straight {
         let [h, w] = &conv.axes;
         let run = conv.run * conv.in_c;
         let limit = |axis: &Axis| axis.input - (axis.kernel - 1) * axis.dilation;
@@ -293,14 +301,17 @@ impl Straight {
             rows: if whole { limit(h) } else { 0 },
             columns: limit(w) - 3 * w.stride,
             step: (w.input_step * w.stride) as isize,
-            runs: Runs {
-                from: [conv.input.wrapping_add(group.input); LANES],
-                to: conv.scratch,
-                runs: h.kernel as usize,
-                words: (run as usize >> 2) + 1,
-                skip: (h.input_step * h.dilation - run) as isize,
+            way: if by_fours::<PARTS>(conv) {
+                Way::Together(Runs {
+                    from: [conv.input.wrapping_add(group.input); LANES],
+                    to: conv.scratch,
+                    runs: h.kernel as usize,
+                    words: (run as usize >> 2) + 1,
+                    skip: (h.input_step * h.dilation - run) as isize,
+                })
+            } else {
+                Way::Each(whole_lane(conv))
             },
-            lane: whole_lane(conv),
         }
     }
 
@@ -322,22 +333,25 @@ impl Straight {
         let mut from = next.at(conv, group);
         self.output = next.output;
         conv.skip::<PARTS>(next, LANES as i32);
-        if by_fours::<PARTS>(conv) {
-            for place in &mut self.runs.from {
-                *place = from;
-                from = from.wrapping_offset(self.step);
+        let lane = match &mut self.way {
+            Way::Together(runs) => {
+                for place in &mut runs.from {
+                    *place = from;
+                    from = from.wrapping_offset(self.step);
+                }
+                // SAFETY: all taps of all rows of the pixels lie inside the image.
+                unsafe { widen(runs) };
+                return true;
             }
-            // SAFETY: all taps of all rows of the pixels lie inside the image.
-            unsafe { widen(&self.runs) };
-            return true;
-        }
-        for lane in 0..LANES {
-            (self.lane.from, self.lane.to) = (from, conv.scratch.wrapping_add(2 * lane));
+            Way::Each(lane) => lane,
+        };
+        for i in 0..LANES {
+            (lane.from, lane.to) = (from, conv.scratch.wrapping_add(2 * i));
             from = from.wrapping_offset(self.step);
             // SAFETY: as above, of one pixel.
             unsafe {
-                lane_natural(&self.lane);
-                even_out::<PARTS>(conv, self.lane.to, LANES);
+                lane_natural(lane);
+                even_out::<PARTS>(conv, lane.to, LANES);
             }
         }
         true

@@ -401,18 +401,26 @@ impl Conv {
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
     pub fn skip<const PARTS: u32>(&self, pixel: &mut Pixel, count: i32) {
-        let [h, w] = &self.axes;
+        let [_, w] = &self.axes;
         pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
         pixel.x = pixel.x.wrapping_add(count * w.stride);
         pixel.columns -= count;
         if pixel.columns == 0 {
-            (pixel.columns, pixel.x) = (w.output, -w.pad);
-            pixel.y = pixel.y.wrapping_add(h.stride);
-            pixel.rows -= 1;
-            if has(PARTS, Parts::IMAGES) && pixel.rows == 0 {
-                (pixel.rows, pixel.y) = (h.output, -h.pad);
-                pixel.image = pixel.image.wrapping_add(self.image);
-            }
+            self.next_row::<PARTS>(pixel);
+        }
+    }
+
+    /// Goes from the end of a row to the next one. A call of its own, as a loop over pixels would keep all that this
+    /// needs on the stack.
+    #[inline(never)]
+    fn next_row<const PARTS: u32>(&self, pixel: &mut Pixel) {
+        let [h, w] = &self.axes;
+        (pixel.columns, pixel.x) = (w.output, -w.pad);
+        pixel.y = pixel.y.wrapping_add(h.stride);
+        pixel.rows -= 1;
+        if has(PARTS, Parts::IMAGES) && pixel.rows == 0 {
+            (pixel.rows, pixel.y) = (h.output, -h.pad);
+            pixel.image = pixel.image.wrapping_add(self.image);
         }
     }
 

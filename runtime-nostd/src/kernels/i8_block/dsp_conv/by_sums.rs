@@ -20,23 +20,27 @@ pub(super) unsafe fn double_sums<const PARTS: u32>(
 ) -> usize {
     let double = group.results.requant.filter(|r| r.rounding == Rounding::Double);
     let Some(requant) = double else { return first };
-    let (outputs, records, weights) = (job.output, job.records, job.weights);
+    let (output, records, weights) = (job.output[0], job.records, job.weights);
     job.records = records.wrapping_add(first);
     job.weights = weights.wrapping_add(first * conv.pairs * 2);
     let mut acc = [0i32; DOUBLE * LANES];
+    let sums = acc.as_mut_ptr();
+    let results = &group.results;
+    let mut results =
+        dsp_double::Sums::new(results, &requant, (sums, DOUBLE), first, &job.output);
+    job.output[0] = sums.cast();
     while first + DOUBLE <= conv.out_c {
-        job.output[0] = acc.as_mut_ptr().cast();
         job.records_end = job.records.wrapping_add(DOUBLE);
         // SAFETY: so many channels, of which the assembly stores the sums.
         unsafe {
             job.run::<PARTS>(conv, LANES);
-            dsp_double::finish(&group.results, &requant, &acc, first, &outputs);
+            results.finish();
         }
         job.records = job.records_end;
         job.weights = job.weights.wrapping_add(DOUBLE * conv.pairs * 2);
         first += DOUBLE;
     }
-    (job.output, job.records, job.weights) = (outputs, records, weights);
+    (job.output[0], job.records, job.weights) = (output, records, weights);
     first
 }
 
