@@ -22,7 +22,7 @@ fn prepare<'v>(
 
 /// # Safety
 /// The loader has accepted the parameters for the memory.
-unsafe fn execute(conv: &Depthwise) -> Result<(), Undecodable> {
+unsafe fn execute(conv: &mut Depthwise) -> Result<(), Undecodable> {
     // SAFETY: the convolution of the accepted parameters.
     unsafe { by_lines(conv) };
     Ok(())

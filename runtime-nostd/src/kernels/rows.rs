@@ -92,14 +92,17 @@ impl Turn<'_, '_, '_> {
     }
 
     /// The strip to restrict the kernel to; none if nothing is to be computed.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn strip(
         &mut self,
         by: &ByRows<Place>,
     ) -> Result<Option<Strip<Place>>, Undecodable> {
-        if !matches!(self.asked, Asked::Rows) {
-            return self.prepare(by).map(|()| None);
-        }
+        if matches!(self.asked, Asked::Rows) { self.next(by) } else { self.prepare(by) }
+    }
+
+    /// The strip that comes next, for which rows have made room.
+    #[inline(never)]
+    fn next(&mut self, by: &ByRows<Place>) -> Result<Option<Strip<Place>>, Undecodable> {
         // Looked at where it is: moved, it would take the stack twice.
         let fired = self.schedule.fire(self.stage, by);
         let Some((strip, shift)) = &fired else { return Err(Undecodable) };
@@ -121,18 +124,18 @@ impl Turn<'_, '_, '_> {
 
     /// Does what is asked if that is not to compute rows.
     #[inline(never)]
-    fn prepare(&mut self, by: &ByRows<Place>) -> Result<(), Undecodable> {
+    fn prepare(&mut self, by: &ByRows<Place>) -> Result<Option<Strip<Place>>, Undecodable> {
         if let Asked::Move(shift) = self.asked {
             if let Some(memory) = self.memory {
                 // SAFETY: these rows lie in the window, which was checked.
                 unsafe { Move::new(memory, &by.output, shift).run() };
             }
-            return Ok(());
+            return Ok(None);
         }
         let count = self.schedule.firing(self.stage).count;
         let demand = by.shape.demand(0, count).ok_or(Undecodable)?;
         self.schedule.set_demand(self.stage, demand);
-        Ok(())
+        Ok(None)
     }
 
     /// The same for the loader, which learns at first where rows will be moved.
@@ -287,6 +290,10 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     let mut chain = unsafe { Running::begin(body, memory) };
     // Looked at where it is: moved, it would take the stack twice.
     let Ok(chain) = &mut chain else { return Err(Undecodable) };
+    if !memory.feeding.resumes {
+        // SAFETY: the caller's promise.
+        unsafe { chain.demand(memory)? };
+    }
     let (late, mut after) = (chain.schedule.settles_late(), None);
     while let Some(firing) = chain.schedule.next(after) {
         // SAFETY: the caller's promise.
@@ -307,7 +314,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
 }
 
 impl<'a, 's> Running<'a, 's> {
-    /// Begins a chain, in which case all stages are asked what their first rows demand, or goes on with it.
+    /// Begins a chain, whose stages are to be asked then what their first rows demand, or goes on with it.
     ///
     /// # Safety
     /// The loader has accepted the chain for this memory, and nothing else refers to its states.
@@ -329,15 +336,21 @@ impl<'a, 's> Running<'a, 's> {
         } else {
             begin(&chain, states, memory.kernels.kernels).map_err(|_| Undecodable)?
         };
-        let fed = chain.feed.is_some();
-        let mut running = Running { schedule, body, steps: chain.steps, fed };
-        if !memory.feeding.resumes {
-            for stage in steps(&chain) {
-                // SAFETY: the caller's promise.
-                unsafe { running.turn(stage, Asked::Demand, memory)? };
-            }
+        let (steps, fed) = (chain.steps, chain.feed.is_some());
+        Ok(Running { schedule, body, steps, fed })
+    }
+
+    /// Asks all stages what their first rows demand.
+    ///
+    /// # Safety
+    /// The loader has accepted the chain for this memory.
+    #[inline(never)]
+    unsafe fn demand(&mut self, memory: &Memory<'_>) -> Result<(), Undecodable> {
+        for stage in u8::from(self.fed)..self.schedule.len() as u8 {
+            // SAFETY: the caller's promise.
+            unsafe { self.turn(stage, Asked::Demand, memory)? };
         }
-        Ok(running)
+        Ok(())
     }
 
     /// Moves the rows of windows that wait with that until stage 0 goes on.

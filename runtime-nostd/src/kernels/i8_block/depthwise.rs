@@ -32,7 +32,7 @@ unsafe fn square<const PARTS: u32>(conv: &Depthwise, index: u32) {
 ///
 /// # Safety
 /// The convolution is that of accepted parameters, with scratch.
-pub(in crate::kernels) unsafe fn by_lines(conv: &Depthwise) {
+pub(in crate::kernels) unsafe fn by_lines(conv: &mut Depthwise) {
     for index in 0..conv.batch {
         // SAFETY: an image of the accepted parameters.
         unsafe { image_by_lines(conv, index) };
@@ -80,7 +80,7 @@ unsafe fn complete<const PARTS: u32>(_: &Depthwise) {}
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
-unsafe fn image_by_lines(conv: &Depthwise, index: u32) {
+unsafe fn image_by_lines(conv: &mut Depthwise, index: u32) {
     let phases = |axis: &Axis| if axis.stride == 1 { axis.dilation } else { 1 };
     let (across, along) = (phases(&conv.across), phases(&conv.along));
     if across == 1 && (along == 1 || !cfg!(cortex_m_dsp)) {
@@ -97,13 +97,18 @@ unsafe fn image_by_lines(conv: &Depthwise, index: u32) {
 /// # Safety
 /// As for [`image_by_lines`].
 #[inline(never)]
-unsafe fn image_by_phases(conv: &Depthwise, index: u32, [across, along]: [i32; 2]) {
-    for first in 0..across.min(conv.across.output) {
-        for second in 0..along.min(conv.along.output) {
+unsafe fn image_by_phases(conv: &mut Depthwise, index: u32, [across, along]: [i32; 2]) {
+    // Each part takes the place of the whole, as the stack would have that twice.
+    let (axes, places) = ([conv.across, conv.along], (conv.input, conv.output));
+    for first in 0..across.min(axes[0].output) {
+        for second in 0..along.min(axes[1].output) {
+            conv.phase(&axes, [first, second]);
             // SAFETY: the caller's promise; a part of its results.
-            unsafe { image(&conv.phase([first, second]), index) };
+            unsafe { image(conv, index) };
+            (conv.input, conv.output) = places;
         }
     }
+    [conv.across, conv.along] = axes;
 }
 
 impl Axis {
@@ -132,22 +137,22 @@ impl Axis {
 }
 
 impl Depthwise {
-    /// The results that begin at these coordinates, across lines and along them.
+    /// Goes from the whole, whose axes are given, to the results that begin at these coordinates, across lines and
+    /// along them.
     #[inline(never)]
-    fn phase(&self, [across, along]: [i32; 2]) -> Depthwise {
-        let mut phase = *self;
+    fn phase(&mut self, axes: &[Axis; 2], firsts: [i32; 2]) {
         let (mut input, mut output) = (0, 0);
-        for (axis, first) in [(&mut phase.across, across), (&mut phase.along, along)] {
+        let parts = [&mut self.across, &mut self.along];
+        for ((part, axis), first) in parts.into_iter().zip(axes).zip(firsts) {
             if axis.dilation > 1 && axis.stride == 1 {
                 let (every, from) = axis.phase(first);
                 input += from * axis.input_step;
                 output += first * axis.output_step;
-                *axis = every;
+                *part = every;
             }
         }
-        phase.input = phase.input.wrapping_offset(input as isize);
-        phase.output = phase.output.wrapping_add(output as usize * self.results.bytes());
-        phase
+        self.input = self.input.wrapping_offset(input as isize);
+        self.output = self.output.wrapping_add(output as usize * self.results.bytes());
     }
 }
 

@@ -20,9 +20,6 @@ pub(super) struct BandAny {
     step: usize,
     /// Bytes from behind the taps of some outputs to the taps of the next ones.
     back: isize,
-    /// State: end of the whole steps of a line, place of its next results, lines left, and the
-    /// current line of inputs and of outputs.
-    state: [usize; 5],
     /// The first channel's first line.
     line: *const i16,
     /// The first channel's first result.
@@ -157,8 +154,8 @@ macro_rules! go_on {
 }
 
 /// A function for the channels of a block. `$body` computes the outputs from label 3 on and goes on
-/// at label 5. From sp: record (0, shift 16), the job (20): step, back (24), end (28), place (32),
-/// lines left (36), line and output (40), first line and output (48), pitch (56), whole (60), rest
+/// at label 5. From sp: record (0, shift 16), the job (20): step, back (24); end of the whole steps of a line (28),
+/// place of its next results (32), lines left (36), current line and output (40); of the job again: first line and output (48), pitch (56), whole (60), rest
 /// (64), rows (68), advance and across (72), channel and result (80), records (88), channels (92),
 /// weights and their size (96), entry (104).
 macro_rules! any_kernel {
@@ -173,19 +170,19 @@ macro_rules! any_kernel {
                 dsp!(),
                 "push {{r4-r11, lr}}
                 sub sp, #108
-                add r1, sp, #20
                 ldm r0!, {{r2-r12}}
-                stm r1!, {{r2-r12}}
-                ldm r0!, {{r2-r12}}
-                stm r1!, {{r2-r12}}
+                strd r2, r3, [sp, #20]
+                add r1, sp, #48
+                stm r1!, {{r4-r12}}
+                ldm r0, {{r2-r7}}
+                stm r1, {{r2-r7}}
                 adr.w r1, 30f
-                add r1, r12
+                add r1, r7
                 str r1, [sp, #104]
                 1:
                 ldr r0, [sp, #88]
                 ldm r0!, {{r2-r6}}
                 stm sp, {{r2-r6}}
-                adds r0, #24
                 str r0, [sp, #88]
                 ldrd r0, r1, [sp, #48]
                 ldr r2, [sp, #68]
@@ -409,7 +406,6 @@ impl BandAny {
         Some(BandAny {
             step: along.output_step as usize,
             back: next as isize - behind as isize,
-            state: [0; 5],
             line: conv.lines,
             output: conv.output,
             pitch,
@@ -422,7 +418,7 @@ impl BandAny {
             result: conv.multiplier,
             records: null(),
             channels: 0,
-            weights: conv.rows,
+            weights: conv.rows(),
             weights_size: lines * pairs * 8,
             entry: STEPS.saturating_sub(pairs) * size + 1,
             function,
@@ -433,12 +429,13 @@ impl BandAny {
 impl Bands for BandAny {
     const PARTIAL: bool = true;
     const MULTIPLES: bool = true;
+    type Record = Record;
 
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted<'_>) {
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, _: &mut Noted<'_, Record>) {
         let (across, along) = (&conv.across, &conv.along);
         let mut rows = Rows {
             from: block.weights,
-            to: conv.rows,
+            to: conv.rows(),
             step: along.weights_step as usize,
             taps: along.kernel as usize,
             line: across.weights_step as usize,
@@ -452,7 +449,13 @@ impl Bands for BandAny {
         }
     }
 
-    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>) {
+    unsafe fn run(
+        &mut self,
+        block: &Block,
+        rows: usize,
+        output: *mut u8,
+        noted: &Noted<'_, Record>,
+    ) {
         (self.rows, self.output) = (rows, output);
         (self.records, self.channels) = (noted.records.as_ptr().cast(), block.lanes);
         // SAFETY: the caller's promise.

@@ -11,9 +11,9 @@ use microhlo_format::kernels::Requant;
 
 use super::super::{Parts, either, has};
 use super::dsp_any::BandAny;
-use super::{Block, CHANNELS, Depthwise, dsp_clamp, portable};
+use super::{Block, CHANNELS, Depthwise, again, dsp_clamp, portable};
 
-/// What sums of a channel become, and its weights if the kernel is one of 3x3.
+/// What sums of a channel become.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Record {
@@ -23,6 +23,13 @@ pub(super) struct Record {
     offset: i32,
     /// What the shift exceeds 33 by.
     shift: u32,
+}
+
+/// That of a kernel of 3x3, with its weights.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Record3 {
+    sums: Record,
     /// Of each line, the first and second weight, and the second and third.
     weights: [u32; 6],
 }
@@ -53,7 +60,7 @@ struct Band3 {
     channel: usize,
     /// Bytes from a channel's results to the next one's.
     result: usize,
-    records: *const Record,
+    records: *const Record3,
     channels: usize,
 }
 
@@ -321,7 +328,7 @@ unsafe fn note<B: Bands>(
     conv: &Depthwise,
     block: &Block,
     requant: &Requant,
-    mut record: *mut Record,
+    mut record: *mut B::Record,
 ) -> bool {
     let lanes = if B::PARTIAL { block.lanes } else { CHANNELS };
     let mut shifted = 0;
@@ -330,12 +337,9 @@ unsafe fn note<B: Bands>(
         unsafe {
             let ([bias, multiplier], shift) =
                 block.results.record(channel * B::multiplier(conv), requant);
-            let shift = u32::from(shift);
-            (*record).bias = [bias; 2];
-            (*record).multiplier = multiplier;
-            (*record).offset = requant.offset(shift);
-            (*record).shift = shift.wrapping_sub(33);
-            shifted |= shift.wrapping_sub(33);
+            let (offset, shift) = (requant.offset(shift.into()), u32::from(shift).wrapping_sub(33));
+            record.cast::<Record>().write(Record { bias: [bias; 2], multiplier, offset, shift });
+            shifted |= shift;
         }
         record = record.wrapping_add(1);
     }
@@ -343,9 +347,9 @@ unsafe fn note<B: Bands>(
 }
 
 /// What the sums of a block become.
-pub(super) struct Noted<'a> {
+pub(super) struct Noted<'a, R> {
     /// Of the channels that there are.
-    pub records: MaybeUninit<[Record; CHANNELS]>,
+    pub records: MaybeUninit<[R; CHANNELS]>,
     /// Whether some shift exceeds 33.
     shifted: bool,
     requant: &'a Requant,
@@ -441,6 +445,8 @@ pub(super) trait Bands {
     const PARTIAL: bool;
     /// Whether channels may have several results.
     const MULTIPLES: bool;
+    /// What is noted of a channel, which begins with a [`Record`].
+    type Record;
 
     /// Results of each channel.
     fn multiplier(conv: &Depthwise) -> usize {
@@ -451,13 +457,24 @@ pub(super) trait Bands {
     ///
     /// # Safety
     /// Convolution and block are those of accepted parameters.
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted<'_>);
+    unsafe fn prepare(
+        &mut self,
+        conv: &Depthwise,
+        block: &Block,
+        noted: &mut Noted<'_, Self::Record>,
+    );
 
     /// Computes `rows` lines of outputs, whose first line is in the first slot.
     ///
     /// # Safety
     /// Convolution, block and lines are those of accepted parameters, the block has been prepared.
-    unsafe fn run(&mut self, block: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>);
+    unsafe fn run(
+        &mut self,
+        block: &Block,
+        rows: usize,
+        output: *mut u8,
+        noted: &Noted<'_, Self::Record>,
+    );
 }
 
 /// The function for a stride along lines, with shifts or without.
@@ -474,11 +491,12 @@ fn band_3<const PARTS: u32>(conv: &Depthwise, shifted: bool) -> unsafe extern "C
 impl<const PARTS: u32> Bands for Square<PARTS> {
     const PARTIAL: bool = false;
     const MULTIPLES: bool = has(PARTS, Parts::MULTIPLES);
+    type Record = Record3;
 
-    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted<'_>) {
+    unsafe fn prepare(&mut self, conv: &Depthwise, block: &Block, noted: &mut Noted<'_, Record3>) {
         let step = conv.along.weights_step as usize;
         let mut weights = block.weights;
-        let mut record = noted.records.as_mut_ptr().cast::<Record>();
+        let mut record = noted.records.as_mut_ptr().cast::<Record3>();
         for _ in 0..CHANNELS {
             // SAFETY: nine weights of the channel, and their place.
             unsafe { widen_nine(weights, step, 4 - step, &raw mut (*record).weights) };
@@ -488,7 +506,7 @@ impl<const PARTS: u32> Bands for Square<PARTS> {
         self.function = band_3::<PARTS>(conv, noted.shifted);
     }
 
-    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted<'_>) {
+    unsafe fn run(&mut self, _: &Block, rows: usize, output: *mut u8, noted: &Noted<'_, Record3>) {
         let job = &mut self.job;
         (job.rows, job.output) = (rows, output);
         (job.records, job.channels) = (noted.records.as_ptr().cast(), CHANNELS);
@@ -563,6 +581,7 @@ unsafe fn square_bands<const PARTS: u32>(conv: &Depthwise, image: u32) {
 ///
 /// # Safety
 /// Convolution and image are those of accepted parameters.
+#[inline(always)]
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
     let requant = conv.results.requant.as_ref();
     // SAFETY: the caller's promise.
@@ -595,11 +614,14 @@ unsafe fn bands(conv: &Depthwise, image: u32, requant: &Requant, band: &mut impl
     // SAFETY: the caller's promise.
     let mut loader = unsafe { Loader::new(conv) };
     let mut noted = Noted { records: MaybeUninit::uninit(), shifted: false, requant };
-    for first in (0..conv.channels).step_by(CHANNELS) {
+    let mut next = 0;
+    while next < conv.channels {
+        let conv = again(conv);
         // The last channels are computed with some of those before them once more.
-        let first = first.min(conv.channels.saturating_sub(CHANNELS));
+        let first = next.min(conv.channels.saturating_sub(CHANNELS));
         // SAFETY: the caller's promise.
         unsafe { channels(conv, [image, first as u32], &mut noted, &mut loader, band) };
+        next += CHANNELS;
     }
 }
 
@@ -610,26 +632,28 @@ unsafe fn bands(conv: &Depthwise, image: u32, requant: &Requant, band: &mut impl
 unsafe fn channels<B: Bands>(
     conv: &Depthwise,
     [image, first]: [u32; 2],
-    noted: &mut Noted<'_>,
+    noted: &mut Noted<'_, B::Record>,
     loader: &mut Loader<'_>,
     band: &mut B,
 ) {
-    let across = &conv.across;
-    let (taps, stride) = (across.kernel as usize, across.stride as usize);
-    let (mut line, mut loaded, mut done) = (across.origin(0), 0, 0);
-    let most = (conv.slots - taps) / stride.max(1) + 1;
-    while done < across.output as usize {
+    let (mut line, mut loaded, mut done) = (conv.across.origin(0), 0, 0);
+    while done < conv.across.output as usize {
+        let conv = again(conv);
+        let across = &conv.across;
+        let (taps, stride) = (across.kernel as usize, across.stride as usize);
+        let most = (conv.slots - taps) / stride.max(1) + 1;
         let rows = most.min(across.output as usize - done);
         let needed = (rows - 1) * stride + taps;
         let multiplier = B::multiplier(conv);
+        let mut block = conv.block(image, first as usize, 0);
+        // SAFETY: the lines have a slot.
+        unsafe { loader.load::<B>(&block, loaded, line + loaded as i32, needed - loaded) };
         for index in 0..multiplier {
-            let block = conv.block(image, first as usize, index);
-            // SAFETY: the caller's promise; the lines have a slot.
+            if index != 0 {
+                block = conv.block(image, first as usize, index);
+            }
+            // SAFETY: the caller's promise.
             unsafe {
-                if index == 0 {
-                    let first = line + loaded as i32;
-                    loader.load::<B>(&block, loaded, first, needed - loaded);
-                }
                 if done == 0 || multiplier > 1 {
                     let records = noted.records.as_mut_ptr().cast();
                     noted.shifted = note::<B>(conv, &block, noted.requant, records);

@@ -4,7 +4,7 @@ use core::arch::naked_asm;
 use core::ptr::null;
 
 use super::super::{Parts, either, has};
-use super::{Axis, Conv, Group, LANES, Pixel, Span};
+use super::{Axis, Conv, Group, LANES, Pixel, Span, again};
 
 /// Widened runs of four pixels inside the image.
 #[repr(C)]
@@ -330,6 +330,7 @@ impl Straight {
         if !inside || next.columns < LANES as i32 {
             return false;
         }
+        let conv = again(conv);
         let mut from = next.at(conv, group);
         self.output = next.output;
         conv.skip::<PARTS>(next, LANES as i32);

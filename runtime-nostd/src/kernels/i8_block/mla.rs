@@ -626,7 +626,7 @@ impl Line<'_> {
             end: conv.lines.wrapping_add(height * line),
             back: 2 * height * line,
             line: 2 * line,
-            weights: conv.rows.wrapping_add(self.channel * height * conv.row),
+            weights: conv.rows().wrapping_add(self.channel * height * conv.row),
             width: 2 * width,
             skip: 2 * (conv.row - width),
             height,
@@ -686,7 +686,7 @@ impl Line<'_> {
         let first = conv.slot(self.first, 0).wrapping_add(self.channel * conv.line).cast_const();
         let second = next(first);
         let mut weights = [0; 9];
-        let mut row = conv.rows.wrapping_add(3 * conv.row * self.channel);
+        let mut row = conv.rows().wrapping_add(3 * conv.row * self.channel);
         for to in weights.as_chunks_mut::<3>().0 {
             // SAFETY: a row of three weights.
             *to = unsafe { [*row, *row.add(1), *row.add(2)] }.map(i32::from);

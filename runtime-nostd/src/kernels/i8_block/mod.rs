@@ -89,6 +89,20 @@ pub(super) const LANES: usize = 4;
 /// Channels whose lines are kept together.
 pub(super) const CHANNELS: usize = 4;
 
+/// The same reference, but the compiler does not know that it is: what a loop reads through it is read when it is
+/// needed. Else it would be read before the loop and kept on the stack.
+#[allow(dead_code, reason = "only some targets need it")]
+#[inline(always)]
+fn again<T>(value: &T) -> &T {
+    let mut value: *const T = value;
+    // SAFETY: nothing is done.
+    unsafe {
+        core::arch::asm!("/* {} */", inout(reg) value, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: the reference that was given.
+    unsafe { &*value }
+}
+
 /// One spatial axis.
 #[derive(Clone, Copy)]
 pub(super) struct Axis {
@@ -499,8 +513,6 @@ pub(super) struct Depthwise {
     pub slots: usize,
     /// Values of a line.
     pub line: usize,
-    /// Weights of four channels, `[channel][line of the kernel][row]`.
-    pub rows: *mut i16,
     /// Values of a row of weights.
     pub row: usize,
     pub results: Results,
@@ -557,7 +569,6 @@ impl Depthwise {
             lines: scratch,
             slots,
             line,
-            rows: scratch.wrapping_add(CHANNELS * slots * line),
             row: row as usize,
             results: Results::new(memory, p.channels, p.shifts, p.requant),
         })
@@ -569,6 +580,11 @@ impl Depthwise {
         let (input, output) = (self.input.addr(), self.output.addr());
         let (images, bytes) = (self.batch as usize, self.results.bytes());
         input < output + images * self.results_image * bytes && output < input + images * self.image
+    }
+
+    /// Weights of four channels, `[channel][line of the kernel][row]`.
+    pub fn rows(&self) -> *mut i16 {
+        self.lines.wrapping_add(CHANNELS * self.slots * self.line)
     }
 
     /// Taps of a channel.

@@ -451,7 +451,7 @@ unsafe fn line_outputs(conv: &Depthwise, block: &Block, first: i32, output: *mut
     let common = block.results.common();
     for channel in 0..block.lanes.min(CHANNELS) {
         let result = channel * conv.multiplier;
-        let rows = conv.rows.wrapping_add(channel * across.kernel as usize * conv.row);
+        let rows = conv.rows().wrapping_add(channel * across.kernel as usize * conv.row);
         let mut output = output.wrapping_add(result * block.results.bytes());
         let results = block.results.skip(result);
         let mut from = conv.slot(first, 0).cast_const().wrapping_add(channel * conv.line);
@@ -522,7 +522,7 @@ pub(super) unsafe fn outputs_3x3<const STRIDE: usize>(
         let mut output = output.wrapping_add(result * block.results.bytes());
         // SAFETY: three rows of four weights, the last one filled up; the channel exists.
         let (w, bias): ([i32; 9], i32) = unsafe {
-            let rows = conv.rows.wrapping_add(12 * channel);
+            let rows = conv.rows().wrapping_add(12 * channel);
             let weight = |i: usize| i32::from(*rows.add(i / 3 * 4 + i % 3));
             (core::array::from_fn(weight), block.results.bias(result))
         };
@@ -610,7 +610,7 @@ pub(super) unsafe fn sweep(
 /// Convolution and block are those of accepted parameters.
 pub(super) unsafe fn widen_weights(conv: &Depthwise, block: &Block) {
     let (across, along) = (&conv.across, &conv.along);
-    let (mut to, mut taps) = (conv.rows, block.weights);
+    let (mut to, mut taps) = (conv.rows(), block.weights);
     let next = conv.multiplier * conv.taps();
     for _ in 0..block.lanes {
         for tap in 0..across.kernel as usize {

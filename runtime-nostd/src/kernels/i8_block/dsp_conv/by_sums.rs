@@ -26,8 +26,7 @@ pub(super) unsafe fn double_sums<const PARTS: u32>(
     let mut acc = [0i32; DOUBLE * LANES];
     let sums = acc.as_mut_ptr();
     let results = &group.results;
-    let mut results =
-        dsp_double::Sums::new(results, &requant, (sums, DOUBLE), first, &job.output);
+    let mut results = dsp_double::Sums::new(results, &requant, (sums, DOUBLE), first, &job.output);
     job.output[0] = sums.cast();
     while first + DOUBLE <= conv.out_c {
         job.records_end = job.records.wrapping_add(DOUBLE);

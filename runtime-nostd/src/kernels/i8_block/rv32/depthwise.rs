@@ -319,7 +319,7 @@ impl Plan<'_> {
             near: usize::from(near),
         };
         if near {
-            quads.weights = conv.rows.cast();
+            quads.weights = conv.rows().cast();
             (quads.weights_channel, quads.weights_tap, quads.weights_line) = (1, CHANNELS, 0);
         }
         Plan { conv, across, along, together, quads }
@@ -427,7 +427,7 @@ fn reordering_pays(conv: &Depthwise) -> bool {
 unsafe fn reorder(conv: &Depthwise, weights: *const i8) {
     let (across, along) = (&conv.across, &conv.along);
     let taps = conv.taps();
-    let mut to = conv.rows.cast::<i8>();
+    let mut to = conv.rows().cast::<i8>();
     let mut line = weights;
     for _ in 0..across.kernel {
         let mut from = line;
