@@ -346,14 +346,16 @@ impl Straight {
             }
             Way::Each(lane) => lane,
         };
-        for i in 0..LANES {
-            (lane.from, lane.to) = (from, conv.scratch.wrapping_add(2 * i));
-            from = from.wrapping_offset(self.step);
+        let (mut to, odd) = (conv.scratch, odd::<PARTS>(conv, LANES));
+        for _ in 0..LANES {
+            (lane.from, lane.to) = (from, to);
             // SAFETY: as above, of one pixel.
             unsafe {
                 lane_natural(lane);
-                even_out::<PARTS>(conv, lane.to, LANES);
+                even_out(odd, to);
             }
+            from = from.wrapping_offset(self.step);
+            to = to.wrapping_add(2);
         }
         true
     }
@@ -513,7 +515,7 @@ unsafe fn gather_pixel<const PARTS: u32>(conv: &Conv, corner: &Corner, lane: usi
         } else {
             gather_part::<PARTS>(conv, corner, &mut job, lanes);
         }
-        even_out::<PARTS>(conv, conv.scratch.wrapping_add(2 * lane), lanes);
+        even_out(odd::<PARTS>(conv, lanes), conv.scratch.wrapping_add(2 * lane));
     }
 }
 
@@ -587,13 +589,18 @@ unsafe fn gather_rows<const PARTS: u32>(
     }
 }
 
+/// Where the tap is of a lane of so many that fills up an odd number of taps, from the lane on; 0 if there is none.
+fn odd<const PARTS: u32>(conv: &Conv, lanes: usize) -> usize {
+    if has(PARTS, Parts::TAPS_IN_ORDER) && conv.odd { (conv.pairs - 1) * 2 * lanes + 1 } else { 0 }
+}
+
 /// Fills up an odd number of taps of a lane.
 ///
 /// # Safety
-/// As for [`gather_pixel`].
-unsafe fn even_out<const PARTS: u32>(conv: &Conv, to: *mut i16, lanes: usize) {
-    if has(PARTS, Parts::TAPS_IN_ORDER) && conv.odd {
+/// The lane has such a tap, if there is one.
+unsafe fn even_out(odd: usize, to: *mut i16) {
+    if odd != 0 {
         // SAFETY: the last tap of the lane's last pair.
-        unsafe { *to.add((conv.pairs - 1) * 2 * lanes + 1) = 0 };
+        unsafe { *to.add(odd) = 0 };
     }
 }

@@ -14,34 +14,48 @@ use super::sweep::{Lines, Sweep, sweep, sweep_double, wide_sweep, wide_sweep_dou
 /// # Safety
 /// Convolution and image are those of accepted parameters.
 pub(in super::super) unsafe fn image(conv: &Depthwise, image: u32) {
-    let usual = conv
-        .results
-        .requant
-        .filter(|r| conv.multiplier == 1 && matches!(r.rounding, Rounding::Up | Rounding::Double));
+    let usual = |r: &&Requant| {
+        conv.multiplier == 1 && matches!(r.rounding, Rounding::Up | Rounding::Double)
+    };
     // SAFETY: the caller's promise.
     unsafe {
-        let Some(requant) = usual else { return portable::image(conv, image) };
-        let double = requant.rounding == Rounding::Double;
+        let Some(requant) = conv.results.requant.as_ref().filter(usual) else {
+            return portable::image(conv, image);
+        };
         let apart = !conv.overlaps();
-        let behind = if apart { None } else { behind(conv, image) };
-        match three_by_three(conv, behind.unwrap_or([&conv.across, &conv.along]), image, &requant) {
-            Some(all) => {
-                let sweep = if double { sweep_double } else { sweep };
-                let copied = !apart && behind.is_none();
-                return if copied { over_taps(conv, &all, sweep) } else { sweep(&all) };
-            }
-            None if double => return portable::image(conv, image),
-            None => (),
+        if swept(conv, image, requant, apart) {
+            return;
+        }
+        if requant.rounding == Rounding::Double {
+            return portable::image(conv, image);
         }
         let (mut first, blocks) = (0, conv.channels / CHANNELS);
         if blocks > 0 && apart && inside(&conv.across) && inside(&conv.along) {
-            in_place(conv, &conv.block(image, 0, 0), blocks, &requant);
+            in_place(conv, &conv.block(image, 0, 0), blocks, requant);
             first = blocks * CHANNELS;
         }
         if first < conv.channels {
-            copied_from(conv, image, first, &requant);
+            copied_from(conv, image, first, requant);
         }
     }
+}
+
+/// Computes the channels of an image of three by three adjacent taps, whose results may lie apart from the input.
+/// Returns whether it is one. A call of its own, whose frame no other way to compute one has above it.
+///
+/// # Safety
+/// As for [`image`].
+#[inline(never)]
+unsafe fn swept(conv: &Depthwise, image: u32, requant: &Requant, apart: bool) -> bool {
+    let behind = if apart { None } else { behind(conv, image) };
+    let axes = behind.unwrap_or([&conv.across, &conv.along]);
+    // Looked at where it is: moved, it would take the stack twice.
+    let all = three_by_three(conv, axes, image, requant);
+    let Some(all) = &all else { return false };
+    let sweep = if requant.rounding == Rounding::Double { sweep_double } else { sweep };
+    // SAFETY: the caller's promise; the image is one of such taps.
+    unsafe { if apart || behind.is_some() { sweep(all) } else { over_taps(conv, all, sweep) } };
+    true
 }
 
 /// Computes the channels from `first` on, whose inputs are copied.
