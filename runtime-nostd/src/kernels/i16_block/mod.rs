@@ -55,14 +55,15 @@ struct Sums<'a> {
     outputs: &'a [*mut u8],
 }
 
-impl Wide {
-    fn new(results: &Results, min: i32, max: i32) -> Wide {
-        Wide { results: *results, min, max }
-    }
+/// Bytes of a result.
+fn bytes(results: &Results) -> usize {
+    if results.requant.is_some() { BYTES } else { size_of::<i32>() }
+}
 
+impl Wide {
     /// Bytes of a result.
     fn bytes(&self) -> usize {
-        if self.results.requant.is_some() { BYTES } else { size_of::<i32>() }
+        bytes(&self.results)
     }
 
     /// Stores the result of a sum at `output`, the place of the channel's result.
@@ -140,7 +141,8 @@ impl Wide {
 /// A convolution whose activations have 16 bits: steps and sizes of memory are those of bytes.
 pub(super) struct WideConv {
     conv: Conv,
-    wide: Wide,
+    min: i32,
+    max: i32,
 }
 
 impl WideConv {
@@ -150,15 +152,22 @@ impl WideConv {
         p: &ConvI16<Place>,
         memory: &Memory<'_>,
     ) -> &'v mut WideConv {
-        let mut conv = *Conv::place(&mut MaybeUninit::uninit(), &p.conv, memory);
-        let wide = Wide::new(&conv.results, p.min, p.max);
+        let whole = to.as_mut_ptr();
+        // SAFETY: a place of a convolution in that of the whole; all fields are written then.
+        let whole = unsafe {
+            Conv::place(&mut *(&raw mut (*whole).conv).cast(), &p.conv, memory);
+            (&raw mut (*whole).min).write(p.min);
+            (&raw mut (*whole).max).write(p.max);
+            to.assume_init_mut()
+        };
+        let conv = &mut whole.conv;
         for axis in &mut conv.axes {
             axis.input_step *= BYTES as i32;
         }
         conv.image *= BYTES;
         conv.swizzled = false;
-        conv.output_step = p.conv.groups as usize * conv.out_c * wide.bytes();
-        to.write(WideConv { conv, wide })
+        conv.output_step = p.conv.groups as usize * conv.out_c * bytes(&conv.results);
+        whole
     }
 }
 
@@ -166,12 +175,13 @@ impl WideConv {
 ///
 /// # Safety
 /// It is that of accepted parameters.
-pub(super) unsafe fn convolution(WideConv { conv, wide }: &WideConv) {
+#[inline(never)]
+pub(super) unsafe fn convolution(WideConv { conv, min, max }: &WideConv) {
     for index in 0..conv.groups {
         let mut group = conv.group(index);
         group.input *= BYTES;
-        group.output = index as usize * conv.out_c * wide.bytes();
-        let wide = Wide { results: group.results, ..*wide };
+        group.output = index as usize * conv.out_c * bytes(&conv.results);
+        let wide = Wide { results: group.results, min: *min, max: *max };
         // SAFETY: a group of the accepted parameters.
         unsafe { pixels(conv, &group, &wide) };
     }
