@@ -9,7 +9,7 @@ use microhlo_format::kernels::HybridF32;
 use super::f32_block::{
     BLOCK, Placed, Pointers, conv_blocks, conv_lanes, depthwise_blocks, depthwise_lanes, sweep,
 };
-use super::{Memory, conv_f32, depthwise_f32};
+use super::{Memory, conv_f32};
 use crate::registry::Undecodable;
 
 entry!(hybrid_f32, HybridF32 => Blocks);
@@ -40,13 +40,22 @@ fn prepare<'v>(
         bias: c.bias.map(|place| memory.read(place)),
         output: memory.write(c.output),
     };
-    let shape = if p.depthwise { depthwise_f32::shape(&c.depthwise()) } else { conv_f32::shape(c) };
-    to.write(Blocks {
-        placed: Placed { shape, pointers },
+    let blocks = to.write(Blocks {
+        placed: Placed { shape: conv_f32::shape(c), pointers },
         weights: memory.read(c.weights).cast(),
         scales: memory.read(p.scales).cast(),
         count: p.block_weights() as usize,
-    })
+    });
+    if p.depthwise {
+        // Each channel has a filter of one channel.
+        let shape = &mut blocks.placed.shape;
+        for axis in &mut shape.axes {
+            axis.input_step *= shape.channels as i32;
+        }
+        shape.input_image *= shape.channels;
+        shape.in_c = None;
+    }
+    blocks
 }
 
 /// # Safety

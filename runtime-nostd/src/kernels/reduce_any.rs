@@ -18,8 +18,6 @@ struct Operand {
     input: *const u8,
     init: *const u8,
     output: *mut u8,
-    /// Bytes of initial value and result.
-    size: u8,
     /// Byte strides along lanes and dimensions.
     lane_stride: i32,
     strides: [i32; MAX_RANK],
@@ -30,19 +28,18 @@ impl Operand {
         input: null(),
         init: null(),
         output: null_mut(),
-        size: 0,
         lane_stride: 0,
         strides: [0; MAX_RANK],
     };
 
-    /// Becomes the next of the fields, a `ReduceOperand`.
+    /// Becomes the next of the fields, a `ReduceOperand`. Returns the type of initial value and result.
     #[inline(never)]
-    fn prepare(&mut self, fields: &mut Fields<'_>, memory: &Memory<'_>) {
+    fn prepare(&mut self, fields: &mut Fields<'_>, memory: &Memory<'_>) -> DType {
         let [input, init]: [Place; 2] = core::array::from_fn(|_| fields.take());
         (self.input, self.init) = (memory.read(input), memory.read(init));
         self.output = memory.write(fields.take());
         let _element: DType = fields.take();
-        self.size = fields.take::<DType>().size() as u8;
+        let accumulator = fields.take();
         for d in 0..fields.take::<u32>() {
             let stride = fields.take();
             if let Some(place) = self.strides.get_mut(d as usize) {
@@ -50,12 +47,15 @@ impl Operand {
             }
         }
         self.lane_stride = fields.take();
+        accumulator
     }
 }
 
 /// A reduction with its code found: the fields of `ReduceAny`.
 struct Reduction<'b> {
     operands: heapless::Vec<Operand, MAX_REGION_OPERANDS>,
+    /// Bytes of initial value and result of each.
+    sizes: [u8; MAX_REGION_OPERANDS],
     dims: heapless::Vec<WindowDim, MAX_RANK>,
     output_strides: Strides,
     lanes: u32,
@@ -70,9 +70,11 @@ impl<'b> Reduction<'b> {
     #[inline(never)]
     fn prepare(&mut self, body: &'b [u8], memory: &Memory<'b>) -> Result<(), Undecodable> {
         let fields = &mut Fields::new(body);
-        for _ in 0..fields.take::<u32>() {
+        let count: u32 = fields.take();
+        for size in self.sizes.iter_mut().take(count as usize) {
             self.operands.push(Operand::NONE).map_err(|_| Undecodable)?;
-            self.operands.last_mut().ok_or(Undecodable)?.prepare(fields, memory);
+            let operand = self.operands.last_mut().ok_or(Undecodable)?;
+            *size = operand.prepare(fields, memory).size() as u8;
         }
         self.dims.decode(fields);
         self.output_strides.decode(fields);
@@ -89,6 +91,7 @@ impl<'b> Reduction<'b> {
 unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     let mut reduction = Reduction {
         operands: heapless::Vec::new(),
+        sizes: [0; _],
         dims: heapless::Vec::new(),
         output_strides: heapless::Vec::new(),
         lanes: 0,
@@ -127,14 +130,15 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
 /// The loader has accepted the parameters, and the results exist.
 #[inline(never)]
 unsafe fn start(p: &mut Reduction<'_>, first: i32, n: usize) {
-    for (operand, register) in p.operands.iter().zip(&mut p.registers) {
-        let bytes = |elements: i32| elements.wrapping_mul(i32::from(operand.size));
+    let operands = p.operands.iter().zip(p.sizes);
+    for ((operand, size), register) in operands.zip(&mut p.registers) {
+        let bytes = |elements: i32| elements.wrapping_mul(i32::from(size));
         let at = operand.output.wrapping_offset(bytes(first) as isize);
         let stride = bytes(p.lane_output_stride);
         *register = src(at, stride);
         // SAFETY: the caller's promise, and one initial value.
         unsafe {
-            super::move_::copy_run(operand.size, dst(at, stride), src(operand.init, 0), n);
+            super::move_::copy_run(size, dst(at, stride), src(operand.init, 0), n);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use core::ptr::null_mut;
 
-use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS};
-use microhlo_format::{DType, Fields, MicroId, Place};
+use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS, MAX_REGION_SCALARS};
+use microhlo_format::{Fields, MicroId, Place};
 
 use super::{Memory, dst, src};
 use crate::micro::{Row, Src};
@@ -14,7 +14,11 @@ const REGISTERS: usize = 4;
 
 /// Instructions whose micro-operations are known from the start. Those of the few behind them, in longer code, are
 /// searched for whenever they run.
-const KNOWN: usize = 16;
+const KNOWN: usize = 10;
+
+// The scalars with a byte for their type, and what is behind them: where instructions begin is a byte. A place takes
+// at most six bytes, sizes and counts at most five.
+const _: () = assert!(MAX_REGION_SCALARS * 7 + 7 + 2 + 5 + 5 <= u8::MAX as usize);
 
 /// The operands of all tensors that a region combines: two of each.
 pub(super) type Operands = [Src; 2 * MAX_REGION_OPERANDS];
@@ -23,8 +27,8 @@ pub(super) type Operands = [Src; 2 * MAX_REGION_OPERANDS];
 /// the stack.
 pub(super) struct Region<'b> {
     memory: &'b Memory<'b>,
-    /// The encoded instructions.
-    code: &'b [u8],
+    /// The encoded scalars, which few regions have, and all behind them.
+    encoded: &'b [u8],
     /// Which of the linked micro-operations the first instructions are.
     rows: heapless::Vec<u16, KNOWN>,
     /// Number of instructions.
@@ -35,8 +39,8 @@ pub(super) struct Region<'b> {
     scalars: u8,
     /// Bytes of an element of a temporary.
     temp_size: u8,
-    /// The encoded scalars, which few regions have.
-    encoded: &'b [u8],
+    /// Where the instructions begin in `encoded`.
+    code: u8,
     /// The first temporary.
     temps: *mut u8,
     /// Most lanes of one execution.
@@ -49,13 +53,13 @@ impl<'b> Region<'b> {
     pub(super) fn new(memory: &'b Memory<'b>) -> Region<'b> {
         Region {
             memory,
-            code: &[],
+            encoded: &[],
             rows: heapless::Vec::new(),
             count: 0,
             operands: 0,
             scalars: 0,
             temp_size: 0,
-            encoded: &[],
+            code: 0,
             temps: null_mut(),
             lanes: 0,
         }
@@ -84,7 +88,8 @@ impl<'b> Region<'b> {
         self.temp_size = fields.take();
         self.lanes = fields.take();
         let count: u32 = fields.take();
-        (self.count, self.code) = (count as u8, fields.rest());
+        self.count = count as u8;
+        self.code = self.encoded.len().wrapping_sub(fields.rest().len()) as u8;
         let micro = self.memory.kernels.micro;
         for i in 0..count as usize {
             let op: MicroId = fields.take();
@@ -129,7 +134,7 @@ impl<'b> Region<'b> {
     /// those that it writes are writable. `n` is at most the region's lanes.
     #[inline(never)]
     pub(super) unsafe fn run(&self, operands: &[Src], n: usize) {
-        let mut code = self.code;
+        let mut code = self.encoded.get(usize::from(self.code)..).unwrap_or_default();
         for i in 0..usize::from(self.count) {
             let Some((row, registers)) = self.next(i, &mut code) else { return };
             let mut places = [Src::NONE; REGISTERS];
@@ -147,22 +152,24 @@ impl<'b> Region<'b> {
     /// The row and the registers of the next instruction, which is that of this number.
     #[inline(always)]
     fn next(&self, i: usize, code: &mut &[u8]) -> Option<(Row, [u8; REGISTERS])> {
+        // All bytes of an operation but the last have the highest bit.
+        let last = code.iter().position(|&byte| byte < 0x80)?;
+        let (op, rest) = code.split_at_checked(last.wrapping_add(1))?;
+        let (&registers, rest) = rest.split_first_chunk()?;
+        *code = rest;
         let entry = match self.rows.get(i) {
             Some(&row) => self.memory.kernels.micro.get(usize::from(row)),
-            None => self.find(code),
+            None => self.find(op),
         };
-        // All bytes of an operation but the last have the highest bit.
-        let bytes = code.iter().position(|&byte| byte < 0x80)?;
-        let (&registers, rest) = code.get(bytes.wrapping_add(1)..)?.split_first_chunk()?;
-        *code = rest;
         Some((entry?.row, registers))
     }
 
-    /// The micro-operation that code begins with.
+    /// The micro-operation that is encoded so.
     #[cold]
     #[inline(never)]
-    fn find(&self, code: &[u8]) -> Option<&MicroEntry> {
-        find(self.memory.kernels.micro, Fields::new(code).take())
+    fn find(&self, op: &[u8]) -> Option<&MicroEntry> {
+        let id = op.iter().rfold(0, |id, &byte| id << 7 | u16::from(byte & 0x7f));
+        find(self.memory.kernels.micro, MicroId(id))
     }
 
     /// Runs the code on one lane of operands; whether the boolean in a register is true then.
@@ -182,6 +189,7 @@ impl<'b> Region<'b> {
 /// Takes a `RegionScalar`: its place.
 fn take_scalar(fields: &mut Fields<'_>) -> Place {
     let place = fields.take();
-    let _dtype: DType = fields.take();
+    // Its type is a byte.
+    fields.bytes(1);
     place
 }

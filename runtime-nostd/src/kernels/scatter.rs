@@ -1,9 +1,7 @@
 //! Replacement of windows at run-time start indices.
 
-use microhlo_format::{Fields, Place};
-
 use super::Memory;
-use super::slices::{Slices, copy_slices};
+use super::slices::copy;
 use crate::registry::Undecodable;
 
 entry_by_fields!(scatter, Scatter);
@@ -22,18 +20,6 @@ pub(super) unsafe fn copy_operand(from: *const u8, to: *mut u8, bytes: usize) {
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
-    let fields = &mut Fields::new(body);
-    let [operand, updates, output]: [Place; 3] = core::array::from_fn(|_| fields.take());
-    let element: u8 = fields.take();
-    let bytes = fields.take::<u32>() as usize * usize::from(element);
-    let mut slices = Slices::EMPTY;
-    slices.prepare(fields)?;
-    let sides = [memory.write(output), memory.read(updates).cast_mut()];
-    // SAFETY: the caller's promise; operand and output are the same bytes or apart, and the
-    // updates are only read.
-    unsafe {
-        copy_operand(memory.read(operand), memory.write(output), bytes);
-        copy_slices(&slices, memory, element, sides, true);
-    }
-    Ok(())
+    // SAFETY: the caller's promise.
+    unsafe { copy(body, memory, true) }
 }

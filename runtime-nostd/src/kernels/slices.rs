@@ -5,6 +5,7 @@ use microhlo_format::{DType, Fields, Place};
 
 use super::move_::copy_run;
 use super::odometer::{Odometer, split_last};
+use super::scatter::copy_operand;
 use super::{Memory, dst, src};
 use crate::registry::Undecodable;
 
@@ -102,13 +103,42 @@ pub(super) unsafe fn each_run(
     }
 }
 
+/// Runs a `Gather`, or a `Scatter` when `replace` is set, which has an operand and a number of elements more.
+///
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+#[inline(never)]
+pub(super) unsafe fn copy(
+    body: &[u8],
+    memory: &Memory<'_>,
+    replace: bool,
+) -> Result<(), Undecodable> {
+    let fields = &mut Fields::new(body);
+    let operand = memory.read(fields.take());
+    let (mut tensor, slices) = (operand.cast_mut(), memory.write(fields.take()));
+    if replace {
+        tensor = memory.write(fields.take());
+    }
+    let element: u8 = fields.take();
+    if replace {
+        let bytes = fields.take::<u32>() as usize * usize::from(element);
+        // SAFETY: operand and output are checked for these bytes, and the same or apart.
+        unsafe { copy_operand(operand, tensor, bytes) };
+    }
+    let mut p = Slices::EMPTY;
+    p.prepare(fields)?;
+    // SAFETY: the caller's promise; what is copied from, operand or updates, is only read.
+    unsafe { copy_slices(&p, memory, element, [tensor, slices], replace) };
+    Ok(())
+}
+
 /// Copies elements of `element` bytes from the tensor to the slices, or the other way when
 /// `replace` is set.
 ///
 /// # Safety
 /// As for [`each_run`]; tensor and slices hold elements of this size and do not overlap, and the
 /// side that is copied to is writable.
-pub(super) unsafe fn copy_slices(
+unsafe fn copy_slices(
     p: &Slices<'_>,
     memory: &Memory<'_>,
     element: u8,
