@@ -91,6 +91,7 @@ unsafe fn execute(p: &mut Blocks) -> Result<(), Undecodable> {
 /// # Safety
 /// `count` weights, a multiple of eight, are readable, and as many floats writable; there are
 /// eight scales.
+#[inline(never)]
 unsafe fn expand(weights: *const i8, scales: *const f32, out: *mut f32, count: usize) {
     for channel in 0..BLOCK {
         // SAFETY: the caller's promise.

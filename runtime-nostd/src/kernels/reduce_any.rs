@@ -2,7 +2,7 @@
 
 use core::ptr::{null, null_mut};
 
-use microhlo_format::kernels::{Decode, MAX_RANK, MAX_REGION_OPERANDS, Strides, WindowDim};
+use microhlo_format::kernels::{Decode, MAX_RANK, MAX_REGION_OPERANDS, WindowDim};
 use microhlo_format::{DType, Fields, Place};
 
 use super::region::{Operands, Region};
@@ -40,14 +40,18 @@ impl Operand {
         self.output = memory.write(fields.take());
         let _element: DType = fields.take();
         let accumulator = fields.take();
-        for d in 0..fields.take::<u32>() {
-            let stride = fields.take();
-            if let Some(place) = self.strides.get_mut(d as usize) {
-                *place = stride;
-            }
-        }
+        take_strides(&mut self.strides, fields);
         self.lane_stride = fields.take();
         accumulator
+    }
+}
+
+/// Takes strides along the dimensions.
+#[inline(never)]
+fn take_strides(strides: &mut [i32; MAX_RANK], fields: &mut Fields<'_>) {
+    let count: u32 = fields.take();
+    for stride in strides.iter_mut().take(count as usize) {
+        *stride = fields.take();
     }
 }
 
@@ -57,7 +61,7 @@ struct Reduction<'b> {
     /// Bytes of initial value and result of each.
     sizes: [u8; MAX_REGION_OPERANDS],
     dims: heapless::Vec<WindowDim, MAX_RANK>,
-    output_strides: Strides,
+    output_strides: [i32; MAX_RANK],
     lanes: u32,
     lane_output_stride: i32,
     padding_counts: bool,
@@ -77,11 +81,11 @@ impl<'b> Reduction<'b> {
             *size = operand.prepare(fields, memory).size() as u8;
         }
         self.dims.decode(fields);
-        self.output_strides.decode(fields);
+        take_strides(&mut self.output_strides, fields);
         self.lanes = fields.take();
         self.lane_output_stride = fields.take();
         self.padding_counts = fields.take();
-        self.region.prepare(fields, 2 * self.operands.len())?;
+        self.region.prepare(fields)?;
         if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 }
@@ -93,7 +97,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         operands: heapless::Vec::new(),
         sizes: [0; _],
         dims: heapless::Vec::new(),
-        output_strides: heapless::Vec::new(),
+        output_strides: [0; _],
         lanes: 0,
         lane_output_stride: 0,
         padding_counts: false,
@@ -152,8 +156,9 @@ unsafe fn fold(p: &mut Reduction<'_>, out: &[u32; MAX_RANK], (lane, n): (u32, us
     loop {
         let inside = elements(p, out, &tap, lane);
         if inside || p.padding_counts {
+            let registers = p.registers.get(..2 * p.operands.len()).unwrap_or_default();
             // SAFETY: the lanes' elements at a valid position, or the initial value for each.
-            unsafe { p.region.run(&p.registers, n) };
+            unsafe { p.region.run(registers, n) };
         }
         if !next(&mut tap, &p.dims, 1, |dim| dim.window) {
             return;

@@ -33,8 +33,6 @@ pub(super) struct Region<'b> {
     rows: heapless::Vec<u16, KNOWN>,
     /// Number of instructions.
     count: u8,
-    /// Number of operand registers.
-    operands: u8,
     /// Number of scalars.
     scalars: u8,
     /// Bytes of an element of a temporary.
@@ -56,7 +54,6 @@ impl<'b> Region<'b> {
             encoded: &[],
             rows: heapless::Vec::new(),
             count: 0,
-            operands: 0,
             scalars: 0,
             temp_size: 0,
             code: 0,
@@ -65,15 +62,9 @@ impl<'b> Region<'b> {
         }
     }
 
-    /// Takes the next of the fields, a `RegionCode`, with `operands` operand registers, which each
-    /// execution is given.
+    /// Takes the next of the fields, a `RegionCode`.
     #[inline(never)]
-    pub(super) fn prepare(
-        &mut self,
-        fields: &mut Fields<'b>,
-        operands: usize,
-    ) -> Result<(), Undecodable> {
-        self.operands = operands as u8;
+    pub(super) fn prepare(&mut self, fields: &mut Fields<'b>) -> Result<(), Undecodable> {
         let scalars: u32 = fields.take();
         (self.scalars, self.encoded) = (scalars as u8, fields.rest());
         for _ in 0..scalars {
@@ -105,10 +96,10 @@ impl<'b> Region<'b> {
     /// Where a register lies: operands, scalars, temporaries.
     fn register(&self, operands: &[Src], register: u8) -> Src {
         let register = usize::from(register);
-        let scalar = register.wrapping_sub(self.operands.into());
-        if register < self.operands.into() {
-            return operands.get(register).copied().unwrap_or(Src::NONE);
+        if let Some(&operand) = operands.get(register) {
+            return operand;
         }
+        let scalar = register.wrapping_sub(operands.len());
         let temp = scalar.wrapping_sub(self.scalars.into());
         if scalar < self.scalars.into() {
             return src(self.scalar(scalar), 0);
@@ -127,7 +118,7 @@ impl<'b> Region<'b> {
         self.memory.read(take_scalar(fields))
     }
 
-    /// Runs the code on `n` lanes of operands.
+    /// Runs the code on `n` lanes of operands, all that it has.
     ///
     /// # Safety
     /// The loader has accepted the code for operands of these types, which hold `n` elements;

@@ -40,7 +40,7 @@ impl<'b> Scatter<'b> {
         operands.decode(fields);
         let count = fields.take::<u32>() as usize;
         self.slices.prepare(fields)?;
-        self.region.prepare(fields, 2 * operands.len())?;
+        self.region.prepare(fields)?;
         if !fields.good() {
             return Err(Undecodable);
         }
@@ -87,7 +87,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
             }
             // SAFETY: the run lies inside the checked extents, its elements are distinct, and
             // updates do not overlap the outputs.
-            unsafe { region.run(&registers, lanes) };
+            unsafe { region.run(registers.get(..2 * k).unwrap_or_default(), lanes) };
             done += lanes;
         }
     };

@@ -41,9 +41,9 @@ impl<'b> Scatter<'b> {
         self.operand_size = fields.take::<DType>().size();
         self.size = fields.take::<DType>().size();
         self.dims.decode(fields);
-        self.select.prepare(fields, 2)?;
+        self.select.prepare(fields)?;
         self.selected = fields.take();
-        self.scatter.prepare(fields, 2)?;
+        self.scatter.prepare(fields)?;
         if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 }

@@ -72,7 +72,7 @@ impl<'b> Lines<'b> {
         let mut operands = heapless::Vec::<SortOperand<Place>, MAX_REGION_OPERANDS>::new();
         operands.decode(fields);
         [self.outer, self.n, self.inner] = core::array::from_fn(|_| fields.take());
-        self.less.prepare(fields, 2 * operands.len())?;
+        self.less.prepare(fields)?;
         self.result = fields.take();
         if !fields.good() {
             return Err(Undecodable);
@@ -160,13 +160,14 @@ unsafe fn sort_lines(p: &Lines<'_>) {
 unsafe fn merge_runs(p: &Lines<'_>, from_scratch: bool, [start, middle, end]: [u32; 3]) {
     let (mut a, mut b, mut to) = (start, middle, start);
     let mut operands: Operands = [Src::NONE; _];
+    let operands = operands.get_mut(..2 * p.lines.len()).unwrap_or_default();
     while a < middle && b < end {
         for (line, [later, earlier]) in p.lines.iter().zip(operands.as_chunks_mut().0) {
             let (source, _) = line.ends(from_scratch);
             (*later, *earlier) = (src(element(source, b), 0), src(element(source, a), 0));
         }
         // SAFETY: one element of each line for either side, and a byte as the result.
-        let later_first = unsafe { p.less.test(&operands, p.result) };
+        let later_first = unsafe { p.less.test(operands, p.result) };
         let from = if later_first { &mut b } else { &mut a };
         for line in &p.lines {
             // SAFETY: one element, to the other side.

@@ -22,9 +22,9 @@ use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI16, Requant};
 
 use super::Memory;
-use super::i8_block::{Common, Conv, Results};
 #[cfg(rv32_tiles)]
-use super::i8_block::{Group, wide_pixels};
+use super::i8_block::wide_pixels;
+use super::i8_block::{Common, Conv, Results};
 
 pub(super) use depthwise::{WideDepthwise, depthwise};
 #[cfg(not(rv32_tiles))]
@@ -175,24 +175,31 @@ impl WideConv {
 ///
 /// # Safety
 /// It is that of accepted parameters.
-#[inline(never)]
-pub(super) unsafe fn convolution(WideConv { conv, min, max }: &WideConv) {
-    for index in 0..conv.groups {
-        let mut group = conv.group(index);
-        group.input *= BYTES;
-        group.output = index as usize * conv.out_c * bytes(&conv.results);
-        let wide = Wide { results: group.results, min: *min, max: *max };
+pub(super) unsafe fn convolution(conv: &WideConv) {
+    for index in 0..conv.conv.groups {
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(conv, &group, &wide) };
+        unsafe { one_of_groups(conv, index) };
     }
 }
 
-/// Computes the channels of a group.
+/// Computes the channels of a group. A call of its own, as what all groups have in common would be kept on the
+/// stack otherwise.
 ///
 /// # Safety
-/// Convolution and group are those of accepted parameters.
-#[cfg(rv32_tiles)]
-unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
+/// The convolution is that of accepted parameters, and has the group.
+#[inline(never)]
+unsafe fn one_of_groups(WideConv { conv, min, max }: &WideConv, index: u32) {
+    let mut group = conv.group(index);
+    group.input *= BYTES;
+    group.output = index as usize * conv.out_c * bytes(&conv.results);
+    #[cfg(rv32_tiles)]
     // SAFETY: the caller's promise.
-    unsafe { wide_pixels(conv, group, [wide.min, wide.max]) };
+    unsafe {
+        wide_pixels(conv, &group, [*min, *max]);
+    }
+    #[cfg(not(rv32_tiles))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        pixels(conv, &group, &Wide { results: group.results, min: *min, max: *max });
+    }
 }
