@@ -35,7 +35,7 @@ unsafe fn execute(Placed { shape, pointers }: &Placed) -> Result<(), Undecodable
 }
 
 /// All sizes fit in an `i32`, as the parameters' check has found.
-pub(super) fn shape(p: &DepthwiseF32<Place>) -> Shape {
+fn shape(p: &DepthwiseF32<Place>) -> Shape {
     let pixel = p.channels as i32 * 4;
     let (in_w, out_w, kernel_w) = (p.in_w as i32, p.out_w as i32, p.kernel_w as i32);
     let height = Axis {

@@ -1,51 +1,84 @@
 //! `f32` convolution with `i8` weights: a block of channels at a time, whose weights are made floats
 //! once.
 
+use core::mem::MaybeUninit;
+
 use microhlo_format::Place;
 use microhlo_format::kernels::HybridF32;
 
 use super::f32_block::{
-    BLOCK, Pointers, conv_blocks, conv_lanes, depthwise_blocks, depthwise_lanes, sweep,
+    BLOCK, Placed, Pointers, conv_blocks, conv_lanes, depthwise_blocks, depthwise_lanes, sweep,
 };
-use super::{Memory, conv_f32, depthwise_f32};
+use super::{Memory, conv_f32};
 use crate::registry::Undecodable;
 
-entry!(hybrid_f32, HybridF32);
+entry!(hybrid_f32, HybridF32 => Blocks);
 
 /// Bytes of a block of channels.
 const BLOCK_BYTES: usize = BLOCK * size_of::<f32>();
 
-/// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &HybridF32<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+/// A convolution whose weights are made floats block by block.
+struct Blocks {
+    /// That of a block, at first of all channels.
+    placed: Placed,
+    /// Weights and scales of the block.
+    weights: *const i8,
+    scales: *const f32,
+    /// Weights of a block.
+    count: usize,
+}
+
+fn prepare<'v>(
+    to: &'v mut MaybeUninit<Blocks>,
+    p: &HybridF32<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Blocks {
     let c = &p.conv;
-    let mut pointers = Pointers {
+    let pointers = Pointers {
         input: memory.read(c.input),
         weights: memory.write(p.scratch),
         bias: c.bias.map(|place| memory.read(place)),
         output: memory.write(c.output),
     };
-    let mut shape =
-        if p.depthwise { depthwise_f32::shape(&c.depthwise()) } else { conv_f32::shape(c) };
-    let scratch = memory.write(p.scratch).cast::<f32>();
-    let mut weights = memory.read(c.weights).cast::<i8>();
-    let mut scales = memory.read(p.scales).cast::<f32>();
-    let (count, mut left) = (p.block_weights() as usize, c.out_c as usize);
+    let blocks = to.write(Blocks {
+        placed: Placed { shape: conv_f32::shape(c), pointers },
+        weights: memory.read(c.weights).cast(),
+        scales: memory.read(p.scales).cast(),
+        count: p.block_weights() as usize,
+    });
+    if p.depthwise {
+        // Each channel has a filter of one channel.
+        let shape = &mut blocks.placed.shape;
+        for axis in &mut shape.axes {
+            axis.input_step *= shape.channels as i32;
+        }
+        shape.input_image *= shape.channels;
+        shape.in_c = None;
+    }
+    blocks
+}
+
+/// # Safety
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(p: &mut Blocks) -> Result<(), Undecodable> {
+    let Placed { shape, pointers } = &mut p.placed;
+    let scratch = pointers.weights.cast_mut().cast();
+    let mut left = shape.channels;
     while left > 0 {
         shape.channels = left.min(BLOCK);
         // SAFETY: the block's weights, scales and scratch were checked; the shape is that of the
         // accepted parameters with a block of its channels, which the pointers are those of.
         unsafe {
-            expand(weights, scales, scratch, count);
-            if p.depthwise {
-                sweep(&shape, pointers, depthwise_blocks, depthwise_lanes);
+            expand(p.weights, p.scales, scratch, p.count);
+            if shape.in_c.is_none() {
+                sweep(shape, *pointers, depthwise_blocks, depthwise_lanes);
                 pointers.input = pointers.input.wrapping_add(BLOCK_BYTES);
             } else {
-                sweep(&shape, pointers, conv_blocks, conv_lanes);
+                sweep(shape, *pointers, conv_blocks, conv_lanes);
             }
         }
-        weights = weights.wrapping_add(count);
-        scales = scales.wrapping_add(BLOCK);
+        p.weights = p.weights.wrapping_add(p.count);
+        p.scales = p.scales.wrapping_add(BLOCK);
         pointers.bias = pointers.bias.map(|bias| bias.wrapping_add(BLOCK_BYTES));
         pointers.output = pointers.output.wrapping_add(BLOCK_BYTES);
         left -= shape.channels;
@@ -58,6 +91,7 @@ unsafe fn execute(p: &HybridF32<Place>, memory: &Memory<'_>) -> Result<(), Undec
 /// # Safety
 /// `count` weights, a multiple of eight, are readable, and as many floats writable; there are
 /// eight scales.
+#[inline(never)]
 unsafe fn expand(weights: *const i8, scales: *const f32, out: *mut f32, count: usize) {
     for channel in 0..BLOCK {
         // SAFETY: the caller's promise.

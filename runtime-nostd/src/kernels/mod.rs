@@ -271,7 +271,7 @@ macro_rules! entry {
 /// `unsafe fn execute(body: &[u8], memory: &Memory) -> Result<(), Undecodable>`, which takes the parameters field
 /// by field: decoded all at once they would take two to three times the stack.
 macro_rules! entry_by_fields {
-    ($kernel:ident, $params:ident) => {
+    ($kernel:ident, $params:ident $(; $dtype:ident)?) => {
         #[doc = concat!("Links `", stringify!($kernel), "`.")]
         pub const ENTRY: $crate::KernelEntry = {
             use core::mem::MaybeUninit;
@@ -285,7 +285,12 @@ macro_rules! entry_by_fields {
 
             fn check(body: &[u8], visitor: &mut dyn Visitor) -> Result<(), StepError> {
                 let mut params = MaybeUninit::<$params<Place>>::uninit();
-                checked(&mut params, body, visitor).map(|_| ())
+                #[allow(unused_variables, reason = "some have an element type")]
+                let params = checked(&mut params, body, visitor)?;
+                $(if params.dtype != microhlo_format::DType::$dtype {
+                    return Err(StepError::Params(microhlo_format::ParamError::BadCode));
+                })?
+                Ok(())
             }
 
             KernelEntry { id: KernelId::$kernel, check, execute, stage: None }
@@ -413,7 +418,25 @@ fn targets(targets: &[Target], visitor: &dyn Visitor) -> Result<(), StepError> {
 
 /// Makes modules `NAME` with an `ENTRY` for kernels of one parameter type that exist once per
 /// element type. They run `unsafe fn execute::<Type>`, as [`entry`] says.
+///
+/// If they are `by fields`, as [`entry_by_fields`] says.
 macro_rules! typed_entries {
+    (by fields: $params:ident; $($name:ident = $ty:ty, $dtype:ident;)*) => {$(
+        #[doc = concat!("`", stringify!($params), "` of elements of type `", stringify!($ty), "`.")]
+        pub mod $name {
+            entry_by_fields!($name, $params; $dtype);
+
+            /// # Safety
+            /// The loader has accepted the parameters for this memory.
+            unsafe fn execute(
+                body: &[u8],
+                memory: &$crate::kernels::Memory<'_>,
+            ) -> Result<(), $crate::registry::Undecodable> {
+                // SAFETY: the caller's promise; the loader has compared the element type.
+                unsafe { super::execute::<$ty>(body, memory) }
+            }
+        }
+    )*};
     ($params:ident; $($name:ident = $ty:ty, $dtype:ident;)*) => {$(
         #[doc = concat!("`", stringify!($params), "` of elements of type `", stringify!($ty), "`.")]
         pub mod $name {

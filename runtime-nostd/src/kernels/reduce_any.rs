@@ -1,39 +1,91 @@
 //! Reductions by the code of a region.
 
-use microhlo_format::kernels::{
-    Decode, MAX_RANK, MAX_REGION_OPERANDS, ReduceOperand, Strides, WindowDim,
-};
-use microhlo_format::{Fields, Place};
+use core::ptr::{null, null_mut};
 
-use super::region::Region;
+use microhlo_format::kernels::{Decode, MAX_RANK, MAX_REGION_OPERANDS, WindowDim};
+use microhlo_format::{DType, Fields, Place};
+
+use super::region::{Operands, Region};
 use super::window::{coordinate, next};
 use super::{Memory, dst, src};
+use crate::micro::Src;
 use crate::registry::Undecodable;
 
 entry_by_fields!(reduce_any, ReduceAny);
 
+/// A tensor that is reduced: what is needed of its fields.
+struct Operand {
+    input: *const u8,
+    init: *const u8,
+    output: *mut u8,
+    /// Byte strides along lanes and dimensions.
+    lane_stride: i32,
+    strides: [i32; MAX_RANK],
+}
+
+impl Operand {
+    const NONE: Operand = Operand {
+        input: null(),
+        init: null(),
+        output: null_mut(),
+        lane_stride: 0,
+        strides: [0; MAX_RANK],
+    };
+
+    /// Becomes the next of the fields, a `ReduceOperand`. Returns the type of initial value and result.
+    #[inline(never)]
+    fn prepare(&mut self, fields: &mut Fields<'_>, memory: &Memory<'_>) -> DType {
+        let [input, init]: [Place; 2] = core::array::from_fn(|_| fields.take());
+        (self.input, self.init) = (memory.read(input), memory.read(init));
+        self.output = memory.write(fields.take());
+        let _element: DType = fields.take();
+        let accumulator = fields.take();
+        take_strides(&mut self.strides, fields);
+        self.lane_stride = fields.take();
+        accumulator
+    }
+}
+
+/// Takes strides along the dimensions.
+#[inline(never)]
+fn take_strides(strides: &mut [i32; MAX_RANK], fields: &mut Fields<'_>) {
+    let count: u32 = fields.take();
+    for stride in strides.iter_mut().take(count as usize) {
+        *stride = fields.take();
+    }
+}
+
 /// A reduction with its code found: the fields of `ReduceAny`.
 struct Reduction<'b> {
-    operands: heapless::Vec<ReduceOperand<Place>, MAX_REGION_OPERANDS>,
+    operands: heapless::Vec<Operand, MAX_REGION_OPERANDS>,
+    /// Bytes of initial value and result of each.
+    sizes: [u8; MAX_REGION_OPERANDS],
     dims: heapless::Vec<WindowDim, MAX_RANK>,
-    output_strides: Strides,
+    output_strides: [i32; MAX_RANK],
     lanes: u32,
     lane_output_stride: i32,
     padding_counts: bool,
     region: Region<'b>,
+    /// Where accumulators and elements lie.
+    registers: Operands,
 }
 
 impl<'b> Reduction<'b> {
     #[inline(never)]
     fn prepare(&mut self, body: &'b [u8], memory: &Memory<'b>) -> Result<(), Undecodable> {
         let fields = &mut Fields::new(body);
-        self.operands.decode(fields);
+        let count: u32 = fields.take();
+        for size in self.sizes.iter_mut().take(count as usize) {
+            self.operands.push(Operand::NONE).map_err(|_| Undecodable)?;
+            let operand = self.operands.last_mut().ok_or(Undecodable)?;
+            *size = operand.prepare(fields, memory).size() as u8;
+        }
         self.dims.decode(fields);
-        self.output_strides.decode(fields);
+        take_strides(&mut self.output_strides, fields);
         self.lanes = fields.take();
         self.lane_output_stride = fields.take();
         self.padding_counts = fields.take();
-        self.region.prepare(fields, 2 * self.operands.len(), memory)?;
+        self.region.prepare(fields)?;
         if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 }
@@ -43,12 +95,14 @@ impl<'b> Reduction<'b> {
 unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     let mut reduction = Reduction {
         operands: heapless::Vec::new(),
+        sizes: [0; _],
         dims: heapless::Vec::new(),
-        output_strides: heapless::Vec::new(),
+        output_strides: [0; _],
         lanes: 0,
         lane_output_stride: 0,
         padding_counts: false,
-        region: Region::EMPTY,
+        region: Region::new(memory),
+        registers: [Src::NONE; _],
     };
     let p = &mut reduction;
     p.prepare(body, memory)?;
@@ -62,8 +116,8 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
             let first = p.lane_output_stride.wrapping_mul(lane as i32).wrapping_add(result);
             // SAFETY: `n` lanes of one output position.
             unsafe {
-                start(p, memory, first, n as usize);
-                fold(p, memory, &out, (lane, n as usize));
+                start(p, first, n as usize);
+                fold(p, &out, (lane, n as usize));
             }
             lane += n;
         }
@@ -78,16 +132,17 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
 ///
 /// # Safety
 /// The loader has accepted the parameters, and the results exist.
-unsafe fn start(p: &mut Reduction<'_>, memory: &Memory<'_>, first: i32, n: usize) {
-    for (i, operand) in p.operands.iter().enumerate() {
-        let size = operand.accumulator.size() as u8;
+#[inline(never)]
+unsafe fn start(p: &mut Reduction<'_>, first: i32, n: usize) {
+    let operands = p.operands.iter().zip(p.sizes);
+    for ((operand, size), register) in operands.zip(&mut p.registers) {
         let bytes = |elements: i32| elements.wrapping_mul(i32::from(size));
-        let at = memory.write(operand.output).wrapping_offset(bytes(first) as isize);
+        let at = operand.output.wrapping_offset(bytes(first) as isize);
         let stride = bytes(p.lane_output_stride);
-        p.region.set(i, at, stride);
+        *register = src(at, stride);
         // SAFETY: the caller's promise, and one initial value.
         unsafe {
-            super::move_::copy_run(size, dst(at, stride), src(memory.read(operand.init), 0), n);
+            super::move_::copy_run(size, dst(at, stride), src(operand.init, 0), n);
         }
     }
 }
@@ -96,33 +151,14 @@ unsafe fn start(p: &mut Reduction<'_>, memory: &Memory<'_>, first: i32, n: usize
 ///
 /// # Safety
 /// As for [`start`], which has set the accumulators of these lanes.
-unsafe fn fold(
-    p: &mut Reduction<'_>,
-    memory: &Memory<'_>,
-    out: &[u32; MAX_RANK],
-    (lane, n): (u32, usize),
-) {
-    let k = p.operands.len();
+unsafe fn fold(p: &mut Reduction<'_>, out: &[u32; MAX_RANK], (lane, n): (u32, usize)) {
     let mut tap = [0u32; MAX_RANK];
     loop {
-        let at = position(&p.dims, out, &tap);
-        if at.is_some() || p.padding_counts {
-            for (i, operand) in p.operands.iter().enumerate() {
-                match &at {
-                    Some(at) => {
-                        let lanes = operand.lane_stride.wrapping_mul(lane as i32);
-                        let steps = at.iter().zip(&operand.strides);
-                        let offset = steps.fold(lanes, |offset, (&i, s)| {
-                            offset.wrapping_add(s.wrapping_mul(i as i32))
-                        });
-                        let from = memory.read(operand.input).wrapping_offset(offset as isize);
-                        p.region.set(k + i, from, operand.lane_stride);
-                    }
-                    None => p.region.set(k + i, memory.read(operand.init), 0),
-                }
-            }
+        let inside = elements(p, out, &tap, lane);
+        if inside || p.padding_counts {
+            let registers = p.registers.get(..2 * p.operands.len()).unwrap_or_default();
             // SAFETY: the lanes' elements at a valid position, or the initial value for each.
-            unsafe { p.region.run(n) };
+            unsafe { p.region.run(registers, n) };
         }
         if !next(&mut tap, &p.dims, 1, |dim| dim.window) {
             return;
@@ -130,16 +166,32 @@ unsafe fn fold(
     }
 }
 
-/// The input index under a window tap, or `None` in the padding.
-#[inline(always)]
-pub(super) fn position(
-    dims: &[WindowDim],
+/// Sets the element registers to those under a window tap, from `lane` on, or to the initial values in the padding;
+/// whether it is inside.
+#[inline(never)]
+fn elements(
+    p: &mut Reduction<'_>,
     out: &[u32; MAX_RANK],
     tap: &[u32; MAX_RANK],
-) -> Option<[u32; MAX_RANK]> {
-    let mut index = [0; MAX_RANK];
-    for (((at, dim), &out), &tap) in index.iter_mut().zip(dims).zip(out).zip(tap) {
-        *at = coordinate(dim, out, tap)?;
+    lane: u32,
+) -> bool {
+    let registers = p.registers.get_mut(p.operands.len()..).unwrap_or_default();
+    for (operand, register) in p.operands.iter().zip(&mut *registers) {
+        let lanes = operand.lane_stride.wrapping_mul(lane as i32);
+        *register = src(operand.input.wrapping_offset(lanes as isize), operand.lane_stride);
     }
-    Some(index)
+    for (d, ((dim, &out), &tap)) in p.dims.iter().zip(out).zip(tap).enumerate() {
+        let Some(at) = coordinate(dim, out, tap) else {
+            for (operand, register) in p.operands.iter().zip(registers) {
+                *register = src(operand.init, 0);
+            }
+            return false;
+        };
+        for (operand, register) in p.operands.iter().zip(&mut *registers) {
+            let stride = operand.strides.get(d).copied().unwrap_or(0);
+            let bytes = stride.wrapping_mul(at as i32);
+            register.ptr = register.ptr.wrapping_offset(bytes as isize);
+        }
+    }
+    true
 }

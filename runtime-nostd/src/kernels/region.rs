@@ -2,149 +2,185 @@
 
 use core::ptr::null_mut;
 
-use microhlo_format::kernels::{
-    Decode, MAX_REGION_CODE, MAX_REGION_OPERANDS, MAX_REGION_SCALARS, RegionScalar,
-};
+use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS, MAX_REGION_SCALARS};
 use microhlo_format::{Fields, MicroId, Place};
 
 use super::{Memory, dst, src};
 use crate::micro::{Row, Src};
-use crate::registry::{MicroEntry, Undecodable};
+use crate::registry::{MicroEntry, Undecodable, find};
 
 /// Bytes of an instruction behind its operation: the register written and those read, as they are encoded.
 const REGISTERS: usize = 4;
 
+/// Instructions whose micro-operations are known from the start. Those of the few behind them, in longer code, are
+/// searched for whenever they run.
+const KNOWN: usize = 10;
+
+// The scalars with a byte for their type, and what is behind them: where instructions begin is a byte. A place takes
+// at most six bytes, sizes and counts at most five.
+const _: () = assert!(MAX_REGION_SCALARS * 7 + 7 + 2 + 5 + 5 <= u8::MAX as usize);
+
+/// The operands of all tensors that a region combines: two of each.
+pub(super) type Operands = [Src; 2 * MAX_REGION_OPERANDS];
+
 /// The code of a region, where it is encoded, with what it refers to found. Decoded it would take three times
 /// the stack.
 pub(super) struct Region<'b> {
-    /// The encoded instructions.
-    code: &'b [u8],
-    /// The micro-operations that the rows are of.
-    micro: &'b [MicroEntry],
-    /// Which of them each instruction is.
-    rows: heapless::Vec<u16, MAX_REGION_CODE>,
-    operands: heapless::Vec<Src, { 2 * MAX_REGION_OPERANDS }>,
-    scalars: heapless::Vec<*const u8, MAX_REGION_SCALARS>,
-    /// The first temporary.
-    temps: *mut u8,
+    memory: &'b Memory<'b>,
+    /// The encoded scalars, which few regions have, and all behind them.
+    encoded: &'b [u8],
+    /// Which of the linked micro-operations the first instructions are.
+    rows: heapless::Vec<u16, KNOWN>,
+    /// Number of instructions.
+    count: u8,
+    /// Number of scalars.
+    scalars: u8,
     /// Bytes of an element of a temporary.
     temp_size: u8,
+    /// Where the instructions begin in `encoded`.
+    code: u8,
+    /// The first temporary.
+    temps: *mut u8,
     /// Most lanes of one execution.
     pub(super) lanes: u32,
 }
 
 impl<'b> Region<'b> {
     /// No code.
-    pub(super) const EMPTY: Region<'b> = Region {
-        code: &[],
-        micro: &[],
-        rows: heapless::Vec::new(),
-        operands: heapless::Vec::new(),
-        scalars: heapless::Vec::new(),
-        temps: null_mut(),
-        temp_size: 0,
-        lanes: 0,
-    };
-
-    /// Takes the next of the fields, a `RegionCode`, with `operands` operand registers, which are set before
-    /// each execution.
-    #[inline(never)]
-    pub(super) fn prepare(
-        &mut self,
-        fields: &mut Fields<'b>,
-        operands: usize,
-        memory: &Memory<'b>,
-    ) -> Result<(), Undecodable> {
-        for _ in 0..operands {
-            self.operands.push(Src::NONE).map_err(|_| Undecodable)?;
+    #[inline(always)]
+    pub(super) fn new(memory: &'b Memory<'b>) -> Region<'b> {
+        Region {
+            memory,
+            encoded: &[],
+            rows: heapless::Vec::new(),
+            count: 0,
+            scalars: 0,
+            temp_size: 0,
+            code: 0,
+            temps: null_mut(),
+            lanes: 0,
         }
-        for _ in 0..fields.take::<u32>() {
-            let mut scalar = RegionScalar::<Place>::empty();
-            scalar.decode(fields);
-            self.scalars.push(memory.read(scalar.place)).map_err(|_| Undecodable)?;
+    }
+
+    /// Takes the next of the fields, a `RegionCode`.
+    #[inline(never)]
+    pub(super) fn prepare(&mut self, fields: &mut Fields<'b>) -> Result<(), Undecodable> {
+        let scalars: u32 = fields.take();
+        (self.scalars, self.encoded) = (scalars as u8, fields.rest());
+        for _ in 0..scalars {
+            take_scalar(fields);
         }
         let mut scratch = None::<Place>;
         scratch.decode(fields);
         if let Some(scratch) = scratch {
-            self.temps = memory.write(scratch);
+            self.temps = self.memory.write(scratch);
         }
         let _temporaries: u8 = fields.take();
         self.temp_size = fields.take();
         self.lanes = fields.take();
-        self.micro = memory.kernels.micro;
         let count: u32 = fields.take();
-        self.code = fields.rest();
-        for _ in 0..count {
+        self.count = count as u8;
+        self.code = self.encoded.len().wrapping_sub(fields.rest().len()) as u8;
+        let micro = self.memory.kernels.micro;
+        for i in 0..count as usize {
             let op: MicroId = fields.take();
-            let row = self.micro.element_offset(memory.micro(op)?).ok_or(Undecodable)?;
-            self.rows.push(row as u16).map_err(|_| Undecodable)?;
+            if i < KNOWN {
+                let row = micro.element_offset(self.memory.micro(op)?).ok_or(Undecodable)?;
+                self.rows.push(row as u16).map_err(|_| Undecodable)?;
+            }
             fields.bytes(REGISTERS);
         }
         Ok(())
     }
 
-    /// Says where an operand lies.
-    #[inline(always)]
-    pub(super) fn set(&mut self, operand: usize, at: *const u8, stride: i32) {
-        if let Some(register) = self.operands.get_mut(operand) {
-            *register = src(at, stride);
-        }
-    }
-
     /// Where a register lies: operands, scalars, temporaries.
-    fn register(&self, register: u8) -> Src {
+    fn register(&self, operands: &[Src], register: u8) -> Src {
         let register = usize::from(register);
-        if let Some(&operand) = self.operands.get(register) {
+        if let Some(&operand) = operands.get(register) {
             return operand;
         }
-        let register = register.wrapping_sub(self.operands.len());
-        if let Some(&scalar) = self.scalars.get(register) {
-            return src(scalar, 0);
+        let scalar = register.wrapping_sub(operands.len());
+        let temp = scalar.wrapping_sub(self.scalars.into());
+        if scalar < self.scalars.into() {
+            return src(self.scalar(scalar), 0);
         }
-        let temp = register.wrapping_sub(self.scalars.len()).wrapping_mul(self.lanes as usize);
-        let bytes = temp.wrapping_mul(usize::from(self.temp_size));
+        let bytes = temp.wrapping_mul(self.lanes as usize).wrapping_mul(self.temp_size.into());
         src(self.temps.wrapping_add(bytes), self.temp_size.into())
     }
 
-    /// Runs the code on `n` lanes.
+    /// Where a scalar lies.
+    #[inline(never)]
+    fn scalar(&self, index: usize) -> *const u8 {
+        let fields = &mut Fields::new(self.encoded);
+        for _ in 0..index {
+            take_scalar(fields);
+        }
+        self.memory.read(take_scalar(fields))
+    }
+
+    /// Runs the code on `n` lanes of operands, all that it has.
     ///
     /// # Safety
-    /// The loader has accepted the code for operands of the types set, which hold `n` elements;
+    /// The loader has accepted the code for operands of these types, which hold `n` elements;
     /// those that it writes are writable. `n` is at most the region's lanes.
     #[inline(never)]
-    pub(super) unsafe fn run(&self, n: usize) {
-        let mut code = self.code;
-        for &row in &self.rows {
-            let Some((row, [to, from @ ..])) = self.next(row, &mut code) else { return };
-            let to = self.register(to);
-            let args = from.map(|register| self.register(register));
+    pub(super) unsafe fn run(&self, operands: &[Src], n: usize) {
+        let mut code = self.encoded.get(usize::from(self.code)..).unwrap_or_default();
+        for i in 0..usize::from(self.count) {
+            let Some((row, registers)) = self.next(i, &mut code) else { return };
+            let mut places = [Src::NONE; REGISTERS];
+            for (place, register) in places.iter_mut().zip(registers) {
+                *place = self.register(operands, register);
+            }
+            let [to, args @ ..] = &places;
             // SAFETY: the caller's promise; the loader has checked that registers exist and have
             // the operation's element sizes, and that only operands that may be and temporaries
             // are written.
-            unsafe { row(dst(to.ptr.cast_mut(), to.stride), &args, n) };
+            unsafe { row(dst(to.ptr.cast_mut(), to.stride), args, n) };
         }
     }
 
-    /// The row and the registers of the next instruction.
+    /// The row and the registers of the next instruction, which is that of this number.
     #[inline(always)]
-    fn next(&self, row: u16, code: &mut &[u8]) -> Option<(Row, [u8; REGISTERS])> {
+    fn next(&self, i: usize, code: &mut &[u8]) -> Option<(Row, [u8; REGISTERS])> {
         // All bytes of an operation but the last have the highest bit.
-        let bytes = code.iter().position(|&byte| byte < 0x80)?;
-        let (&registers, rest) = code.get(bytes.wrapping_add(1)..)?.split_first_chunk()?;
+        let last = code.iter().position(|&byte| byte < 0x80)?;
+        let (op, rest) = code.split_at_checked(last.wrapping_add(1))?;
+        let (&registers, rest) = rest.split_first_chunk()?;
         *code = rest;
-        Some((self.micro.get(usize::from(row))?.row, registers))
+        let entry = match self.rows.get(i) {
+            Some(&row) => self.memory.kernels.micro.get(usize::from(row)),
+            None => self.find(op),
+        };
+        Some((entry?.row, registers))
     }
 
-    /// Runs the code on one lane; whether the boolean in a register is true then.
+    /// The micro-operation that is encoded so.
+    #[cold]
+    #[inline(never)]
+    fn find(&self, op: &[u8]) -> Option<&MicroEntry> {
+        let id = op.iter().rfold(0, |id, &byte| id << 7 | u16::from(byte & 0x7f));
+        find(self.memory.kernels.micro, MicroId(id))
+    }
+
+    /// Runs the code on one lane of operands; whether the boolean in a register is true then.
     ///
     /// # Safety
     /// As for [`Region::run`], and the register holds a byte.
     #[inline(always)]
-    pub(super) unsafe fn test(&self, result: u8) -> bool {
+    pub(super) unsafe fn test(&self, operands: &[Src], result: u8) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
-            self.run(1);
-            self.register(result).ptr.read() != 0
+            self.run(operands, 1);
+            self.register(operands, result).ptr.read() != 0
         }
     }
+}
+
+/// Takes a `RegionScalar`: its place.
+fn take_scalar(fields: &mut Fields<'_>) -> Place {
+    let place = fields.take();
+    // Its type is a byte.
+    fields.bytes(1);
+    place
 }

@@ -5,9 +5,8 @@ use core::ptr::{null, null_mut};
 use microhlo_format::kernels::{Decode, MAX_RANK, WindowDim};
 use microhlo_format::{DType, Fields, Place};
 
-use super::reduce_any::position;
 use super::region::Region;
-use super::window::next;
+use super::window::{coordinate, next};
 use super::{Memory, dst, src};
 use crate::registry::Undecodable;
 
@@ -42,9 +41,9 @@ impl<'b> Scatter<'b> {
         self.operand_size = fields.take::<DType>().size();
         self.size = fields.take::<DType>().size();
         self.dims.decode(fields);
-        self.select.prepare(fields, 2, memory)?;
+        self.select.prepare(fields)?;
         self.selected = fields.take();
-        self.scatter.prepare(fields, 2, memory)?;
+        self.scatter.prepare(fields)?;
         if fields.good() { Ok(()) } else { Err(Undecodable) }
     }
 }
@@ -60,9 +59,9 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         output: null_mut(),
         size: 0,
         dims: heapless::Vec::new(),
-        select: Region::EMPTY,
+        select: Region::new(memory),
         selected: 0,
-        scatter: Region::EMPTY,
+        scatter: Region::new(memory),
     };
     let p = &mut scatter;
     p.prepare(body, memory)?;
@@ -76,10 +75,9 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     loop {
         // SAFETY: a window of the checked dimensions.
         if let Some(at) = unsafe { selected(p, &out) } {
-            p.scatter.set(0, p.output.wrapping_add(at * p.size), 0);
-            p.scatter.set(1, p.source, 0);
+            let operands = [src(p.output.wrapping_add(at * p.size), 0), src(p.source, 0)];
             // SAFETY: one element of output and source.
-            unsafe { p.scatter.run(1) };
+            unsafe { p.scatter.run(&operands, 1) };
         }
         p.source = p.source.wrapping_add(p.size);
         if !next(&mut out, &p.dims, 1, |dim| dim.output) {
@@ -92,20 +90,16 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
 ///
 /// # Safety
 /// The loader has accepted the parameters, and `out` is an index of the source.
-unsafe fn selected(p: &mut Scatter<'_>, out: &[u32; MAX_RANK]) -> Option<usize> {
+unsafe fn selected(p: &Scatter<'_>, out: &[u32; MAX_RANK]) -> Option<usize> {
     let mut best = None;
     let mut tap = [0u32; MAX_RANK];
     loop {
-        if let Some(index) = position(&p.dims, out, &tap) {
-            let dims = index.iter().zip(&p.dims);
-            let at = dims.fold(0, |at, (&i, dim)| at * dim.input as usize + i as usize);
+        if let Some(at) = position(&p.dims, out, &tap) {
             let keep = match best {
                 Some(best) => {
-                    let place = |at: usize| p.operand.wrapping_add(at * p.operand_size);
-                    p.select.set(0, place(best), 0);
-                    p.select.set(1, place(at), 0);
+                    let place = |at| src(p.operand.wrapping_add(at * p.operand_size), 0);
                     // SAFETY: two elements of the operand, and a byte as the result.
-                    unsafe { p.select.test(p.selected) }
+                    unsafe { p.select.test(&[place(best), place(at)], p.selected) }
                 }
                 None => false,
             };
@@ -117,4 +111,13 @@ unsafe fn selected(p: &mut Scatter<'_>, out: &[u32; MAX_RANK]) -> Option<usize> 
             return best;
         }
     }
+}
+
+/// The element under a window tap, or `None` in the padding.
+fn position(dims: &[WindowDim], out: &[u32; MAX_RANK], tap: &[u32; MAX_RANK]) -> Option<usize> {
+    let mut at = 0;
+    for ((dim, &out), &tap) in dims.iter().zip(out).zip(tap) {
+        at = at * dim.input as usize + coordinate(dim, out, tap)? as usize;
+    }
+    Some(at)
 }

@@ -1,20 +1,85 @@
 //! Windows of a tensor at indices that are read at run time.
 
-use microhlo_format::kernels::{MAX_RANK, Sizes, Slices, Start};
-use microhlo_format::{DType, Place};
+use microhlo_format::kernels::{Decode, MAX_RANK, Sizes, Start, Strides};
+use microhlo_format::{DType, Fields, Place};
 
 use super::move_::copy_run;
 use super::odometer::{Odometer, split_last};
+use super::scatter::copy_operand;
 use super::{Memory, dst, src};
+use crate::registry::Undecodable;
 
-/// Calls `visit` for every run of the innermost window dimension, in the order that [`Slices`]
-/// says, with the offsets of its first element in the tensor and in the slices, in elements, and
+/// Components of start indices whose parameters are decoded once: as many as most gathers have.
+const DECODED: usize = 1;
+
+/// The fields of a [`Slices`](microhlo_format::kernels::Slices). Most components of its starts are left as they are
+/// encoded, and decoded for every window: all at once they would take most of the stack.
+pub(super) struct Slices<'b> {
+    index: DType,
+    starts: heapless::Vec<Start<Place>, DECODED>,
+    /// The encoded ones behind them, and their number.
+    more: (&'b [u8], u32),
+    batch: Sizes,
+    tensor_batch: Strides,
+    slice_batch: Strides,
+    window: Sizes,
+    pub tensor_window: Strides,
+    pub slice_window: Strides,
+}
+
+impl<'b> Slices<'b> {
+    /// None.
+    pub const EMPTY: Slices<'b> = Slices {
+        index: DType::I1,
+        starts: heapless::Vec::new(),
+        more: (&[], 0),
+        batch: Sizes::new(),
+        tensor_batch: Strides::new(),
+        slice_batch: Strides::new(),
+        window: Sizes::new(),
+        tensor_window: Strides::new(),
+        slice_window: Strides::new(),
+    };
+
+    /// Takes the next of the fields.
+    #[inline(never)]
+    pub fn prepare(&mut self, fields: &mut Fields<'b>) -> Result<(), Undecodable> {
+        self.index = fields.take();
+        let count: u32 = fields.take();
+        for _ in 0..count.min(DECODED as u32) {
+            self.starts.push(Start::empty()).map_err(|_| Undecodable)?;
+            self.starts.last_mut().ok_or(Undecodable)?.decode(fields);
+        }
+        self.more = (fields.rest(), count.saturating_sub(DECODED as u32));
+        for _ in 0..self.more.1 {
+            take_start(fields, &mut |_| true);
+        }
+        self.batch.decode(fields);
+        self.tensor_batch.decode(fields);
+        self.slice_batch.decode(fields);
+        self.window.decode(fields);
+        self.tensor_window.decode(fields);
+        self.slice_window.decode(fields);
+        if fields.good() { Ok(()) } else { Err(Undecodable) }
+    }
+}
+
+/// Takes a component of the start indices, and calls a function with it.
+#[inline(never)]
+fn take_start(fields: &mut Fields<'_>, call: &mut dyn FnMut(&Start<Place>) -> bool) -> bool {
+    let mut start = Start::empty();
+    start.decode(fields);
+    call(&start)
+}
+
+/// Calls `visit` for every run of the innermost window dimension, in the order that `Slices`
+/// say, with the offsets of its first element in the tensor and in the slices, in elements, and
 /// its length.
 ///
 /// # Safety
 /// The loader has accepted the parameters for this memory.
 pub(super) unsafe fn each_run(
-    p: &Slices<Place>,
+    p: &Slices<'_>,
     memory: &Memory<'_>,
     visit: &mut dyn FnMut(i32, i32, usize),
 ) {
@@ -22,10 +87,12 @@ pub(super) unsafe fn each_run(
         return;
     }
     let mut batch = Odometer::new(&p.batch, [&p.tensor_batch, &p.slice_batch]);
-    let mut window = Window { sizes: Sizes::new(), tensor: 0, slice: 0 };
+    let mut window = Window { sizes: [0; MAX_RANK], tensor: 0, slice: 0 };
     loop {
         [window.tensor, window.slice] = batch.offset;
-        window.sizes.clone_from(&p.window);
+        for (size, whole) in window.sizes.iter_mut().zip(&p.window) {
+            *size = *whole;
+        }
         // SAFETY: the caller's promise, for an index of the batch.
         if unsafe { window.start(p, memory, &batch.index) } {
             window.runs(p, visit);
@@ -36,14 +103,43 @@ pub(super) unsafe fn each_run(
     }
 }
 
+/// Runs a `Gather`, or a `Scatter` when `replace` is set, which has an operand and a number of elements more.
+///
+/// # Safety
+/// The loader has accepted the parameters for this memory.
+#[inline(never)]
+pub(super) unsafe fn copy(
+    body: &[u8],
+    memory: &Memory<'_>,
+    replace: bool,
+) -> Result<(), Undecodable> {
+    let fields = &mut Fields::new(body);
+    let operand = memory.read(fields.take());
+    let (mut tensor, slices) = (operand.cast_mut(), memory.write(fields.take()));
+    if replace {
+        tensor = memory.write(fields.take());
+    }
+    let element: u8 = fields.take();
+    if replace {
+        let bytes = fields.take::<u32>() as usize * usize::from(element);
+        // SAFETY: operand and output are checked for these bytes, and the same or apart.
+        unsafe { copy_operand(operand, tensor, bytes) };
+    }
+    let mut p = Slices::EMPTY;
+    p.prepare(fields)?;
+    // SAFETY: the caller's promise; what is copied from, operand or updates, is only read.
+    unsafe { copy_slices(&p, memory, element, [tensor, slices], replace) };
+    Ok(())
+}
+
 /// Copies elements of `element` bytes from the tensor to the slices, or the other way when
 /// `replace` is set.
 ///
 /// # Safety
 /// As for [`each_run`]; tensor and slices hold elements of this size and do not overlap, and the
 /// side that is copied to is writable.
-pub(super) unsafe fn copy_slices(
-    p: &Slices<Place>,
+unsafe fn copy_slices(
+    p: &Slices<'_>,
     memory: &Memory<'_>,
     element: u8,
     [tensor, slices]: [*mut u8; 2],
@@ -69,7 +165,7 @@ pub(super) unsafe fn copy_slices(
 
 /// One window, cut to what lies inside of the tensor.
 struct Window {
-    sizes: Sizes,
+    sizes: [u32; MAX_RANK],
     /// Offset of the first element in the tensor.
     tensor: i32,
     /// Offset of the first element in the slices.
@@ -81,30 +177,37 @@ impl Window {
     ///
     /// # Safety
     /// As for [`each_run`], and `batch` is an index of the batch.
+    #[inline(never)]
     unsafe fn start(
         &mut self,
-        p: &Slices<Place>,
+        p: &Slices<'_>,
         memory: &Memory<'_>,
         batch: &[u32; MAX_RANK],
     ) -> bool {
-        for start in &p.starts {
+        let mut add = |start: &Start<Place>| {
             // SAFETY: the caller's promise.
             let at = unsafe { read_start(start, p.index, memory, batch) };
-            let at = match start.window {
-                None => at.clamp(0, start.last as i32),
-                Some(window) => match self.cut(p, usize::from(window), at, start.last) {
-                    Some(at) => at,
-                    None => return false,
-                },
-            };
-            self.tensor = self.tensor.wrapping_add(at.wrapping_mul(start.stride));
-        }
-        true
+            self.add(p, start, at)
+        };
+        let (code, count) = p.more;
+        let more = &mut Fields::new(code);
+        p.starts.iter().all(&mut add) && (0..count).all(|_| take_start(more, &mut add))
+    }
+
+    /// Moves along one component of the start index; false when nothing is left inside.
+    fn add(&mut self, p: &Slices<'_>, start: &Start<Place>, at: i32) -> bool {
+        let at = match start.window {
+            None => Some(at.clamp(0, start.last as i32)),
+            Some(window) => self.cut(p, usize::from(window), at, start.last),
+        };
+        let steps = at.unwrap_or(0).wrapping_mul(start.stride);
+        self.tensor = self.tensor.wrapping_add(steps);
+        at.is_some()
     }
 
     /// Cuts a window dimension that begins at position `at` to `0..=last`; its first position
     /// then, if any is left.
-    fn cut(&mut self, p: &Slices<Place>, dimension: usize, at: i32, last: u32) -> Option<i32> {
+    fn cut(&mut self, p: &Slices<'_>, dimension: usize, at: i32, last: u32) -> Option<i32> {
         let size = self.sizes.get_mut(dimension)?;
         let skipped = if at < 0 { at.unsigned_abs() } else { 0 };
         let first = at.max(0);
@@ -115,8 +218,9 @@ impl Window {
         (left > 0).then_some(first)
     }
 
-    fn runs(&self, p: &Slices<Place>, visit: &mut dyn FnMut(i32, i32, usize)) {
-        let (sizes, n) = split_last(&self.sizes, 1);
+    fn runs(&self, p: &Slices<'_>, visit: &mut dyn FnMut(i32, i32, usize)) {
+        let sizes = self.sizes.get(..p.window.len()).unwrap_or_default();
+        let (sizes, n) = split_last(sizes, 1);
         let (tensor, slice) = (split_last(&p.tensor_window, 0).0, split_last(&p.slice_window, 0).0);
         let mut at = Odometer::new(sizes, [tensor, slice]);
         loop {

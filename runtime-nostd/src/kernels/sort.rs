@@ -3,8 +3,9 @@
 use microhlo_format::kernels::{Decode, MAX_REGION_OPERANDS, SortOperand};
 use microhlo_format::{Fields, Place};
 
-use super::region::Region;
+use super::region::{Operands, Region};
 use super::{Memory, dst, src};
+use crate::micro::Src;
 use crate::registry::Undecodable;
 
 entry_by_fields!(sort, Sort);
@@ -71,7 +72,7 @@ impl<'b> Lines<'b> {
         let mut operands = heapless::Vec::<SortOperand<Place>, MAX_REGION_OPERANDS>::new();
         operands.decode(fields);
         [self.outer, self.n, self.inner] = core::array::from_fn(|_| fields.take());
-        self.less.prepare(fields, 2 * operands.len(), memory)?;
+        self.less.prepare(fields)?;
         self.result = fields.take();
         if !fields.good() {
             return Err(Undecodable);
@@ -108,7 +109,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
         outer: 0,
         n: 0,
         inner: 0,
-        less: Region::EMPTY,
+        less: Region::new(memory),
         result: 0,
     };
     // SAFETY: the caller's promise.
@@ -116,7 +117,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
     for _ in 0..lines.outer {
         for _ in 0..lines.inner {
             // SAFETY: the lines of one position, inside the checked extents.
-            unsafe { sort_lines(&mut lines) };
+            unsafe { sort_lines(&lines) };
             lines.shift(1);
         }
         lines.shift(lines.n.wrapping_sub(1).wrapping_mul(lines.inner));
@@ -128,7 +129,7 @@ unsafe fn execute(body: &[u8], memory: &Memory<'_>) -> Result<(), Undecodable> {
 ///
 /// # Safety
 /// The loader has accepted the parameters, and the lines lie inside the checked extents.
-unsafe fn sort_lines(p: &mut Lines<'_>) {
+unsafe fn sort_lines(p: &Lines<'_>) {
     // Every merge changes sides, and the last must end in the output.
     let merges = 32 - p.n.saturating_sub(1).leading_zeros();
     let mut from_scratch = merges & 1 == 1;
@@ -156,16 +157,17 @@ unsafe fn sort_lines(p: &mut Lines<'_>) {
 ///
 /// # Safety
 /// As for [`sort_lines`]; the runs lie inside the lines.
-unsafe fn merge_runs(p: &mut Lines<'_>, from_scratch: bool, [start, middle, end]: [u32; 3]) {
+unsafe fn merge_runs(p: &Lines<'_>, from_scratch: bool, [start, middle, end]: [u32; 3]) {
     let (mut a, mut b, mut to) = (start, middle, start);
+    let mut operands: Operands = [Src::NONE; _];
+    let operands = operands.get_mut(..2 * p.lines.len()).unwrap_or_default();
     while a < middle && b < end {
-        for (i, line) in p.lines.iter().enumerate() {
+        for (line, [later, earlier]) in p.lines.iter().zip(operands.as_chunks_mut().0) {
             let (source, _) = line.ends(from_scratch);
-            p.less.set(2 * i, element(source, b), 0);
-            p.less.set(2 * i + 1, element(source, a), 0);
+            (*later, *earlier) = (src(element(source, b), 0), src(element(source, a), 0));
         }
         // SAFETY: one element of each line for either side, and a byte as the result.
-        let later_first = unsafe { p.less.test(p.result) };
+        let later_first = unsafe { p.less.test(operands, p.result) };
         let from = if later_first { &mut b } else { &mut a };
         for line in &p.lines {
             // SAFETY: one element, to the other side.

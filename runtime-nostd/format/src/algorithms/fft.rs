@@ -194,33 +194,50 @@ pub fn line<T: Real, A: Array<Pair<T>>>(
     input: impl Fn(usize) -> Pair<T>,
     mut output: impl FnMut(usize, Pair<T>),
 ) {
-    let (n, len) = (plan.n as usize, plan.len() as usize);
-    for k in 0..len {
-        x.set(k, loaded(plan, table, k, &input));
-    }
+    load(plan, table, &mut x, &input);
     let (z, _) = if plan.convolution == 0 {
         transform(&plan.radices, plan.len(), table, x, y)
     } else {
         convolve(plan, table, x, y)
     };
-    match plan.kind {
-        Kind::Forward => (0..n).for_each(|k| output(k, z.get(k))),
-        Kind::RealForward if plan.is_packed() => {
-            (0..=len).for_each(|k| output(k, unpacked(plan, table, k, &z)));
-        }
-        Kind::RealForward => (0..=n / 2).for_each(|k| output(k, z.get(k))),
-        Kind::Inverse | Kind::RealInverse => {
-            let scale = T::from_f64(n as f64);
-            for k in 0..len {
-                let value = swap(z.get(k));
-                let value = [value[0] / scale, value[1] / scale];
-                match plan.is_packed() {
-                    false => output(k, value),
-                    true => {
-                        output(2 * k, [value[0], T::ZERO]);
-                        output(2 * k + 1, [value[1], T::ZERO]);
-                    }
-                }
+    if matches!(plan.kind, Kind::Inverse | Kind::RealInverse) {
+        return store_inverse(plan, &z, &mut output);
+    }
+    for k in 0..plan.outputs() as usize {
+        let packed = plan.kind == Kind::RealForward && plan.is_packed();
+        output(k, if packed { unpacked(plan, table, k, &z) } else { z.get(k) });
+    }
+}
+
+/// Loads a line: a call of its own, as all parts are that take stack, so that they take it one after another.
+#[inline(never)]
+fn load<T: Real>(
+    plan: &Plan,
+    table: &impl Array<Pair<T>>,
+    x: &mut impl Array<Pair<T>>,
+    input: &impl Fn(usize) -> Pair<T>,
+) {
+    for k in 0..plan.len() as usize {
+        x.set(k, loaded(plan, table, k, input));
+    }
+}
+
+/// Stores a line that was transformed back.
+#[inline(never)]
+fn store_inverse<T: Real>(
+    plan: &Plan,
+    z: &impl Array<Pair<T>>,
+    output: &mut impl FnMut(usize, Pair<T>),
+) {
+    let scale = T::from_f64(f64::from(plan.n));
+    for k in 0..plan.len() as usize {
+        let value = swap(z.get(k));
+        let value = [value[0] / scale, value[1] / scale];
+        match plan.is_packed() {
+            false => output(k, value),
+            true => {
+                output(2 * k, [value[0], T::ZERO]);
+                output(2 * k + 1, [value[1], T::ZERO]);
             }
         }
     }

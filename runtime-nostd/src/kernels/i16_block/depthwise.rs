@@ -11,7 +11,7 @@ use super::super::i8_block::Span;
 use super::super::i8_block::add_taps;
 #[cfg(rv32_tiles)]
 use super::super::i8_block::wide_square;
-use super::super::i8_block::{Block, CHANNELS, Depthwise, PixelTaps, Taps};
+use super::super::i8_block::{CHANNELS, Depthwise, PixelTaps, Taps};
 #[cfg(wide_channels)]
 use super::channels::Channels;
 use super::{BYTES, Sums, Wide};
@@ -19,7 +19,8 @@ use super::{BYTES, Sums, Wide};
 /// A depthwise convolution whose activations have 16 bits.
 pub(in crate::kernels) struct WideDepthwise {
     conv: Depthwise,
-    wide: Wide,
+    min: i32,
+    max: i32,
 }
 
 impl WideDepthwise {
@@ -29,12 +30,19 @@ impl WideDepthwise {
         p: &DepthwiseI16<Place>,
         memory: &Memory<'_>,
     ) -> &'v mut WideDepthwise {
-        let mut conv = *Depthwise::place(&mut MaybeUninit::uninit(), &p.conv, memory);
+        let whole = to.as_mut_ptr();
+        // SAFETY: a place of a convolution in that of the whole; all fields are written then.
+        let whole = unsafe {
+            Depthwise::place(&mut *(&raw mut (*whole).conv).cast(), &p.conv, memory);
+            (&raw mut (*whole).min).write(p.min);
+            (&raw mut (*whole).max).write(p.max);
+            to.assume_init_mut()
+        };
+        let conv = &mut whole.conv;
         conv.across.input_step *= BYTES as i32;
         conv.along.input_step *= BYTES as i32;
         conv.image *= BYTES;
-        let wide = Wide::new(&conv.results, p.min, p.max);
-        to.write(WideDepthwise { conv, wide })
+        whole
     }
 }
 
@@ -42,7 +50,8 @@ impl WideDepthwise {
 ///
 /// # Safety
 /// It is that of accepted parameters.
-pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, wide }: &WideDepthwise) {
+pub(in crate::kernels) unsafe fn depthwise(WideDepthwise { conv, min, max }: &WideDepthwise) {
+    let wide = &Wide { results: conv.results, min: *min, max: *max };
     for image in 0..conv.batch {
         #[cfg(rv32_tiles)]
         // SAFETY: an image of the accepted parameters.
@@ -141,8 +150,8 @@ unsafe fn pixel(
     (input, at): (*const i8, [i32; 2]),
     output: *mut u8,
 ) {
-    let block = Block { input, ..conv.block(0, 0, 0) };
-    let mut all = PixelTaps::new(conv, &block, at);
+    let mut all = PixelTaps::NONE;
+    all.set(conv, input, at);
     if conv.zero == 0 {
         all.keep_inside();
     }

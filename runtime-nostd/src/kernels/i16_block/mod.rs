@@ -22,9 +22,9 @@ use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI16, Requant};
 
 use super::Memory;
-use super::i8_block::{Common, Conv, Results};
 #[cfg(rv32_tiles)]
-use super::i8_block::{Group, wide_pixels};
+use super::i8_block::wide_pixels;
+use super::i8_block::{Common, Conv, Results};
 
 pub(super) use depthwise::{WideDepthwise, depthwise};
 #[cfg(not(rv32_tiles))]
@@ -55,14 +55,15 @@ struct Sums<'a> {
     outputs: &'a [*mut u8],
 }
 
-impl Wide {
-    fn new(results: &Results, min: i32, max: i32) -> Wide {
-        Wide { results: *results, min, max }
-    }
+/// Bytes of a result.
+fn bytes(results: &Results) -> usize {
+    if results.requant.is_some() { BYTES } else { size_of::<i32>() }
+}
 
+impl Wide {
     /// Bytes of a result.
     fn bytes(&self) -> usize {
-        if self.results.requant.is_some() { BYTES } else { size_of::<i32>() }
+        bytes(&self.results)
     }
 
     /// Stores the result of a sum at `output`, the place of the channel's result.
@@ -140,7 +141,8 @@ impl Wide {
 /// A convolution whose activations have 16 bits: steps and sizes of memory are those of bytes.
 pub(super) struct WideConv {
     conv: Conv,
-    wide: Wide,
+    min: i32,
+    max: i32,
 }
 
 impl WideConv {
@@ -150,15 +152,22 @@ impl WideConv {
         p: &ConvI16<Place>,
         memory: &Memory<'_>,
     ) -> &'v mut WideConv {
-        let mut conv = *Conv::place(&mut MaybeUninit::uninit(), &p.conv, memory);
-        let wide = Wide::new(&conv.results, p.min, p.max);
+        let whole = to.as_mut_ptr();
+        // SAFETY: a place of a convolution in that of the whole; all fields are written then.
+        let whole = unsafe {
+            Conv::place(&mut *(&raw mut (*whole).conv).cast(), &p.conv, memory);
+            (&raw mut (*whole).min).write(p.min);
+            (&raw mut (*whole).max).write(p.max);
+            to.assume_init_mut()
+        };
+        let conv = &mut whole.conv;
         for axis in &mut conv.axes {
             axis.input_step *= BYTES as i32;
         }
         conv.image *= BYTES;
         conv.swizzled = false;
-        conv.output_step = p.conv.groups as usize * conv.out_c * wide.bytes();
-        to.write(WideConv { conv, wide })
+        conv.output_step = p.conv.groups as usize * conv.out_c * bytes(&conv.results);
+        whole
     }
 }
 
@@ -166,23 +175,31 @@ impl WideConv {
 ///
 /// # Safety
 /// It is that of accepted parameters.
-pub(super) unsafe fn convolution(WideConv { conv, wide }: &WideConv) {
-    for index in 0..conv.groups {
-        let mut group = conv.group(index);
-        group.input *= BYTES;
-        group.output = index as usize * conv.out_c * wide.bytes();
-        let wide = Wide { results: group.results, ..*wide };
+pub(super) unsafe fn convolution(conv: &WideConv) {
+    for index in 0..conv.conv.groups {
         // SAFETY: a group of the accepted parameters.
-        unsafe { pixels(conv, &group, &wide) };
+        unsafe { one_of_groups(conv, index) };
     }
 }
 
-/// Computes the channels of a group.
+/// Computes the channels of a group. A call of its own, as what all groups have in common would be kept on the
+/// stack otherwise.
 ///
 /// # Safety
-/// Convolution and group are those of accepted parameters.
-#[cfg(rv32_tiles)]
-unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
+/// The convolution is that of accepted parameters, and has the group.
+#[inline(never)]
+unsafe fn one_of_groups(WideConv { conv, min, max }: &WideConv, index: u32) {
+    let mut group = conv.group(index);
+    group.input *= BYTES;
+    group.output = index as usize * conv.out_c * bytes(&conv.results);
+    #[cfg(rv32_tiles)]
     // SAFETY: the caller's promise.
-    unsafe { wide_pixels(conv, group, [wide.min, wide.max]) };
+    unsafe {
+        wide_pixels(conv, &group, [*min, *max]);
+    }
+    #[cfg(not(rv32_tiles))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        pixels(conv, &group, &Wide { results: group.results, min: *min, max: *max });
+    }
 }

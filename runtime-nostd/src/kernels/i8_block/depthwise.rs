@@ -194,7 +194,8 @@ unsafe fn pixel_by_taps(
     }
     // With the DSP extension few pixels are left: those with taps outside the image.
     if !cfg!(cortex_m_dsp) && block.lanes == CHANNELS {
-        let mut parts = PixelTaps::new(conv, block, first);
+        let mut parts = PixelTaps::NONE;
+        parts.set(conv, block.input, first);
         while block.lanes == CHANNELS {
             // SAFETY: the caller's promise.
             unsafe { four_by_taps(conv, block, common, &mut parts) };
@@ -228,10 +229,23 @@ pub(in crate::kernels) struct PixelTaps {
     pub count: usize,
 }
 
+/// The kernel of a pixel: its first tap and the weights of that, and how far taps and weights are apart, across
+/// lines and along them.
+struct Grid {
+    from: *const i8,
+    weights: *const i8,
+    apart: [usize; 2],
+    steps: [usize; 2],
+}
+
 impl PixelTaps {
-    /// Those of the pixel whose first tap is at these coordinates, for the first block.
+    /// None.
+    pub const NONE: PixelTaps = PixelTaps { parts: [Taps::NONE; 5], count: 0 };
+
+    /// Becomes those of the pixel whose first tap is at these coordinates, for the first block, which begins at
+    /// `input` of the image.
     #[inline(never)]
-    pub fn new(conv: &Depthwise, block: &Block, first: [i32; 2]) -> PixelTaps {
+    pub fn set(&mut self, conv: &Depthwise, input: *const i8, first: [i32; 2]) {
         // Few lines of many taps: along the longer side of the kernel.
         let (across, along, [y, x]) = match conv.across.kernel > conv.along.kernel {
             true => (&conv.along, &conv.across, [first[1], first[0]]),
@@ -241,40 +255,51 @@ impl PixelTaps {
         let [line, next] = [across, along].map(|axis| axis.weights_step as usize * step);
         let apart = |axis: &Axis| axis.dilation.wrapping_mul(axis.input_step) as usize;
         let at = y.wrapping_mul(across.input_step).wrapping_add(x.wrapping_mul(along.input_step));
-        let start = block.input.wrapping_offset(at as isize);
-        let mut all = PixelTaps { parts: [Taps::NONE; 5], count: 0 };
-        let mut add = |[row, lines]: [i32; 2], [column, taps]: [i32; 2], is_inside: bool| {
-            if lines <= 0 || taps <= 0 {
-                return;
-            }
-            let [row, column, taps] = [row, column, taps].map(|n| n as usize);
-            let steps = if is_inside { [apart(across), apart(along)] } else { [0; 2] };
-            let from = start
-                .wrapping_add(row.wrapping_mul(steps[0]))
-                .wrapping_add(column.wrapping_mul(steps[1]));
-            if let Some(part) = all.parts.get_mut(all.count) {
-                *part = Taps {
-                    from: if is_inside { from } else { core::ptr::null() },
-                    weights: block.weights.wrapping_add(row * line + column * next),
-                    step: steps[1],
-                    next,
-                    skip: steps[0].wrapping_sub(taps.wrapping_mul(steps[1])),
-                    weights_skip: line.wrapping_sub(taps * next),
-                    bytes: taps * next,
-                    lines: lines as usize,
-                };
-                all.count += 1;
-            }
+        let grid = Grid {
+            from: input.wrapping_offset(at as isize),
+            weights: conv.weights,
+            apart: [apart(across), apart(along)],
+            steps: [line, next],
         };
         let (rows, columns) = (across.taps(y), along.taps(x));
         let inside = [rows.before, rows.inside];
         let behind = |span: &Span| span.before + span.inside;
-        add([0, rows.before], [0, along.kernel], false);
-        add(inside, [0, columns.before], false);
-        add(inside, [columns.before, columns.inside], true);
-        add(inside, [behind(&columns), columns.behind], false);
-        add([behind(&rows), rows.behind], [0, along.kernel], false);
-        all
+        self.count = 0;
+        self.add(&grid, [0, rows.before], [0, along.kernel], false);
+        self.add(&grid, inside, [0, columns.before], false);
+        self.add(&grid, inside, [columns.before, columns.inside], true);
+        self.add(&grid, inside, [behind(&columns), columns.behind], false);
+        self.add(&grid, [behind(&rows), rows.behind], [0, along.kernel], false);
+    }
+
+    /// Adds the taps of some lines from one on, so many of each from one on, if there are such.
+    #[inline(never)]
+    fn add(
+        &mut self,
+        grid: &Grid,
+        [row, lines]: [i32; 2],
+        [column, taps]: [i32; 2],
+        is_inside: bool,
+    ) {
+        if lines <= 0 || taps <= 0 {
+            return;
+        }
+        let [row, column, taps] = [row, column, taps].map(|n| n as usize);
+        let [line, next] = grid.steps;
+        let Some(part) = self.parts.get_mut(self.count) else { return };
+        let [skip, step] = if is_inside { grid.apart } else { [0; 2] };
+        part.from = core::ptr::null();
+        if is_inside {
+            let from = row.wrapping_mul(skip).wrapping_add(column.wrapping_mul(step));
+            part.from = grid.from.wrapping_add(from);
+        }
+        part.weights = grid.weights.wrapping_add(row * line + column * next);
+        (part.step, part.next) = (step, next);
+        part.skip = skip.wrapping_sub(taps.wrapping_mul(step));
+        part.bytes = taps * next;
+        part.weights_skip = line.wrapping_sub(part.bytes);
+        part.lines = lines as usize;
+        self.count += 1;
     }
 
     /// Drops what lies outside the image, which adds nothing if it counts as 0.
