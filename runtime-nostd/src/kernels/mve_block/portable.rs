@@ -68,7 +68,7 @@ impl Tap for i16 {
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
-pub(super) unsafe fn tiles(t: &Tiles) {
+pub(super) unsafe fn tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles_of::<i8>(t) };
 }
@@ -77,7 +77,7 @@ pub(super) unsafe fn tiles(t: &Tiles) {
 ///
 /// # Safety
 /// As for [`tiles`].
-pub(super) unsafe fn wide_tiles(t: &Tiles) {
+pub(super) unsafe fn wide_tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles_of::<i16>(t) };
 }
