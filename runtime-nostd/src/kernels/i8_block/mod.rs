@@ -377,8 +377,18 @@ impl Conv {
 
     /// An output pixel.
     pub fn pixel(&self, index: u32) -> Pixel {
-        let steps = [self.image, self.output_step];
-        Pixel::new(&self.axes, steps, index, self.input, self.output)
+        let [h, w] = &self.axes;
+        let (height, width) = ((h.output as u32).max(1), (w.output as u32).max(1));
+        let (row, column) = (index / width, index % width);
+        let (image, row) = (row / height, row % height);
+        Pixel {
+            image: self.input.wrapping_add(image as usize * self.image),
+            y: h.origin(row as i32),
+            x: w.origin(column as i32),
+            rows: h.output - row as i32,
+            columns: w.output - column as i32,
+            output: self.output.wrapping_add(index as usize * self.output_step),
+        }
     }
 
     /// A pixel, which becomes the one after it.
@@ -391,7 +401,19 @@ impl Conv {
     /// Goes on by so many pixels, not beyond the first one of the next row.
     #[inline(always)]
     pub fn skip<const PARTS: u32>(&self, pixel: &mut Pixel, count: i32) {
-        pixel.skip::<PARTS>(&self.axes, [self.image, self.output_step], count);
+        let [h, w] = &self.axes;
+        pixel.output = pixel.output.wrapping_add(count as usize * self.output_step);
+        pixel.x = pixel.x.wrapping_add(count * w.stride);
+        pixel.columns -= count;
+        if pixel.columns == 0 {
+            (pixel.columns, pixel.x) = (w.output, -w.pad);
+            pixel.y = pixel.y.wrapping_add(h.stride);
+            pixel.rows -= 1;
+            if has(PARTS, Parts::IMAGES) && pixel.rows == 0 {
+                (pixel.rows, pixel.y) = (h.output, -h.pad);
+                pixel.image = pixel.image.wrapping_add(self.image);
+            }
+        }
     }
 
     /// The parts of a group.
@@ -424,52 +446,6 @@ pub(super) struct Pixel {
 }
 
 impl Pixel {
-    /// The pixel of an index, where inputs and results begin there. The steps are the bytes of an image's input
-    /// and of a pixel's results.
-    #[inline(always)]
-    pub fn new(
-        [h, w]: &[Axis; 2],
-        [image_step, step]: [usize; 2],
-        index: u32,
-        input: *const i8,
-        output: *mut u8,
-    ) -> Pixel {
-        let (height, width) = ((h.output as u32).max(1), (w.output as u32).max(1));
-        let (row, column) = (index / width, index % width);
-        let (image, row) = (row / height, row % height);
-        Pixel {
-            image: input.wrapping_add(image as usize * image_step),
-            y: h.origin(row as i32),
-            x: w.origin(column as i32),
-            rows: h.output - row as i32,
-            columns: w.output - column as i32,
-            output: output.wrapping_add(index as usize * step),
-        }
-    }
-
-    /// Goes on by so many pixels, not beyond the first one of the next row; axes and steps are those of
-    /// [`Pixel::new`].
-    #[inline(always)]
-    pub fn skip<const PARTS: u32>(
-        &mut self,
-        [h, w]: &[Axis; 2],
-        [image_step, step]: [usize; 2],
-        count: i32,
-    ) {
-        self.output = self.output.wrapping_add(count as usize * step);
-        self.x = self.x.wrapping_add(count * w.stride);
-        self.columns -= count;
-        if self.columns == 0 {
-            (self.columns, self.x) = (w.output, -w.pad);
-            self.y = self.y.wrapping_add(h.stride);
-            self.rows -= 1;
-            if has(PARTS, Parts::IMAGES) && self.rows == 0 {
-                (self.rows, self.y) = (h.output, -h.pad);
-                self.image = self.image.wrapping_add(image_step);
-            }
-        }
-    }
-
     /// The first tap, which may lie outside the image.
     #[allow(dead_code, reason = "targets without assembly do not need it")]
     fn at(&self, conv: &Conv, group: &Group) -> *const i8 {

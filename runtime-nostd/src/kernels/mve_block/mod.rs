@@ -10,6 +10,7 @@
 mod mve_width;
 
 mod depthwise;
+mod gather;
 #[cfg(cortex_m_mve)]
 mod mve_bytes;
 #[cfg(cortex_m_mve)]
@@ -31,16 +32,17 @@ use microhlo_format::Place;
 use microhlo_format::kernels::{ConvI8, ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
 
 use super::Memory;
-use super::i8_block::{Axis, Pixel};
+use super::i8_block::Axis;
 pub(super) use depthwise::depthwise;
+use gather::{Pixel, gather};
 #[cfg(cortex_m_mve)]
 pub(super) use mve_bytes::{add, look_up, pool_pixel};
 #[cfg(cortex_m_mve)]
-use mve_copy::{copy, fill, fill_wide};
+use mve_copy::fill;
 #[cfg(cortex_m_mve)]
 use mve_tiles::{tiles, wide_tiles};
 #[cfg(not(cortex_m_mve))]
-use portable::{copy, fill, fill_wide, tiles, wide_tiles};
+use portable::{fill, tiles, wide_tiles};
 use rounding::{Sums, round, round_wide};
 
 /// Taps of a byte that are multiplied at once.
@@ -187,13 +189,6 @@ impl Convolution {
         self.input = self.input.wrapping_add(self.axes[1].weights_step as usize);
         self.output = self.output.wrapping_add(channels * result);
     }
-
-    /// An output pixel.
-    #[inline(never)]
-    fn pixel(&self, index: u32) -> Pixel {
-        let steps = [self.image, self.axes[1].output_step as usize];
-        Pixel::new(&self.axes, steps, index, self.input, self.output)
-    }
 }
 
 /// Bytes of a result of activations of so many bytes.
@@ -330,39 +325,23 @@ unsafe fn pixels<const BYTES: usize>(conv: &mut Convolution) {
         return;
     }
     let gathered = u32::from(conv.gathered);
-    let (mut done, mut next) = (0, conv.pixel(0));
+    let (mut done, mut next) = (0, Pixel::new(conv, 0));
     while done < conv.pixels {
         // The last pixels are computed together with one before them once more if they are odd.
         let left = conv.pixels - done;
         let count = if left == 1 { gathered.min(2) } else { (left + (left & 1)).min(gathered) };
         let first = if count > left { conv.pixels - count } else { done };
         if first != done {
-            next = conv.pixel(first);
+            next = Pixel::new(conv, first);
         }
-        (conv.tiles.taps, conv.tiles.output) = (conv.scratch, next.output);
+        conv.tiles.taps = conv.scratch;
+        conv.tiles.output = conv.output.wrapping_add(first as usize * conv.tiles.step);
         // SAFETY: pixels of the convolution, whose taps there is room for.
         unsafe {
-            gather_all::<BYTES>(conv, &mut next, count as i32);
+            gather::<BYTES>(conv, &mut next, count as i32);
             evenly::<BYTES>(conv, count);
         }
         done = first + count;
-    }
-}
-
-/// Gathers the taps of so many pixels; the next one becomes the one behind them.
-///
-/// # Safety
-/// They are pixels of the convolution, and scratch has room for them.
-#[inline(never)]
-unsafe fn gather_all<const BYTES: usize>(conv: &Convolution, next: &mut Pixel, count: i32) {
-    let steps = [conv.image, conv.axes[1].output_step as usize];
-    let (mut to, mut left) = (conv.scratch, count);
-    while left > 0 {
-        // SAFETY: the caller's promise.
-        let pixels = unsafe { gather::<BYTES>(conv, next, to, left) };
-        next.skip::<{ u32::MAX }>(&conv.axes, steps, pixels);
-        to = to.wrapping_add(pixels as usize * conv.pitch);
-        left -= pixels;
     }
 }
 
@@ -464,75 +443,4 @@ unsafe fn ties<const BYTES: usize>(
     };
     // SAFETY: the caller's promise.
     unsafe { if BYTES == 1 { round(requant, job) } else { round_wide(requant, job) } };
-}
-
-/// Rows of bytes that belong to pixels: what [`copy`] copies.
-#[repr(C)]
-struct Blocks {
-    to: *mut i8,
-    from: *const i8,
-    /// Bytes of a row.
-    count: usize,
-    /// Rows of a pixel.
-    rows: usize,
-    /// Bytes from a row to the next.
-    step: usize,
-    to_step: usize,
-    /// Bytes from a pixel's rows to the next one's.
-    next: usize,
-    to_next: usize,
-    pixels: usize,
-}
-
-/// Gathers the taps of a pixel, and of those after it in its row if all are inside the input; returns
-/// of how many.
-///
-/// # Safety
-/// The pixel is one of the convolution, and `to` has room for the taps of `most` pixels, at least one.
-unsafe fn gather<const BYTES: usize>(
-    conv: &Convolution,
-    pixel: &Pixel,
-    to: *mut i8,
-    most: i32,
-) -> i32 {
-    let [h, w] = &conv.axes;
-    let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
-    let mut pixels = 1;
-    if rows.inside == h.kernel && columns.inside == w.kernel {
-        let spare = w.input - 1 - pixel.x - (w.kernel - 1) * w.dilation;
-        pixels = (spare as u32 / (w.stride as u32).max(1)) as i32 + 1;
-        pixels = pixels.min(most).min(pixel.columns);
-    } else {
-        // SAFETY: the pixel's taps.
-        unsafe {
-            match BYTES {
-                1 => fill(to, conv.zero, conv.tiles.count as usize),
-                _ => fill_wide(to.cast(), conv.zero, conv.tiles.count as usize),
-            }
-        }
-    }
-    let y = pixel.y.wrapping_add(rows.before * h.dilation);
-    let line = pixel.image.wrapping_offset(y.wrapping_mul(h.input_step) as isize);
-    let (width, in_c) = (h.weights_step as usize, w.weights_step as usize);
-    let (calls, wide) = if conv.whole_rows { (1, columns.inside) } else { (columns.inside, 1) };
-    for column in columns.before..columns.before + calls {
-        let x = pixel.x.wrapping_add(column * w.dilation);
-        let at = rows.before as usize * width + column as usize * in_c;
-        let blocks = Blocks {
-            to: to.wrapping_add(at),
-            from: line.wrapping_offset(x.wrapping_mul(w.input_step) as isize),
-            count: wide as usize * in_c,
-            rows: rows.inside as usize,
-            step: h.input_step.wrapping_mul(h.dilation) as usize,
-            to_step: width,
-            next: w.input_step.wrapping_mul(w.stride) as usize,
-            to_next: conv.pitch,
-            pixels: pixels as usize,
-        };
-        if blocks.count != 0 && blocks.rows != 0 {
-            // SAFETY: taps inside the input, and their places.
-            unsafe { copy(&blocks) };
-        }
-    }
-    pixels
 }

@@ -3,8 +3,9 @@
 use microhlo_format::kernels::{Requant, Rounding};
 
 use super::depthwise::{Expansion, Line, POSITION, Sources};
+use super::gather::Blocks;
 use super::rounding::Sums;
-use super::{BLOCK, Blocks, Finish, NONE, Tiles, VECTOR};
+use super::{BLOCK, Finish, NONE, Tiles, VECTOR};
 
 /// Copies rows of bytes of some pixels.
 ///
