@@ -1,19 +1,15 @@
 //! `i8` convolution with constants laid out for M-profile Vector Extension.
 
-use microhlo_format::Place;
-use microhlo_format::kernels::ConvI8Mve;
-
-use super::Memory;
-use super::mve_block::convolve;
+use super::mve_block::{Convolution, convolve, prepare};
 use crate::registry::Undecodable;
 
-entry!(conv_i8_mve, ConvI8Mve);
-stage!(ConvI8Mve);
+entry!(conv_i8_mve, ConvI8Mve => Convolution);
+stage!(ConvI8Mve => Convolution);
 
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-unsafe fn execute(p: &ConvI8Mve<Place>, memory: &Memory<'_>) -> Result<(), Undecodable> {
+/// The loader has accepted the parameters for the memory.
+unsafe fn execute(conv: &mut Convolution) -> Result<(), Undecodable> {
     // SAFETY: the caller's promise.
-    unsafe { convolve(p, memory) };
+    unsafe { convolve::<1>(conv) };
     Ok(())
 }

@@ -10,6 +10,7 @@
 mod mve_width;
 
 mod depthwise;
+mod gather;
 #[cfg(cortex_m_mve)]
 mod mve_bytes;
 #[cfg(cortex_m_mve)]
@@ -25,21 +26,23 @@ mod portable;
 mod rounding;
 
 use core::mem::MaybeUninit;
+use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
+use microhlo_format::kernels::{ConvI8, ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
 
 use super::Memory;
-use super::i8_block::{Conv, Pixel};
+use super::i8_block::Axis;
 pub(super) use depthwise::depthwise;
+use gather::{Pixel, gather};
 #[cfg(cortex_m_mve)]
 pub(super) use mve_bytes::{add, look_up, pool_pixel};
 #[cfg(cortex_m_mve)]
-use mve_copy::{copy, fill, fill_wide};
+use mve_copy::fill;
 #[cfg(cortex_m_mve)]
 use mve_tiles::{tiles, wide_tiles};
 #[cfg(not(cortex_m_mve))]
-use portable::{copy, fill, fill_wide, tiles, wide_tiles};
+use portable::{fill, tiles, wide_tiles};
 use rounding::{Sums, round, round_wide};
 
 /// Taps of a byte that are multiplied at once.
@@ -62,7 +65,6 @@ enum Finish {
 
 /// Pixels that lie evenly, and all channels of a group: what [`tiles`] work on.
 #[repr(C)]
-#[derive(Clone)]
 struct Tiles {
     /// The first pixel's taps.
     taps: *const i8,
@@ -100,82 +102,198 @@ struct Tiles {
     finish: Finish,
 }
 
-/// Computes a convolution.
-///
-/// # Safety
-/// The loader has accepted the parameters for this memory.
-pub(super) unsafe fn convolve(p: &ConvI8Mve<Place>, memory: &Memory<'_>) {
+/// A convolution, and the group of it that is computed next.
+pub(super) struct Convolution {
+    /// The constants of the group, and what is computed next.
+    tiles: Tiles,
+    /// Their steps are in bytes: of the input, of results, and of gathered taps.
+    axes: [Axis; 2],
+    /// Bytes of one image's input.
+    image: usize,
+    /// The group's first channel of the input, and its first result.
+    input: *const i8,
+    output: *mut u8,
+    /// Taps that are gathered.
+    scratch: *mut i8,
+    /// Room for the sums of two pixels, if there are any.
+    sums: *mut i32,
+    /// Output pixels.
+    pixels: u32,
+    groups: u32,
+    /// Bytes from a pixel's taps to the next one's, where they lie or gathered; none if there is but one pixel.
+    pitch: usize,
+    /// How sums become results whose rounding needs them.
+    ties: Option<Requant>,
+    /// The shift of channels that have none of their own.
+    shift: u8,
+    /// Pixels whose taps are gathered together; none if those of all lie evenly in the input.
+    gathered: u8,
+    /// What lies outside the input.
+    zero: i8,
+    /// Whether taps of a kernel row are adjacent in the input.
+    whole_rows: bool,
+}
+
+impl Convolution {
+    /// The convolution of accepted parameters, where it is to be, with the least and the greatest result of
+    /// activations of so many bytes.
+    #[inline(always)]
+    fn place<'v, const BYTES: usize>(
+        to: &'v mut MaybeUninit<Convolution>,
+        p: &Vectors<'_, Place>,
+        limits: [i32; 2],
+        memory: &Memory<'_>,
+    ) -> &'v mut Convolution {
+        let (p, c) = (&Vectors { bytes: BYTES as u32, ..*p }, p.conv);
+        let scratch = memory.write(c.scratch);
+        let step = p.step();
+        let gathered = if step.is_some() { 0 } else { p.gathered() };
+        let pitch = step.unwrap_or_else(|| p.pitch()) as usize;
+        let pixels = c.pixels();
+        let pitch_between = if pixels == 1 { 0 } else { pitch };
+        let axes = axes::<BYTES>(c);
+        to.write(Convolution {
+            tiles: first_group::<BYTES>(c, limits, pitch_between, memory),
+            image: c.in_h as usize * axes[0].input_step as usize,
+            axes,
+            input: memory.read(c.input).cast(),
+            output: memory.write(c.output),
+            scratch: scratch.cast(),
+            sums: scratch.wrapping_add(gathered as usize * pitch).cast(),
+            pixels,
+            groups: c.groups,
+            pitch: pitch_between,
+            ties: c.requant.filter(|requant| requant.rounding.needs_sums()),
+            shift: c.requant.map_or(0, |requant| requant.shift),
+            gathered: gathered as u8,
+            zero: c.input_zero,
+            whole_rows: c.run() != c.in_c || c.kernel_w == 1,
+        })
+    }
+
+    /// Output channels of a group.
+    fn channels(&self) -> usize {
+        // SAFETY: both are ends of records of the same constant.
+        let words = unsafe { self.tiles.records_end.offset_from(self.tiles.records) };
+        words as usize / 2 + self.tiles.rest as usize
+    }
+
+    /// Goes on to the next group.
+    fn next_group(&mut self, result: usize) {
+        let (channels, tiles) = (self.channels(), &mut self.tiles);
+        let records = channels.next_multiple_of(BLOCK);
+        tiles.weights = tiles.weights.wrapping_add(channels * tiles.count as usize);
+        tiles.records = tiles.records.wrapping_add(2 * records);
+        tiles.records_end = tiles.records_end.wrapping_add(2 * records);
+        tiles.shifts = tiles.shifts.wrapping_add(records / BLOCK * tiles.shifts_step);
+        self.input = self.input.wrapping_add(self.axes[1].weights_step as usize);
+        self.output = self.output.wrapping_add(channels * result);
+    }
+}
+
+/// Bytes of a result of activations of so many bytes.
+fn result_bytes<const BYTES: usize>(c: &ConvI8<Place>) -> usize {
+    if c.requant.is_some() { BYTES } else { size_of::<i32>() }
+}
+
+/// The axes of activations of so many bytes.
+#[inline(always)]
+fn axes<const BYTES: usize>(c: &ConvI8<Place>) -> [Axis; 2] {
+    let channels = c.in_c as i32 * BYTES as i32;
+    let pixel = c.groups as i32 * channels;
+    let results = c.groups as usize * c.out_c as usize * result_bytes::<BYTES>(c);
+    let h = Axis {
+        input: c.in_h as i32,
+        output: c.out_h as i32,
+        kernel: c.kernel_h as i32,
+        stride: c.stride_h as i32,
+        pad: c.pad_top,
+        dilation: c.dilation_h as i32,
+        input_step: c.in_w as i32 * pixel,
+        output_step: c.out_w as i32 * results as i32,
+        weights_step: c.kernel_w as i32 * channels,
+    };
+    let w = Axis {
+        input: c.in_w as i32,
+        output: c.out_w as i32,
+        kernel: c.kernel_w as i32,
+        stride: c.stride_w as i32,
+        pad: c.pad_left,
+        dilation: c.dilation_w as i32,
+        input_step: pixel,
+        output_step: results as i32,
+        weights_step: channels,
+    };
+    [h, w]
+}
+
+/// The constants of the first group, for pixels whose taps lie so many bytes apart.
+#[inline(always)]
+fn first_group<const BYTES: usize>(
+    c: &ConvI8<Place>,
+    [min, max]: [i32; 2],
+    pitch: usize,
+    memory: &Memory<'_>,
+) -> Tiles {
+    let (vectors, part) = (c.taps() / (VECTOR / BYTES as u32), c.taps() % (VECTOR / BYTES as u32));
+    let records = memory.read(c.channels).cast::<i32>();
+    let channels = c.out_c as usize;
+    Tiles {
+        taps: null(),
+        other: null(),
+        more: if part == 0 { vectors.wrapping_sub(1) } else { vectors },
+        part,
+        records_end: records.wrapping_add(2 * (channels & !(BLOCK - 1))),
+        rest: c.out_c % BLOCK as u32,
+        weights: memory.read(c.weights).cast(),
+        records,
+        output: null_mut(),
+        step: if pitch == 0 { 0 } else { c.groups as usize * channels * result_bytes::<BYTES>(c) },
+        taps_step: 2 * pitch,
+        pairs: 0,
+        zero: c.requant.map_or(0, |requant| requant.zero),
+        shifts: c.shifts.map_or(null(), |place| memory.read(place)),
+        shifts_step: if c.shifts.is_some() { BLOCK } else { 0 },
+        count: c.taps(),
+        min,
+        max,
+        finish: finish(c.requant, c.shifts.is_some()),
+    }
+}
+
+/// Prepares a convolution of accepted parameters.
+pub(super) fn prepare<'v>(
+    to: &'v mut MaybeUninit<Convolution>,
+    p: &ConvI8Mve<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Convolution {
     let limits = p.conv.requant.map_or([0; 2], |r| [r.min.into(), r.max.into()]);
-    // SAFETY: the caller's promise.
-    unsafe { convolve_of::<1>(&p.vectors(), limits, memory) };
+    Convolution::place::<1>(to, &p.vectors(), limits, memory)
 }
 
 /// The same of activations of 16 bits.
-///
-/// # Safety
-/// As for [`convolve`].
-pub(super) unsafe fn convolve_wide(p: &ConvI16Mve<Place>, memory: &Memory<'_>) {
-    // SAFETY: the caller's promise.
-    unsafe { convolve_of::<2>(&p.vectors(), [p.min, p.max], memory) };
+pub(super) fn prepare_wide<'v>(
+    to: &'v mut MaybeUninit<Convolution>,
+    p: &ConvI16Mve<Place>,
+    memory: &Memory<'_>,
+) -> &'v mut Convolution {
+    Convolution::place::<2>(to, &p.vectors(), [p.min, p.max], memory)
 }
 
-/// The same of activations of so many bytes, with the least and the greatest result.
+/// Computes a convolution of activations of so many bytes.
 ///
 /// # Safety
-/// As for [`convolve`].
-#[inline(always)]
-unsafe fn convolve_of<const BYTES: usize>(
-    p: &Vectors<'_, Place>,
-    [min, max]: [i32; 2],
-    memory: &Memory<'_>,
-) {
-    let mut conv = MaybeUninit::uninit();
-    let conv = Conv::place(&mut conv, p.conv, memory);
-    if BYTES != 1 {
-        for axis in &mut conv.axes {
-            axis.input_step *= BYTES as i32;
-        }
-        conv.image *= BYTES;
-        let result = if p.conv.requant.is_some() { BYTES } else { size_of::<i32>() };
-        conv.output_step = p.conv.groups as usize * conv.out_c * result;
+/// It is that of accepted parameters of such activations, whose memory it lies in.
+pub(super) unsafe fn convolve<const BYTES: usize>(conv: &mut Convolution) {
+    let shifts = [conv.shift; BLOCK];
+    if conv.tiles.shifts_step == 0 {
+        conv.tiles.shifts = shifts.as_ptr();
     }
-    let (conv, vector) = (&*conv, VECTOR / BYTES as u32);
-    let result = if p.conv.requant.is_some() { BYTES } else { size_of::<i32>() };
-    let channels = conv.out_c.next_multiple_of(BLOCK);
-    for group in 0..p.conv.groups as usize {
-        let weights = group * conv.out_c * p.conv.taps() as usize;
-        let first = group * channels;
-        let shifts = [p.conv.requant.map_or(0, |requant| requant.shift); BLOCK];
-        let (shifts, shifts_step) = match p.conv.shifts {
-            Some(place) => (memory.read(place).wrapping_add(first), BLOCK),
-            None => (shifts.as_ptr(), 0),
-        };
-        let records = memory.read(p.conv.channels).cast::<i32>().wrapping_add(2 * first);
-        let Requant { zero, .. } = p.conv.requant.unwrap_or(NONE);
-        let (vectors, part) = (p.conv.taps() / vector, p.conv.taps() % vector);
-        let tiles = Tiles {
-            taps: conv.input.wrapping_add(group * conv.in_c as usize * BYTES),
-            other: conv.input,
-            more: if part == 0 { vectors.wrapping_sub(1) } else { vectors },
-            part,
-            records_end: records.wrapping_add(2 * (conv.out_c & !(BLOCK - 1))),
-            rest: conv.out_c as u32 % BLOCK as u32,
-            weights: conv.weights.wrapping_add(weights),
-            records,
-            output: conv.output.wrapping_add(group * conv.out_c * result),
-            step: conv.output_step,
-            taps_step: 0,
-            pairs: 0,
-            zero,
-            shifts,
-            shifts_step,
-            count: p.conv.taps(),
-            min,
-            max,
-            finish: finish(p.conv.requant, p.conv.shifts.is_some()),
-        };
-        // SAFETY: a group of the accepted parameters.
-        unsafe { pixels::<BYTES>(p, conv, &tiles, memory.write(p.conv.scratch).cast()) };
+    for _ in 0..conv.groups {
+        // SAFETY: a group of the convolution.
+        unsafe { pixels::<BYTES>(conv) };
+        let sums = conv.tiles.finish == Finish::Sums && conv.ties.is_none();
+        conv.next_group(if sums { size_of::<i32>() } else { BYTES });
     }
 }
 
@@ -198,45 +316,31 @@ fn finish(requant: Option<Requant>, own_shifts: bool) -> Finish {
 /// Computes all pixels of a group, where they lie or gathered.
 ///
 /// # Safety
-/// Parameters, convolution and group are accepted ones, and `scratch` is their scratch.
-unsafe fn pixels<const BYTES: usize>(
-    p: &Vectors<'_, Place>,
-    conv: &Conv,
-    group: &Tiles,
-    scratch: *mut i8,
-) {
-    let p = &Vectors { bytes: BYTES as u32, ..*p };
-    let (pitch, gathered) = (p.pitch() as usize, p.gathered());
-    let sums = scratch.wrapping_add(gathered as usize * pitch).cast::<i32>();
-    let offset = (group.taps as usize).wrapping_sub(conv.input as usize);
-    let mut tiles = group.clone();
-    if let Some(step) = p.step() {
+/// The group is one of accepted parameters of activations of so many bytes.
+unsafe fn pixels<const BYTES: usize>(conv: &mut Convolution) {
+    if conv.gathered == 0 {
+        (conv.tiles.taps, conv.tiles.output) = (conv.input, conv.output);
         // SAFETY: the taps of all pixels lie in the input, evenly.
-        unsafe { evenly::<BYTES>(p, &mut tiles, step as usize, conv.pixels, sums) };
+        unsafe { evenly::<BYTES>(conv, conv.pixels) };
         return;
     }
-    tiles.taps = scratch;
-    let (mut done, mut next) = (0, conv.pixel(0));
+    let gathered = u32::from(conv.gathered);
+    let (mut done, mut next) = (0, Pixel::new(conv, 0));
     while done < conv.pixels {
         // The last pixels are computed together with one before them once more if they are odd.
         let left = conv.pixels - done;
         let count = if left == 1 { gathered.min(2) } else { (left + (left & 1)).min(gathered) };
         let first = if count > left { conv.pixels - count } else { done };
         if first != done {
-            next = conv.pixel(first);
+            next = Pixel::new(conv, first);
         }
-        let output = (next.output as usize).wrapping_sub(conv.output as usize);
-        tiles.output = group.output.wrapping_add(output);
-        let (mut to, mut left) = (scratch, count as i32);
-        while left > 0 {
-            // SAFETY: pixels of the convolution, and their place in scratch.
-            let pixels = unsafe { gather::<BYTES>(p, conv, &next, offset, to, left) };
-            conv.skip::<{ u32::MAX }>(&mut next, pixels);
-            to = to.wrapping_add(pixels as usize * pitch);
-            left -= pixels;
+        conv.tiles.taps = conv.scratch;
+        conv.tiles.output = conv.output.wrapping_add(first as usize * conv.tiles.step);
+        // SAFETY: pixels of the convolution, whose taps there is room for.
+        unsafe {
+            gather::<BYTES>(conv, &mut next, count as i32);
+            evenly::<BYTES>(conv, count);
         }
-        // SAFETY: the taps of these pixels have been gathered.
-        unsafe { evenly::<BYTES>(p, &mut tiles, pitch, count, sums) };
         done = first + count;
     }
 }
@@ -244,48 +348,38 @@ unsafe fn pixels<const BYTES: usize>(
 /// Computes pixels whose taps lie evenly.
 ///
 /// # Safety
-/// `count` pixels' taps are readable and results writable, `step` bytes apart; `sums` has room for
-/// what the parameters say.
-unsafe fn evenly<const BYTES: usize>(
-    p: &Vectors<'_, Place>,
-    tiles: &mut Tiles,
-    step: usize,
-    count: u32,
-    sums: *mut i32,
-) {
-    let (taps, output) = (tiles.taps, tiles.output);
-    let bytes = tiles.step;
-    tiles.other = taps.wrapping_add(step);
-    tiles.taps_step = 2 * step;
-    if count == 1 {
-        // Both pixels of the pair are the same one.
-        (tiles.other, tiles.step) = (taps, 0);
-    }
-    let pairs = count.div_ceil(2);
-    if let Some(requant) = p.conv.requant.filter(|requant| requant.rounding.needs_sums()) {
-        for first in (0..pairs).map(|pair| (2 * pair).min(count.saturating_sub(2)) as usize) {
-            let mut pair = tiles.clone();
-            pair.taps = taps.wrapping_add(first * step);
-            pair.other = tiles.other.wrapping_add(first * step);
-            pair.output = output.wrapping_add(first * bytes);
-            // SAFETY: the caller's promise.
-            unsafe { ties::<BYTES>(p, &requant, &pair, sums) };
+/// The first of `count` pixels is the next one; their taps are readable and their results writable.
+#[inline(always)]
+unsafe fn evenly<const BYTES: usize>(conv: &mut Convolution, count: u32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match conv.ties {
+            Some(requant) => by_sums::<BYTES>(conv, &requant, count),
+            None => in_pairs::<BYTES>(&mut conv.tiles, conv.pitch, count),
         }
-        return;
     }
+}
+
+/// Computes pixels in pairs.
+///
+/// # Safety
+/// As for [`evenly`], of pixels whose taps lie `pitch` bytes apart.
+#[inline(never)]
+unsafe fn in_pairs<const BYTES: usize>(tiles: &mut Tiles, pitch: usize, count: u32) {
+    tiles.other = tiles.taps.wrapping_add(pitch);
     tiles.pairs = (count / 2).max(1);
     // SAFETY: the caller's promise.
     unsafe { tiles_of::<BYTES>(tiles) };
     if count > 1 && count & 1 != 0 {
+        // The last pixel is computed together with the one before it once more.
         let last = count as usize - 2;
-        let mut pair = tiles.clone();
-        (pair.taps, pair.pairs) = (taps.wrapping_add(last * step), 1);
-        pair.other = pair.taps.wrapping_add(step);
-        pair.output = output.wrapping_add(last * bytes);
+        tiles.taps = tiles.taps.wrapping_add(last * pitch);
+        tiles.other = tiles.taps.wrapping_add(pitch);
+        tiles.output = tiles.output.wrapping_add(last * tiles.step);
+        tiles.pairs = 1;
         // SAFETY: the last two pixels.
-        unsafe { tiles_of::<BYTES>(&pair) };
+        unsafe { tiles_of::<BYTES>(tiles) };
     }
-    (tiles.taps, tiles.output, tiles.step) = (taps, output, bytes);
 }
 
 /// Computes pairs of pixels of activations of so many bytes.
@@ -293,121 +387,60 @@ unsafe fn evenly<const BYTES: usize>(
 /// # Safety
 /// As for [`tiles`].
 #[inline(always)]
-unsafe fn tiles_of<const BYTES: usize>(job: &Tiles) {
+unsafe fn tiles_of<const BYTES: usize>(job: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { if BYTES == 1 { tiles(job) } else { wide_tiles(job) } };
 }
 
-/// Computes two pixels by way of their sums.
+/// Computes pixels by way of their sums, pair by pair.
 ///
 /// # Safety
-/// As for [`evenly`].
+/// As for [`evenly`]; there is room for sums.
+#[inline(never)]
+unsafe fn by_sums<const BYTES: usize>(conv: &mut Convolution, requant: &Requant, count: u32) {
+    let channels = conv.channels();
+    let (taps, output, step) = (conv.tiles.taps, conv.tiles.output, conv.tiles.step);
+    for first in (0..count).step_by(2) {
+        let first = first.min(count.saturating_sub(2)) as usize;
+        let tiles = &mut conv.tiles;
+        tiles.taps = taps.wrapping_add(first * conv.pitch);
+        tiles.other = tiles.taps.wrapping_add(conv.pitch);
+        tiles.output = conv.sums.cast();
+        (tiles.step, tiles.pairs) = (channels.next_multiple_of(BLOCK) * size_of::<i32>(), 1);
+        // SAFETY: two pixels, or twice the same, and room for their sums.
+        unsafe { tiles_of::<BYTES>(tiles) };
+        (tiles.output, tiles.step) = (output.wrapping_add(first * step), step);
+        for pixel in 0..count.min(2) as usize {
+            // SAFETY: sums and results of this pixel.
+            unsafe { ties::<BYTES>(tiles, requant, conv.sums, [channels, pixel]) };
+        }
+    }
+}
+
+/// Makes results of so many channels' sums for the first or the second of two pixels.
+///
+/// # Safety
+/// As for [`by_sums`]; the sums of these pixels have been computed.
+#[inline(never)]
 unsafe fn ties<const BYTES: usize>(
-    p: &Vectors<'_, Place>,
+    tiles: &Tiles,
     requant: &Requant,
-    pair: &Tiles,
-    sums: *mut i32,
+    sums: *const i32,
+    [channels, pixel]: [usize; 2],
 ) {
-    let channels = p.conv.out_c as usize;
-    let row = channels.next_multiple_of(BLOCK);
-    let mut job = pair.clone();
-    (job.output, job.step, job.pairs) = (sums.cast(), row * size_of::<i32>(), 1);
-    // SAFETY: there is room for the sums of two pixels.
-    unsafe { tiles_of::<BYTES>(&job) };
-    let pixels = if pair.taps == pair.other { 1 } else { 2 };
-    for pixel in 0..pixels {
-        let job = Sums {
-            sums: sums.wrapping_add(pixel * row),
-            records: pair.records.cast(),
-            shifts: pair.shifts,
-            output: pair.output.wrapping_add(pixel * pair.step),
-            channels: channels as i32,
-            shifts_step: pair.shifts_step,
-            offset: 2 * pair.zero + 1,
-            multiplier: BLOCK * size_of::<i32>(),
-            multiplier_step: size_of::<i32>(),
-            min: pair.min,
-            max: pair.max,
-        };
-        // SAFETY: sums, records and results of this pixel.
-        unsafe { if BYTES == 1 { round(requant, job) } else { round_wide(requant, job) } };
-    }
-}
-
-/// Rows of bytes that belong to pixels: what [`copy`] copies.
-#[repr(C)]
-struct Blocks {
-    to: *mut i8,
-    from: *const i8,
-    /// Bytes of a row.
-    count: usize,
-    /// Rows of a pixel.
-    rows: usize,
-    /// Bytes from a row to the next.
-    step: usize,
-    to_step: usize,
-    /// Bytes from a pixel's rows to the next one's.
-    next: usize,
-    to_next: usize,
-    pixels: usize,
-}
-
-/// Gathers the taps of a pixel, and of those after it in its row if all are inside the input; returns
-/// of how many.
-///
-/// # Safety
-/// The pixel is one of the convolution, whose channels begin `offset` bytes behind those of the
-/// input, and `to` has room for the taps of `most` pixels, at least one.
-unsafe fn gather<const BYTES: usize>(
-    p: &Vectors<'_, Place>,
-    conv: &Conv,
-    pixel: &Pixel,
-    offset: usize,
-    to: *mut i8,
-    most: i32,
-) -> i32 {
-    let p = &Vectors { bytes: BYTES as u32, ..*p };
-    let [h, w] = &conv.axes;
-    let (run, in_c) = (p.conv.run() as usize * BYTES, conv.in_c as usize * BYTES);
-    let whole_rows = run != in_c || w.kernel == 1;
-    let (rows, columns) = (h.taps(pixel.y), w.taps(pixel.x));
-    let mut pixels = 1;
-    if rows.inside == h.kernel && columns.inside == w.kernel {
-        let spare = w.input - 1 - pixel.x - (w.kernel - 1) * w.dilation;
-        pixels = (spare as u32 / (w.stride as u32).max(1)) as i32 + 1;
-        pixels = pixels.min(most).min(pixel.columns);
-    } else {
-        // SAFETY: the pixel's taps.
-        unsafe {
-            match BYTES {
-                1 => fill(to, conv.zero, p.conv.taps() as usize),
-                _ => fill_wide(to.cast(), conv.zero, p.conv.taps() as usize),
-            }
-        }
-    }
-    let y = pixel.y.wrapping_add(rows.before * h.dilation);
-    let line =
-        pixel.image.wrapping_add(offset).wrapping_offset(y.wrapping_mul(h.input_step) as isize);
-    let width = w.kernel as usize * in_c;
-    let (calls, wide) = if whole_rows { (1, columns.inside) } else { (columns.inside, 1) };
-    for column in columns.before..columns.before + calls {
-        let x = pixel.x.wrapping_add(column * w.dilation);
-        let at = rows.before as usize * width + column as usize * in_c;
-        let blocks = Blocks {
-            to: to.wrapping_add(at),
-            from: line.wrapping_offset(x.wrapping_mul(w.input_step) as isize),
-            count: wide as usize * in_c,
-            rows: rows.inside as usize,
-            step: h.input_step.wrapping_mul(h.dilation) as usize,
-            to_step: width,
-            next: w.input_step.wrapping_mul(w.stride) as usize,
-            to_next: p.pitch() as usize,
-            pixels: pixels as usize,
-        };
-        if blocks.count != 0 && blocks.rows != 0 {
-            // SAFETY: taps inside the input, and their places.
-            unsafe { copy(&blocks) };
-        }
-    }
-    pixels
+    let job = Sums {
+        sums: sums.wrapping_add(pixel * channels.next_multiple_of(BLOCK)),
+        records: tiles.records.cast(),
+        shifts: tiles.shifts,
+        output: tiles.output.wrapping_add(pixel * tiles.step),
+        channels: channels as i32,
+        shifts_step: tiles.shifts_step,
+        offset: 2 * tiles.zero + 1,
+        multiplier: BLOCK * size_of::<i32>(),
+        multiplier_step: size_of::<i32>(),
+        min: tiles.min,
+        max: tiles.max,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { if BYTES == 1 { round(requant, job) } else { round_wide(requant, job) } };
 }

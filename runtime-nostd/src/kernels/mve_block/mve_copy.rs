@@ -4,7 +4,7 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::Blocks;
+use super::gather::Blocks;
 
 /// A function that fills `count` values of so many bits; `$store` stores a vector of them.
 macro_rules! fill {

@@ -590,90 +590,119 @@ const _: () = assert!(
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
-pub(super) unsafe fn tiles(t: &Tiles) {
-    let row = |job: &Tiles| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match t.finish {
-                Finish::Upper => row_upper(job),
-                Finish::Shift => row_shift(job),
-                Finish::Double => row_double(job),
-                Finish::Sums => row_sums(job),
-            }
-        }
-    };
-    let pairs = |job: &Tiles| {
-        let short = t.count <= VECTOR && t.rest == 0;
-        // SAFETY: the caller's promise.
-        unsafe {
-            match t.finish {
-                Finish::Upper if short => pairs_short(job),
-                Finish::Upper => pairs_upper(job),
-                Finish::Shift => pairs_shift(job),
-                Finish::Double => pairs_double(job),
-                Finish::Sums => pairs_sums(job),
-            }
-        }
-    };
+pub(super) unsafe fn tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
-    unsafe { tiles_by(t, row, pairs, 1) };
+    unsafe { if t.taps == t.other { single(t, row, pairs, 1) } else { pairs(t) } };
 }
 
 /// The same of activations of 16 bits.
 ///
 /// # Safety
 /// As for [`tiles`].
-pub(super) unsafe fn wide_tiles(t: &Tiles) {
-    let row = |job: &Tiles| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match t.finish {
-                Finish::Upper | Finish::Shift => wide_row_shift(job),
-                Finish::Double => wide_row_double(job),
-                Finish::Sums => wide_row_sums(job),
-            }
-        }
-    };
-    let pairs = |job: &Tiles| {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match t.finish {
-                Finish::Upper | Finish::Shift => wide_pairs_shift(job),
-                Finish::Double => wide_pairs_double(job),
-                Finish::Sums => wide_pairs_sums(job),
-            }
-        }
-    };
+pub(super) unsafe fn wide_tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
-    unsafe { tiles_by(t, row, pairs, size_of::<i16>()) };
+    unsafe {
+        if t.taps == t.other {
+            single(t, wide_row, wide_pairs, size_of::<i16>());
+        } else {
+            wide_pairs(t);
+        }
+    };
 }
 
-/// The same by functions for one pixel and for pairs, with results of so many bytes.
+/// A function of tiles.
+type Compute = unsafe fn(&Tiles);
+
+/// Whole blocks of one pixel, in twos.
+///
+/// # Safety
+/// As for [`tiles`]; there are two at least.
+unsafe fn row(t: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match t.finish {
+            Finish::Upper => row_upper(t),
+            Finish::Shift => row_shift(t),
+            Finish::Double => row_double(t),
+            Finish::Sums => row_sums(t),
+        }
+    }
+}
+
+/// Pairs of pixels.
+///
+/// # Safety
+/// As for [`tiles`].
+unsafe fn pairs(t: &Tiles) {
+    let short = t.count <= VECTOR && t.rest == 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match t.finish {
+            Finish::Upper if short => pairs_short(t),
+            Finish::Upper => pairs_upper(t),
+            Finish::Shift => pairs_shift(t),
+            Finish::Double => pairs_double(t),
+            Finish::Sums => pairs_sums(t),
+        }
+    }
+}
+
+/// As [`row`], of activations of 16 bits.
+///
+/// # Safety
+/// As for [`row`].
+unsafe fn wide_row(t: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match t.finish {
+            Finish::Upper | Finish::Shift => wide_row_shift(t),
+            Finish::Double => wide_row_double(t),
+            Finish::Sums => wide_row_sums(t),
+        }
+    }
+}
+
+/// As [`pairs`], of activations of 16 bits.
+///
+/// # Safety
+/// As for [`tiles`].
+unsafe fn wide_pairs(t: &Tiles) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match t.finish {
+            Finish::Upper | Finish::Shift => wide_pairs_shift(t),
+            Finish::Double => wide_pairs_double(t),
+            Finish::Sums => wide_pairs_sums(t),
+        }
+    }
+}
+
+/// Computes one pixel: whole blocks in twos, and the rest as a pair of that pixel twice. Results have so many bytes.
 ///
 /// # Safety
 /// As for [`tiles`]; the functions are those for its taps and results.
-#[inline(always)]
-unsafe fn tiles_by(t: &Tiles, row: impl FnOnce(&Tiles), pairs: impl FnOnce(&Tiles), result: usize) {
-    let mut job = t.clone();
-    // SAFETY: the caller's promise; blocks are as many as there are records.
-    unsafe {
-        if t.taps == t.other {
-            let blocks = t.records_end.offset_from(t.records) as usize / (2 * BLOCK);
-            let twos = blocks & !1;
-            let done = twos * BLOCK;
-            job.records_end = t.records.wrapping_add(2 * done);
-            if twos > 0 {
-                row(&job);
-            }
-            if twos == blocks && t.rest == 0 {
-                return;
-            }
-            let bytes = if t.finish == Finish::Sums { size_of::<i32>() } else { result };
-            (job.records, job.records_end) = (job.records_end, t.records_end);
-            job.weights = t.weights.wrapping_add(done * t.count as usize);
-            job.output = t.output.wrapping_add(done * bytes);
-            job.shifts = t.shifts.wrapping_add(twos * t.shifts_step);
-        }
-        pairs(&job);
+#[inline(never)]
+unsafe fn single(t: &mut Tiles, row: Compute, pairs: Compute, result: usize) {
+    // SAFETY: blocks are as many as there are records.
+    let blocks = unsafe { t.records_end.offset_from(t.records) } as usize / (2 * BLOCK);
+    let twos = blocks & !1;
+    let done = twos * BLOCK;
+    let (records, end) = (t.records, t.records_end);
+    t.records_end = records.wrapping_add(2 * done);
+    if twos > 0 {
+        // SAFETY: the caller's promise.
+        unsafe { row(t) };
     }
+    if twos != blocks || t.rest != 0 {
+        let (weights, output, shifts) = (t.weights, t.output, t.shifts);
+        let bytes = if t.finish == Finish::Sums { size_of::<i32>() } else { result };
+        (t.records, t.records_end) = (t.records_end, end);
+        t.weights = weights.wrapping_add(done * t.count as usize);
+        t.output = output.wrapping_add(done * bytes);
+        t.shifts = shifts.wrapping_add(twos * t.shifts_step);
+        // SAFETY: what is left of the pixel.
+        unsafe { pairs(t) };
+        (t.records, t.weights, t.output, t.shifts) = (records, weights, output, shifts);
+    }
+    t.records_end = end;
 }

@@ -3,8 +3,9 @@
 use microhlo_format::kernels::{Requant, Rounding};
 
 use super::depthwise::{Expansion, Line, POSITION, Sources};
+use super::gather::Blocks;
 use super::rounding::Sums;
-use super::{BLOCK, Blocks, Finish, NONE, Tiles, VECTOR};
+use super::{BLOCK, Finish, NONE, Tiles, VECTOR};
 
 /// Copies rows of bytes of some pixels.
 ///
@@ -68,7 +69,7 @@ impl Tap for i16 {
 ///
 /// # Safety
 /// Taps, constants and results are those of pixels of an accepted convolution.
-pub(super) unsafe fn tiles(t: &Tiles) {
+pub(super) unsafe fn tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles_of::<i8>(t) };
 }
@@ -77,7 +78,7 @@ pub(super) unsafe fn tiles(t: &Tiles) {
 ///
 /// # Safety
 /// As for [`tiles`].
-pub(super) unsafe fn wide_tiles(t: &Tiles) {
+pub(super) unsafe fn wide_tiles(t: &mut Tiles) {
     // SAFETY: the caller's promise.
     unsafe { tiles_of::<i16>(t) };
 }
