@@ -41,6 +41,9 @@ pub const LIMITED: &str = "network ";
 const SAMPLE: [&str; 4] =
     ["kws_int8_quant_int", "kws_int8_quant_qdq", "temporal_64x32", "separable_stream_40x48"];
 
+/// How the names of those programs end whose maps are of complex numbers.
+const OF_COMPLEX: &str = ", of complex numbers";
+
 /// A job with its name.
 pub type Named = (String, Job);
 
@@ -138,6 +141,8 @@ fn on_zeros(name: String, text: String, target: Target) -> Option<Named> {
     verify(&module).ok()?;
     let options = CompileOptions { target, ..CompileOptions::default() };
     let compiled = Program { source, module }.compile(&options).ok()?;
+    let complex = Table::name(KernelId::map.name(), &compiled.report.micro_ops) == Table::COMPLEX;
+    let name = if complex { name + OF_COMPLEX } else { name };
     let inputs = compiled.report.inputs.iter().map(|input| vec![0; input.bytes()]);
     let cases = vec![inputs.collect()];
     Some((name, Job { artifact: compiled.artifact, cases, profile: true }))
@@ -167,12 +172,16 @@ pub fn measure(board: &str, further: Vec<Named>) -> (Target, Vec<(String, JobRep
 #[must_use]
 pub fn rows(core: Target, reports: &[(String, JobReport)]) -> Table {
     let mut table = Table::default();
-    for (_, report) in reports {
+    for (name, report) in reports {
         table.add(core, Table::LOAD, report.load_stack_bytes);
         let steps = || report.cases.iter().flatten().flat_map(|case| &case.kernels);
         for step in steps() {
             let kernel = u16::try_from(step.kernel).ok().and_then(KernelId::from_code);
-            table.add(core, kernel.map_or("unknown", KernelId::name), step.stack_bytes);
+            let kernel = match kernel {
+                Some(KernelId::map) if name.ends_with(OF_COMPLEX) => Table::COMPLEX,
+                _ => kernel.map_or("unknown", KernelId::name),
+            };
+            table.add(core, kernel, step.stack_bytes);
         }
         // What no step took was taken by setting inputs, or by seeing that there is no further step.
         let most = steps().map(|step| step.stack_bytes).max().unwrap_or(0);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use microhlo_format::KernelId;
 use serde::Serialize;
 
 use crate::cmd::text::grouped;
@@ -20,6 +21,18 @@ impl Table {
     pub const LOAD: &'static str = "load";
     /// What a run takes without any kernel: setting inputs, and seeing that no step is left.
     pub const RUN: &'static str = "run";
+
+    /// What a map takes that calls functions of complex numbers, which compute with pairs of `f64`: much more than
+    /// others.
+    pub const COMPLEX: &'static str = "map_complex";
+
+    /// The name under which the table has a kernel of a program that calls these micro-operations.
+    #[must_use]
+    pub fn name<'k>(kernel: &'k str, micro_ops: &[String]) -> &'k str {
+        let complex = |name: &String| name.contains("C64") || name.contains("C128");
+        let all = kernel == KernelId::map.name() && micro_ops.iter().any(complex);
+        if all { Table::COMPLEX } else { kernel }
+    }
 
     /// Reads the lines of a table; empty lines and those that start with `#` are left out.
     ///
@@ -97,7 +110,8 @@ impl Stack {
     /// Looks up what a compiled model takes on a target; `None` if nothing was measured there.
     #[must_use]
     pub fn of(report: &Report, target: Target) -> Option<Stack> {
-        let kernels = report.kernels.iter().map(|kernel| kernel.op.as_str()).collect();
+        let name = |kernel: &str| Table::name(kernel, &report.micro_ops);
+        let kernels = report.kernels.iter().map(|kernel| name(&kernel.op)).collect();
         Stack::look_up(&Table::measured().unwrap_or_default(), &kernels, target)
     }
 
@@ -172,6 +186,14 @@ mod tests {
             text(&["move_", "fill"]),
             "120 B to run (fill), 3 700 B to load, measured on cortex-m4f"
         );
+    }
+
+    #[test]
+    fn maps_of_complex_numbers_are_rows_of_their_own() {
+        let name = |micro: &str| Table::name("map", &["add::F32".to_owned(), micro.to_owned()]);
+        assert_eq!([name("exponential::F64"), name("convert::I8_F32")], ["map"; 2]);
+        assert_eq!([name("atan2::C128"), name("convert::C64_F32")], [Table::COMPLEX; 2]);
+        assert_eq!(Table::name("reduce", &["add::C64".to_owned()]), "reduce");
     }
 
     #[test]
