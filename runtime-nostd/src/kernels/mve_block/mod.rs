@@ -33,7 +33,7 @@ use microhlo_format::kernels::{ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors
 
 use super::Memory;
 use super::i8_block::Axis;
-pub(super) use depthwise::depthwise;
+pub(super) use depthwise::{Lines, depthwise};
 use gather::{Pixel, gather};
 #[cfg(cortex_m_mve)]
 pub(super) use mve_bytes::{add, look_up, pool_pixel};
@@ -106,7 +106,7 @@ struct Tiles {
 pub(super) struct Convolution {
     /// The constants of the group, and what is computed next.
     tiles: Tiles,
-    /// Their steps are in bytes: of the input, of results, and of gathered taps.
+    /// Their steps are in bytes: of the input, and of gathered taps.
     axes: [Axis; 2],
     /// Bytes of one image's input.
     image: usize,
@@ -201,7 +201,6 @@ fn axes(p: &Vectors<'_, Place>) -> [Axis; 2] {
     let c = p.conv;
     let channels = c.in_c as i32 * p.bytes as i32;
     let pixel = c.groups as i32 * channels;
-    let results = c.groups as usize * c.out_c as usize * result_bytes(p);
     let h = Axis {
         input: c.in_h as i32,
         output: c.out_h as i32,
@@ -210,7 +209,7 @@ fn axes(p: &Vectors<'_, Place>) -> [Axis; 2] {
         pad: c.pad_top,
         dilation: c.dilation_h as i32,
         input_step: c.in_w as i32 * pixel,
-        output_step: c.out_w as i32 * results as i32,
+        output_step: 0,
         weights_step: c.kernel_w as i32 * channels,
     };
     let w = Axis {
@@ -221,7 +220,7 @@ fn axes(p: &Vectors<'_, Place>) -> [Axis; 2] {
         pad: c.pad_left,
         dilation: c.dilation_w as i32,
         input_step: pixel,
-        output_step: results as i32,
+        output_step: 0,
         weights_step: channels,
     };
     [h, w]
