@@ -69,7 +69,7 @@ impl<P> Vectors<'_, P> {
 
     /// Bytes from a pixel's taps to the next one's where the input holds the taps of each output
     /// pixel in order, without padding, and pixels lie evenly.
-    #[inline(always)]
+    #[inline(never)]
     pub fn step(&self) -> Option<u32> {
         let c = self.conv;
         let whole = (c.stride_h, c.stride_w) == (1, 1)
@@ -106,10 +106,15 @@ impl<P> Vectors<'_, P> {
     /// one, else an even number.
     #[inline(always)]
     pub fn gathered(&self) -> u32 {
-        match (self.step(), self.conv.pixels()) {
-            (Some(_), _) => 0,
-            (None, 1) => 1,
-            (None, pixels) => {
+        if self.step().is_some() { 0 } else { self.gathered_of_any() }
+    }
+
+    /// The same if they are gathered.
+    #[inline(always)]
+    pub fn gathered_of_any(&self) -> u32 {
+        match self.conv.pixels() {
+            1 => 1,
+            pixels => {
                 let fitting = GATHERED.checked_div(self.pitch()).unwrap_or(0) & !1;
                 (pixels & !1).min(fitting.clamp(PIXELS[0], PIXELS[1]))
             }

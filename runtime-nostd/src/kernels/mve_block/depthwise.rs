@@ -6,19 +6,19 @@
 //! vectors; they are gathered again for each output.
 
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{DepthwiseI8Mve, DepthwiseWords};
+use microhlo_format::kernels::{DepthwiseI8, DepthwiseI8Mve, DepthwiseWords, Requant};
 
 use super::super::Memory;
-use super::super::i8_block::Depthwise;
+use super::super::i8_block::Axis;
 #[cfg(cortex_m_mve)]
 use super::mve_depthwise::{arrange, expand, line};
 #[cfg(not(cortex_m_mve))]
 use super::portable::{arrange, expand, line};
 use super::rounding::{Sums, round};
-use super::{Finish, NONE, fill, finish};
+use super::{BLOCK, Finish, NONE, fill, finish};
 
 /// Channels whose words are made together.
 pub(super) const CHANNELS: usize = 16;
@@ -80,242 +80,255 @@ pub(super) struct Expansion {
     pub vectors: usize,
 }
 
-/// Where scratch has what.
-struct Scratch {
-    words: *mut u8,
-    weights: *mut i8,
-    offsets: *mut u32,
-    taps: *mut u8,
-    masks: *mut u8,
-    zeros: *mut i8,
-    sums: *mut i32,
+/// A depthwise convolution, and the line of it that is computed next.
+pub(in crate::kernels) struct Lines {
+    line: Line,
+    /// Their steps are in bytes, those of weights in taps.
+    across: Axis,
+    along: Axis,
+    /// What taps outside the input count as.
+    zero: i8,
+    /// Whether the taps of a word lie along the line.
+    words_along: bool,
+    /// The shift of channels that have none of their own.
+    shift: u8,
+    /// How sums become results whose rounding needs them.
+    ties: Option<Requant>,
+    channels: usize,
+    batch: u32,
+    /// Bytes of one image's input, and of its results.
+    image: usize,
+    results_image: usize,
+    input: *const i8,
+    output: *mut u8,
+    weights: *const i8,
+    /// Lines of words, and positions with room in each.
+    arrays: u32,
+    room: u32,
+    /// Words of a line of words in an output.
+    columns: u32,
+    /// Positions of a line.
+    positions: i32,
+    /// The positions that the input has, if words lie across the line.
+    inside: [i32; 2],
 }
 
 /// Computes a depthwise convolution.
 ///
 /// # Safety
-/// The loader has accepted the parameters for this memory.
-pub(in crate::kernels) unsafe fn depthwise(p: &DepthwiseI8Mve<Place>, memory: &Memory<'_>) {
-    let (mut conv, words) = (MaybeUninit::uninit(), p.words());
-    let conv = &*Depthwise::place(&mut conv, &p.conv, memory);
-    let scratch = p.conv.scratch.map_or(null_mut(), |place| memory.write(place));
-    let scratch = Scratch::new(scratch, &words);
+/// It is that of accepted parameters, whose memory it lies in.
+pub(in crate::kernels) unsafe fn depthwise(conv: &mut Lines) {
+    let shared = [conv.shift; BLOCK];
+    if conv.line.shifts_step == 0 {
+        conv.line.shifts = shared.as_ptr();
+    }
     // SAFETY: scratch of the accepted parameters.
     unsafe {
-        scratch.tables(conv, &words);
-        scratch.pad(conv, &words);
+        conv.tables();
+        conv.pad();
     }
-    for image in 0..conv.batch as usize {
+    let (records, shifts) = (conv.line.records, conv.line.shifts);
+    for _ in 0..conv.batch {
+        (conv.line.records, conv.line.shifts) = (records, shifts);
         for first in (0..conv.channels).step_by(CHANNELS) {
-            let channels = (conv.channels - first).min(CHANNELS);
-            let input = conv.input.wrapping_add(image * conv.image + first);
-            let output = (image * conv.results_image + first) * conv.results.bytes();
-            let weights = conv.weights.wrapping_add(first * conv.taps());
-            let job = job(p, memory, conv, &words, &scratch, first);
-            let mut job = Line { channels: channels as u32, ..job };
-            job.output = conv.output.wrapping_add(output);
-            // SAFETY: these channels' weights, lines and results.
+            // SAFETY: channels of an image.
+            unsafe { conv.block(first) };
+        }
+        conv.input = conv.input.wrapping_add(conv.image);
+        conv.output = conv.output.wrapping_add(conv.results_image);
+    }
+}
+
+impl Lines {
+    /// The convolution of accepted parameters, where it is to be.
+    pub(in crate::kernels) fn place<'v>(
+        to: &'v mut MaybeUninit<Lines>,
+        p: &DepthwiseI8Mve<Place>,
+        memory: &Memory<'_>,
+    ) -> &'v mut Lines {
+        let (c, words) = (&p.conv, p.words());
+        let [height, width] = axes(c);
+        let (across, along) = if c.vertical() { (width, height) } else { (height, width) };
+        let positions = words.positions as i32;
+        let first = along.pad.max(0).min(positions);
+        let last = along.pad.wrapping_add(along.input).max(first).min(positions);
+        to.write(Lines {
+            line: first_line(c, &words, &along, memory),
+            zero: c.input_zero,
+            words_along: words.along,
+            shift: c.requant.map_or(0, |requant| requant.shift),
+            ties: c.requant.filter(|requant| requant.rounding.needs_sums()),
+            channels: c.channels_count as usize,
+            batch: c.batch,
+            image: c.in_h as usize * height.input_step as usize,
+            results_image: c.out_h as usize * height.output_step as usize,
+            input: memory.read(c.input).cast(),
+            output: memory.write(c.output),
+            weights: memory.read(c.weights).cast(),
+            arrays: words.arrays,
+            room: words.room,
+            columns: words.columns,
+            positions,
+            inside: [first, last],
+            across,
+            along,
+        })
+    }
+
+    /// Bytes of a result.
+    fn result(&self) -> usize {
+        if self.ties.is_none() && self.line.finish == Finish::Sums { size_of::<i32>() } else { 1 }
+    }
+
+    /// Computes the channels from `first` on of an image, and goes on to those behind them.
+    ///
+    /// # Safety
+    /// They are channels of the convolution; tables and padding have been made.
+    #[inline(always)]
+    unsafe fn block(&mut self, first: usize) {
+        let taps = self.across.kernel as usize * self.along.kernel as usize;
+        let channels = (self.channels - first).min(CHANNELS);
+        let weights = self.weights.wrapping_add(first * taps);
+        self.line.channels = channels as u32;
+        self.line.output = self.output.wrapping_add(first * self.result());
+        // SAFETY: these channels' weights, and room for them.
+        unsafe {
+            expand(self.line.weights.cast_mut(), weights, taps, channels, &self.expansion());
+        }
+        let input = self.input.wrapping_add(first);
+        for at in 0..self.across.output {
+            // SAFETY: a line of these channels.
             unsafe {
-                expand(scratch.weights, weights, conv.taps(), channels, &scratch.expansion(&words));
-                for at in 0..conv.across.output {
-                    scratch.arrange(conv, &words, input, at, channels);
-                    finish_line(p, &job, &scratch);
-                    let step = conv.across.output_step as usize * conv.results.bytes();
-                    job.output = job.output.wrapping_add(step);
+                if self.words_along {
+                    self.arrange_along(input, at);
+                } else {
+                    self.arrange_across(input, at);
+                }
+                match self.ties {
+                    Some(requant) => self.by_sums(&requant),
+                    None => line(&self.line),
                 }
             }
+            self.line.output = self.line.output.wrapping_add(self.across.output_step as usize);
         }
+        self.line.records = self.line.records.wrapping_add(CHANNELS);
+        let shifts = CHANNELS * self.line.shifts_step as usize;
+        self.line.shifts = self.line.shifts.wrapping_add(shifts);
     }
-}
 
-/// The lines of channels from `first` on, without their place and number.
-fn job(
-    p: &DepthwiseI8Mve<Place>,
-    memory: &Memory<'_>,
-    conv: &Depthwise,
-    words: &DepthwiseWords,
-    scratch: &Scratch,
-    first: usize,
-) -> Line {
-    let requant = p.conv.requant.as_ref().unwrap_or(&NONE);
-    let own = p.conv.shifts.map(|place| memory.read(place).wrapping_add(first));
-    Line {
-        words: scratch.words,
-        weights: scratch.weights,
-        records: conv.results.channels.wrapping_add(first),
-        output: conv.output,
-        offsets: scratch.offsets,
-        vectors: words.vectors,
-        count: conv.along.output as u32,
-        step: (conv.along.output_step as usize * conv.results.bytes()) as u32,
-        stride: conv.along.stride as u32 * POSITION as u32,
-        channels: 0,
-        zero: requant.zero,
-        shifts: own.unwrap_or(&requant.shift),
-        shifts_step: u32::from(own.is_some()),
-        finish: finish(p.conv.requant, p.conv.shifts.is_some()),
-        min: i32::from(requant.min),
-        max: i32::from(requant.max),
-    }
-}
-
-/// Computes a line, by way of sums if ties go to even.
-///
-/// # Safety
-/// Words and constants of the line are in their places.
-unsafe fn finish_line(p: &DepthwiseI8Mve<Place>, job: &Line, scratch: &Scratch) {
-    let Some(requant) = p.conv.requant.filter(|requant| requant.rounding.needs_sums()) else {
-        // SAFETY: the caller's promise.
-        unsafe { line(job) };
-        return;
-    };
-    let to_sums = Line { output: scratch.sums.cast(), step: POSITION as u32, ..*job };
-    // SAFETY: there is room for the sums of a line.
-    unsafe { line(&to_sums) };
-    // SAFETY: the channels' shift.
-    let shared = [unsafe { *job.shifts }; 4];
-    let own = job.shifts_step != 0;
-    for output in 0..job.count as usize {
-        let sums = Sums {
-            sums: scratch.sums.wrapping_add(output * CHANNELS),
-            records: job.records.cast(),
-            shifts: if own { job.shifts } else { shared.as_ptr() },
-            output: job.output.wrapping_add(output * job.step as usize),
-            channels: job.channels as i32,
-            shifts_step: if own { 4 } else { 0 },
-            offset: 2 * job.zero + 1,
-            multiplier: size_of::<i32>(),
-            multiplier_step: size_of::<[i32; 2]>(),
-            min: job.min,
-            max: job.max,
-        };
-        // SAFETY: sums, records and results of this output.
-        unsafe { round(&requant, sums) };
-    }
-}
-
-impl Scratch {
-    fn new(start: *mut u8, words: &DepthwiseWords) -> Scratch {
-        let vectors = words.vectors as usize;
-        let weights = start.wrapping_add((words.arrays * words.room) as usize * POSITION);
-        let offsets = weights.wrapping_add(vectors * 16 * CHANNELS);
-        let taps = offsets.wrapping_add(vectors * 16);
-        let masks = taps.wrapping_add(vectors * 16);
-        let zeros = masks.wrapping_add(vectors * 16);
-        Scratch {
-            words: start,
-            weights: weights.cast(),
-            offsets: offsets.cast(),
-            taps,
-            masks,
-            zeros: zeros.cast(),
-            sums: zeros.wrapping_add(16).cast(),
-        }
+    /// Computes a line by way of its sums.
+    ///
+    /// # Safety
+    /// Words and constants of the line are in their places.
+    #[inline(never)]
+    unsafe fn by_sums(&mut self, requant: &Requant) {
+        let sums = self.zeros().wrapping_add(16).cast::<i32>();
+        let (output, step) = (self.line.output, self.line.step);
+        (self.line.output, self.line.step) = (sums.cast(), POSITION as u32);
+        // SAFETY: there is room for the sums of a line.
+        unsafe { line(&self.line) };
+        (self.line.output, self.line.step) = (output, step);
+        // SAFETY: these sums have been computed.
+        unsafe { ties(&self.line, requant, sums) };
     }
 
     /// How weights are expanded.
-    fn expansion(&self, words: &DepthwiseWords) -> Expansion {
-        Expansion { taps: self.taps, masks: self.masks, vectors: words.vectors as usize }
+    fn expansion(&self) -> Expansion {
+        let vectors = self.line.vectors as usize;
+        let taps = self.line.offsets.cast::<u8>().wrapping_add(16 * vectors);
+        Expansion { taps, masks: taps.wrapping_add(16 * vectors), vectors }
+    }
+
+    /// A vector of zero points.
+    fn zeros(&self) -> *mut i8 {
+        self.line.offsets.cast::<i8>().wrapping_add(3 * 16 * self.line.vectors as usize).cast_mut()
     }
 
     /// Makes the tables.
     ///
     /// # Safety
-    /// Scratch is that of the accepted parameters.
-    unsafe fn tables(&self, conv: &Depthwise, words: &DepthwiseWords) {
-        let (across, along) = (&conv.across, &conv.along);
-        let real = words.arrays * words.columns;
-        for word in 0..words.vectors * 4 {
-            let (array, column) = (word / words.columns, word % words.columns);
-            let apart = if words.along { 4 * column } else { column };
-            let position = array * words.room + apart * along.dilation as u32;
-            let offset = if word < real { position * POSITION as u32 } else { 0 };
+    /// Scratch is that of accepted parameters.
+    #[inline(never)]
+    unsafe fn tables(&self) {
+        let (across, along) = (&self.across, &self.along);
+        let Expansion { taps, masks, vectors } = self.expansion();
+        let (mut array, mut column) = (0, 0);
+        for word in 0..4 * vectors {
+            let apart = if self.words_along { 4 * column } else { column };
+            let position = array * self.room + apart * along.dilation as u32;
+            let offset = if array < self.arrays { position * POSITION as u32 } else { 0 };
             // SAFETY: a word of the table.
-            unsafe { *self.offsets.add(word as usize) = offset };
+            unsafe { *self.line.offsets.cast_mut().add(word) = offset };
             for i in 0..4 {
-                let (a, b) =
-                    if words.along { (array, 4 * column + i) } else { (4 * array + i, column) };
+                let (a, b) = match self.words_along {
+                    true => (array, 4 * column + i),
+                    false => (4 * array + i, column),
+                };
                 let exists = a < across.kernel as u32 && b < along.kernel as u32;
                 let tap = a * across.weights_step as u32 + b * along.weights_step as u32;
-                let at = (4 * word + i) as usize;
+                let at = 4 * word + i as usize;
                 // SAFETY: a byte of each table.
                 unsafe {
-                    *self.taps.add(at) = if exists { tap as u8 } else { 0 };
-                    *self.masks.add(at) = if exists { 0xff } else { 0 };
+                    *taps.cast_mut().add(at) = if exists { tap as u8 } else { 0 };
+                    *masks.cast_mut().add(at) = if exists { 0xff } else { 0 };
                 }
             }
+            column += 1;
+            if column == self.columns {
+                (array, column) = (array + 1, 0);
+            }
         }
-        for i in 0..16 {
-            // SAFETY: a byte of the vector.
-            unsafe { *self.zeros.add(i) = conv.zero };
-        }
-    }
-
-    /// Where the input lies among the positions of a line, if words lie across it.
-    fn inside(conv: &Depthwise, words: &DepthwiseWords) -> [i32; 2] {
-        let along = &conv.along;
-        let end = words.positions as i32;
-        let first = along.pad.clamp(0, end);
-        [first, along.pad.wrapping_add(along.input).clamp(first, end)]
+        // SAFETY: a vector of scratch.
+        unsafe { fill(self.zeros(), self.zero, 16) };
     }
 
     /// Makes the words of padding that no line changes.
     ///
     /// # Safety
-    /// Scratch is that of the accepted parameters.
-    unsafe fn pad(&self, conv: &Depthwise, words: &DepthwiseWords) {
-        if words.along {
+    /// Scratch is that of accepted parameters.
+    #[inline(never)]
+    unsafe fn pad(&self) {
+        if self.words_along {
             return;
         }
-        let [first, last] = Self::inside(conv, words).map(|position| position as usize * POSITION);
-        let end = words.positions as usize * POSITION;
-        for array in 0..words.arrays {
-            let line = self.line(words, array).cast::<i8>();
+        let [first, last] = self.inside.map(|position| position as usize * POSITION);
+        let end = self.positions as usize * POSITION;
+        for array in 0..self.arrays {
+            let words = self.words(array).cast::<i8>();
             // SAFETY: positions of the line.
             unsafe {
-                fill(line, conv.zero, first);
-                fill(line.wrapping_add(last), conv.zero, end - last);
+                fill(words, self.zero, first);
+                fill(words.wrapping_add(last), self.zero, end - last);
             }
         }
     }
 
     /// The first word of a line.
-    fn line(&self, words: &DepthwiseWords, array: u32) -> *mut u8 {
-        self.words.wrapping_add((array * words.room) as usize * POSITION)
+    fn words(&self, array: u32) -> *mut u8 {
+        self.line.words.wrapping_add((array * self.room) as usize * POSITION).cast_mut()
     }
 
-    /// Makes the words of the line of outputs `at`, of channels whose input begins at `input`.
+    /// Makes the words of the line of outputs `at`, which lie across it, of channels whose input begins at
+    /// `input`.
     ///
     /// # Safety
-    /// They are channels of an image of the convolution, and padding has been made.
-    unsafe fn arrange(
-        &self,
-        conv: &Depthwise,
-        words: &DepthwiseWords,
-        input: *const i8,
-        at: i32,
-        channels: usize,
-    ) {
-        if words.along {
-            for array in 0..words.arrays {
-                // SAFETY: the caller's promise.
-                unsafe { self.arrange_along(conv, words, array, input, at, channels) };
-            }
-            return;
-        }
-        let (across, along) = (&conv.across, &conv.along);
-        let [first, last] = Self::inside(conv, words);
+    /// They are the line's channels of an image of the convolution, and padding has been made.
+    #[inline(never)]
+    unsafe fn arrange_across(&self, input: *const i8, at: i32) {
+        let (across, along) = (&self.across, &self.along);
+        let [first, last] = self.inside;
         if first == last {
             return;
         }
         let start = (first - along.pad).wrapping_mul(along.input_step);
-        let (mut row, mut tap) = (across.origin(at), 0);
-        for array in 0..words.arrays {
+        let (zeros, mut row, mut tap) = (self.zeros(), across.origin(at), 0);
+        let mut to = self.words(0).wrapping_add(first as usize * POSITION);
+        for _ in 0..self.arrays {
             let mut sources = Sources {
-                from: [self.zeros; 4],
+                from: [zeros; 4],
                 steps: [0; 4],
                 count: (last - first) as usize,
-                channels,
+                channels: self.line.channels as usize,
             };
             for (from, step) in sources.from.iter_mut().zip(&mut sources.steps) {
                 if tap < across.kernel && across.has(row) {
@@ -326,53 +339,146 @@ impl Scratch {
                 tap += 1;
                 row = row.wrapping_add(across.dilation);
             }
-            let to = self.line(words, array).wrapping_add(first as usize * POSITION);
             // SAFETY: taps inside the input or the vector of zero points; words have room.
             unsafe { arrange(to, &sources) };
+            to = to.wrapping_add(self.room as usize * POSITION);
         }
     }
 
-    /// Makes the words along a kernel row.
+    /// The same of words that lie along it.
     ///
     /// # Safety
-    /// As for [`Scratch::arrange`].
-    unsafe fn arrange_along(
-        &self,
-        conv: &Depthwise,
-        words: &DepthwiseWords,
-        array: u32,
-        input: *const i8,
-        at: i32,
-        channels: usize,
-    ) {
-        let along = &conv.along;
-        let row = conv.across.origin(at).wrapping_add(array as i32 * conv.across.dilation);
-        let line = input.wrapping_offset(row.wrapping_mul(conv.across.input_step) as isize);
-        // Where taps are inside the input, as positions.
-        let inside = [0, 1, 2, 3].map(|i| {
-            let first = along.pad - i * along.dilation;
-            if conv.across.has(row) { (first, first + along.input) } else { (0, 0) }
-        });
-        let mut to = self.line(words, array);
-        let (mut position, end) = (0, words.positions as i32);
+    /// As for [`Lines::arrange_across`].
+    #[inline(never)]
+    unsafe fn arrange_along(&self, input: *const i8, at: i32) {
+        for array in 0..self.arrays {
+            let across = &self.across;
+            let row = across.origin(at).wrapping_add(array as i32 * across.dilation);
+            let line = input.wrapping_offset(row.wrapping_mul(across.input_step) as isize);
+            // SAFETY: the caller's promise.
+            unsafe { self.arrange_row(self.words(array), line, across.has(row)) };
+        }
+    }
+
+    /// Makes the words along a kernel row, whose taps count as zero if it is not in the input.
+    ///
+    /// # Safety
+    /// As for [`Lines::arrange_across`].
+    #[inline(never)]
+    unsafe fn arrange_row(&self, mut to: *mut u8, line: *const i8, exists: bool) {
+        let (along, end, zeros) = (&self.along, self.positions, self.zeros());
+        // The first tap's first position inside the input, and how many there are.
+        let (pad, input) = if exists { (along.pad, along.input) } else { (i32::MAX, 0) };
+        let mut position = 0;
         while position < end {
-            let mut until = end;
-            for bound in inside.iter().flat_map(|&(first, last)| [first, last]) {
-                until = if bound > position { until.min(bound) } else { until };
-            }
-            let count = (until - position) as usize;
-            let mut sources = Sources { from: [self.zeros; 4], steps: [0; 4], count, channels };
-            for (i, &(first, last)) in inside.iter().enumerate() {
-                if first <= position && position < last {
-                    let bytes = (position - first).wrapping_mul(along.input_step);
-                    sources.from[i] = line.wrapping_offset(bytes as isize);
-                    sources.steps[i] = along.input_step as usize;
+            let (mut until, mut at) = (end, position.wrapping_sub(pad));
+            let channels = self.line.channels as usize;
+            let mut sources = Sources { from: [zeros; 4], steps: [0; 4], count: 0, channels };
+            for (from, step) in sources.from.iter_mut().zip(&mut sources.steps) {
+                let mut left = end;
+                if at < 0 {
+                    left = at.wrapping_neg();
+                } else if at < input {
+                    left = input - at;
+                    *from = line.wrapping_offset(at.wrapping_mul(along.input_step) as isize);
+                    *step = along.input_step as usize;
                 }
+                until = until.min(position.saturating_add(left));
+                at = at.wrapping_add(along.dilation);
             }
+            sources.count = (until - position) as usize;
             // SAFETY: taps inside the input or the vector of zero points; words have room.
             unsafe { arrange(to, &sources) };
-            to = to.wrapping_add(count * POSITION);
+            to = to.wrapping_add(sources.count * POSITION);
             position = until;
         }
+    }
+}
+
+/// Height and width.
+#[inline(always)]
+fn axes(c: &DepthwiseI8<Place>) -> [Axis; 2] {
+    let channels = c.channels_count as i32;
+    let results = channels * if c.requant.is_some() { 1 } else { size_of::<i32>() as i32 };
+    let height = Axis {
+        input: c.in_h as i32,
+        output: c.out_h as i32,
+        kernel: c.kernel_h as i32,
+        stride: c.stride_h as i32,
+        pad: c.pad_top,
+        dilation: c.dilation_h as i32,
+        input_step: c.in_w as i32 * channels,
+        output_step: c.out_w as i32 * results,
+        weights_step: c.kernel_w as i32,
+    };
+    let width = Axis {
+        input: c.in_w as i32,
+        output: c.out_w as i32,
+        kernel: c.kernel_w as i32,
+        stride: c.stride_w as i32,
+        pad: c.pad_left,
+        dilation: c.dilation_w as i32,
+        input_step: channels,
+        output_step: results,
+        weights_step: 1,
+    };
+    [height, width]
+}
+
+/// The lines of the first channels, without their place and number.
+#[inline(always)]
+fn first_line(
+    c: &DepthwiseI8<Place>,
+    words: &DepthwiseWords,
+    along: &Axis,
+    memory: &Memory<'_>,
+) -> Line {
+    let first = c.scratch.map_or(null_mut(), |place| memory.write(place));
+    let weights = first.wrapping_add((words.arrays * words.room) as usize * POSITION);
+    let requant = c.requant.as_ref().unwrap_or(&NONE);
+    Line {
+        words: first,
+        weights: weights.cast(),
+        records: memory.read(c.channels).cast(),
+        output: null_mut(),
+        offsets: weights.wrapping_add(words.vectors as usize * 16 * CHANNELS).cast(),
+        vectors: words.vectors,
+        count: along.output as u32,
+        step: along.output_step as u32,
+        stride: along.stride as u32 * POSITION as u32,
+        channels: 0,
+        zero: requant.zero,
+        shifts: c.shifts.map_or(null(), |place| memory.read(place)),
+        shifts_step: u32::from(c.shifts.is_some()),
+        finish: finish(c.requant, c.shifts.is_some()),
+        min: requant.min.into(),
+        max: requant.max.into(),
+    }
+}
+
+/// Makes the results of a line of its sums.
+///
+/// # Safety
+/// They are the sums of the line, and its constants and results are in their places.
+#[inline(never)]
+unsafe fn ties(line: &Line, requant: &Requant, sums: *const i32) {
+    let shifts_step = if line.shifts_step == 0 { 0 } else { BLOCK };
+    for output in 0..line.count as usize {
+        let sums = Sums {
+            sums: sums.wrapping_add(output * CHANNELS),
+            records: line.records.cast(),
+            // Four, even if all channels have the same.
+            shifts: line.shifts,
+            output: line.output.wrapping_add(output * line.step as usize),
+            channels: line.channels as i32,
+            shifts_step,
+            offset: 2 * line.zero + 1,
+            multiplier: size_of::<i32>(),
+            multiplier_step: size_of::<[i32; 2]>(),
+            min: line.min,
+            max: line.max,
+        };
+        // SAFETY: sums, records and results of this output.
+        unsafe { round(requant, sums) };
     }
 }

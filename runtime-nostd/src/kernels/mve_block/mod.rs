@@ -29,11 +29,11 @@ use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{ConvI8, ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
+use microhlo_format::kernels::{ConvI8Mve, ConvI16Mve, Requant, Rounding, Vectors};
 
 use super::Memory;
 use super::i8_block::Axis;
-pub(super) use depthwise::depthwise;
+pub(super) use depthwise::{Lines, depthwise};
 use gather::{Pixel, gather};
 #[cfg(cortex_m_mve)]
 pub(super) use mve_bytes::{add, look_up, pool_pixel};
@@ -106,7 +106,7 @@ struct Tiles {
 pub(super) struct Convolution {
     /// The constants of the group, and what is computed next.
     tiles: Tiles,
-    /// Their steps are in bytes: of the input, of results, and of gathered taps.
+    /// Their steps are in bytes: of the input, and of gathered taps.
     axes: [Axis; 2],
     /// Bytes of one image's input.
     image: usize,
@@ -135,25 +135,24 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
-    /// The convolution of accepted parameters, where it is to be, with the least and the greatest result of
-    /// activations of so many bytes.
-    #[inline(always)]
-    fn place<'v, const BYTES: usize>(
+    /// The convolution of accepted parameters, where it is to be, with the least and the greatest result.
+    #[inline(never)]
+    fn place<'v>(
         to: &'v mut MaybeUninit<Convolution>,
         p: &Vectors<'_, Place>,
         limits: [i32; 2],
         memory: &Memory<'_>,
     ) -> &'v mut Convolution {
-        let (p, c) = (&Vectors { bytes: BYTES as u32, ..*p }, p.conv);
+        let c = p.conv;
         let scratch = memory.write(c.scratch);
         let step = p.step();
-        let gathered = if step.is_some() { 0 } else { p.gathered() };
+        let gathered = if step.is_some() { 0 } else { p.gathered_of_any() };
         let pitch = step.unwrap_or_else(|| p.pitch()) as usize;
         let pixels = c.pixels();
         let pitch_between = if pixels == 1 { 0 } else { pitch };
-        let axes = axes::<BYTES>(c);
+        let axes = axes(p);
         to.write(Convolution {
-            tiles: first_group::<BYTES>(c, limits, pitch_between, memory),
+            tiles: first_group(p, limits, pitch_between, memory),
             image: c.in_h as usize * axes[0].input_step as usize,
             axes,
             input: memory.read(c.input).cast(),
@@ -191,17 +190,17 @@ impl Convolution {
     }
 }
 
-/// Bytes of a result of activations of so many bytes.
-fn result_bytes<const BYTES: usize>(c: &ConvI8<Place>) -> usize {
-    if c.requant.is_some() { BYTES } else { size_of::<i32>() }
+/// Bytes of a result.
+fn result_bytes(p: &Vectors<'_, Place>) -> usize {
+    if p.conv.requant.is_some() { p.bytes as usize } else { size_of::<i32>() }
 }
 
-/// The axes of activations of so many bytes.
+/// The axes.
 #[inline(always)]
-fn axes<const BYTES: usize>(c: &ConvI8<Place>) -> [Axis; 2] {
-    let channels = c.in_c as i32 * BYTES as i32;
+fn axes(p: &Vectors<'_, Place>) -> [Axis; 2] {
+    let c = p.conv;
+    let channels = c.in_c as i32 * p.bytes as i32;
     let pixel = c.groups as i32 * channels;
-    let results = c.groups as usize * c.out_c as usize * result_bytes::<BYTES>(c);
     let h = Axis {
         input: c.in_h as i32,
         output: c.out_h as i32,
@@ -210,7 +209,7 @@ fn axes<const BYTES: usize>(c: &ConvI8<Place>) -> [Axis; 2] {
         pad: c.pad_top,
         dilation: c.dilation_h as i32,
         input_step: c.in_w as i32 * pixel,
-        output_step: c.out_w as i32 * results as i32,
+        output_step: 0,
         weights_step: c.kernel_w as i32 * channels,
     };
     let w = Axis {
@@ -221,7 +220,7 @@ fn axes<const BYTES: usize>(c: &ConvI8<Place>) -> [Axis; 2] {
         pad: c.pad_left,
         dilation: c.dilation_w as i32,
         input_step: pixel,
-        output_step: results as i32,
+        output_step: 0,
         weights_step: channels,
     };
     [h, w]
@@ -229,13 +228,14 @@ fn axes<const BYTES: usize>(c: &ConvI8<Place>) -> [Axis; 2] {
 
 /// The constants of the first group, for pixels whose taps lie so many bytes apart.
 #[inline(always)]
-fn first_group<const BYTES: usize>(
-    c: &ConvI8<Place>,
+fn first_group(
+    p: &Vectors<'_, Place>,
     [min, max]: [i32; 2],
     pitch: usize,
     memory: &Memory<'_>,
 ) -> Tiles {
-    let (vectors, part) = (c.taps() / (VECTOR / BYTES as u32), c.taps() % (VECTOR / BYTES as u32));
+    let (c, vector) = (p.conv, p.taps().max(1));
+    let (vectors, part) = (c.taps() / vector, c.taps() % vector);
     let records = memory.read(c.channels).cast::<i32>();
     let channels = c.out_c as usize;
     Tiles {
@@ -248,7 +248,7 @@ fn first_group<const BYTES: usize>(
         weights: memory.read(c.weights).cast(),
         records,
         output: null_mut(),
-        step: if pitch == 0 { 0 } else { c.groups as usize * channels * result_bytes::<BYTES>(c) },
+        step: if pitch == 0 { 0 } else { c.groups as usize * channels * result_bytes(p) },
         taps_step: 2 * pitch,
         pairs: 0,
         zero: c.requant.map_or(0, |requant| requant.zero),
@@ -268,7 +268,7 @@ pub(super) fn prepare<'v>(
     memory: &Memory<'_>,
 ) -> &'v mut Convolution {
     let limits = p.conv.requant.map_or([0; 2], |r| [r.min.into(), r.max.into()]);
-    Convolution::place::<1>(to, &p.vectors(), limits, memory)
+    Convolution::place(to, &p.vectors(), limits, memory)
 }
 
 /// The same of activations of 16 bits.
@@ -277,7 +277,7 @@ pub(super) fn prepare_wide<'v>(
     p: &ConvI16Mve<Place>,
     memory: &Memory<'_>,
 ) -> &'v mut Convolution {
-    Convolution::place::<2>(to, &p.vectors(), [p.min, p.max], memory)
+    Convolution::place(to, &p.vectors(), [p.min, p.max], memory)
 }
 
 /// Computes a convolution of activations of so many bytes.
