@@ -110,8 +110,8 @@ impl Stack {
     /// Looks up what a compiled model takes on a target; `None` if nothing was measured there.
     #[must_use]
     pub fn of(report: &Report, target: Target) -> Option<Stack> {
-        let name = |kernel: &str| Table::name(kernel, &report.micro_ops);
-        let kernels = report.kernels.iter().map(|kernel| name(&kernel.op)).collect();
+        let (kernels, micro_ops) = (report.kernels.iter(), &report.micro_ops);
+        let kernels = kernels.map(|kernel| Table::name(&kernel.op, micro_ops)).collect();
         Stack::look_up(&Table::measured().unwrap_or_default(), &kernels, target)
     }
 
