@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::ptr::{null, null_mut};
 
 use microhlo_format::Place;
-use microhlo_format::kernels::{DepthwiseI8, DepthwiseI8Mve, DepthwiseWords, Requant};
+use microhlo_format::kernels::{DepthwiseI8, DepthwiseI8Mve, Requant};
 
 use super::super::Memory;
 use super::super::i8_block::Axis;
@@ -57,6 +57,28 @@ pub(super) struct Line {
     pub max: i32,
 }
 
+impl Line {
+    /// None yet.
+    const NONE: Line = Line {
+        words: null(),
+        weights: null(),
+        records: null(),
+        output: null_mut(),
+        offsets: null(),
+        vectors: 0,
+        count: 0,
+        step: 0,
+        stride: 0,
+        channels: 0,
+        zero: 0,
+        shifts: null(),
+        shifts_step: 0,
+        finish: Finish::Upper,
+        min: 0,
+        max: 0,
+    };
+}
+
 /// Bytes of four taps for each position of a line and each channel: where they come from.
 #[repr(C)]
 pub(super) struct Sources {
@@ -79,6 +101,19 @@ pub(super) struct Expansion {
     pub masks: *const u8,
     pub vectors: usize,
 }
+
+/// Stands for an axis.
+const NO_AXIS: Axis = Axis {
+    input: 0,
+    output: 0,
+    kernel: 0,
+    stride: 0,
+    pad: 0,
+    dilation: 0,
+    input_step: 0,
+    output_step: 0,
+    weights_step: 0,
+};
 
 /// A depthwise convolution, and the line of it that is computed next.
 pub(in crate::kernels) struct Lines {
@@ -147,32 +182,79 @@ impl Lines {
         memory: &Memory<'_>,
     ) -> &'v mut Lines {
         let (c, words) = (&p.conv, p.words());
-        let [height, width] = axes(c);
-        let (across, along) = if c.vertical() { (width, height) } else { (height, width) };
-        let positions = words.positions as i32;
-        let first = along.pad.max(0).min(positions);
-        let last = along.pad.wrapping_add(along.input).max(first).min(positions);
-        to.write(Lines {
-            line: first_line(c, &words, &along, memory),
+        // Axes and line are filled in where they are to be: all at once, they would be made on the stack.
+        let conv = to.write(Lines {
+            line: Line::NONE,
+            across: NO_AXIS,
+            along: NO_AXIS,
             zero: c.input_zero,
             words_along: words.along,
             shift: c.requant.map_or(0, |requant| requant.shift),
             ties: c.requant.filter(|requant| requant.rounding.needs_sums()),
             channels: c.channels_count as usize,
             batch: c.batch,
-            image: c.in_h as usize * height.input_step as usize,
-            results_image: c.out_h as usize * height.output_step as usize,
+            image: 0,
+            results_image: 0,
             input: memory.read(c.input).cast(),
             output: memory.write(c.output),
             weights: memory.read(c.weights).cast(),
             arrays: words.arrays,
             room: words.room,
             columns: words.columns,
-            positions,
-            inside: [first, last],
-            across,
-            along,
-        })
+            positions: words.positions as i32,
+            inside: [0; 2],
+        });
+        conv.set_axis(c, true);
+        conv.set_axis(c, false);
+        conv.set_line(c, words.vectors, memory);
+        conv
+    }
+
+    /// Takes height or width.
+    #[inline(never)]
+    fn set_axis(&mut self, c: &DepthwiseI8<Place>, height: bool) {
+        let channels = c.channels_count as i32;
+        let results = channels * if c.requant.is_some() { 1 } else { size_of::<i32>() as i32 };
+        let axis = if height == c.vertical() { &mut self.along } else { &mut self.across };
+        if height {
+            (axis.input, axis.output) = (c.in_h as i32, c.out_h as i32);
+            (axis.kernel, axis.weights_step) = (c.kernel_h as i32, c.kernel_w as i32);
+            (axis.stride, axis.dilation) = (c.stride_h as i32, c.dilation_h as i32);
+            axis.pad = c.pad_top;
+            axis.input_step = c.in_w as i32 * channels;
+            axis.output_step = c.out_w as i32 * results;
+            self.image = c.in_h as usize * axis.input_step as usize;
+            self.results_image = c.out_h as usize * axis.output_step as usize;
+        } else {
+            (axis.input, axis.output) = (c.in_w as i32, c.out_w as i32);
+            (axis.kernel, axis.weights_step) = (c.kernel_w as i32, 1);
+            (axis.stride, axis.dilation) = (c.stride_w as i32, c.dilation_w as i32);
+            axis.pad = c.pad_left;
+            (axis.input_step, axis.output_step) = (channels, results);
+        }
+    }
+
+    /// Takes what all lines have in common, and the constants of the first channels.
+    #[inline(never)]
+    fn set_line(&mut self, c: &DepthwiseI8<Place>, vectors: u32, memory: &Memory<'_>) {
+        let (line, along) = (&mut self.line, &self.along);
+        let first = c.scratch.map_or(null_mut(), |place| memory.write(place));
+        let weights = first.wrapping_add((self.arrays * self.room) as usize * POSITION);
+        let requant = c.requant.as_ref().unwrap_or(&NONE);
+        (line.words, line.weights) = (first, weights.cast());
+        line.records = memory.read(c.channels).cast();
+        line.offsets = weights.wrapping_add(vectors as usize * 16 * CHANNELS).cast();
+        (line.vectors, line.count) = (vectors, along.output as u32);
+        (line.step, line.stride) =
+            (along.output_step as u32, along.stride as u32 * POSITION as u32);
+        line.zero = requant.zero;
+        line.shifts = c.shifts.map_or(null(), |place| memory.read(place));
+        line.shifts_step = u32::from(c.shifts.is_some());
+        line.finish = finish(c.requant, c.shifts.is_some());
+        (line.min, line.max) = (requant.min.into(), requant.max.into());
+        let start = along.pad.max(0).min(self.positions);
+        let end = along.pad.wrapping_add(along.input).max(start).min(self.positions);
+        self.inside = [start, end];
     }
 
     /// Bytes of a result.
@@ -392,67 +474,6 @@ impl Lines {
             to = to.wrapping_add(sources.count * POSITION);
             position = until;
         }
-    }
-}
-
-/// Height and width.
-#[inline(always)]
-fn axes(c: &DepthwiseI8<Place>) -> [Axis; 2] {
-    let channels = c.channels_count as i32;
-    let results = channels * if c.requant.is_some() { 1 } else { size_of::<i32>() as i32 };
-    let height = Axis {
-        input: c.in_h as i32,
-        output: c.out_h as i32,
-        kernel: c.kernel_h as i32,
-        stride: c.stride_h as i32,
-        pad: c.pad_top,
-        dilation: c.dilation_h as i32,
-        input_step: c.in_w as i32 * channels,
-        output_step: c.out_w as i32 * results,
-        weights_step: c.kernel_w as i32,
-    };
-    let width = Axis {
-        input: c.in_w as i32,
-        output: c.out_w as i32,
-        kernel: c.kernel_w as i32,
-        stride: c.stride_w as i32,
-        pad: c.pad_left,
-        dilation: c.dilation_w as i32,
-        input_step: channels,
-        output_step: results,
-        weights_step: 1,
-    };
-    [height, width]
-}
-
-/// The lines of the first channels, without their place and number.
-#[inline(always)]
-fn first_line(
-    c: &DepthwiseI8<Place>,
-    words: &DepthwiseWords,
-    along: &Axis,
-    memory: &Memory<'_>,
-) -> Line {
-    let first = c.scratch.map_or(null_mut(), |place| memory.write(place));
-    let weights = first.wrapping_add((words.arrays * words.room) as usize * POSITION);
-    let requant = c.requant.as_ref().unwrap_or(&NONE);
-    Line {
-        words: first,
-        weights: weights.cast(),
-        records: memory.read(c.channels).cast(),
-        output: null_mut(),
-        offsets: weights.wrapping_add(words.vectors as usize * 16 * CHANNELS).cast(),
-        vectors: words.vectors,
-        count: along.output as u32,
-        step: along.output_step as u32,
-        stride: along.stride as u32 * POSITION as u32,
-        channels: 0,
-        zero: requant.zero,
-        shifts: c.shifts.map_or(null(), |place| memory.read(place)),
-        shifts_step: u32::from(c.shifts.is_some()),
-        finish: finish(c.requant, c.shifts.is_some()),
-        min: requant.min.into(),
-        max: requant.max.into(),
     }
 }
 
