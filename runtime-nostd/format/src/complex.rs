@@ -397,8 +397,13 @@ fn sign<R: Real>(z: C128) -> C128 {
 
 /// Hyperbolic sine and cosine of `|x| < 350`.
 fn hyperbolic<R: Real>(x: f64) -> (R, R) {
+    hyperbolic_of(R::expm1(libm::fabs(x)), x)
+}
+
+/// The same from `exp(|x|) - 1`: a call of its own, whose stack does not add to that of computing this.
+#[inline(never)]
+fn hyperbolic_of<R: Real>(less: R, x: f64) -> (R, R) {
     let (one, two) = (R::new(1.0), R::new(2.0));
-    let less = R::expm1(libm::fabs(x));
     let power = less + one;
     let sinh = (less + less / power) / two;
     (if x < 0.0 { -sinh } else { sinh }, (power + one / power) / two)

@@ -87,6 +87,7 @@ fn quick_sum(a: f64, b: f64) -> Dd {
 }
 
 /// The upper and the lower half of a significand.
+#[inline(always)]
 fn split(a: f64) -> (f64, f64) {
     let t = 134_217_729.0 * a;
     let hi = t - (t - a);
@@ -161,6 +162,7 @@ impl Dd {
     }
 
     /// `e^r - 1` for `|r| <= 0.35`, by Taylor's series at `r / 16` and four doublings.
+    #[inline(never)]
     fn small_expm1(self) -> Dd {
         let r = self.shifted(1.0 / 16.0);
         let mut sum = Dd::new(1.0);
@@ -175,16 +177,25 @@ impl Dd {
     }
 
     /// `(e^r - 1, k)` with `x = r + k ln 2`.
+    #[inline(always)]
     fn reduced_expm1(self) -> (Dd, i32) {
+        let (r, k) = self.reduced();
+        (r.small_expm1(), k)
+    }
+
+    /// `(r, k)` with `x = r + k ln 2`: a call of its own, whose stack does not add to that of what follows.
+    #[inline(never)]
+    fn reduced(self) -> (Dd, i32) {
         // ln 2 in three parts, the first of 33 bits (fdlibm).
         const LN2: [f64; 3] =
             [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10, 1.161_222_722_936_253_2e-26];
         let k = libm::rint(self.hi * core::f64::consts::LOG2_E);
         let r = self - Dd::new(k * LN2[0]) - two_product(k, LN2[1]) - Dd::new(k * LN2[2]);
-        (r.small_expm1(), k as i32)
+        (r, k as i32)
     }
 
     /// The remainder of a division by a quarter turn, and the quotient.
+    #[inline(never)]
     fn quarter(self) -> (Dd, i32) {
         // A quarter turn in four parts, the first three of 33 bits (fdlibm).
         const TURN: [f64; 4] = [

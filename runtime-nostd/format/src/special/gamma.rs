@@ -178,7 +178,7 @@ fn zeta_positive(x: f64, q: f64) -> f64 {
     sum.add(power * base / (x - 1.0));
     sum.add(-0.5 * power);
     let (mut product, mut k) = (1.0, 0.0);
-    for scale in SCALES {
+    for scale in &SCALES {
         product *= x + k;
         power /= base;
         let term = product * power / scale;

@@ -14,9 +14,9 @@ pub(super) unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
     let lanes = conv.lanes.min(LANES);
     let mut next = conv.pixel(0);
     let mut left = conv.pixels as usize;
+    let (mut outputs, mut sums) = ([conv.output; LANES], [[0; 8]; BLOCKS]);
     while left > 0 {
         let count = left.min(lanes);
-        let mut outputs = [conv.output; LANES];
         for (lane, place) in outputs.iter_mut().enumerate().take(count) {
             let pixel = conv.next(&mut next);
             *place = pixel.output.wrapping_add(group.output);
@@ -25,7 +25,7 @@ pub(super) unsafe fn pixels(conv: &Conv, group: &Group, wide: &Wide) {
         }
         let outputs = outputs.get(..count).unwrap_or_default();
         // SAFETY: their taps are in scratch. Lanes behind the last one keep what they have.
-        unsafe { products(conv, group, wide, outputs) };
+        unsafe { products(conv, group, wide, outputs, &mut sums) };
         left -= count;
     }
 }
@@ -40,16 +40,21 @@ unsafe fn gather(conv: &Conv, group: &Group, pixel: &Pixel, lane: usize) {
     unsafe { gather_pixel::<i16>(conv, group, pixel, lane) };
 }
 
-/// Computes all channels of a group for the pixels whose taps are in scratch.
+/// Computes all channels of a group for the pixels whose taps are in scratch, with room for sums.
 ///
 /// # Safety
 /// As for [`pixels`]; the outputs are theirs.
-unsafe fn products(conv: &Conv, group: &Group, wide: &Wide, outputs: &[*mut u8]) {
+unsafe fn products(
+    conv: &Conv,
+    group: &Group,
+    wide: &Wide,
+    outputs: &[*mut u8],
+    sums: &mut [[i32; 8]; BLOCKS],
+) {
     let lanes = conv.lanes.min(LANES);
     let block = if lanes == LANES { 2 } else { 8 };
     let mut blocks = if lanes == LANES { conv.out_c.div_ceil(2) } else { conv.out_c / 8 };
     let (mut first, end) = (0, conv.out_c);
-    let mut sums = [[0; 8]; BLOCKS];
     while blocks > 0 {
         let here = blocks.min(BLOCKS);
         let sums = sums.get_mut(..here).unwrap_or_default();
