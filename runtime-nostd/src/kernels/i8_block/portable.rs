@@ -11,7 +11,7 @@ use super::mla::{line_outputs, sums_1x8, sums_4x2};
 use super::muls::{sums_1x8, sums_4x2};
 #[cfg(not(any(cortex_m_mla, cortex_m_muls)))]
 use super::tiles::{sums_1x8, sums_4x2};
-use super::{Block, CHANNELS, Conv, Depthwise, Group, LANES, Results, again, gather_pixel, tiles};
+use super::{Block, CHANNELS, Conv, Depthwise, Group, LANES, Results, gather_pixel, tiles};
 
 /// Whether there are registers for sixteen sums.
 const WIDE: bool = !cfg!(target_arch = "arm");
@@ -506,7 +506,6 @@ unsafe fn sum_of_lines(
 ///
 /// # Safety
 /// As for [`line_outputs`].
-#[cfg_attr(cortex_m_mla, inline(never))]
 pub(super) unsafe fn outputs_3x3<const STRIDE: usize>(
     conv: &Depthwise,
     block: &Block,
@@ -569,7 +568,6 @@ pub(super) unsafe fn channels(conv: &Depthwise, block: &Block) {
 pub(super) unsafe fn image(conv: &Depthwise, image: u32) {
     for first in (0..conv.channels).step_by(CHANNELS) {
         for index in 0..conv.multiplier {
-            let conv = again(conv);
             // SAFETY: the caller's promise.
             unsafe { channels(conv, &conv.block(image, first, index)) };
         }
@@ -593,8 +591,6 @@ pub(super) unsafe fn sweep(
     // The end of the lines that are in their slots.
     let mut loaded = across.origin(0);
     for o in 0..across.output {
-        let conv = again(conv);
-        let across = &conv.across;
         let first = across.origin(o);
         for tap in 0..across.kernel {
             let line = first + tap * across.dilation;
