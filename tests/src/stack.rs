@@ -41,8 +41,16 @@ pub const LIMITED: &str = "network ";
 const SAMPLE: [&str; 4] =
     ["kws_int8_quant_int", "kws_int8_quant_qdq", "temporal_64x32", "separable_stream_40x48"];
 
-/// How the names of those programs end whose maps are of complex numbers.
-const OF_COMPLEX: &str = ", of complex numbers";
+/// How the names of those programs end whose maps are [deep](Table::DEEP).
+const DEEP: &str = ", deep";
+
+/// The sine of a large angle, which takes more than that of a small one.
+const ANGLE: &str = "func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %large = stablehlo.constant dense<1.0e30> : tensor<4xf32>
+  %angle = stablehlo.add %x, %large : tensor<4xf32>
+  %sine = stablehlo.sine %angle : tensor<4xf32>
+  return %sine : tensor<4xf32>
+}";
 
 /// A job with its name.
 pub type Named = (String, Job);
@@ -121,6 +129,7 @@ fn quantised_as(prepared: &Prepared, mode: Mode, target: Target) -> Named {
 /// The smallest programs, on zeros.
 fn small_programs(target: Target) -> Vec<Named> {
     let mut programs = vec![("no step".to_owned(), EMPTY.to_owned())];
+    programs.push(("sine of a large angle".to_owned(), ANGLE.to_owned()));
     for probe in probes() {
         for element in ELEMENTS {
             let name = format!("{}, {}", probe.name, element.spelling());
@@ -141,8 +150,8 @@ fn on_zeros(name: String, text: String, target: Target) -> Option<Named> {
     verify(&module).ok()?;
     let options = CompileOptions { target, ..CompileOptions::default() };
     let compiled = Program { source, module }.compile(&options).ok()?;
-    let complex = Table::name(KernelId::map.name(), &compiled.report.micro_ops) == Table::COMPLEX;
-    let name = if complex { name + OF_COMPLEX } else { name };
+    let deep = Table::name(KernelId::map.name(), &compiled.report.micro_ops) == Table::DEEP;
+    let name = if deep { name + DEEP } else { name };
     let inputs = compiled.report.inputs.iter().map(|input| vec![0; input.bytes()]);
     let cases = vec![inputs.collect()];
     Some((name, Job { artifact: compiled.artifact, cases, profile: true }))
@@ -178,7 +187,7 @@ pub fn rows(core: Target, reports: &[(String, JobReport)]) -> Table {
         for step in steps() {
             let kernel = u16::try_from(step.kernel).ok().and_then(KernelId::from_code);
             let kernel = match kernel {
-                Some(KernelId::map) if name.ends_with(OF_COMPLEX) => Table::COMPLEX,
+                Some(KernelId::map) if name.ends_with(DEEP) => Table::DEEP,
                 _ => kernel.map_or("unknown", KernelId::name),
             };
             table.add(core, kernel, step.stack_bytes);

@@ -22,16 +22,18 @@ impl Table {
     /// What a run takes without any kernel: setting inputs, and seeing that no step is left.
     pub const RUN: &'static str = "run";
 
-    /// What a map takes that calls functions of complex numbers, which compute with pairs of `f64`: much more than
-    /// others.
-    pub const COMPLEX: &'static str = "map_complex";
+    /// What a map takes that calls functions of complex numbers, which compute with pairs of `f64`, or sine, cosine
+    /// or tangent, which divide large arguments by pi with hundreds of bits: much more than others.
+    pub const DEEP: &'static str = "map_deep";
 
     /// The name under which the table has a kernel of a program that calls these micro-operations.
     #[must_use]
     pub fn name<'k>(kernel: &'k str, micro_ops: &[String]) -> &'k str {
-        let complex = |name: &String| name.contains("C64") || name.contains("C128");
-        let all = kernel == KernelId::map.name() && micro_ops.iter().any(complex);
-        if all { Table::COMPLEX } else { kernel }
+        let complex = |name: &str| name.contains("C64") || name.contains("C128");
+        let angles =
+            |name: &str| ["sine::", "cosine::", "tan::"].iter().any(|f| name.starts_with(f));
+        let deep = micro_ops.iter().any(|name| complex(name) || angles(name));
+        if deep && kernel == KernelId::map.name() { Table::DEEP } else { kernel }
     }
 
     /// Reads the lines of a table; empty lines and those that start with `#` are left out.
@@ -189,10 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn maps_of_complex_numbers_are_rows_of_their_own() {
+    fn maps_whose_functions_take_much_are_rows_of_their_own() {
         let name = |micro: &str| Table::name("map", &["add::F32".to_owned(), micro.to_owned()]);
         assert_eq!([name("exponential::F64"), name("convert::I8_F32")], ["map"; 2]);
-        assert_eq!([name("atan2::C128"), name("convert::C64_F32")], [Table::COMPLEX; 2]);
+        assert_eq!([name("atan2::C128"), name("convert::C64_F32")], [Table::DEEP; 2]);
+        assert_eq!(
+            [name("sine::F32"), name("tan::F64"), name("tanh::F32")],
+            [Table::DEEP, Table::DEEP, "map"]
+        );
         assert_eq!(Table::name("reduce", &["add::C64".to_owned()]), "reduce");
     }
 
