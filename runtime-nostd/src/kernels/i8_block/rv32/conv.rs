@@ -51,6 +51,8 @@ pub(super) struct Plan<'a, T> {
 }
 
 impl<T: Width> Plan<'_, T> {
+    /// A call of its own, which takes no stack while pixels are computed.
+    #[inline(never)]
     fn new<'a>(conv: &'a Conv, group: &'a Group, limits: [i32; 2]) -> Plan<'a, T> {
         let [h, w] = &conv.axes;
         let plain = |axis: &Axis| {
