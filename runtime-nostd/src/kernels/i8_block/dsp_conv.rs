@@ -540,7 +540,6 @@ mod single;
 
 impl Job {
     /// The job of channels from `first` on, whose number and places are to be set.
-    #[inline(never)]
     pub fn new<const PARTS: u32>(conv: &Conv, group: &Group, first: usize) -> Job {
         let results = group.results.skip(first);
         let (mut offset, mut shift, mut tail) = (0, 0, Tail::Sums);
@@ -576,7 +575,7 @@ impl Job {
 #[inline(always)]
 pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &Group) {
     let mut job = Job::new::<PARTS>(conv, group, 0);
-    let mut straight = Straight::new::<PARTS>(conv, group);
+    let mut straight = Straight::prepared::<PARTS>(conv, group);
     let mut next = conv.pixel(0);
     let mut left = conv.pixels;
     while left > 0 {

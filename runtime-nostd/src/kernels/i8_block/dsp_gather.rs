@@ -289,9 +289,25 @@ enum Way {
 }
 
 impl Straight {
+    /// What pixels of a convolution need.
+    #[inline(always)]
+    pub fn prepared<const PARTS: u32>(conv: &Conv, group: &Group) -> Straight {
+        // With few parts that takes less flash.
+        if PARTS == u32::MAX {
+            Straight::apart(conv, group)
+        } else {
+            Straight::new::<PARTS>(conv, group)
+        }
+    }
+
     /// A call of its own, as the fields would be on the stack twice otherwise.
     #[inline(never)]
-    pub fn new<const PARTS: u32>(conv: &Conv, group: &Group) -> Straight {
+    fn apart(conv: &Conv, group: &Group) -> Straight {
+        Straight::new::<{ u32::MAX }>(conv, group)
+    }
+
+    #[inline(always)]
+    fn new<const PARTS: u32>(conv: &Conv, group: &Group) -> Straight {
         let [h, w] = &conv.axes;
         let run = conv.run * conv.in_c;
         let limit = |axis: &Axis| axis.input - (axis.kernel - 1) * axis.dilation;
