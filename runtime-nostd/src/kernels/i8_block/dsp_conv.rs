@@ -12,7 +12,7 @@ use microhlo_format::kernels::{Requant, Rounding};
 use super::super::{Parts, either, has};
 use super::dsp_clamp::clamp;
 use super::dsp_gather::{Corner, Straight, gather};
-use super::{Conv, Group, LANES, Pixel, again, portable};
+use super::{Conv, Group, LANES, Pixel, portable};
 pub(in crate::kernels) use by_sums::block_sums;
 use by_sums::{double_sums, sums};
 
@@ -586,7 +586,7 @@ pub(in crate::kernels) unsafe fn pixels<const PARTS: u32>(conv: &Conv, group: &G
                 products::<PARTS>(conv, group, LANES, &mut job);
                 left -= LANES as u32;
             } else {
-                left -= others::<PARTS>(again(conv), group, &mut next, left, &mut job);
+                left -= others::<PARTS>(conv, group, &mut next, left, &mut job);
             }
         }
     }
