@@ -351,7 +351,7 @@ impl Straight {
         self.output = next.output;
         conv.skip::<PARTS>(next, LANES as i32);
         let lane = match &mut self.way {
-            Way::Together(runs) => {
+            Way::Together(runs) if has(PARTS, Parts::TAPS_BY_FOURS) => {
                 for place in &mut runs.from {
                     *place = from;
                     from = from.wrapping_offset(self.step);
@@ -360,7 +360,9 @@ impl Straight {
                 unsafe { widen(runs) };
                 return true;
             }
-            Way::Each(lane) => lane,
+            Way::Each(lane) if has(PARTS, Parts::TAPS_IN_ORDER) => lane,
+            // Ways that are not linked are none's.
+            _ => return true,
         };
         let (mut to, odd) = (conv.scratch, odd::<PARTS>(conv, LANES));
         for _ in 0..LANES {
