@@ -91,7 +91,8 @@ pub(super) const CHANNELS: usize = 4;
 
 /// The same reference, but the compiler does not know that it is: what a loop reads through it is read when it is
 /// needed. Else it would be read before the loop and kept on the stack.
-#[allow(dead_code, reason = "only some targets need it")]
+#[cfg(cortex_m_dsp)]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written")]
 #[inline(always)]
 fn again<T>(value: &T) -> &T {
     let mut value: *const T = value;
